@@ -10,6 +10,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.RunMark;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunPhase;
 
@@ -53,15 +54,15 @@ public record RunInfo(
   }
 
   /**
-   * {@return what a run's directory says; of what is missing or damaged nothing, and then the state
-   * says so}
+   * {@return what a run's directory says} What a file that is missing would say is null. Where one
+   * is damaged, all is null but the state, which names it.
    *
    * @param run its directory, complete or not
    */
   public static RunInfo of(Path run) {
     Instant began = RunDirectories.began(run);
     try {
-      return of(run, began, RunDirectory.state(run));
+      return of(run, began, RunMark.state(run));
     } catch (RunDirectoryException e) {
       return new RunInfo(
           run,

@@ -7,14 +7,12 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileTime;
-import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.NewDirectories;
@@ -46,47 +44,28 @@ public final class RunDirectory {
    */
   public static final int FORMAT = 1;
 
-  /** The {@link #state} of a run whose process goes on. */
-  public static final String RUNNING = "running";
-
-  /** Begins the reason of a run that failed since its numbers are none any more. */
-  public static final String DIVERGED = "diverged: ";
-
-  private static final String FAILED = "failed: ";
   private static final String FORMAT_MEMBER = "format";
-
-  private enum State {
-    RUNNING,
-    FAILED,
-    /** Another process has taken it over. */
-    LOST,
-    COMPLETE
-  }
 
   private final Path directory;
 
   /** Null: it was there before, with what its run has written. */
   private final NewDirectories made;
 
-  /** The text of the mark while the run goes on; null: it is not this process's. */
-  private final String mark;
+  private final RunHold hold;
 
-  private State state;
-
-  private RunDirectory(Path directory, NewDirectories made, String mark, State state) {
+  private RunDirectory(Path directory, NewDirectories made, RunHold hold) {
     this.directory = directory;
     this.made = made;
-    this.mark = mark;
-    this.state = state;
+    this.hold = hold;
   }
 
   /** Of a run that is complete, or is looked at. */
   private static RunDirectory read(Path directory) {
-    return new RunDirectory(directory, null, null, State.COMPLETE);
+    return new RunDirectory(directory, null, RunHold.none(directory));
   }
 
-  private static RunDirectory running(Path directory, NewDirectories made, String mark) {
-    RunDirectory run = new RunDirectory(directory, made, mark, State.RUNNING);
+  private static RunDirectory running(Path directory, NewDirectories made, RunHold hold) {
+    RunDirectory run = new RunDirectory(directory, made, hold);
     Renewal.of(run);
     return run;
   }
@@ -101,16 +80,14 @@ public final class RunDirectory {
   public static RunDirectory create(Path directory) {
     NewDirectories made = new NewDirectories(directory);
     requireDirectory(directory, made.nearest());
-    String mark = RunningProcess.describe();
     try {
       made.make();
       requireEmpty(directory);
-      AtomicFile.write(directory.resolve(INCOMPLETE), mark.getBytes(StandardCharsets.UTF_8));
+      return running(directory, made, RunHold.take(directory));
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
     }
-    return running(directory, made, mark);
   }
 
   /**
@@ -127,37 +104,24 @@ public final class RunDirectory {
     if (isAbsentOrEmpty(directory)) {
       return create(directory);
     }
-    Path marker = directory.resolve(INCOMPLETE);
-    String mark = RunningProcess.describe();
     try {
-      if (!Files.exists(marker) && !complete) {
+      Optional<RunMark> mark = RunMark.read(directory);
+      if (mark.isPresent()) {
+        mark.get().requireNoOther();
+      } else if (!complete) {
         throw new RunDirectoryException(
             directory + " has a complete run; there is nothing to go on with");
       }
-      if (Files.exists(marker)) {
-        String text = Files.readString(marker);
-        if (RunningProcess.isAnother(marker, text)) {
-          throw new RunDirectoryException(
-              "the run in %s goes on: %s; end that process first%s"
-                  .formatted(
-                      directory,
-                      text.strip(),
-                      RunningProcess.isElsewhere(text)
-                          ? ", or wait until it has not been heard of for %d minutes"
-                              .formatted(RunningProcess.HEARD.toMinutes())
-                          : ""));
-        }
-      }
-      AtomicFile.write(marker, mark.getBytes(StandardCharsets.UTF_8));
+      RunHold hold = RunHold.take(directory);
       AtomicFile.removePartial(directory);
       Path checkpoints = directory.resolve(CheckpointDirectory.NAME);
       if (Files.isDirectory(checkpoints)) {
         AtomicFile.removePartial(checkpoints);
       }
+      return running(directory, null, hold);
     } catch (IOException e) {
-      throw unwritten(marker, e);
+      throw unwritten(RunMark.file(directory), e);
     }
-    return running(directory, null, mark);
   }
 
   /** Whether a run has yet to make its directory, or has made it and no more. */
@@ -178,16 +142,16 @@ public final class RunDirectory {
     boolean written =
         Files.exists(directory.resolve(RunFiles.SUMMARY))
             || Files.exists(directory.resolve(RunFiles.RESULT));
-    return written && !Files.exists(directory.resolve(INCOMPLETE));
+    return written && !Files.exists(RunMark.file(directory));
   }
 
   /** Of a run that was cut off before it wrote anything, there may be its mark. */
   private static void requireEmpty(Path directory) throws IOException {
     AtomicFile.removePartial(directory);
-    Path marker = directory.resolve(INCOMPLETE);
+    Optional<RunMark> mark = RunMark.read(directory);
     try (var files = Files.list(directory)) {
-      if (!files.allMatch(marker::equals)
-          || Files.exists(marker) && RunningProcess.isAlive(marker, Files.readString(marker))) {
+      if (!files.allMatch(RunMark.file(directory)::equals)
+          || mark.isPresent() && mark.get().isAlive()) {
         throw new RunDirectoryException(
             directory + " is not empty; name a new directory, or delete this one");
       }
@@ -213,83 +177,13 @@ public final class RunDirectory {
       throw new RunDirectoryException(
           directory + (Files.exists(directory) ? " is not a directory" : " does not exist"));
     }
-    Path marker = directory.resolve(INCOMPLETE);
-    try {
-      if (Files.exists(marker)) {
-        String text = Files.readString(marker).strip();
-        throw new RunDirectoryException(
-            "%s has no complete run: %s%s%s"
-                .formatted(
-                    directory,
-                    text,
-                    RunningProcess.isGone(marker, text) ? ", which is gone" : "",
-                    RunningProcess.isAlive(marker, text) ? "" : goOn(directory)));
-      }
-    } catch (IOException e) {
-      throw new RunDirectoryException(
-          "%s has no complete run, and %s can't be read: %s"
-              .formatted(directory, marker, Reason.of(marker, e)),
-          e);
-    }
+    RunMark.requireNone(directory);
     return read(directory);
   }
 
   /** {@return a directory as it is, complete or not, to read what is there} */
   public static RunDirectory look(Path directory) {
     return read(directory);
-  }
-
-  /**
-   * {@return how it stands with a run: complete, running, cut off, or failed and why}
-   *
-   * @throws RunDirectoryException if its mark can't be read
-   */
-  public static String state(Path directory) {
-    Path marker = directory.resolve(INCOMPLETE);
-    try {
-      String text = Files.exists(marker) ? Files.readString(marker).strip() : "complete";
-      return RunningProcess.isAlive(marker, text)
-          ? RUNNING
-          : RunningProcess.isGone(marker, text) ? "cut off" : text;
-    } catch (NoSuchFileException e) {
-      // It has come to its end meanwhile.
-      return "complete";
-    } catch (IOException e) {
-      throw new RunDirectoryException(
-          "can't read %s: %s".formatted(marker, Reason.of(marker, e)), e);
-    }
-  }
-
-  /**
-   * {@return whether a run failed since its numbers are none any more}
-   *
-   * @throws RunDirectoryException if its mark can't be read
-   */
-  public static boolean hasDiverged(Path directory) {
-    return state(directory).startsWith(FAILED + DIVERGED);
-  }
-
-  /** How a run that was cut off goes on; empty where only its program knows. */
-  private static String goOn(Path directory) {
-    Path above = directory.toAbsolutePath().getParent();
-    if (above != null
-        && Files.exists(above.resolve(INCOMPLETE))
-        && Files.exists(above.resolve(RunFiles.OPTIONS))) {
-      // One of several seeds.
-      return "; go on with: prunepeft %s --resume %s".formatted(command(directory), above);
-    }
-    return Files.exists(directory.resolve(RunFiles.OPTIONS))
-        ? "; go on with: prunepeft %s --resume %s".formatted(command(directory), directory)
-        : "";
-  }
-
-  private static String command(Path directory) {
-    try {
-      return String.valueOf(RunJson.parse(directory.resolve(RunFiles.CONFIG)).get("command"));
-    } catch (RunDirectoryException e) {
-      // It was cut off before it wrote that.
-      return "COMMAND";
-    }
   }
 
   /**
@@ -508,16 +402,7 @@ public final class RunDirectory {
    * @throws IllegalStateException if the run has failed or is complete already
    */
   public synchronized void complete() {
-    if (state != State.RUNNING) {
-      throw new IllegalStateException("the run in %s is over: %s".formatted(directory, state));
-    }
-    requireThere();
-    try {
-      Files.delete(directory.resolve(INCOMPLETE));
-    } catch (IOException e) {
-      throw unwritten(directory.resolve(INCOMPLETE), e);
-    }
-    state = State.COMPLETE;
+    hold.complete();
   }
 
   /**
@@ -529,21 +414,7 @@ public final class RunDirectory {
    * @param reason for the user
    */
   public synchronized void fail(String reason) {
-    if (state == State.COMPLETE) {
-      return;
-    }
-    if (state == State.RUNNING && isTakenOver()) {
-      state = State.LOST;
-      return;
-    }
-    state = State.FAILED;
-    try {
-      AtomicFile.write(
-          directory.resolve(INCOMPLETE),
-          (FAILED + reason.strip() + "\n").getBytes(StandardCharsets.UTF_8));
-    } catch (IOException e) {
-      // See above.
-    }
+    hold.fail(reason);
   }
 
   /**
@@ -554,11 +425,12 @@ public final class RunDirectory {
     if (made == null) {
       return;
     }
-    Set<Path> first = Set.of(directory.resolve(INCOMPLETE), directory.resolve(RunFiles.OPTIONS));
+    Path mark = RunMark.file(directory);
+    Path options = directory.resolve(RunFiles.OPTIONS);
     try (var files = Files.list(directory)) {
-      if (state != State.COMPLETE && state != State.LOST && files.allMatch(first::contains)) {
-        Files.deleteIfExists(directory.resolve(RunFiles.OPTIONS));
-        Files.deleteIfExists(directory.resolve(INCOMPLETE));
+      if (hold.mayDiscard() && files.allMatch(Set.of(mark, options)::contains)) {
+        Files.deleteIfExists(options);
+        Files.deleteIfExists(mark);
         made.remove();
       }
     } catch (IOException e) {
@@ -572,27 +444,7 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it is gone, or another process has it
    */
   public void requireThere() {
-    if (state == State.COMPLETE) {
-      return;
-    }
-    if (Files.notExists(directory.resolve(INCOMPLETE))) {
-      throw new RunDirectoryException(
-          "the directory %s is gone: it was deleted, moved or emptied while its run went on; the run ends"
-              .formatted(directory));
-    }
-    if (state == State.RUNNING && isTakenOver()) {
-      throw new RunDirectoryException(
-          "another process has taken over the run in %s; it ends here".formatted(directory));
-    }
-  }
-
-  /** Whether the mark is there and is another's; false if it can't be read. */
-  private boolean isTakenOver() {
-    try {
-      return !Files.readString(directory.resolve(INCOMPLETE)).equals(mark);
-    } catch (IOException e) {
-      return false;
-    }
+    hold.requireThere();
   }
 
   /**
@@ -601,16 +453,7 @@ public final class RunDirectory {
    * @return whether it does
    */
   synchronized boolean renew() {
-    Path marker = directory.resolve(INCOMPLETE);
-    if (state != State.RUNNING || Files.notExists(marker) || isTakenOver()) {
-      return false;
-    }
-    try {
-      Files.setLastModifiedTime(marker, FileTime.from(Instant.now()));
-    } catch (IOException e) {
-      // The next may be written.
-    }
-    return true;
+    return hold.renew();
   }
 
   /**
@@ -656,13 +499,13 @@ public final class RunDirectory {
   }
 
   private Path writable(String name) {
-    if (state == State.COMPLETE) {
+    if (hold.isComplete()) {
       throw new IllegalStateException(
           "the run in %s is complete, can't write %s".formatted(directory, name));
     }
     requireThere();
     Path file = file(name);
-    if (file.equals(directory.resolve(INCOMPLETE))) {
+    if (file.equals(RunMark.file(directory))) {
       throw new IllegalArgumentException(name + " is written by complete and fail only");
     }
     return file;

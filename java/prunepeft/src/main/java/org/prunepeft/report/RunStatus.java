@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.RunMark;
 import org.prunepeft.io.RunDirectoryException;
 
 /** How far a run is, by its directory. */
@@ -50,7 +51,7 @@ public enum RunStatus {
    * @throws RunDirectoryException if its mark can't be read
    */
   public static boolean isRunning(Path run) {
-    return RunDirectory.state(run).equals(RunDirectory.RUNNING);
+    return RunMark.state(run).equals(RunMark.RUNNING);
   }
 
   /**
@@ -61,6 +62,6 @@ public enum RunStatus {
    * @throws RunDirectoryException if its mark can't be read
    */
   public static boolean hasDiverged(Path run) {
-    return RunDirectory.hasDiverged(run);
+    return RunMark.hasDiverged(run);
   }
 }

@@ -15,6 +15,7 @@ import org.prunepeft.data.Task;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.RunMark;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
@@ -174,7 +175,7 @@ public final class RunRecord {
     }
     String reason = e.getMessage() == null ? e.toString() : e.getMessage();
     return e instanceof DivergedException || e instanceof NotFiniteException
-        ? RunDirectory.DIVERGED + reason
+        ? RunMark.DIVERGED + reason
         : reason;
   }
 

@@ -288,7 +288,8 @@ class RunDirectoryTest {
               RunDirectoryException.class, () -> run.readJson(name, "setup", String.class));
       assertEquals(
           run.file(name)
-              + " has format 2, but this version of PrunePEFT reads up to 1; take the version that wrote it",
+              + " has format 2, but this version of PrunePEFT reads up to 1; take the version that"
+              + " wrote it",
           e.getMessage());
     }
   }
@@ -313,17 +314,18 @@ class RunDirectoryTest {
 
   @Test
   void aRunOfAnotherMachineIsTakenOverOnlyWhenItHasNotBeenHeardOfForLong() throws IOException {
-    runElsewhere(RunningProcess.HEARD.minusMinutes(1));
-    assertEquals(RunDirectory.RUNNING, RunDirectory.state(directory));
+    runElsewhere(RunMark.HEARD.minusMinutes(1));
+    assertEquals(RunMark.RUNNING, RunMark.state(directory));
     var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, false));
     assertTrue(
         e.getMessage()
             .endsWith(
-                "as process 1 on else.where; end that process first, or wait until it has not been heard of for 10 minutes"),
+                "as process 1 on else.where; end that process first, or wait until it has not been"
+                    + " heard of for 10 minutes"),
         e.getMessage());
     assertThrows(RunDirectoryException.class, () -> RunDirectory.create(directory));
-    runElsewhere(RunningProcess.HEARD.plusMinutes(1));
-    assertEquals("cut off", RunDirectory.state(directory));
+    runElsewhere(RunMark.HEARD.plusMinutes(1));
+    assertEquals("cut off", RunMark.state(directory));
     RunDirectory.resume(directory, false).complete();
     assertTrue(Files.notExists(directory.resolve(RunDirectory.INCOMPLETE)));
   }
@@ -333,7 +335,7 @@ class RunDirectoryTest {
     RunDirectory run = RunDirectory.create(directory);
     Path mark = directory.resolve(RunDirectory.INCOMPLETE);
     String text = Files.readString(mark);
-    Files.setLastModifiedTime(mark, FileTime.from(Instant.now().minus(RunningProcess.HEARD)));
+    Files.setLastModifiedTime(mark, FileTime.from(Instant.now().minus(RunMark.HEARD)));
     assertTrue(run.renew());
     assertTrue(Files.getLastModifiedTime(mark).toInstant().isAfter(Instant.now().minusSeconds(60)));
     assertEquals(text, Files.readString(mark));

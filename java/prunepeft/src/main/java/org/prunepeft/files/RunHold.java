@@ -1,0 +1,137 @@
+package org.prunepeft.files;
+
+import static org.prunepeft.files.RunErrors.unwritten;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.RunDirectoryException;
+
+/**
+ * A run's directory as this process has it: by its mark there, until the run is over or another
+ * process has taken it over. Its {@link RunDirectory} sees to it that one thread at a time changes
+ * it.
+ */
+final class RunHold {
+  private enum State {
+    RUNNING,
+    FAILED,
+    /** Another process has taken it over. */
+    LOST,
+    COMPLETE
+  }
+
+  private final Path directory;
+  private final Path file;
+
+  /** What the mark says while the run goes on; null: it is not this process's. */
+  private final String mark;
+
+  private State state;
+
+  private RunHold(Path directory, String mark, State state) {
+    this.directory = directory;
+    file = RunMark.file(directory);
+    this.mark = mark;
+    this.state = state;
+  }
+
+  /** Of a run that is complete, or is looked at. */
+  static RunHold none(Path directory) {
+    return new RunHold(directory, null, State.COMPLETE);
+  }
+
+  /** Writes this process's mark into a directory. */
+  static RunHold take(Path directory) throws IOException {
+    RunHold hold = new RunHold(directory, RunMark.ofThisProcess(), State.RUNNING);
+    AtomicFile.write(hold.file, hold.mark.getBytes(StandardCharsets.UTF_8));
+    return hold;
+  }
+
+  /** Whether nothing more can be written. */
+  boolean isComplete() {
+    return state == State.COMPLETE;
+  }
+
+  /** Whether what the run has made is this process's to remove. */
+  boolean mayDiscard() {
+    return state != State.COMPLETE && state != State.LOST;
+  }
+
+  /** As {@link RunDirectory#complete} says. */
+  void complete() {
+    if (state != State.RUNNING) {
+      throw new IllegalStateException("the run in %s is over: %s".formatted(directory, state));
+    }
+    requireThere();
+    try {
+      Files.delete(file);
+    } catch (IOException e) {
+      throw unwritten(file, e);
+    }
+    state = State.COMPLETE;
+  }
+
+  /** As {@link RunDirectory#fail} says. */
+  void fail(String reason) {
+    if (state == State.COMPLETE) {
+      return;
+    }
+    if (state == State.RUNNING && isTakenOver()) {
+      state = State.LOST;
+      return;
+    }
+    state = State.FAILED;
+    try {
+      AtomicFile.write(file, RunMark.ofFailure(reason).getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      // What made the run fail matters more, such as a full disk.
+    }
+  }
+
+  /** As {@link RunDirectory#requireThere} says. */
+  void requireThere() {
+    if (state == State.COMPLETE) {
+      return;
+    }
+    if (Files.notExists(file)) {
+      throw new RunDirectoryException(
+          "the directory %s is gone: it was deleted, moved or emptied while its run went on; the run ends"
+              .formatted(directory));
+    }
+    if (state == State.RUNNING && isTakenOver()) {
+      throw new RunDirectoryException(
+          "another process has taken over the run in %s; it ends here".formatted(directory));
+    }
+  }
+
+  /** Whether the mark is there and is another's; false if it can't be read. */
+  private boolean isTakenOver() {
+    try {
+      return !Files.readString(file).equals(mark);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Says that the run goes on, to other machines.
+   *
+   * @return whether it does
+   */
+  boolean renew() {
+    if (state != State.RUNNING || Files.notExists(file) || isTakenOver()) {
+      return false;
+    }
+    try {
+      Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
+    } catch (IOException e) {
+      // The next may be written.
+    }
+    return true;
+  }
+}

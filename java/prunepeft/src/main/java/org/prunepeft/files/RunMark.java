@@ -1,0 +1,219 @@
+package org.prunepeft.files;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.text.Reason;
+
+/**
+ * How it stands with a run, by the file {@value RunDirectory#INCOMPLETE} in its directory. Its text
+ * names the process that has the run, or says why the run failed. A process of this machine goes on
+ * if it is there; one of another machine, on a folder that both see, if it has renewed the file
+ * lately.
+ */
+public final class RunMark {
+  /** The {@link #state} of a run whose process goes on. */
+  public static final String RUNNING = "running";
+
+  /** Begins the reason of a run that failed since its numbers are none any more. */
+  public static final String DIVERGED = "diverged: ";
+
+  /** How long ago a process of another machine may have renewed its mark: many renewals. */
+  static final Duration HEARD = Duration.ofMinutes(10);
+
+  private static final String FAILED = "failed: ";
+
+  private static final Pattern PROCESS =
+      Pattern.compile("running since (\\S+), as process ([0-9]{1,18})(?: on (\\S+))?");
+
+  private static final Path HOST = Path.of("/proc/sys/kernel/hostname");
+
+  private final Path directory;
+  private final String text;
+
+  /** Of a process, matched; null: it names none. */
+  private final Matcher process;
+
+  private RunMark(Path directory, String text) {
+    this.directory = directory;
+    this.text = text.strip();
+    Matcher line = PROCESS.matcher(text);
+    process = line.find() ? line : null;
+  }
+
+  /** Where a run's directory has it. */
+  static Path file(Path directory) {
+    return directory.resolve(RunDirectory.INCOMPLETE);
+  }
+
+  /** The mark of a run; empty: it is complete, or has not begun. */
+  static Optional<RunMark> read(Path directory) throws IOException {
+    Path file = file(directory);
+    if (!Files.exists(file)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(new RunMark(directory, Files.readString(file)));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** What the mark of this process says, in a line. */
+  static String ofThisProcess() {
+    return "running since %s, as process %d%s\n"
+        .formatted(
+            Instant.now().truncatedTo(ChronoUnit.SECONDS),
+            ProcessHandle.current().pid(),
+            host().map(name -> " on " + name).orElse(""));
+  }
+
+  /** What the mark of a run that failed says, in a line. */
+  static String ofFailure(String reason) {
+    return FAILED + reason.strip() + "\n";
+  }
+
+  /**
+   * {@return how it stands with a run: complete, running, cut off, or failed and why}
+   *
+   * @throws RunDirectoryException if its mark can't be read
+   */
+  public static String state(Path directory) {
+    try {
+      Optional<RunMark> mark = read(directory);
+      return mark.isPresent() ? mark.get().state() : "complete";
+    } catch (NoSuchFileException e) {
+      // It has come to its end meanwhile.
+      return "complete";
+    } catch (IOException e) {
+      throw RunErrors.unread(file(directory), e);
+    }
+  }
+
+  private String state() throws IOException {
+    if (process == null) {
+      return text;
+    }
+    return isAlive() ? RUNNING : "cut off";
+  }
+
+  /**
+   * {@return whether a run failed since its numbers are none any more}
+   *
+   * @throws RunDirectoryException if its mark can't be read
+   */
+  public static boolean hasDiverged(Path directory) {
+    return state(directory).startsWith(FAILED + DIVERGED);
+  }
+
+  /**
+   * Requires that a directory has no mark.
+   *
+   * @throws RunDirectoryException if it has; says since when or why, and how the run goes on
+   */
+  static void requireNone(Path directory) {
+    try {
+      Optional<RunMark> mark = read(directory);
+      if (mark.isPresent()) {
+        throw new RunDirectoryException(
+            "%s has no complete run: %s".formatted(directory, mark.get().sentence()));
+      }
+    } catch (IOException e) {
+      Path file = file(directory);
+      throw new RunDirectoryException(
+          "%s has no complete run, and %s can't be read: %s"
+              .formatted(directory, file, Reason.of(file, e)),
+          e);
+    }
+  }
+
+  private String sentence() throws IOException {
+    return isAlive() ? text : text + (process == null ? "" : ", which is gone") + goOn(directory);
+  }
+
+  /** How a run that was cut off goes on; empty where only its program knows. */
+  private static String goOn(Path directory) {
+    Path above = directory.toAbsolutePath().getParent();
+    if (above != null
+        && Files.exists(file(above))
+        && Files.exists(above.resolve(RunFiles.OPTIONS))) {
+      // One of several seeds.
+      return "; go on with: prunepeft %s --resume %s".formatted(command(directory), above);
+    }
+    return Files.exists(directory.resolve(RunFiles.OPTIONS))
+        ? "; go on with: prunepeft %s --resume %s".formatted(command(directory), directory)
+        : "";
+  }
+
+  private static String command(Path directory) {
+    try {
+      return String.valueOf(RunJson.parse(directory.resolve(RunFiles.CONFIG)).get("command"));
+    } catch (RunDirectoryException e) {
+      // It was cut off before it wrote that.
+      return "COMMAND";
+    }
+  }
+
+  /**
+   * Requires that no other process goes on with the run.
+   *
+   * @throws RunDirectoryException if one does
+   */
+  void requireNoOther() throws IOException {
+    if (!isAlive() || isHere() && pid() == ProcessHandle.current().pid()) {
+      return;
+    }
+    throw new RunDirectoryException(
+        "the run in %s goes on: %s; end that process first%s"
+            .formatted(
+                directory,
+                text,
+                isHere()
+                    ? ""
+                    : ", or wait until it has not been heard of for %d minutes"
+                        .formatted(HEARD.toMinutes())));
+  }
+
+  /** Whether it names a process that goes on. */
+  boolean isAlive() throws IOException {
+    return process != null && (isHere() ? find().isPresent() : isRenewed());
+  }
+
+  private boolean isRenewed() throws IOException {
+    Instant renewed = Files.getLastModifiedTime(file(directory)).toInstant();
+    return renewed.plus(HEARD).isAfter(Instant.now());
+  }
+
+  private boolean isHere() {
+    return process.group(3) == null || host().equals(Optional.of(process.group(3)));
+  }
+
+  private long pid() {
+    return Long.parseLong(process.group(2));
+  }
+
+  private Optional<ProcessHandle> find() {
+    Instant since = Instant.parse(process.group(1)).plusSeconds(2);
+    return ProcessHandle.of(pid())
+        .filter(ProcessHandle::isAlive)
+        // Another may have got its number.
+        .filter(one -> one.info().startInstant().map(start -> start.isBefore(since)).orElse(true));
+  }
+
+  /** The machine's name, or a container's. */
+  private static Optional<String> host() {
+    try {
+      return Optional.of(Files.readString(HOST).strip()).filter(name -> name.matches("\\S+"));
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+}
