@@ -11,12 +11,12 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.kernels.CodeType;
 import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Linear;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.kernels.Quantization;
 import org.prunepeft.kernels.QuantizedMatrix;
 import org.prunepeft.torch.Torch;
 
@@ -69,7 +69,7 @@ public class QuantizedLinearBenchmark extends TorchBenchmark {
       linear = new Linear(context, w, null);
       return;
     }
-    QuantizedMatrix quantized = empty(Quantization.valueOf(weights.name()), n, k);
+    QuantizedMatrix quantized = empty(CodeType.valueOf(weights.name()), n, k);
     quantized.quantize(context, w);
     linear = new Linear(context, quantized, null, DType.BFLOAT16);
     quantized.dequantize(context, w);
@@ -81,8 +81,8 @@ public class QuantizedLinearBenchmark extends TorchBenchmark {
     return Torch.matrix(values);
   }
 
-  private static QuantizedMatrix empty(Quantization type, long rows, long cols) {
-    int block = type == Quantization.INT8 ? 0 : QuantizedMatrix.BLOCK;
+  private static QuantizedMatrix empty(CodeType type, long rows, long cols) {
+    int block = type == CodeType.INT8 ? 0 : QuantizedMatrix.BLOCK;
     return new QuantizedMatrix(
         rows,
         cols,

@@ -15,8 +15,8 @@ import org.prunepeft.text.Reason;
 final class Outputs {
   private Outputs() {}
 
-  /** What a file shall hold. */
-  interface Content {
+  /** The text that a file shall hold. */
+  interface TextContent {
     void writeTo(Writer writer) throws IOException;
   }
 
@@ -26,7 +26,7 @@ final class Outputs {
     String writeTo(Writer writer) throws IOException;
   }
 
-  static void write(Path file, Content content) throws IOException {
+  static void write(Path file, TextContent content) throws IOException {
     try {
       AtomicFile.write(
           file,

@@ -41,13 +41,13 @@ public record QuantizedMatrix(
       throw new IllegalArgumentException(
           "quantised matrix extents must be 1 or more, got " + rows + " x " + cols);
     }
-    Quantization quantization = quantization(block);
-    requireBlock(quantization, block);
+    CodeType type = type(block);
+    requireBlock(type, block);
     if (table != null && table.length != TABLE) {
       throw new IllegalArgumentException("table must have 16 values, got " + table.length);
     }
-    requireBytes("codes", codes, codeBytes(quantization, rows, cols));
-    requireBytes("scales", scales, Float.BYTES * scaleCount(quantization, rows, cols, block));
+    requireBytes("codes", codes, codeBytes(type, rows, cols));
+    requireBytes("scales", scales, Float.BYTES * scaleCount(type, rows, cols, block));
   }
 
   /** {@return INT8: a byte for each code} */
@@ -79,32 +79,31 @@ public record QuantizedMatrix(
   }
 
   /** {@return what the codes are} */
-  public Quantization quantization() {
-    return quantization(block);
+  public CodeType type() {
+    return type(block);
   }
 
-  private static Quantization quantization(int block) {
-    return block == 0 ? Quantization.INT8 : Quantization.NF4;
+  private static CodeType type(int block) {
+    return block == 0 ? CodeType.INT8 : CodeType.NF4;
   }
 
   /** {@return bytes of the codes of a matrix} */
-  public static long codeBytes(Quantization quantization, long rows, long cols) {
+  public static long codeBytes(CodeType type, long rows, long cols) {
     long elements = Math.multiplyExact(rows, cols);
-    return quantization == Quantization.INT8 ? elements : elements / 2 + elements % 2;
+    return type == CodeType.INT8 ? elements : elements / 2 + elements % 2;
   }
 
   /** {@return how many scales a matrix has} */
-  public static long scaleCount(Quantization quantization, long rows, long cols, int block) {
-    if (quantization == Quantization.INT8) {
+  public static long scaleCount(CodeType type, long rows, long cols, int block) {
+    if (type == CodeType.INT8) {
       return rows;
     }
-    requireBlock(quantization, block);
+    requireBlock(type, block);
     return (Math.multiplyExact(rows, cols) - 1) / block + 1;
   }
 
-  private static void requireBlock(Quantization quantization, int block) {
-    if (quantization == Quantization.NF4
-        && (block < 32 || block > 4096 || Integer.bitCount(block) != 1)) {
+  private static void requireBlock(CodeType type, int block) {
+    if (type == CodeType.NF4 && (block < 32 || block > 4096 || Integer.bitCount(block) != 1)) {
       throw new IllegalArgumentException(
           "block must be a power of two in [32, 4096], got " + block);
     }
@@ -153,7 +152,7 @@ public record QuantizedMatrix(
   void with(NativeCall call) {
     try (QuantizedStruct struct = new QuantizedStruct();
         FloatPointer values = table == null ? null : new FloatPointer(table)) {
-      struct.type(quantization().ordinal()).rows(rows).cols(cols).block(block).table(values);
+      struct.type(type().ordinal()).rows(rows).cols(cols).block(block).table(values);
       struct.codes(codes).scales(new FloatPointer(scales));
       call.with(struct);
     }

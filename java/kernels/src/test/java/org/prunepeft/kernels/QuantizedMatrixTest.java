@@ -13,32 +13,32 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class QuantizedMatrixTest extends CpuTest {
-  private static QuantizedMatrix empty(Quantization quantization, int rows, int cols, int block) {
+  private static QuantizedMatrix empty(CodeType type, int rows, int cols, int block) {
     return new QuantizedMatrix(
         rows,
         cols,
-        new BytePointer(QuantizedMatrix.codeBytes(quantization, rows, cols)),
-        new FloatPointer(QuantizedMatrix.scaleCount(quantization, rows, cols, block)),
+        new BytePointer(QuantizedMatrix.codeBytes(type, rows, cols)),
+        new FloatPointer(QuantizedMatrix.scaleCount(type, rows, cols, block)),
         block,
         null);
   }
 
   @ParameterizedTest
   @CsvSource({"INT8, 1, 1, 0", "INT8, 19, 23, 0", "NF4, 1, 1, 64", "NF4, 19, 23, 32"})
-  void quantisingIsOffByHalfAStepAtMost(Quantization quantization, int rows, int cols, int block) {
+  void quantisingIsOffByHalfAStepAtMost(CodeType type, int rows, int cols, int block) {
     Buffer w = Buffer.random(random, rows, cols, cols + 2);
     Buffer decoded = Buffer.poisoned(rows, cols, cols + 3);
-    QuantizedMatrix quantized = empty(quantization, rows, cols, block);
+    QuantizedMatrix quantized = empty(type, rows, cols, block);
     quantized.quantize(context, w.matrix());
     quantized.dequantize(context, decoded.matrix());
     // The widest gap of NF4's values is from -1 to -0.696.
-    double step = quantization == Quantization.INT8 ? 1 / 127.0 : 0.304;
+    double step = type == CodeType.INT8 ? 1 / 127.0 : 0.304;
     Buffer.assertNear(w.values(), decoded.values(), step / 2 + 1e-6, "w");
   }
 
   @ParameterizedTest
   @CsvSource({"INT8, 0", "NF4, 64"})
-  void aLinearOfCodesHasTheBitsOfOneOfTheirValues(Quantization quantization, int block) {
+  void aLinearOfCodesHasTheBitsOfOneOfTheirValues(CodeType type, int block) {
     int m = 13;
     int n = 70;
     int k = 96;
@@ -46,7 +46,7 @@ class QuantizedMatrixTest extends CpuTest {
     Buffer bias = Buffer.random(random, 1, n);
     Buffer x = Buffer.random(random, m, k);
     Buffer dy = Buffer.random(random, m, n);
-    QuantizedMatrix quantized = empty(quantization, n, k, block);
+    QuantizedMatrix quantized = empty(type, n, k, block);
     quantized.quantize(context, w.matrix());
     quantized.dequantize(context, w.matrix());
     Buffer[] y = {Buffer.poisoned(m, n), Buffer.poisoned(m, n)};

@@ -65,7 +65,7 @@ public final class IterativePruning {
       }
       long target = settings.target(i, space.totalParameters());
       listener.roundStarted(i, settings.rounds(), modules, target);
-      Stage stage = new Stage(Stage.Purpose.ROUND, i, i == 1 || settings.reinitialise());
+      Stage stage = new Stage(StageKind.ROUND, i, i == 1 || settings.reinitialise());
       TrainedStage trained = TrainedStage.of(trainer, stage, modules);
       PruningRound round = round(trained.stage(), target, modules, trained.observation());
       rounds.add(round);

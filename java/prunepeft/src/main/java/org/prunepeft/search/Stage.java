@@ -10,15 +10,7 @@ package org.prunepeft.search;
  *     from the weights that the stage before it left
  * @param rate of the learning rates: 1, or 0.5 in a second attempt
  */
-public record Stage(Purpose kind, int index, boolean fresh, double rate) {
-  /** What a training of the supernet is for. */
-  public enum Purpose {
-    /** Finding which criteria suit which partition. */
-    WARM_UP,
-    /** A round of iterative pruning. */
-    ROUND
-  }
-
+public record Stage(StageKind kind, int index, boolean fresh, double rate) {
   /**
    * @throws IllegalArgumentException if index is below 1
    */
@@ -35,7 +27,7 @@ public record Stage(Purpose kind, int index, boolean fresh, double rate) {
    * @param index from 1
    * @param fresh whether the modules start from new initial weights
    */
-  public Stage(Purpose kind, int index, boolean fresh) {
+  public Stage(StageKind kind, int index, boolean fresh) {
     this(kind, index, fresh, 1);
   }
 
@@ -46,6 +38,6 @@ public record Stage(Purpose kind, int index, boolean fresh, double rate) {
 
   /** {@return its name in messages: warm-up turn 2, round 3} */
   public String name() {
-    return (kind == Purpose.WARM_UP ? "warm-up turn " : "round ") + index;
+    return (kind == StageKind.WARM_UP ? "warm-up turn " : "round ") + index;
   }
 }

@@ -116,7 +116,7 @@ public final class WarmUp {
   }
 
   private Map<Criterion, WarmUpTurn> turn(int turn, Map<List<Candidate>, List<Criterion>> sharing) {
-    Stage stage = new Stage(Stage.Purpose.WARM_UP, turn, true);
+    Stage stage = new Stage(StageKind.WARM_UP, turn, true);
     Scoreboard.Rule rule =
         new Scoreboard.Rule(Selection.HYBRID, settings.c(), settings.spreadThreshold());
     Map<Criterion, WarmUpTurn> chains = new LinkedHashMap<>();

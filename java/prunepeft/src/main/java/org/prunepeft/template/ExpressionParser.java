@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
-import org.prunepeft.template.Token.Kind;
 
 /** Makes expressions of tokens, with Jinja's precedence. */
 final class ExpressionParser {
@@ -67,8 +66,8 @@ final class ExpressionParser {
 
   private boolean endsTuple() {
     Token next = tokens.peek();
-    return next.kind() == Kind.BLOCK_END
-        || next.kind() == Kind.OUTPUT_END
+    return next.type() == TokenType.BLOCK_END
+        || next.type() == TokenType.OUTPUT_END
         || next.isOperator(")")
         || next.isName("if");
   }
@@ -115,7 +114,7 @@ final class ExpressionParser {
   /** Takes the operator of a comparison; null if there is none. */
   private String comparing() {
     Token next = tokens.peek();
-    if (next.kind() == Kind.OPERATOR && COMPARISONS.contains(next.text())) {
+    if (next.type() == TokenType.OPERATOR && COMPARISONS.contains(next.text())) {
       return tokens.next().text();
     }
     if (next.isName("not") && tokens.peekSecond().isName("in")) {
@@ -153,7 +152,7 @@ final class ExpressionParser {
 
   private Expression chain(Set<String> operators, Supplier<Expression> operand) {
     Expression left = operand.get();
-    while (tokens.peek().kind() == Kind.OPERATOR && operators.contains(tokens.peek().text())) {
+    while (tokens.peek().type() == TokenType.OPERATOR && operators.contains(tokens.peek().text())) {
       Token operator = tokens.next();
       left = new Expression.Arithmetic(operator.line(), operator.text(), left, operand.get());
     }
@@ -177,7 +176,7 @@ final class ExpressionParser {
 
   private Expression primary() {
     Token token = tokens.next();
-    return switch (token.kind()) {
+    return switch (token.type()) {
       case NAME -> name(token);
       case STRING -> new Expression.Literal(token.line(), strings(token));
       case INTEGER, FLOAT -> new Expression.Literal(token.line(), number(token));
@@ -211,7 +210,7 @@ final class ExpressionParser {
   /** Strings beside each other are one. */
   private String strings(Token first) {
     StringBuilder all = new StringBuilder(first.text());
-    while (tokens.peek().kind() == Kind.STRING) {
+    while (tokens.peek().type() == TokenType.STRING) {
       all.append(tokens.next().text());
     }
     return all.toString();
@@ -219,7 +218,7 @@ final class ExpressionParser {
 
   private static Object number(Token token) {
     try {
-      return Numbers.literal(token.text(), token.kind() == Kind.FLOAT);
+      return Numbers.literal(token.text(), token.type() == TokenType.FLOAT);
     } catch (Failure e) {
       throw new TemplateException(token.line(), e.getMessage());
     }
@@ -283,7 +282,7 @@ final class ExpressionParser {
 
   private Expression member(int line, Expression of) {
     Token name = tokens.next();
-    return switch (name.kind()) {
+    return switch (name.type()) {
       case NAME -> new Expression.Attribute(line, of, name.text());
       case INTEGER -> new Expression.Item(line, of, new Expression.Literal(line, number(name)));
       default ->
@@ -329,7 +328,7 @@ final class ExpressionParser {
         spread = expression();
       } else if (tokens.takeOperator("**")) {
         spreadNamed = expression();
-      } else if (token.kind() == Kind.NAME && tokens.peekSecond().isOperator("=")) {
+      } else if (token.type() == TokenType.NAME && tokens.peekSecond().isOperator("=")) {
         tokens.next();
         tokens.next();
         if (named.put(token.text(), expression()) != null) {
@@ -373,14 +372,14 @@ final class ExpressionParser {
 
   /** A filter whose bar has been taken. */
   Expression filter(Expression value) {
-    Token name = tokens.expect(Kind.NAME, "a filter's name");
+    Token name = tokens.expect(TokenType.NAME, "a filter's name");
     Expression.Passed passed = tokens.takeOperator("(") ? passed() : Expression.Passed.NOTHING;
     return new Expression.Filter(name.line(), value, known(name, "filter", Filters.ALL), passed);
   }
 
   private Expression test(int line, Expression value) {
     boolean negated = tokens.takeName("not");
-    Token name = tokens.expect(Kind.NAME, "a test's name");
+    Token name = tokens.expect(TokenType.NAME, "a test's name");
     Operation test = known(name, "test", Tests.ALL);
     Token next = tokens.peek();
     Expression.Passed passed = Expression.Passed.NOTHING;
@@ -394,7 +393,7 @@ final class ExpressionParser {
   }
 
   private static boolean beginsArgument(Token token) {
-    return switch (token.kind()) {
+    return switch (token.type()) {
       case NAME -> !AFTER_TEST.contains(token.text());
       case STRING, INTEGER, FLOAT -> true;
       case OPERATOR -> token.text().equals("[") || token.text().equals("{");

@@ -6,7 +6,6 @@ import java.util.Deque;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.prunepeft.template.Token.Kind;
 
 /** Cuts a source into tokens; whitespace around tags goes here. */
 final class Lexer {
@@ -64,7 +63,7 @@ final class Lexer {
         tag(kind == '%', begin);
       }
     }
-    add(Kind.END, "", line);
+    add(TokenType.END, "", line);
   }
 
   /** Where the next tag begins; -1 if there is none. */
@@ -98,7 +97,7 @@ final class Lexer {
       }
     }
     if (to > position) {
-      add(Kind.TEXT, source.substring(position, to), line);
+      add(TokenType.TEXT, source.substring(position, to), line);
     }
     advance(end);
   }
@@ -135,7 +134,7 @@ final class Lexer {
 
   private void tag(boolean block, int begin) {
     String close = block ? "%}" : "}}";
-    add(block ? Kind.BLOCK_BEGIN : Kind.OUTPUT_BEGIN, block ? "{%" : "{{", begin);
+    add(block ? TokenType.BLOCK_BEGIN : TokenType.OUTPUT_BEGIN, block ? "{%" : "{{", begin);
     Deque<String> open = new ArrayDeque<>();
     while (true) {
       skipSpaces();
@@ -148,7 +147,7 @@ final class Lexer {
           && (source.startsWith(close, position)
               || signed && source.startsWith(close, position + 1))) {
         String written = source.startsWith(close, position) ? "" : sign;
-        add(block ? Kind.BLOCK_END : Kind.OUTPUT_END, close, line);
+        add(block ? TokenType.BLOCK_END : TokenType.OUTPUT_END, close, line);
         advance(position + written.length() + 2);
         afterTag(written, block);
         return;
@@ -169,7 +168,7 @@ final class Lexer {
   private void token(Deque<String> open) {
     char c = source.charAt(position);
     boolean member = source.charAt(position - 1) == '.';
-    if (!member && match(FLOAT, Kind.FLOAT) || match(INTEGER, Kind.INTEGER)) {
+    if (!member && match(FLOAT, TokenType.FLOAT) || match(INTEGER, TokenType.INTEGER)) {
       return;
     }
     if (c == '\'' || c == '"') {
@@ -179,17 +178,17 @@ final class Lexer {
       while (end < source.length() && Character.isUnicodeIdentifierPart(source.charAt(end))) {
         end++;
       }
-      take(Kind.NAME, end);
+      take(TokenType.NAME, end);
     } else {
       operator(open);
     }
   }
 
-  private boolean match(Pattern pattern, Kind kind) {
+  private boolean match(Pattern pattern, TokenType type) {
     Matcher matcher = pattern.matcher(source).region(position, source.length());
     boolean found = matcher.lookingAt();
     if (found) {
-      take(kind, matcher.end());
+      take(type, matcher.end());
     }
     return found;
   }
@@ -207,7 +206,7 @@ final class Lexer {
     } else if (")]}".contains(operator) && !operator.equals(open.poll())) {
       throw new TemplateException(line, "'%s' closes nothing".formatted(operator));
     }
-    take(Kind.OPERATOR, position + operator.length());
+    take(TokenType.OPERATOR, position + operator.length());
   }
 
   private void string(char quote) {
@@ -218,17 +217,17 @@ final class Lexer {
     if (end >= source.length()) {
       throw new TemplateException(line, "the string is not closed; it needs " + quote);
     }
-    add(Kind.STRING, TextOperations.unescaped(source.substring(position + 1, end)), line);
+    add(TokenType.STRING, TextOperations.unescaped(source.substring(position + 1, end)), line);
     advance(end + 1);
   }
 
-  private void take(Kind kind, int end) {
-    add(kind, source.substring(position, end), line);
+  private void take(TokenType type, int end) {
+    add(type, source.substring(position, end), line);
     advance(end);
   }
 
-  private void add(Kind kind, String text, int at) {
-    tokens.add(new Token(kind, text, at));
+  private void add(TokenType type, String text, int at) {
+    tokens.add(new Token(type, text, at));
   }
 
   private void skipSpaces() {

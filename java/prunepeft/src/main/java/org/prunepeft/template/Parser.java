@@ -5,7 +5,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import org.prunepeft.template.Statement.Flow;
-import org.prunepeft.template.Token.Kind;
 
 /** Makes statements of tokens. */
 final class Parser {
@@ -35,14 +34,14 @@ final class Parser {
     List<Statement> statements = new ArrayList<>();
     while (true) {
       Token token = tokens.next();
-      switch (token.kind()) {
+      switch (token.type()) {
         case TEXT -> statements.add(new Statement.Text(token.text()));
         case OUTPUT_BEGIN -> {
           statements.add(new Statement.Output(expressions.tuple()));
-          tokens.expect(Kind.OUTPUT_END, "}}");
+          tokens.expect(TokenType.OUTPUT_END, "}}");
         }
         case BLOCK_BEGIN -> {
-          if (ends.contains(tokens.peek().text()) && tokens.peek().kind() == Kind.NAME) {
+          if (ends.contains(tokens.peek().text()) && tokens.peek().type() == TokenType.NAME) {
             return new Statement.Body(statements);
           }
           statements.add(statement());
@@ -59,10 +58,10 @@ final class Parser {
 
   /** The body of a block that ends by its own tag. */
   private Statement block(Token name) {
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     Statement body = body(Set.of("end" + name.text()), name.text(), name.line());
     tokens.next();
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     return body;
   }
 
@@ -76,7 +75,7 @@ final class Parser {
   }
 
   private Statement statement() {
-    Token name = tokens.expect(Kind.NAME, "a tag's name");
+    Token name = tokens.expect(TokenType.NAME, "a tag's name");
     tokens.enter(name);
     Statement statement =
         switch (name.text()) {
@@ -116,7 +115,7 @@ final class Parser {
       if (part.equals("elif")) {
         conditions.add(expressions.tupleWithoutIf());
       }
-      tokens.expect(Kind.BLOCK_END, "%}");
+      tokens.expect(TokenType.BLOCK_END, "%}");
       boolean last = part.equals("else");
       Statement body =
           body(last ? Set.of("endif") : Set.of("elif", "else", "endif"), "if", begin.line());
@@ -127,7 +126,7 @@ final class Parser {
       }
       part = tokens.next().text();
     }
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     return new Statement.If(conditions, bodies, otherwise);
   }
 
@@ -139,17 +138,17 @@ final class Parser {
     if (tokens.peek().isName("recursive")) {
       throw new TemplateException(begin.line(), "recursive loops are not supported; use a macro");
     }
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     loops++;
     Statement body = body(Set.of("else", "endfor"), "for", begin.line());
     loops--;
     Statement otherwise = new Statement.Body(List.of());
     if (tokens.next().text().equals("else")) {
-      tokens.expect(Kind.BLOCK_END, "%}");
+      tokens.expect(TokenType.BLOCK_END, "%}");
       otherwise = body(Set.of("endfor"), "for", begin.line());
       tokens.next();
     }
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     return new Statement.For(begin.line(), target, of, condition, body, otherwise);
   }
 
@@ -158,7 +157,7 @@ final class Parser {
       throw new TemplateException(
           name.line(), "{%% %s %%} stands outside of a loop".formatted(name.text()));
     }
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     return new Statement.Jump(name.text().equals("break") ? Flow.BREAK : Flow.CONTINUE);
   }
 
@@ -166,7 +165,7 @@ final class Parser {
     AssignmentTarget target = target("=");
     if (tokens.takeOperator("=")) {
       Expression value = expressions.tuple();
-      tokens.expect(Kind.BLOCK_END, "%}");
+      tokens.expect(TokenType.BLOCK_END, "%}");
       return new Statement.Set(target, value);
     }
     Expression filtered =
@@ -182,14 +181,14 @@ final class Parser {
 
   private Statement print() {
     Expression value = expressions.tuple();
-    tokens.expect(Kind.BLOCK_END, "%}");
+    tokens.expect(TokenType.BLOCK_END, "%}");
     return new Statement.Output(value);
   }
 
   private Statement with(Token name) {
     List<AssignmentTarget> targets = new ArrayList<>();
     List<Expression> values = new ArrayList<>();
-    while (tokens.peek().kind() != Kind.BLOCK_END) {
+    while (tokens.peek().type() != TokenType.BLOCK_END) {
       if (!targets.isEmpty()) {
         tokens.expectOperator(",");
       }
@@ -201,7 +200,7 @@ final class Parser {
   }
 
   private Statement macro(Token name) {
-    String called = tokens.expect(Kind.NAME, "the macro's name").text();
+    String called = tokens.expect(TokenType.NAME, "the macro's name").text();
     tokens.expectOperator("(");
     return new Statement.DefineMacro(definition(called, name));
   }
@@ -243,7 +242,7 @@ final class Parser {
       if (!parameters.isEmpty()) {
         tokens.expectOperator(",");
       }
-      Token parameter = tokens.expect(Kind.NAME, "a parameter's name");
+      Token parameter = tokens.expect(TokenType.NAME, "a parameter's name");
       parameters.add(parameter.text());
       if (tokens.takeOperator("=")) {
         defaults.add(expressions.expression());
@@ -280,13 +279,13 @@ final class Parser {
       return inner;
     }
     tokens.leave();
-    Token name = tokens.expect(Kind.NAME, "a variable's name");
+    Token name = tokens.expect(TokenType.NAME, "a variable's name");
     if (ExpressionParser.RESERVED.contains(name.text())) {
       throw new TemplateException(name.line(), "'%s' can't be assigned to".formatted(name.text()));
     }
     return tokens.takeOperator(".")
         ? new AssignmentTarget.NamespaceMember(
-            name.line(), name.text(), tokens.expect(Kind.NAME, "a member's name").text())
+            name.line(), name.text(), tokens.expect(TokenType.NAME, "a member's name").text())
         : new AssignmentTarget.Variable(name.text());
   }
 }

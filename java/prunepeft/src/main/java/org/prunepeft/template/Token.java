@@ -6,35 +6,18 @@ package org.prunepeft.template;
  * @param text of strings without quotes and escapes, of all others as written
  * @param line in which it begins, from 1
  */
-record Token(Kind kind, String text, int line) {
-  enum Kind {
-    /** What is between tags. */
-    TEXT,
-    /** {@code {{} */
-    OUTPUT_BEGIN,
-    OUTPUT_END,
-    /** {@code {%} */
-    BLOCK_BEGIN,
-    BLOCK_END,
-    NAME,
-    STRING,
-    INTEGER,
-    FLOAT,
-    OPERATOR,
-    END
-  }
-
+record Token(TokenType type, String text, int line) {
   boolean isName(String name) {
-    return kind == Kind.NAME && text.equals(name);
+    return type == TokenType.NAME && text.equals(name);
   }
 
   boolean isOperator(String operator) {
-    return kind == Kind.OPERATOR && text.equals(operator);
+    return type == TokenType.OPERATOR && text.equals(operator);
   }
 
   /** For messages. */
   String described() {
-    return switch (kind) {
+    return switch (type) {
       case TEXT -> "text";
       case OUTPUT_BEGIN, OUTPUT_END, BLOCK_BEGIN, BLOCK_END, OPERATOR -> "'" + text + "'";
       case NAME, INTEGER, FLOAT -> text;

@@ -3,7 +3,6 @@ package org.prunepeft.template;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import org.prunepeft.template.Token.Kind;
 
 /** Where a parser is in a template's tokens. */
 final class TokenStream {
@@ -32,10 +31,10 @@ final class TokenStream {
 
   Token next() {
     Token token = peek();
-    if (token.kind() != Kind.END) {
+    if (token.type() != TokenType.END) {
       position++;
     }
-    if (token.kind() == Kind.NAME) {
+    if (token.type() == TokenType.NAME) {
       names.add(token.text());
     }
     return token;
@@ -50,8 +49,8 @@ final class TokenStream {
     names = into;
   }
 
-  Token expect(Kind kind, String what) {
-    if (peek().kind() != kind) {
+  Token expect(TokenType type, String what) {
+    if (peek().type() != type) {
       throw unexpected(what);
     }
     return next();

@@ -478,9 +478,9 @@ class IterativePruningTest {
       // Nothing is asked of the trainer after the last removal.
       assertEquals(
           List.of(
-              new Stage(Stage.Purpose.ROUND, 1, true),
-              new Stage(Stage.Purpose.ROUND, 2, reinitialise),
-              new Stage(Stage.Purpose.ROUND, 3, reinitialise)),
+              new Stage(StageKind.ROUND, 1, true),
+              new Stage(StageKind.ROUND, 2, reinitialise),
+              new Stage(StageKind.ROUND, 3, reinitialise)),
           scores.stages);
     }
   }

@@ -79,10 +79,10 @@ class TrainingHealthTest {
     List<PruningRound> rounds = rounds(scores);
     assertEquals(
         List.of(
-            new Stage(Stage.Purpose.ROUND, 1, true),
-            new Stage(Stage.Purpose.ROUND, 2, true),
-            new Stage(Stage.Purpose.ROUND, 2, true, 0.5),
-            new Stage(Stage.Purpose.ROUND, 3, true)),
+            new Stage(StageKind.ROUND, 1, true),
+            new Stage(StageKind.ROUND, 2, true),
+            new Stage(StageKind.ROUND, 2, true, 0.5),
+            new Stage(StageKind.ROUND, 3, true)),
         scores.stages);
     assertEquals(0.5, rounds.get(1).stage().rate());
     assertEquals(Information.RELIABLE, rounds.get(1).information());
@@ -147,9 +147,9 @@ class TrainingHealthTest {
     // The gradient's second turn was tried at half the rates too; no chain had a third.
     assertEquals(
         List.of(
-            new Stage(Stage.Purpose.WARM_UP, 1, true),
-            new Stage(Stage.Purpose.WARM_UP, 2, true),
-            new Stage(Stage.Purpose.WARM_UP, 2, true, 0.5)),
+            new Stage(StageKind.WARM_UP, 1, true),
+            new Stage(StageKind.WARM_UP, 2, true),
+            new Stage(StageKind.WARM_UP, 2, true, 0.5)),
         scores.stages);
     assertEquals(strategy, Strategy.fromMap(strategy.toMap()));
   }

@@ -105,7 +105,7 @@ class WarmUpTest {
             .map(turn -> scores.stages.stream().filter(s -> s.index() == turn).count())
             .toList());
     for (Stage stage : scores.stages) {
-      assertEquals(new Stage(Stage.Purpose.WARM_UP, stage.index(), true), stage);
+      assertEquals(new Stage(StageKind.WARM_UP, stage.index(), true), stage);
     }
     List<Object> asked = new ArrayList<>();
     for (int i = 0; i < scores.stages.size(); i++) {

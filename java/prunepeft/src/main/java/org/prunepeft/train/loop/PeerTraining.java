@@ -9,6 +9,7 @@ import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Observation;
 import org.prunepeft.search.Stage;
+import org.prunepeft.search.StageKind;
 import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.search.peer.PeerTrainer;
@@ -154,7 +155,7 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
 
   private Observation supernet(List<Candidate> modules, double rate) {
     count(plan.epochs);
-    return supernet.train(new Stage(Stage.Purpose.ROUND, 1, true, rate), modules);
+    return supernet.train(new Stage(StageKind.ROUND, 1, true, rate), modules);
   }
 
   @Override

@@ -12,6 +12,7 @@ import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Observation;
 import org.prunepeft.search.Stage;
+import org.prunepeft.search.StageKind;
 import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.StateExchange;
@@ -114,7 +115,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   /** A training that the run has made before it was cut off is not made again. */
   @Override
   public Observation train(Stage stage, List<Candidate> candidates) {
-    Fidelity fidelity = stage.kind() == Stage.Purpose.WARM_UP ? plan.warmUp : plan.round;
+    Fidelity fidelity = stage.kind() == StageKind.WARM_UP ? plan.warmUp : plan.round;
     if (given == observations.size()) {
       observations.add(observe(stage, candidates, fidelity));
     } else {
