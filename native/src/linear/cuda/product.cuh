@@ -45,20 +45,6 @@ struct LeftFragment {
     else
       ptx::ldmatrix_x4_trans(r, tile + (inner + lane % 8 + lane / 16 * 8) * ld + row + lane / 8 % 2 * 8);
   }
-
-  /** Zeroes the elements (row, inner) for which keep() is false, both counted from the fragment's corner. */
-  template <class Keep>
-  GPU_INLINE LeftFragment masked(Keep keep) const {
-    LeftFragment result;
-    const int lane = lane_index();
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int row = lane / 4 + i % 2 * 8, inner = lane % 4 * 2 + i / 2 * 8;
-      const unsigned mask = (keep(row, inner) ? 0xffffu : 0u) | (keep(row, inner + 1) ? 0xffff0000u : 0u);
-      result.r[i] = r[i] & mask;
-    }
-    return result;
-  }
 };
 
 static_assert(kStep<float> == gpu::kGroup, "a step is one group");
@@ -78,16 +64,6 @@ struct LeftFragment<float> {
         for (int k = 0; k < kStep<float>; k++) v[i][k] = tile[(inner + k) * ld + row + i * 8];
       }
     }
-  }
-
-  template <class Keep>
-  GPU_INLINE LeftFragment masked(Keep keep) const {
-    LeftFragment result;
-#pragma unroll
-    for (int i = 0; i < 2; i++)
-#pragma unroll
-      for (int k = 0; k < kStep<float>; k++) result.v[i][k] = keep(lane_index() / 4 + i * 8, k) ? v[i][k] : 0.0f;
-    return result;
   }
 };
 

@@ -59,11 +59,6 @@ public final class WordPieceVocabulary {
     }
   }
 
-  /** How many tokens. */
-  public int size() {
-    return ids.size();
-  }
-
   /**
    * A WordPiece tokenizer.
    *

@@ -19,7 +19,6 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.data.batch.Encoding;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.Checkpoint;
@@ -42,8 +41,8 @@ class BertBaseTest {
     tokenizer = Tokenizer.of(loaded.tokenizer(), 64);
     EasyBert bert = EasyBert.read();
     checkpoint = bert.checkpoint();
-    assertEquals(30522, new WordPieceVocabulary(bert.vocabulary()).size());
     vocabulary = new String(bert.vocabulary(), StandardCharsets.UTF_8).split("\n");
+    assertEquals(30522, vocabulary.length);
   }
 
   @AfterAll

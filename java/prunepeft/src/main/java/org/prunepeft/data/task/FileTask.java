@@ -9,10 +9,8 @@ import java.util.TreeMap;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.sampling.Splits;
 import org.prunepeft.data.table.ExampleFile;
@@ -20,16 +18,9 @@ import org.prunepeft.data.table.ExampleFile.Row;
 import org.prunepeft.data.table.LabelReader;
 
 /** A task of the user's own files. */
-public final class FileTask implements Task {
-  private final DataFiles files;
-
+public final class FileTask extends OwnFilesTask {
   public FileTask(DataFiles files) {
-    this.files = files;
-  }
-
-  @Override
-  public String name() {
-    return files.name();
+    super(files);
   }
 
   @Override
@@ -38,33 +29,8 @@ public final class FileTask implements Task {
   }
 
   @Override
-  public String source() {
-    return files.train().toString();
-  }
-
-  @Override
-  public String licence() {
-    return "the user's own";
-  }
-
-  @Override
-  public TaskKind kind() {
-    return files.kind();
-  }
-
-  @Override
   public int textColumns() {
     return files.columns().texts();
-  }
-
-  @Override
-  public List<Metric> metrics() {
-    return files.metrics();
-  }
-
-  @Override
-  public List<Path> files() {
-    return files.all();
   }
 
   @Override

@@ -8,7 +8,6 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.data.chat.ConversationFile;
@@ -18,46 +17,14 @@ import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TextLayout;
 
 /** Texts of the user's own files, which a language model learns to continue. */
-public final class LanguageTask implements Task {
-  private final DataFiles files;
-
+public final class LanguageTask extends OwnFilesTask {
   public LanguageTask(DataFiles files) {
-    this.files = files;
-  }
-
-  @Override
-  public String name() {
-    return files.name();
+    super(files);
   }
 
   @Override
   public String description() {
     return "texts, token by token";
-  }
-
-  @Override
-  public String source() {
-    return files.train().toString();
-  }
-
-  @Override
-  public String licence() {
-    return "the user's own";
-  }
-
-  @Override
-  public TaskKind kind() {
-    return TaskKind.LANGUAGE_MODELING;
-  }
-
-  @Override
-  public List<Metric> metrics() {
-    return files.metrics();
-  }
-
-  @Override
-  public List<Path> files() {
-    return files.all();
   }
 
   @Override

@@ -12,7 +12,6 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
-import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 
 /**
@@ -20,21 +19,11 @@ import org.prunepeft.torch.FlatParameters;
  * lora_E and P [N,r] in lora_B. Starts without effect, Λ = 0. Which singular values are left is
  * {@link RankAllocator}'s to say; the others are 0.
  */
-record AdaLora(LoraConfig config, String name, List<String> targets) implements LowRankType {
+record AdaLora(LoraConfig config, String name, List<String> targets) implements LoraVariant {
   private static final String A = ".lora_A";
   private static final String E = ".lora_E";
   private static final String B = ".lora_B";
   private static final double DEVIATION = 0.02;
-
-  @Override
-  public String kind() {
-    return Candidate.LORA;
-  }
-
-  @Override
-  public double dropout() {
-    return config.dropout();
-  }
 
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {

@@ -16,7 +16,6 @@ import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -27,17 +26,7 @@ import org.prunepeft.torch.Torch;
  * <p>Trained is m − ‖W‖, which starts at 0, so that weight decay pulls towards the pre-trained
  * magnitude and a module's weights measure what it changed. Starts without effect.
  */
-record Dora(LoraConfig config, String name, List<String> targets) implements LowRankType {
-  @Override
-  public String kind() {
-    return Candidate.LORA;
-  }
-
-  @Override
-  public double dropout() {
-    return config.dropout();
-  }
-
+record Dora(LoraConfig config, String name, List<String> targets) implements LoraVariant {
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
     List<Parameter> lora = Lora.parameters(config, encoder, projection, path);

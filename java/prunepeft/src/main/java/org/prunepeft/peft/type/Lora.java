@@ -15,20 +15,9 @@ import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.search.Candidate;
 
 /** LoRA (Hu et al. 2022): W + s·B·A. Starts without effect, B = 0. */
-record Lora(LoraConfig config, String name, List<String> targets) implements LowRankType {
-  @Override
-  public String kind() {
-    return Candidate.LORA;
-  }
-
-  @Override
-  public double dropout() {
-    return config.dropout();
-  }
-
+record Lora(LoraConfig config, String name, List<String> targets) implements LoraVariant {
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
     return parameters(config, encoder, projection, path);

@@ -130,7 +130,7 @@ public record Vera(int rank, List<String> targets, double dropout, double initia
       return values;
     }
 
-    /** The one that other modules have, if there are some. */
+    /** The tensor, which all modules with this matrix share. */
     Tensor tensor() {
       synchronized (FROZEN) {
         WeakReference<Tensor> known = FROZEN.get(this);
