@@ -293,24 +293,24 @@ PP_INLINE void by_heads(int64_t heads, const Work& work) {
 
 /** scores[h * step + j] = scale·q_h·k_j, K where it lies; rows of q are padded with zeros to whole vectors. */
 template <int kHeads, class Element>
-PP_INLINE void score_keys(int64_t keys, int64_t d, const float* q, int64_t ldq, const Element* k, int64_t ldk, float scale,
-                          float* scores, int64_t step) {
+PP_INLINE void score_keys(int64_t keys, int64_t d, Rows q, const Element* k, int64_t ldk, float scale, float* scores,
+                          int64_t step) {
   for (int64_t j = 0; j < keys; ++j) {
     Vec sums[kHeads] = {};
     for (int64_t i = 0; i < d; i += kWidth) {
       const Vec key = load(k + j * ldk + i, d - i);
 #pragma GCC unroll 4
-      for (int h = 0; h < kHeads; ++h) sums[h] = fma(key, load(q + h * ldq + i), sums[h]);
+      for (int h = 0; h < kHeads; ++h) sums[h] = fma(key, load(q.p + h * q.ld + i), sums[h]);
     }
 #pragma GCC unroll 4
     for (int h = 0; h < kHeads; ++h) scores[h * step + j] = sum(sums[h]) * scale;
   }
 }
 
-/** values[h * ldvalues + i] = scales[h]·Σ_j p[h * step + j]·v_j, of kVectors vectors of columns, V where it lies. */
+/** values[h * ldvalues + i] = scales[h]·Σ_j shares(h, j)·v_j, of kVectors vectors of columns, V where it lies. */
 template <int kHeads, int kVectors, class Element>
-PP_INLINE void mix_values(int64_t keys, int64_t columns, const float* p, int64_t step, const float* scales, const Element* v,
-                          int64_t ldv, Element* values, int64_t ldvalues) {
+PP_INLINE void mix_values(int64_t keys, int64_t columns, Rows shares, const float* scales, const Element* v, int64_t ldv,
+                          Element* values, int64_t ldvalues) {
   Vec sums[kHeads][kVectors] = {};
   for (int64_t j = 0; j < keys; ++j) {
     Vec value[kVectors];
@@ -318,7 +318,7 @@ PP_INLINE void mix_values(int64_t keys, int64_t columns, const float* p, int64_t
     for (int n = 0; n < kVectors; ++n) value[n] = load(v + j * ldv + n * kWidth, columns - n * kWidth);
 #pragma GCC unroll 4
     for (int h = 0; h < kHeads; ++h) {
-      const Vec share = broadcast(p[h * step + j]);
+      const Vec share = broadcast(shares.p[h * shares.ld + j]);
 #pragma GCC unroll 4
       for (int n = 0; n < kVectors; ++n) sums[h][n] = fma(share, value[n], sums[h][n]);
     }
@@ -359,7 +359,7 @@ void one_token(const AttentionForward& c) {
       for (int i = 0; i < kHeads; ++i) {
         for (int64_t j = 0; j < e.d; j += kWidth) store(q + i * e.columns + j, load(all_q + (h + i) * e.d + j, e.d - j));
       }
-      score_keys<kHeads>(count, e.d, q, e.columns, k, c.k.ld, attention.scale, p, e.keys);
+      score_keys<kHeads>(count, e.d, Rows{q, e.columns}, k, c.k.ld, attention.scale, p, e.keys);
       float scales[kHeads];
       for (int i = 0; i < kHeads; ++i) {
         float* own = p + i * e.keys;
@@ -374,25 +374,32 @@ void one_token(const AttentionForward& c) {
       Element* values = all_values + h * e.d;
       int64_t j = 0;
       for (; e.d - j >= kVectors * kWidth; j += kVectors * kWidth) {
-        mix_values<kHeads, kVectors>(count, e.d - j, p, e.keys, scales, v + j, c.v.ld, values + j, e.d);
+        mix_values<kHeads, kVectors>(count, e.d - j, Rows{p, e.keys}, scales, v + j, c.v.ld, values + j, e.d);
       }
       for (; j < e.d; j += kWidth) {
-        mix_values<kHeads, 1>(count, e.d - j, p, e.keys, scales, v + j, c.v.ld, values + j, e.d);
+        mix_values<kHeads, 1>(count, e.d - j, Rows{p, e.keys}, scales, v + j, c.v.ld, values + j, e.d);
       }
     });
   };
   run_phases(operations(attention, e.K), phase(attention.sequences * groups, key_head));
 }
 
-/** P from the scores, and dS from dP, in place of both; slopes are cap_scores', null without a cap. */
-void score_gradients(int64_t rows, int64_t columns, int64_t step, float scale, const float* bias, const float* log_sums,
-                     const float* slopes, float* p, float* ds) {
+/** P, dS and what they are made with, in blocks whose rows lie `step` apart. */
+struct ScoreBlocks {
+  float* p;
+  float* ds;
+  const float* slopes;  // cap_scores', null without a cap
+  int64_t step;
+};
+
+/** P from the scores, and dS from dP, in place of both. */
+void score_gradients(int64_t rows, int64_t columns, float scale, const float* bias, const float* log_sums, ScoreBlocks blocks) {
   for (int64_t i = 0; i < rows; ++i) {
     const float saved = load_one(log_sums + i);
     // A row that sees nothing has −∞, and P of it is 0.
     const float log_sum = saved < -3.0e38f ? 3.0e38f : saved;
-    float* own = p + i * step;
-    float* gradient = ds + i * step;
+    float* own = blocks.p + i * blocks.step;
+    float* gradient = blocks.ds + i * blocks.step;
     Vec dot = {};
     for (int64_t j = 0; j < columns; j += kWidth) {
       const Vec score = load(own + j) + load(bias + j) - log_sum;
@@ -404,7 +411,7 @@ void score_gradients(int64_t rows, int64_t columns, int64_t step, float scale, c
     const float mean = sum(dot);
     for (int64_t j = 0; j < columns; j += kWidth) {
       const Vec of_score = load(own + j) * (load(gradient + j) - mean) * scale;
-      store(gradient + j, slopes == nullptr ? of_score : of_score * load(slopes + i * step + j));
+      store(gradient + j, blocks.slopes == nullptr ? of_score : of_score * load(blocks.slopes + i * blocks.step + j));
     }
   }
 }
@@ -479,7 +486,8 @@ void backward(const AttentionBackward& c) {
         });
         cap_scores(rows, count, attention.cap, p, slopes, e.keys);
         sight.hide(row, rows, keys, p, e.keys);
-        score_gradients(rows, padded(count), e.keys, attention.scale, bias + keys.first, log_sums + row, slopes, p, ds);
+        score_gradients(rows, padded(count), attention.scale, bias + keys.first, log_sums + row,
+                        ScoreBlocks{p, ds, slopes, e.keys});
         Type::pack(rows, e.d, own_dcontext, c.lddcontext, dcontext_rows, e.columns);
         times_rows(count, Type::columns_of(rows, count, p, e.keys, interleaved), Type::units(rows), dcontext_rows, e.columns,
                    e.d, AddTo{dv + keys.first * e.columns, e.columns, adds});
