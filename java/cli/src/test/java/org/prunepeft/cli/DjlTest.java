@@ -13,8 +13,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,45 +30,15 @@ class DjlTest {
           "the thing", "a", "or in the other thing", "the other thing in a thing or ".repeat(12));
 
   @TempDir static Path temporary;
-  private static Path model;
-  private static Path file;
+  private static TextRuns runs;
 
   @BeforeAll
   static void write() throws IOException {
-    model = Small.model(temporary);
-    file = temporary.resolve("texts.csv");
-    Files.writeString(
-        file,
-        IntStream.range(0, 64)
-            .mapToObj(
-                i ->
-                    "%s,or %s,%.2f,%s"
-                        .formatted(text(i), text(3 * i), i % 5 / 4.0, i % 2 == 0 ? "even" : "odd"))
-            .collect(Collectors.joining("\n", "first,second,number,label\n", "\n")));
-  }
-
-  private static String text(int i) {
-    return String.join(" ", List.of("the", "thing", "in", "other").subList(0, 1 + i % 4));
-  }
-
-  private static Path train(String name, String... options) {
-    Path run = temporary.resolve(name);
-    Call.of(
-            "train",
-            "--model=" + model,
-            "--train-file=" + file,
-            "--text-column=first",
-            "--output=" + run,
-            Small.modules(),
-            options)
-        .exits(0);
-    return run;
-  }
-
-  private static Path export(Path run) {
-    Path export = temporary.resolve(run.getFileName() + "-onnx");
-    Call.of("export", run, "--format=onnx", "--output=" + export).exits(0);
-    return export;
+    runs =
+        TextRuns.write(
+            temporary,
+            i -> String.join(" ", List.of("the", "thing", "in", "other").subList(0, 1 + i % 4)),
+            i -> i % 2 == 0 ? "even" : "odd");
   }
 
   /** What a program prints; it reports its use to nobody. */
@@ -99,8 +67,8 @@ class DjlTest {
 
   @Test
   void textsAreClassifiedAlike() throws IOException, InterruptedException {
-    Path run = train("classes", "--label-column=label");
-    List<String> lines = lines(DjlTexts.class, export(run), TEXTS);
+    Path run = runs.train("classes", "--label-column=label");
+    List<String> lines = lines(DjlTexts.class, runs.export(run, "classes-onnx"), TEXTS);
     assertEquals(TEXTS.size(), lines.size());
     try (TrainedModel trained = TrainedModel.load(run)) {
       for (int i = 0; i < TEXTS.size(); i++) {
@@ -121,7 +89,7 @@ class DjlTest {
   @Test
   void pairsAreScoredAlikeInOneBatch() throws IOException, InterruptedException {
     Path run =
-        train(
+        runs.train(
             "pairs",
             "--label-column=number",
             "--do-regression",
@@ -130,7 +98,7 @@ class DjlTest {
     List<String> both =
         TEXTS.stream().flatMap(text -> List.of(text, "in " + text).stream()).toList();
     double[] theirs =
-        lines(DjlPairs.class, export(run), both).stream()
+        lines(DjlPairs.class, runs.export(run, "pairs-onnx"), both).stream()
             .mapToDouble(line -> Double.parseDouble(line.substring(1, line.length() - 1)))
             .toArray();
     try (TrainedModel trained = TrainedModel.load(run)) {

@@ -31,18 +31,13 @@ import org.prunepeft.data.Example;
 /** Runs of a tiny model, exported and computed by ONNX Runtime from their texts on. */
 class OnnxExportTest {
   @TempDir static Path temporary;
-  private static Path model;
-  private static Path file;
+  private static TextRuns runs;
 
   @BeforeAll
   static void write() throws IOException {
-    model = Small.model(temporary);
-    file = temporary.resolve("texts.csv");
-    Files.writeString(
-        file,
-        IntStream.range(0, 64)
-            .mapToObj(i -> "%s,%s,%.2f,%s".formatted(text(i), text(3 * i), i % 5 / 4.0, label(i)))
-            .collect(Collectors.joining("\n", "first,second,number,label\n", "\n")));
+    runs =
+        TextRuns.write(
+            temporary, OnnxExportTest::text, i -> List.of("no", "perhaps", "yes").get(i % 3));
   }
 
   private static String text(int i) {
@@ -50,24 +45,6 @@ class OnnxExportTest {
     return IntStream.rangeClosed(0, i % 7)
         .mapToObj(k -> words.get((i + k * k) % words.size()))
         .collect(Collectors.joining(" "));
-  }
-
-  private static String label(int i) {
-    return List.of("no", "perhaps", "yes").get(i % 3);
-  }
-
-  private static Path train(String name, String... options) {
-    Path run = temporary.resolve(name);
-    Call.of(
-            "train",
-            "--model=" + model,
-            "--train-file=" + file,
-            "--text-column=first",
-            "--output=" + run,
-            Small.modules(),
-            options)
-        .exits(0);
-    return run;
   }
 
   /** Of each pair, or of each text, what an exported model gives; each is a batch of its own. */
@@ -113,15 +90,16 @@ class OnnxExportTest {
   @CsvSource({
     "single, --label-column=label",
     "full, --label-column=label --modules=full",
-    "joint, --label-column=label --text-pair-column=second --pair-encoding=joint --adapter-config=houlsby",
+    "joint, --label-column=label --text-pair-column=second --pair-encoding=joint"
+        + " --adapter-config=houlsby",
     "number, --label-column=number --do-regression --text-pair-column=second --adapter-size=0",
-    "separate, --label-column=number --do-regression --text-pair-column=second --pair-encoding=separate",
+    "separate, --label-column=number --do-regression --text-pair-column=second"
+        + " --pair-encoding=separate",
   })
   void onnxRuntimePredictsWhatTheRunDoes(String name, String options)
       throws IOException, OrtException {
-    Path run = train(name, options.split(" "));
-    Path export = temporary.resolve(name + "-onnx");
-    Call.of("export", run, "--format=onnx", "--output=" + export).exits(0);
+    Path run = runs.train(name, options.split(" "));
+    Path export = runs.export(run, name + "-onnx");
     assertEquals(
         Set.of(
             "README.md",
@@ -149,12 +127,9 @@ class OnnxExportTest {
 
   @Test
   void weightsInEightBitsTakeAQuarter() throws IOException, OrtException {
-    Path run = train("int8", "--label-column=label");
-    Path whole = temporary.resolve("float32-onnx");
-    Call.of("export", run, "--format=onnx", "--external-data", "--output=" + whole).exits(0);
-    Path small = temporary.resolve("int8-onnx");
-    Call.of("export", run, "--format=onnx", "--int8", "--external-data", "--output=" + small)
-        .exits(0);
+    Path run = runs.train("int8", "--label-column=label");
+    Path whole = runs.export(run, "float32-onnx", "--external-data");
+    Path small = runs.export(run, "int8-onnx", "--int8", "--external-data");
     long before = Files.size(whole.resolve("model.onnx_data"));
     long after = Files.size(small.resolve("model.onnx_data"));
     assertTrue(after < 0.35 * before, after + " of " + before);
@@ -168,15 +143,14 @@ class OnnxExportTest {
 
   @Test
   void theEncoderAloneHasItsHeadApart() throws IOException {
-    Path run = train("embeddings", "--label-column=label");
-    Path export = temporary.resolve("embeddings-onnx");
-    Call.of("export", run, "--format=onnx", "--encoder-only", "--output=" + export).exits(0);
+    Path run = runs.train("embeddings", "--label-column=label");
+    Path export = runs.export(run, "embeddings-onnx", "--encoder-only");
     assertTrue(Files.exists(export.resolve("head.safetensors")));
   }
 
   @Test
   void itsOptionsAreForNoOtherFormat() {
-    Path run = train("others", "--label-column=label", "--adapter-size=0");
+    Path run = runs.train("others", "--label-column=label", "--adapter-size=0");
     Path never = temporary.resolve("never");
     for (String other : List.of("--format=peft", "--merge")) {
       Call.of("export", run, other, "--int8", "--output=" + never)

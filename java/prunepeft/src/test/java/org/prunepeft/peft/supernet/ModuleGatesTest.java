@@ -8,16 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.model.Encoder;
-import org.prunepeft.model.EncoderInput;
-import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
@@ -27,9 +23,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.testing.TestSeed;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RandomTensors;
-import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /** Gates on the modules of a small whole model. */
@@ -37,44 +31,14 @@ class ModuleGatesTest {
   private static final LoraConfig LORA = LoraConfig.of(3, 6, 0, List.of("query", "value"));
   private static final PeftConfig CONFIG =
       PeftConfig.of(LORA, AdapterConfig.of(4, Activation.RELU));
-  private static final int TOKENS = 20;
 
-  private final PointerScope scope;
-  private final Encoder encoder;
-  private final Tape tape = new Tape();
-  private final EncoderInput input;
-  private final Tensor weights;
-
-  ModuleGatesTest() {
-    Torch.load();
-    scope = new PointerScope();
-    encoder = SmallBert.create(TestSeed.draw(), Precision.FLOAT32);
-    long[] ids = TestSeed.random().longs(TOKENS, 0, SmallBert.CONFIG.vocabulary()).toArray();
-    byte[] mask = new byte[TOKENS];
-    Arrays.fill(mask, (byte) 1);
-    input = EncoderInput.of(ids, new long[TOKENS], mask, 2, TOKENS / 2);
-    weights = RandomTensors.normal(TOKENS, SmallBert.CONFIG.hidden());
-  }
+  private final SmallSupernet small = new SmallSupernet();
+  private final Tensor weights =
+      RandomTensors.normal(SmallSupernet.TOKENS, SmallBert.CONFIG.hidden());
 
   @AfterEach
   void close() {
-    tape.close();
-    encoder.close();
-    scope.close();
-  }
-
-  private PeftModules modules(PeftConfig config) {
-    PeftModules modules =
-        new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
-    try (NoGradGuard guard = new NoGradGuard()) {
-      modules.groups().values().forEach(this::randomise);
-    }
-    modules.begin(ForwardPass.evaluation(tape));
-    return modules;
-  }
-
-  private void randomise(FlatParameters group) {
-    group.names().forEach(name -> group.get(name).normal_(0, 0.2, RandomTensors.generator()));
+    small.close();
   }
 
   private static GateTraining training(PeftConfig config) {
@@ -84,7 +48,7 @@ class ModuleGatesTest {
 
   /** The hidden states, and the gradients of a random linear function of them. */
   private float[] pass(PeftModules modules) {
-    Tensor hidden = encoder.forward(input, modules);
+    Tensor hidden = small.forward(modules);
     hidden.mul(weights).sum().backward();
     return Torch.toFloats(hidden.detach());
   }
@@ -100,8 +64,8 @@ class ModuleGatesTest {
   void aGateActsAsAFactorOfTheModulesOutputAndHasItsGradient() {
     GateTraining training = training(CONFIG);
     float[] values = training.values();
-    try (PeftModules gated = modules(CONFIG);
-        PeftModules plain = modules(CONFIG)) {
+    try (PeftModules gated = small.modules(CONFIG);
+        PeftModules plain = small.modules(CONFIG)) {
       plain.copyWeights(gated);
       for (int i = 0; i < values.length; i++) {
         Candidate module = training.modules().get(i);
@@ -136,20 +100,15 @@ class ModuleGatesTest {
   void closedGatesLeaveTheEncoderAndOpenOnesTheModules() {
     PeftConfig dora = PeftConfig.of(LORA.withDora(true), AdapterConfig.of(4, Activation.RELU));
     try (PeftModules none = new PeftModules(dora, SmallBert.CONFIG, List.of());
-        PeftModules closed = modules(dora);
-        PeftModules open = modules(dora)) {
-      none.begin(ForwardPass.evaluation(tape));
+        PeftModules closed = small.modules(dora);
+        PeftModules open = small.modules(dora)) {
+      none.begin(ForwardPass.evaluation(small.tape));
       open.copyWeights(closed);
-      try (NoGradGuard guard = new NoGradGuard()) {
-        float[] free = Torch.toFloats(encoder.forward(input, open));
-        open.gate(forced(dora, 500));
-        assertArrayEquals(free, Torch.toFloats(encoder.forward(input, open)), 1e-4f);
-        closed.gate(forced(dora, -500));
-        assertArrayEquals(
-            Torch.toFloats(encoder.forward(input, none)),
-            Torch.toFloats(encoder.forward(input, closed)),
-            1e-4f);
-      }
+      float[] free = small.outputs(open);
+      open.gate(forced(dora, 500));
+      assertArrayEquals(free, small.outputs(open), 1e-4f);
+      closed.gate(forced(dora, -500));
+      assertArrayEquals(small.outputs(none), small.outputs(closed), 1e-4f);
     }
   }
 
@@ -166,7 +125,7 @@ class ModuleGatesTest {
     GateTraining training = training(CONFIG);
     double[] before = training.state();
     int count = training.modules().size();
-    try (PeftModules modules = modules(CONFIG)) {
+    try (PeftModules modules = small.modules(CONFIG)) {
       modules.gate(training);
       pass(modules);
       float[] gradients = Torch.toFloats(modules.gradients().get(2));

@@ -11,15 +11,10 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.model.Encoder;
-import org.prunepeft.model.EncoderInput;
-import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
@@ -27,36 +22,18 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.testing.TestSeed;
-import org.prunepeft.torch.RandomTensors;
-import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /** Slices of the modules of a small whole model, whose sizes no number of slices divides. */
 class SlicesTest {
   private static final LoraConfig LORA = LoraConfig.of(7, 9, 0, List.of("query", "value"));
   private static final AdapterConfig ADAPTER = AdapterConfig.of(10, Activation.RELU);
-  private static final int TOKENS = 20;
 
-  private final PointerScope scope;
-  private final Encoder encoder;
-  private final Tape tape = new Tape();
-  private final EncoderInput input;
-
-  SlicesTest() {
-    Torch.load();
-    scope = new PointerScope();
-    encoder = SmallBert.create(TestSeed.draw(), Precision.FLOAT32);
-    long[] ids = TestSeed.random().longs(TOKENS, 0, SmallBert.CONFIG.vocabulary()).toArray();
-    byte[] mask = new byte[TOKENS];
-    Arrays.fill(mask, (byte) 1);
-    input = EncoderInput.of(ids, new long[TOKENS], mask, 2, TOKENS / 2);
-  }
+  private final SmallSupernet small = new SmallSupernet();
 
   @AfterEach
   void close() {
-    tape.close();
-    encoder.close();
-    scope.close();
+    small.close();
   }
 
   private static Slices slices(LoraConfig lora, int count) {
@@ -64,27 +41,11 @@ class SlicesTest {
   }
 
   private PeftModules supernet(LoraConfig lora) {
-    PeftConfig config = PeftConfig.of(lora, ADAPTER);
-    PeftModules modules =
-        new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
-    try (NoGradGuard guard = new NoGradGuard()) {
-      modules
-          .groups()
-          .values()
-          .forEach(
-              group ->
-                  group
-                      .names()
-                      .forEach(name -> group.get(name).normal_(0, 0.2, RandomTensors.generator())));
-    }
-    modules.begin(ForwardPass.evaluation(tape));
-    return modules;
+    return small.modules(PeftConfig.of(lora, ADAPTER));
   }
 
   private float[] outputs(PeftModules modules) {
-    try (NoGradGuard guard = new NoGradGuard()) {
-      return Torch.toFloats(encoder.forward(input, modules));
-    }
+    return small.outputs(modules);
   }
 
   private static List<Candidate> some(SearchSpace space, Random random) {
@@ -132,7 +93,7 @@ class SlicesTest {
         assertTrue(Candidate.total(candidates) <= Candidate.total(chosen));
         try (PeftModules smaller = new PeftModules(config, SmallBert.CONFIG, candidates)) {
           smaller.copySlices(modules, chosen);
-          smaller.begin(ForwardPass.evaluation(tape));
+          smaller.begin(ForwardPass.evaluation(small.tape));
           modules.activate(chosen);
           assertArrayEquals(outputs(smaller), outputs(modules), 1e-4f);
         }
