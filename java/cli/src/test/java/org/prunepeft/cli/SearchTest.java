@@ -325,6 +325,13 @@ class SearchTest {
     double most = ((Number) ((Map<?, ?>) point.get("costs")).get("parameters")).doubleValue();
     double has = ((Number) smallest.get("trainable_parameters")).doubleValue();
     assertTrue(has > 0.9 * most && has <= most, has + " of " + most);
+    call(
+            temporary.resolve("sliced-beyond"),
+            "train",
+            "--modules=" + run,
+            "--select=" + (front.size() + 1))
+        .exits(2)
+        .says("%4d: %d modules, ".formatted(row, modules(selected).size()));
     Path page = temporary.resolve("sliced.html");
     Call.of("report", run.toString(), "-o", page.toString()).exits(0);
     assertTrue(Files.readString(page).contains("\"column\":\"lora.slice-0\""), "slices are places");

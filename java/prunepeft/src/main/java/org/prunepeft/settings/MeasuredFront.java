@@ -84,11 +84,14 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
   }
 
   private String rows() {
+    Slices slices = slices();
     return IntStream.range(0, points.size())
-        .mapToObj(
-            i ->
-                "%4d: %d modules, %s"
-                    .formatted(i + 1, points.get(i).modules.size(), points.get(i).costs))
+        .mapToObj(i -> row(i + 1, points.get(i), slices))
         .collect(Collectors.joining("\n"));
+  }
+
+  private static String row(int number, Kept point, Slices slices) {
+    return "%4d: %d modules, %s"
+        .formatted(number, slices.modules(point.modules).size(), point.costs);
   }
 }
