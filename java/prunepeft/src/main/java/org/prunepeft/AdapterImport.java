@@ -54,7 +54,7 @@ public final class AdapterImport {
    */
   public record Options(String model, String task, Integer maxLength, boolean meanPooled) {}
 
-  /** What makes an adapter a run. */
+  /** What a run needs beside the adapter's weights. */
   private record RunSetup(Setup setup, Schema schema) {}
 
   /** A module that the adapter has something for. */

@@ -3,8 +3,8 @@ package org.prunepeft;
 import org.prunepeft.run.RunsTogether;
 
 /**
- * The encoder of the runs of {@link SeedRuns#together}, and their turns at it. Each run hands it on
- * to the call that makes it.
+ * The frozen encoder that the runs of {@link SeedRuns#together} share, and the order in which they
+ * use it. Each run passes it to the call of {@link PrunePeft} that makes it.
  */
 public final class SharedEncoder {
   private final RunsTogether runs;

@@ -53,7 +53,7 @@ import org.slf4j.LoggerFactory;
  * with one thread or few, and a program that predicts many texts in one call with all.
  *
  * <p>With as many threads as the run had, the same texts in the same order give the same bits as in
- * the run. The same text in other company, or alone, may differ in its last bits.
+ * the run. The same text in another batch, or alone, may differ in its last bits.
  *
  * <p>The owner closes it, which waits for the calls that go on and frees native memory. Later calls
  * of {@code predict} and {@code evaluate} are an {@link IllegalStateException}.
@@ -237,7 +237,8 @@ public final class TrainedModel implements TextGenerator {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
               ? "the run predicts from single texts, but two columns of texts are named"
-              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
+              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or"
+                    + " .parquet file with --text-column and --text-pair-column");
     }
   }
 

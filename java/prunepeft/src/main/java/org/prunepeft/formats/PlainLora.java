@@ -52,8 +52,8 @@ final class PlainLora {
   }
 
   /**
-   * The same update as LoRA with that alpha, so that its scale is alpha / r. Where it is already,
-   * B's values stay as they are.
+   * The same update as LoRA with that alpha, so that its scale is alpha / r. Where that is its
+   * scale already, B's values stay as they are.
    *
    * @param update no DoRA
    */

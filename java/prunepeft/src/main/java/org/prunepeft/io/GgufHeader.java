@@ -33,7 +33,7 @@ final class GgufHeader {
   final Map<String, TensorInfo> entries = new LinkedHashMap<>();
   private long alignment = 32;
 
-  /** Without the zeros behind it. */
+  /** Of the header in bytes, without the zeros that pad it. */
   private long length;
 
   /** Where the last tensor ends, counted from the data section's first byte. */

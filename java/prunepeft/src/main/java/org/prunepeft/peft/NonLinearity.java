@@ -5,7 +5,8 @@ import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
 
 /**
- * Names of activations in transformers, which AdapterHub uses; of several the one that it writes.
+ * Names of activations in transformers, which AdapterHub uses; where an activation has several, the
+ * one that AdapterHub writes.
  */
 public final class NonLinearity {
   private static final Map<String, Activation> NAMES =

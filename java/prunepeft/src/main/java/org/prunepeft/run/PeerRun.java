@@ -6,7 +6,7 @@ import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.PeerSettings;
 import org.prunepeft.train.loop.PeerTraining;
 
-/** A search that PrunePEFT is compared with. */
+/** A search by another method, to compare PrunePEFT with. */
 public final class PeerRun implements AutoCloseable {
   private final Session session;
   private final PeerSettings settings;

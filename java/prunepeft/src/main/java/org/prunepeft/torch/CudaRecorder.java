@@ -34,7 +34,7 @@ final class CudaRecorder implements RecordedWork.Recorder {
     memory = new RecordingMemory(index, stream);
   }
 
-  /** That of a device. */
+  /** The recorder of a device, which it keeps. */
   static CudaRecorder of(int index) {
     return RECORDERS.computeIfAbsent(index, CudaRecorder::new);
   }

@@ -92,7 +92,8 @@ public final class RecordedWork implements AutoCloseable {
   }
 
   /**
-   * {@return where a device's work is recorded; empty on the CPU, and where the switch says no}
+   * {@return what records a device's work; empty on the CPU, and where the system property {@code
+   * prunepeft.cuda-graphs} is false}
    *
    * @param device where the work's tensors lie
    */

@@ -150,7 +150,7 @@ public final class Torch {
     return new IntPointer(numbers.data_ptr());
   }
 
-  /** The kernels' name of a type; null: they have none. */
+  /** The kernels' type for LibTorch's; null: they have none. */
   static DType dtype(torch.ScalarType type) {
     return switch (type) {
       case Float -> DType.FLOAT32;

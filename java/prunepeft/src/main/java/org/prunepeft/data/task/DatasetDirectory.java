@@ -110,29 +110,19 @@ public final class DatasetDirectory {
                     : "datasets.load_from_disk(DIR).to_parquet(\"train.parquet\")"));
   }
 
-  /**
-   * To train on.
-   *
-   * @return the file
-   */
+  /** {@return the file to train on} */
   public Path train() {
     return parts.get(Split.TRAIN);
   }
 
-  /**
-   * To choose the best epoch by; null if there is none.
-   *
-   * @return the file, or null
-   */
+  /** {@return the file by which the best epoch is chosen; null if there is none} */
   public Path validation() {
     return parts.get(Split.VALIDATION);
   }
 
   /**
-   * To report on, of texts that a language model learns; null if there is none, or if it has
-   * questions whose right answers are kept back.
-   *
-   * @return the file, or null
+   * {@return the file to report on, of texts that a language model learns; null if there is none,
+   * or if it has questions whose right answers are kept back}
    */
   public Path test() {
     Path file = parts.get(Split.TEST);
@@ -140,11 +130,10 @@ public final class DatasetDirectory {
   }
 
   /**
-   * To report on; null if there is none, or if all of its labels are -1, by which the hub marks
-   * those that are kept back.
+   * {@return the file to report on; null if there is none, or if all of its labels are -1, by which
+   * the hub marks those that are kept back}
    *
    * @param columns where labels are
-   * @return the file, or null
    */
   public Path test(Columns columns) {
     Path file = parts.get(Split.TEST);

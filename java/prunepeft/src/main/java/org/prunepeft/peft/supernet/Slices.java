@@ -19,8 +19,8 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 
 /**
- * Modules cut into slices of their rank or bottleneck. A search takes each slice for a module of
- * its own; of a module it keeps what slices it will, which together are a smaller module.
+ * Modules cut into slices of their rank or bottleneck. A search treats each slice as a module. The
+ * slices of a module that it keeps are together a smaller module.
  *
  * <p>A module of rank r does what n slices of rank r/n do together: B·A is the sum of their
  * products, an adapter's output that of their units'. What has no rank, such as an adapter's last
