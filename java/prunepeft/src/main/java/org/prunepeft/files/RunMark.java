@@ -23,7 +23,7 @@ public final class RunMark {
   /** The {@link #state} of a run whose process goes on. */
   public static final String RUNNING = "running";
 
-  /** Begins the reason of a run that failed since its numbers are none any more. */
+  /** Begins the reason of a run that failed since a loss, a gradient or a score was not finite. */
   public static final String DIVERGED = "diverged: ";
 
   /** How long ago a process of another machine may have renewed its mark: many renewals. */
@@ -106,7 +106,7 @@ public final class RunMark {
   }
 
   /**
-   * {@return whether a run failed since its numbers are none any more}
+   * {@return whether a run failed since a loss, a gradient or a score was NaN or infinite}
    *
    * @throws RunDirectoryException if its mark can't be read
    */

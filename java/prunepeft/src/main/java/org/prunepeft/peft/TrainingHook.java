@@ -29,7 +29,7 @@ public interface TrainingHook extends AutoCloseable {
    */
   default void afterStep(int step) {}
 
-  /** Called where a step is left out, whose gradients are no numbers; no weight has changed. */
+  /** Called where a step is left out, whose gradients are not finite; no weight has changed. */
   default void skipped() {}
 
   /**

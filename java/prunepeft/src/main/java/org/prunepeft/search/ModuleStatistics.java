@@ -49,7 +49,7 @@ public record ModuleStatistics(
         meanAbsOutput);
   }
 
-  /** {@return whether no sum has overflowed or come from what is no number} */
+  /** {@return whether no sum is NaN or infinite} */
   public boolean isFinite() {
     // Squares are sums of terms that are 0 or more: they do not cancel.
     return Double.isFinite(sumW2 + sumG2 + sumWg2 + sumAbsW + sumAbsG + sumAbsWg)

@@ -1,6 +1,6 @@
 package org.prunepeft.search;
 
-/** A score or a measurement that is no number, or infinite, as after a training that diverged. */
+/** A score or a measurement that is NaN or infinite, as after a training that diverged. */
 public final class NotFiniteException extends ArithmeticException {
   private static final long serialVersionUID = 1;
 

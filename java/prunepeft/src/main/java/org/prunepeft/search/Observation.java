@@ -54,8 +54,8 @@ public record Observation(
   }
 
   /**
-   * {@return what is left to see of a training whose numbers are no numbers any more: nothing that
-   * would distinguish modules}
+   * {@return what is left to see of a training whose loss is NaN or infinite: nothing that would
+   * distinguish modules}
    *
    * @param modules that were trained
    * @param health how the training went
@@ -83,7 +83,7 @@ public record Observation(
     return health.map(TrainingHealth::healthy).orElse(true);
   }
 
-  /** {@return whether the training's loss rose, or was no number} */
+  /** {@return whether the training's loss rose, or was NaN or infinite} */
   public boolean diverged() {
     return health.map(h -> h.state() == TrainingHealth.State.DIVERGED).orElse(false);
   }

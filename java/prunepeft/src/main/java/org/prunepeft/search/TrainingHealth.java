@@ -22,7 +22,7 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
     HEALTHY("learnt"),
     /** The loss is that without modules, or no higher than where the training began. */
     NO_GAIN("ended no better than without modules"),
-    /** The loss rose, or was no number. */
+    /** The loss rose, or was NaN or infinite. */
     DIVERGED("diverged");
 
     private final String words;

@@ -106,7 +106,7 @@ final class RankAllocator implements AutoCloseable {
 
   /** Masks all but the values of the highest scores; of equal ones the first stay. */
   private void choose(int budget) {
-    // Ascending, so that a score that is no number comes last.
+    // Ascending, so that a score that is NaN comes last.
     Tensor order = scores().neg().argsort(true, 0, false);
     mask.zero_();
     mask.index_fill_(0, order.narrow(0, 0, Math.min(budget, order.numel())), new Scalar(1));

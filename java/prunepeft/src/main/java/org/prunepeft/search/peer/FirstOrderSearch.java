@@ -29,7 +29,7 @@ public record FirstOrderSearch(long seed) implements PeerSearch {
   /**
    * {@inheritDoc}
    *
-   * @throws ArithmeticException if the training's numbers are no numbers any more
+   * @throws ArithmeticException if what the training gave is NaN or infinite
    */
   @Override
   public PeerResult run(SearchSpace space, long budget, PeerTrainer trainer) {

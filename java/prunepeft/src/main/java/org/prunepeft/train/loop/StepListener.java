@@ -22,7 +22,7 @@ public interface StepListener {
    *
    * @param step 1-based, over all epochs
    * @param steps of the whole training
-   * @param reason what was no number, for the user
+   * @param reason what was NaN or infinite, for the user
    */
   default void skipped(int step, int steps, String reason) {}
 

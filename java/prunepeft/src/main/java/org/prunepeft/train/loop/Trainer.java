@@ -230,7 +230,7 @@ public final class Trainer implements AutoCloseable {
     return settings.nonFinite() == NonFinite.SKIP ? 1 : mode.losses();
   }
 
-  /** Where a batch's numbers cease to be numbers; see {@link FirstNonFinite}. */
+  /** Where a batch's values become NaN or infinite; see {@link FirstNonFinite}. */
   String firstNonFinite(TrainingRun run, Batch batch) {
     return FirstNonFinite.describe(
         encoder, run.modules(), run.head(), run.encoder(), tape, batch, true);

@@ -335,7 +335,7 @@ final class Training implements AutoCloseable {
     hooks.forEach(hook -> hook.afterStep(step));
   }
 
-  /** Of a step whose loss or gradient is no number: no weight has changed yet. */
+  /** Of a step whose loss or gradient is not finite: no weight has changed yet. */
   private void leaveOut(Unread done, double loss, double norm) {
     DivergedException failure = diverged(done, loss, norm, trainer.firstNonFinite(run, done.batch));
     // Statistics of a step that is left out would stay; rounds are tried again as wholes.

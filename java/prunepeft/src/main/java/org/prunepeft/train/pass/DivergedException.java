@@ -3,7 +3,7 @@ package org.prunepeft.train.pass;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** A loss, a gradient or a prediction that is no number, or infinite. */
+/** A loss, a gradient or a prediction that is NaN or infinite. */
 public final class DivergedException extends IllegalStateException {
   private static final long serialVersionUID = 1;
 

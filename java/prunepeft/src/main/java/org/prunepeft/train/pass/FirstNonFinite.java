@@ -23,7 +23,7 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.head.TaskHead;
 
-/** Looks, after a loss or a prediction was no number, for the place where that begins. */
+/** Looks, after a loss or a prediction was NaN or infinite, for the place where that begins. */
 public final class FirstNonFinite {
   private FirstNonFinite() {}
 
