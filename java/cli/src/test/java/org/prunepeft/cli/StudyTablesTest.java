@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -169,6 +171,35 @@ class StudyTablesTest {
     List<String> runs = Files.readAllLines(output.resolve("costs.csv"));
     assertTrue(runs.get(0).endsWith(",peak_bytes,gpu_peak_bytes"), runs.get(0));
     assertTrue(runs.stream().anyMatch(run -> run.endsWith(",943718400,6291456000")), "" + runs);
+  }
+
+  /** Slurm takes no more than 1,000 unless a site says so. */
+  @Test
+  void anArrayOfManyRunsMakesAllOfThem() throws Exception {
+    String seeds =
+        IntStream.range(0, 1002).mapToObj(String::valueOf).collect(Collectors.joining(", "));
+    Path file =
+        file(
+            """
+            tasks: [wordnet]
+            methods:
+              supernet: {command: train, modules: supernet}
+            seeds: [%s]
+            """
+                .formatted(seeds));
+    Call.of("study", file, "--plan").exits(0).prints("stage 1: 1002 runs");
+    Path script = output.resolve("plan/slurm-1.sh");
+    assertTrue(Files.readString(script).contains("#SBATCH --array=1-1000\n"));
+    List<String> words = List.of("bash", script.toString());
+    String run = "study %s --run wordnet_minilm_supernet_seed-".formatted(file);
+    assertEquals(run + 1 + "\n" + run + 1001, StudyTest.shell("SLURM_ARRAY_TASK_ID=2", words));
+    assertEquals(run + 2, StudyTest.shell("SLURM_ARRAY_TASK_ID=3", words));
+    String failing = Files.readString(script).replace("eval", "false && eval");
+    assertEquals(
+        1,
+        Child.call(
+                new ProcessBuilder("env", "SLURM_ARRAY_TASK_ID=3", "bash", "-c", failing))
+            .exit());
   }
 
   /** Before the first run, in the middle, and in the end. */

@@ -218,7 +218,7 @@ class StudyTest {
   }
 
   /** What a script gives to the program. */
-  private static String shell(String setting, List<String> script) throws Exception {
+  static String shell(String setting, List<String> script) throws Exception {
     List<String> words = new ArrayList<>();
     words.addAll(
         List.of(
