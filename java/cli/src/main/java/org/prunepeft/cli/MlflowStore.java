@@ -20,9 +20,10 @@ import org.prunepeft.io.Yaml;
 
 /**
  * A directory of experiments and runs as MLflow's file store has them, which {@code mlflow ui
- * --backend-store-uri DIR} shows and {@code mlflow migrate-filestore} makes a database of: {@code EXPERIMENT/RUN/} with {@code meta.yaml}, a file for each
- * of {@code params}, {@code metrics} (lines of time, value and step) and {@code tags}, and {@code
- * artifacts}. What is there already stays, but for a run that is written again.
+ * --backend-store-uri DIR} shows and {@code mlflow migrate-filestore} makes a database of: {@code
+ * EXPERIMENT/RUN/} with {@code meta.yaml}, a file for each of {@code params}, {@code metrics}
+ * (lines of time, value and step) and {@code tags}, and {@code artifacts}. What is there already
+ * stays, but for a run that is written again.
  */
 final class MlflowStore {
   private static final YAMLMapper YAML =

@@ -85,8 +85,7 @@ final class PeerExplanation {
    * @param other the nearest on the other side
    */
   private static String differ(ScoredModule own, ScoredModule other) {
-    boolean decides =
-        own.kept() ? own.score() > other.score() : own.score() < other.score();
+    boolean decides = own.kept() ? own.score() > other.score() : own.score() < other.score();
     return decides
         ? "What would have had to differ, with the other modules as they were: its score, %s %s.%n"
             .formatted(own.kept() ? "below" : "above", number(other.score()))

@@ -15,7 +15,12 @@ import org.prunepeft.study.TaskAndModel;
  * @param tried the learning rate that it tries; null: it is one of those that are compared
  */
 record PlannedRun(
-    TaskAndModel taskAndModel, Study.Method method, Study.Limit limit, long seed, int draw, String tried) {
+    TaskAndModel taskAndModel,
+    Study.Method method,
+    Study.Limit limit,
+    long seed,
+    int draw,
+    String tried) {
   /** Where those are that are compared. */
   static final String COMPARED = "runs";
 

@@ -62,8 +62,10 @@ final class StudyCosts {
 
   private static final List<CostColumn> COLUMNS =
       List.of(
-          new CostColumn("search_epochs", "search epochs", 1, "%.1f", CostColumn.searched(PhaseCost::epochs)),
-          new CostColumn("search_seconds", "search s", 1, "%.1f", CostColumn.searched(PhaseCost::seconds)),
+          new CostColumn(
+              "search_epochs", "search epochs", 1, "%.1f", CostColumn.searched(PhaseCost::epochs)),
+          new CostColumn(
+              "search_seconds", "search s", 1, "%.1f", CostColumn.searched(PhaseCost::seconds)),
           new CostColumn(
               "training_epochs", "training epochs", 1, "%.1f", costs -> costs.training().epochs()),
           new CostColumn(
@@ -74,7 +76,8 @@ final class StudyCosts {
               1,
               "%.2f",
               costs -> costs.search() == null ? null : (Double) costs.ratio()),
-          new CostColumn("search_flop", "search TFLOP", 1e12, "%.3f", CostColumn.searched(PhaseCost::flop)),
+          new CostColumn(
+              "search_flop", "search TFLOP", 1e12, "%.3f", CostColumn.searched(PhaseCost::flop)),
           new CostColumn(
               "training_flop", "training TFLOP", 1e12, "%.3f", costs -> costs.training().flop()),
           new CostColumn("peak_bytes", "peak MiB", 1 << 20, "%.0f", Costs::peakBytes),

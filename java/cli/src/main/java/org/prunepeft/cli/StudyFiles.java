@@ -12,10 +12,10 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
-import org.prunepeft.study.MethodComparison;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.DifferenceOverSeeds;
 import org.prunepeft.study.Interval;
+import org.prunepeft.study.MethodComparison;
 import org.prunepeft.study.OverallTable;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.study.StudyRun;
@@ -164,7 +164,8 @@ final class StudyFiles {
   /**
    * @param metric null: of several
    */
-  private static void comparisons(StringBuilder text, List<MethodComparison> comparisons, Metric metric) {
+  private static void comparisons(
+      StringBuilder text, List<MethodComparison> comparisons, Metric metric) {
     if (comparisons.isEmpty()) {
       return;
     }
@@ -255,7 +256,8 @@ final class StudyFiles {
         continue;
       }
       runs.stream()
-          .filter(one -> one.taskAndModel().equals(run.taskAndModel()) && one.arm().equals(run.arm()))
+          .filter(
+              one -> one.taskAndModel().equals(run.taskAndModel()) && one.arm().equals(run.arm()))
           .findFirst()
           .ifPresent(
               one -> {

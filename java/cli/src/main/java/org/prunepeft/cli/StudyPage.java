@@ -3,7 +3,6 @@ package org.prunepeft.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.prunepeft.RunContents;

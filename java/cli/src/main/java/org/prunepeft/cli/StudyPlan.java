@@ -69,7 +69,8 @@ final class StudyPlan {
         : rates.candidates().stream()
             .map(
                 rate ->
-                    new PlannedRun(run.taskAndModel(), run.method(), run.limit(), rates.seed(), 0, rate))
+                    new PlannedRun(
+                        run.taskAndModel(), run.method(), run.limit(), rates.seed(), 0, rate))
             .toList();
   }
 

@@ -197,8 +197,7 @@ class StudyTablesTest {
     String failing = Files.readString(script).replace("eval", "false && eval");
     assertEquals(
         1,
-        Child.call(
-                new ProcessBuilder("env", "SLURM_ARRAY_TASK_ID=3", "bash", "-c", failing))
+        Child.call(new ProcessBuilder("env", "SLURM_ARRAY_TASK_ID=3", "bash", "-c", failing))
             .exit());
   }
 

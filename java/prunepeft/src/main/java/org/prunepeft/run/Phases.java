@@ -62,8 +62,7 @@ public final class Phases {
   public void begin(RunPhase phase) {
     open.put(
         phase,
-        new Open(
-            System.nanoTime(), PeakMemory.PROCESS.begin(), gpu == null ? null : gpu.begin()));
+        new Open(System.nanoTime(), PeakMemory.PROCESS.begin(), gpu == null ? null : gpu.begin()));
   }
 
   /** {@return the seconds that a phase has taken, now that it is over} */

@@ -23,7 +23,11 @@ import org.prunepeft.data.Metric;
  * @param comparisons of each row with those methods that all are compared with
  */
 public record ComparisonTable(
-    TaskAndModel taskAndModel, String budget, Metric metric, List<MethodResult> rows, List<MethodComparison> comparisons) {
+    TaskAndModel taskAndModel,
+    String budget,
+    Metric metric,
+    List<MethodResult> rows,
+    List<MethodComparison> comparisons) {
 
   /** Copies the lists. */
   public ComparisonTable {
@@ -73,7 +77,8 @@ public record ComparisonTable(
     Map<TaskAndModel, List<StudyRun>> byTaskAndModel =
         runs.stream()
             .collect(
-                Collectors.groupingBy(StudyRun::taskAndModel, LinkedHashMap::new, Collectors.toList()));
+                Collectors.groupingBy(
+                    StudyRun::taskAndModel, LinkedHashMap::new, Collectors.toList()));
     List<ComparisonTable> tables = new ArrayList<>();
     byTaskAndModel.forEach(
         (taskAndModel, own) -> {
@@ -102,7 +107,8 @@ public record ComparisonTable(
         taskAndModel, budget, runs.get(0).result().metric(), rows, compared(rows, comparedWith));
   }
 
-  private static List<MethodComparison> compared(List<MethodResult> rows, List<String> comparedWith) {
+  private static List<MethodComparison> compared(
+      List<MethodResult> rows, List<String> comparedWith) {
     List<MethodResult> others =
         comparedWith.stream()
             .flatMap(name -> rows.stream().filter(row -> row.arm.method().equals(name)))
@@ -113,7 +119,8 @@ public record ComparisonTable(
         double[][] pairs = pairs(row, other);
         if (row != other && pairs[0].length > 0) {
           all.add(
-              new MethodComparison(row.arm, other.arm, DifferenceOverSeeds.of(pairs[0], pairs[1]), Double.NaN));
+              new MethodComparison(
+                  row.arm, other.arm, DifferenceOverSeeds.of(pairs[0], pairs[1]), Double.NaN));
         }
       }
     }

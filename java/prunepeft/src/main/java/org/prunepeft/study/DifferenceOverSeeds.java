@@ -18,7 +18,8 @@ import org.prunepeft.train.Bootstrap;
  * @param p how probable a mean at least so far from zero is if the methods are alike, by Student's
  *     t; NaN where there is no interval
  */
-public record DifferenceOverSeeds(int pairs, double mean, Interval student, Interval bootstrap, double p) {
+public record DifferenceOverSeeds(
+    int pairs, double mean, Interval student, Interval bootstrap, double p) {
   /** Far below the least step of a metric of some thousand examples. */
   private static final double ROUNDING = 1e-12;
 

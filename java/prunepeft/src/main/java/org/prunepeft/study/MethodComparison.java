@@ -8,7 +8,8 @@ package org.prunepeft.study;
  * @param difference of the two
  * @param adjusted its p by Holm's correction over all pairs of the table; NaN: it has none
  */
-public record MethodComparison(Arm arm, Arm other, DifferenceOverSeeds difference, double adjusted) {
+public record MethodComparison(
+    Arm arm, Arm other, DifferenceOverSeeds difference, double adjusted) {
   private static final double LEVEL = 0.05;
 
   /** What a difference shows. */
@@ -32,6 +33,8 @@ public record MethodComparison(Arm arm, Arm other, DifferenceOverSeeds differenc
             && !difference.student().holdsZero()
             && (drawn == null || !drawn.holdsZero())
             && adjusted < LEVEL;
-    return !shows ? Conclusion.NO_DIFFERENCE : difference.mean() > 0 ? Conclusion.BETTER : Conclusion.WORSE;
+    return !shows
+        ? Conclusion.NO_DIFFERENCE
+        : difference.mean() > 0 ? Conclusion.BETTER : Conclusion.WORSE;
   }
 }

@@ -19,7 +19,8 @@ import org.prunepeft.data.Metric;
  * @param comparisons of each row with those methods that all are compared with, over the tables
  *     that have both
  */
-public record OverallTable(String budget, List<MethodRank> rows, List<MethodComparison> comparisons) {
+public record OverallTable(
+    String budget, List<MethodRank> rows, List<MethodComparison> comparisons) {
   /** Copies the lists. */
   public OverallTable {
     rows = List.copyOf(rows);
@@ -38,8 +39,8 @@ public record OverallTable(String budget, List<MethodRank> rows, List<MethodComp
   public record MethodRank(Arm arm, int tables, int ranked, double rank, double mean) {}
 
   /**
-   * {@return a table for each budget of which there are several tasks or models} Log-likelihoods are left
-   * out: their differences are no points of a share or a correlation.
+   * {@return a table for each budget of which there are several tasks or models} Log-likelihoods
+   * are left out: their differences are no points of a share or a correlation.
    *
    * @param tables of the study
    * @param comparedWith methods that all others are compared with
@@ -104,7 +105,9 @@ public record OverallTable(String budget, List<MethodRank> rows, List<MethodComp
         List<double[]> differences =
             arm.equals(other) ? List.of() : differences(tables, arm, other);
         if (!differences.isEmpty()) {
-          all.add(new MethodComparison(arm, other, DifferenceOverSeeds.pooled(differences), Double.NaN));
+          all.add(
+              new MethodComparison(
+                  arm, other, DifferenceOverSeeds.pooled(differences), Double.NaN));
         }
       }
     }

@@ -20,7 +20,8 @@ class ComparisonTableTest {
   private static final Arm SEARCH = new Arm("search", "0.25");
   private static final Arm SUPERNET = new Arm("supernet", null);
 
-  private static StudyRun run(TaskAndModel taskAndModel, Arm arm, long seed, int draw, double test) {
+  private static StudyRun run(
+      TaskAndModel taskAndModel, Arm arm, long seed, int draw, double test) {
     return new StudyRun(taskAndModel, arm, "1e-3", seed, draw, result(test, 100, test));
   }
 
@@ -72,8 +73,7 @@ class ComparisonTableTest {
   @Test
   void methodsAreComparedOnTheSeedsThatBothHave() {
     List<StudyRun> runs = all(runs(RANDOM, 0.5, 0.6), runs(SEARCH, 0.6, 0.8, 0.1));
-    MethodComparison one =
-        toRandom(runs, SEARCH);
+    MethodComparison one = toRandom(runs, SEARCH);
     assertEquals(2, one.difference().pairs());
     assertEquals(0.15, one.difference().mean(), 1e-12);
   }
@@ -91,10 +91,7 @@ class ComparisonTableTest {
     assertEquals(Conclusion.NO_DIFFERENCE, search.conclusion());
     assertEquals(Conclusion.BETTER, of(table.comparisons(), SUPERNET).conclusion());
     List<StudyRun> turned = all(runs(SUPERNET, 0.5, 0.6, 0.7), runs(RANDOM, 0.6, 0.701, 0.8));
-    assertEquals(
-        Conclusion.WORSE,
-        toRandom(turned, SUPERNET)
-            .conclusion());
+    assertEquals(Conclusion.WORSE, toRandom(turned, SUPERNET).conclusion());
   }
 
   @Test
@@ -103,13 +100,11 @@ class ComparisonTableTest {
     double[] base = {0, 0, 0, 0};
     double[] shifted = {0.1, 0.3, 0.2, 0.5};
     List<StudyRun> two = all(runs(RANDOM, base), runs(SEARCH, shifted));
-    MethodComparison alone =
-        toRandom(two, SEARCH);
+    MethodComparison alone = toRandom(two, SEARCH);
     assertEquals(Conclusion.BETTER, alone.conclusion());
     assertTrue(alone.difference().p() > 0.025 && alone.difference().p() < 0.05);
     List<StudyRun> three = all(two, runs(SUPERNET, 0.1, -0.1, 0.2, -0.1));
-    MethodComparison corrected =
-        toRandom(three, SEARCH);
+    MethodComparison corrected = toRandom(three, SEARCH);
     assertEquals(2 * alone.difference().p(), corrected.adjusted(), 1e-12);
     assertEquals(Conclusion.NO_DIFFERENCE, corrected.conclusion());
   }
@@ -195,7 +190,8 @@ class ComparisonTableTest {
 
   @Test
   void whatASearchCostIsARatioToItsTraining() {
-    assertEquals(0.5, new Costs(new PhaseCost(3, 1, null), new PhaseCost(1, 2, null), null, null).ratio());
+    assertEquals(
+        0.5, new Costs(new PhaseCost(3, 1, null), new PhaseCost(1, 2, null), null, null).ratio());
     assertTrue(Double.isNaN(new Costs(null, new PhaseCost(1, 2, null), null, null).ratio()));
   }
 }

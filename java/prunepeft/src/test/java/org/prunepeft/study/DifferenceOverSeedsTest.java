@@ -42,7 +42,8 @@ class DifferenceOverSeedsTest {
 
   @Test
   void theBootstrapOfThreePairsIsTheirRange() {
-    DifferenceOverSeeds difference = DifferenceOverSeeds.of(new double[] {1, 4, 9}, new double[] {0, 1, 2});
+    DifferenceOverSeeds difference =
+        DifferenceOverSeeds.of(new double[] {1, 4, 9}, new double[] {0, 1, 2});
     assertEquals(1, difference.bootstrap().low(), 1e-12);
     assertEquals(7, difference.bootstrap().high(), 1e-12);
   }
@@ -64,7 +65,8 @@ class DifferenceOverSeedsTest {
     for (DifferenceOverSeeds shifted :
         List.of(
             DifferenceOverSeeds.of(new double[] {0.85, 0.75}, new double[] {0.84, 0.74}),
-            DifferenceOverSeeds.pooled(List.of(new double[] {0.5, 0.5}, new double[] {0.25, 0.25})))) {
+            DifferenceOverSeeds.pooled(
+                List.of(new double[] {0.5, 0.5}, new double[] {0.25, 0.25})))) {
       assertTrue(shifted.mean() > 0);
       assertNull(shifted.student());
       assertTrue(Double.isNaN(shifted.p()));
@@ -74,17 +76,20 @@ class DifferenceOverSeedsTest {
   @Test
   void tasksAreAveragedWithSatterthwaitesDegreesOfFreedom() {
     // Variances of the means 1 and 1, so 2 degrees of freedom: t 4.302653, p 1 - t / sqrt(2 + t²).
-    DifferenceOverSeeds equal = DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2, 4}));
+    DifferenceOverSeeds equal =
+        DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2, 4}));
     assertEquals(2.5, equal.mean(), 1e-12);
     assertEquals(4, equal.pairs());
     assertEquals(2.5 - 4.302653 * Math.sqrt(0.5), equal.student().low(), 1e-6);
     assertEquals(1 - Math.sqrt(12.5 / 14.5), equal.p(), 1e-9);
     // 0 and 1, so 1 degree: t 12.706205.
-    DifferenceOverSeeds unequal = DifferenceOverSeeds.pooled(List.of(new double[] {5, 5}, new double[] {1, 3}));
+    DifferenceOverSeeds unequal =
+        DifferenceOverSeeds.pooled(List.of(new double[] {5, 5}, new double[] {1, 3}));
     assertEquals(3.5, unequal.mean(), 1e-12);
     assertEquals(3.5 + 12.706205 * 0.5, unequal.student().high(), 1e-5);
     assertNull(equal.bootstrap());
-    assertNull(DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2})).student());
+    assertNull(
+        DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2})).student());
   }
 
   @Test
@@ -104,7 +109,8 @@ class DifferenceOverSeedsTest {
   @Test
   void pairsThatAreNotAsManyOnBothSidesAreRefused() {
     assertThrows(
-        IllegalArgumentException.class, () -> DifferenceOverSeeds.of(FIRST, Arrays.copyOf(SECOND, 9)));
+        IllegalArgumentException.class,
+        () -> DifferenceOverSeeds.of(FIRST, Arrays.copyOf(SECOND, 9)));
     assertThrows(IllegalArgumentException.class, () -> DifferenceOverSeeds.pooled(List.of()));
     assertThrows(IllegalArgumentException.class, Sample::of);
   }
