@@ -132,9 +132,11 @@ final class ParquetTable implements TableReader {
       }
       schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
-    } catch (IllegalArgumentException e) {
-      throw e; // says what of the file is not as it was asked for
     } catch (RuntimeException e) {
+      file.close();
+      if (e instanceof IllegalArgumentException) {
+        throw e; // says what of the file is not as it was asked for
+      }
       throw damaged(e);
     }
   }
