@@ -4,17 +4,21 @@ import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.OnnxWeights;
 import org.prunepeft.checkpoint.TensorFlowBert;
 import org.prunepeft.checkpoint.TensorFlowIndex;
 import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.batch.TokenizerProcess;
 import org.prunepeft.data.table.ExampleFile;
@@ -55,7 +59,7 @@ class ReadersTest {
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
 
   /** In memory where there is such a place: a disk takes most of the time. */
-  private static final Path DIRECTORY = directory();
+  static final Path DIRECTORY = directory();
 
   private static Path directory() {
     try {
@@ -68,9 +72,13 @@ class ReadersTest {
     }
   }
 
+  /** Directories that were made below it. */
+  private static final Set<Path> MADE = new HashSet<>();
+
   @AfterAll
   static void clean() throws IOException {
     TOKENIZERS.close();
+    MADE.clear();
     try (var files = Files.walk(DIRECTORY)) {
       for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
         Files.delete(file);
@@ -80,8 +88,17 @@ class ReadersTest {
 
   private static Path put(String name, byte[] content) throws IOException {
     Path file = DIRECTORY.resolve(name);
-    Files.createDirectories(file.getParent());
+    if (MADE.add(file.getParent())) {
+      Files.createDirectories(file.getParent());
+    }
     return Files.write(file, content);
+  }
+
+  /** What is the same for all inputs. */
+  private static void putOnce(String name, String content) throws IOException {
+    if (!Files.exists(DIRECTORY.resolve(name))) {
+      put(name, content.getBytes(StandardCharsets.UTF_8));
+    }
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -95,9 +112,11 @@ class ReadersTest {
     try {
       TokenizerProcess.check(file);
     } catch (IOException | IllegalArgumentException e) {
+      Reading.ending.accept(e);
       return;
     }
-    TOKENIZERS.read(file);
+    String refusal = TOKENIZERS.read(file);
+    Reading.ending.accept(refusal.isEmpty() ? null : new DataException(refusal));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -108,7 +127,7 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tokenizerConfig(byte[] file) throws IOException {
-    put("tokenizer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na".getBytes());
+    putOnce("tokenizer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na");
     put("tokenizer/tokenizer_config.json", file);
     tokenizerOf("tokenizer", file.length);
   }
@@ -332,8 +351,8 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void dataSetReadme(byte[] file) throws IOException {
-    put("set/data/train-00000-of-00001.csv", "text,label\na,1\n".getBytes());
-    put("set/test.csv", "text,label\na,1\n".getBytes());
+    putOnce("set/data/train-00000-of-00001.csv", "text,label\na,1\n");
+    putOnce("set/test.csv", "text,label\na,1\n");
     put("set/README.md", file);
     Reading.check(
         file.length,
@@ -342,8 +361,7 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void yaml(byte[] file) {
-    Reading.check(
-        file.length, () -> Yaml.read(new String(file, java.nio.charset.StandardCharsets.UTF_8)));
+    Reading.check(file.length, () -> Yaml.read(new String(file, StandardCharsets.UTF_8)));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -375,7 +393,7 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runManifest(byte[] file) throws IOException {
     put("manifest/result.json", file);
-    put("manifest/config.json", "{\"model_files\": []}".getBytes());
+    putOnce("manifest/config.json", "{\"model_files\": []}");
     RunDirectory run = RunDirectory.open(DIRECTORY.resolve("manifest"));
     Reading.check(file.length, () -> Manifest.verify(run));
   }
