@@ -3,7 +3,6 @@ package org.prunepeft.fuzz;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
-import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,19 +44,11 @@ final class MutatedFiles {
   MutatedFiles(String name, long seed) throws IOException, NoSuchMethodException {
     reader = ReadersTest.class.getDeclaredMethod(name, byte[].class);
     int longest = LONGEST;
-    for (Path file : list(saved().resolve(name))) {
+    for (Path file : list(ReadersTest.saved().resolve(name))) {
       files.add(Files.readAllBytes(file));
       longest = Math.max(longest, (int) Files.size(file));
     }
     mutator = new Mutator(seed, longest);
-  }
-
-  private static Path saved() {
-    try {
-      return Path.of(ReadersTest.class.getResource("ReadersTestInputs").toURI());
-    } catch (URISyntaxException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   private static List<Path> list(Path directory) throws IOException {
@@ -68,7 +59,9 @@ final class MutatedFiles {
 
   /** {@return the names of all readers} */
   static List<String> all() throws IOException {
-    return list(saved()).stream().map(directory -> directory.getFileName().toString()).toList();
+    return list(ReadersTest.saved()).stream()
+        .map(directory -> directory.getFileName().toString())
+        .toList();
   }
 
   /**

@@ -3,6 +3,7 @@ package org.prunepeft.fuzz;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -74,6 +75,22 @@ class ReadersTest {
 
   /** Directories that were made below it. */
   private static final Set<Path> MADE = new HashSet<>();
+
+  /** What a measured search's config.json has besides. */
+  private static final String MEASURED =
+      """
+      "search": {"measured": {"searchShare": 0.65, "supernetExamples": null, "supernetEpochs": null,
+        "measuredExamples": null, "subsets": null, "warmStart": true, "retrainingEpochs": null,
+        "moduleSlices": null, "objectives": ["parameters"], "tolerance": null}}""";
+
+  /** {@return the directory with files of each reader} */
+  static Path saved() {
+    try {
+      return Path.of(ReadersTest.class.getResource("ReadersTestInputs").toURI());
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
 
   @AfterAll
   static void clean() throws IOException {
@@ -394,6 +411,7 @@ class ReadersTest {
   void runManifest(byte[] file) throws IOException {
     put("manifest/result.json", file);
     putOnce("manifest/config.json", "{\"model_files\": []}");
+    putOnce("manifest/a.txt", "a");
     RunDirectory run = RunDirectory.open(DIRECTORY.resolve("manifest"));
     Reading.check(file.length, () -> Manifest.verify(run));
   }
@@ -401,6 +419,10 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runFront(byte[] file) throws IOException {
     put("front/measured.json", file);
+    if (!Files.exists(DIRECTORY.resolve("front/config.json"))) {
+      String config = Files.readString(saved().resolve("runConfig/valid.json"));
+      putOnce("front/config.json", config.replaceFirst("\\{", "{" + MEASURED + ","));
+    }
     Reading.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
   }
 
@@ -450,8 +472,8 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runCheckpoint(byte[] file) throws IOException {
-    put("cut/checkpoints/1.json", file);
-    shard("cut/checkpoints/1.safetensors", "a");
+    put("cut/checkpoints/000001.json", file);
+    shard("cut/checkpoints/000001.safetensors", "a");
     var checkpoints = new CheckpointDirectory(RunDirectory.open(DIRECTORY.resolve("cut")));
     Reading.check(
         file.length, () -> checkpoints.newest().ifPresent(CheckpointDirectory.Saved::close));
