@@ -37,6 +37,7 @@ class SoakTest {
   private static final double WARM_UP_MINUTES = Math.min(5, MINUTES / 2);
 
   private static final double MOST_GROWTH = 1.02;
+  private static final double MIB = 1 << 20;
 
   @TempDir static Path temporary;
   private static Path model;
@@ -53,17 +54,22 @@ class SoakTest {
    * What a process holds.
    *
    * @param resident memory in MiB
-   * @param heap of it what Java's objects take after a collection, in MiB
+   * @param outside of it what is not Java's heap, where that is touched from the start ({@code
+   *     java/soak}), in MiB
+   * @param objects what Java's objects take of the heap after a collection, in MiB
    * @param files open ones
    */
-  private record Held(double minutes, double resident, double heap, int files, int threads) {
+  private record Held(
+      double minutes, double resident, double outside, double objects, int files, int threads) {
     static Held after(double minutes) throws IOException {
       Runtime runtime = Runtime.getRuntime();
       System.gc();
+      long resident = Pointer.physicalBytes();
       return new Held(
           minutes,
-          Pointer.physicalBytes() / 1048576.0,
-          (runtime.totalMemory() - runtime.freeMemory()) / 1048576.0,
+          resident / MIB,
+          (resident - runtime.totalMemory()) / MIB,
+          (runtime.totalMemory() - runtime.freeMemory()) / MIB,
           entries("/proc/self/fd"),
           entries("/proc/self/task"));
     }
@@ -107,33 +113,38 @@ class SoakTest {
     }
     List<Held> warm = held.stream().filter(one -> one.minutes() >= WARM_UP_MINUTES).toList();
     int part = Math.max(1, warm.size() / 10);
-    double before = resident(warm.subList(0, part));
-    double after = resident(warm.subList(warm.size() - part, warm.size()));
+    double before = outside(warm.subList(0, part));
+    double after = outside(warm.subList(warm.size() - part, warm.size()));
     for (int i = 0; i < held.size(); i += Math.max(1, held.size() / 20)) {
       print(held.get(i));
     }
     print(held.get(held.size() - 1));
     System.out.printf(
-        "%d searches: %.1f MiB resident after %.1f minutes, %.1f at the end%n",
+        "%d searches: %.1f MiB outside of Java's heap after %.1f minutes, %.1f at the end%n",
         held.size(), before, WARM_UP_MINUTES, after);
     Held first = warm.get(0);
     Held last = held.get(held.size() - 1);
     assertEquals(first.files(), last.files(), "open files");
     assertEquals(first.threads(), last.threads(), "threads");
-    if (MINUTES >= 10) { // Java's heap and compiled code still grow in the first minutes
+    if (MINUTES >= 10) { // compiled code still grows in the first minutes
       assertTrue(after <= MOST_GROWTH * before, () -> before + " MiB, then " + after);
     }
   }
 
   private static void print(Held held) {
     System.out.printf(
-        "%6.2f min: %7.1f MiB resident, %6.1f MiB of Java's objects, %d files, %d threads%n",
-        held.minutes(), held.resident(), held.heap(), held.files(), held.threads());
+        "%6.2f min: %7.1f MiB resident, %7.1f outside of Java's heap, objects %6.1f, %d files, %d threads%n",
+        held.minutes(),
+        held.resident(),
+        held.outside(),
+        held.objects(),
+        held.files(),
+        held.threads());
   }
 
   /** The median. */
-  private static double resident(List<Held> held) {
-    double[] sorted = held.stream().mapToDouble(Held::resident).sorted().toArray();
+  private static double outside(List<Held> held) {
+    double[] sorted = held.stream().mapToDouble(Held::outside).sorted().toArray();
     return sorted[sorted.length / 2];
   }
 

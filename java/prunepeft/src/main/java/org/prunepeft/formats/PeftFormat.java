@@ -228,7 +228,7 @@ public final class PeftFormat implements AdapterFormat {
         .ignore("eva_config", "parent_library");
     for (Object saved : fields.list("modules_to_save")) {
       // PEFT names both heads that a sequence classifier may have, whichever is there.
-      if (!saved.equals(HEAD) && !saved.equals(SCORE)) {
+      if (!HEAD.equals(saved) && !SCORE.equals(saved)) {
         throw new IllegalArgumentException(
             "%s: modules_to_save %s is not supported; only a linear %s is"
                 .formatted(fields.origin(), saved, HEAD));

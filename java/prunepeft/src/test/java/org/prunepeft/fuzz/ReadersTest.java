@@ -3,18 +3,23 @@ package org.prunepeft.fuzz;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.OnnxWeights;
 import org.prunepeft.checkpoint.TensorFlowBert;
 import org.prunepeft.checkpoint.TensorFlowIndex;
 import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.batch.TokenizerProcess;
 import org.prunepeft.data.table.ExampleFile;
@@ -55,7 +60,7 @@ class ReadersTest {
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
 
   /** In memory where there is such a place: a disk takes most of the time. */
-  private static final Path DIRECTORY = directory();
+  static final Path DIRECTORY = directory();
 
   private static Path directory() {
     try {
@@ -68,9 +73,29 @@ class ReadersTest {
     }
   }
 
+  /** Directories that were made below it. */
+  private static final Set<Path> MADE = new HashSet<>();
+
+  /** What a measured search's config.json has besides. */
+  private static final String MEASURED =
+      """
+      "search": {"measured": {"searchShare": 0.65, "supernetExamples": null, "supernetEpochs": null,
+        "measuredExamples": null, "subsets": null, "warmStart": true, "retrainingEpochs": null,
+        "moduleSlices": null, "objectives": ["parameters"], "tolerance": null}}""";
+
+  /** {@return the directory with files of each reader} */
+  static Path saved() {
+    try {
+      return Path.of(ReadersTest.class.getResource("ReadersTestInputs").toURI());
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   @AfterAll
   static void clean() throws IOException {
     TOKENIZERS.close();
+    MADE.clear();
     try (var files = Files.walk(DIRECTORY)) {
       for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
         Files.delete(file);
@@ -80,8 +105,17 @@ class ReadersTest {
 
   private static Path put(String name, byte[] content) throws IOException {
     Path file = DIRECTORY.resolve(name);
-    Files.createDirectories(file.getParent());
+    if (MADE.add(file.getParent())) {
+      Files.createDirectories(file.getParent());
+    }
     return Files.write(file, content);
+  }
+
+  /** What is the same for all inputs. */
+  private static void putOnce(String name, String content) throws IOException {
+    if (!Files.exists(DIRECTORY.resolve(name))) {
+      put(name, content.getBytes(StandardCharsets.UTF_8));
+    }
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -95,9 +129,11 @@ class ReadersTest {
     try {
       TokenizerProcess.check(file);
     } catch (IOException | IllegalArgumentException e) {
+      Reading.ending.accept(e);
       return;
     }
-    TOKENIZERS.read(file);
+    String refusal = TOKENIZERS.read(file);
+    Reading.ending.accept(refusal.isEmpty() ? null : new DataException(refusal));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -108,7 +144,7 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tokenizerConfig(byte[] file) throws IOException {
-    put("tokenizer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na".getBytes());
+    putOnce("tokenizer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na");
     put("tokenizer/tokenizer_config.json", file);
     tokenizerOf("tokenizer", file.length);
   }
@@ -332,8 +368,8 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void dataSetReadme(byte[] file) throws IOException {
-    put("set/data/train-00000-of-00001.csv", "text,label\na,1\n".getBytes());
-    put("set/test.csv", "text,label\na,1\n".getBytes());
+    putOnce("set/data/train-00000-of-00001.csv", "text,label\na,1\n");
+    putOnce("set/test.csv", "text,label\na,1\n");
     put("set/README.md", file);
     Reading.check(
         file.length,
@@ -342,8 +378,7 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void yaml(byte[] file) {
-    Reading.check(
-        file.length, () -> Yaml.read(new String(file, java.nio.charset.StandardCharsets.UTF_8)));
+    Reading.check(file.length, () -> Yaml.read(new String(file, StandardCharsets.UTF_8)));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -375,7 +410,8 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runManifest(byte[] file) throws IOException {
     put("manifest/result.json", file);
-    put("manifest/config.json", "{\"model_files\": []}".getBytes());
+    putOnce("manifest/config.json", "{\"model_files\": []}");
+    putOnce("manifest/a.txt", "a");
     RunDirectory run = RunDirectory.open(DIRECTORY.resolve("manifest"));
     Reading.check(file.length, () -> Manifest.verify(run));
   }
@@ -383,6 +419,10 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runFront(byte[] file) throws IOException {
     put("front/measured.json", file);
+    if (!Files.exists(DIRECTORY.resolve("front/config.json"))) {
+      String config = Files.readString(saved().resolve("runConfig/valid.json"));
+      putOnce("front/config.json", config.replaceFirst("\\{", "{" + MEASURED + ","));
+    }
     Reading.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
   }
 
@@ -432,8 +472,8 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runCheckpoint(byte[] file) throws IOException {
-    put("cut/checkpoints/1.json", file);
-    shard("cut/checkpoints/1.safetensors", "a");
+    put("cut/checkpoints/000001.json", file);
+    shard("cut/checkpoints/000001.safetensors", "a");
     var checkpoints = new CheckpointDirectory(RunDirectory.open(DIRECTORY.resolve("cut")));
     Reading.check(
         file.length, () -> checkpoints.newest().ifPresent(CheckpointDirectory.Saved::close));

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.prunepeft.data.DataException;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
@@ -29,6 +30,9 @@ final class Reading {
 
   private static final long BYTES_PER_BYTE = 5000;
   private static final long NANOSECONDS = 10_000_000_000L;
+
+  /** Hears how each reading ends: by which error for the user, or null. */
+  static Consumer<Throwable> ending = refusal -> {};
 
   /** Reads a file. */
   interface Reader {
@@ -58,8 +62,10 @@ final class Reading {
     long time = THREADS.getCurrentThreadCpuTime();
     try {
       reader.read();
+      ending.accept(null);
     } catch (IOException | RuntimeException e) {
       requireForTheUser(e);
+      ending.accept(e);
     }
     long taken = THREADS.getCurrentThreadCpuTime() - time;
     long allocated = THREADS.getCurrentThreadAllocatedBytes() - bytes;

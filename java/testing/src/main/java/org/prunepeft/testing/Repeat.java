@@ -32,32 +32,46 @@ import org.junit.platform.launcher.core.LauncherFactory;
 /**
  * Runs each random test of a module again and again in this JVM, with a new seed each time; the
  * script {@code java/repeat-random-tests} starts it. Which tests are random shows in their first
- * run: those that draw from {@link TestSeed}, or whose class does before all of its tests.
+ * run: those that draw from {@link TestSeed}, or whose class does before all of its tests. Quick
+ * tests come first: each has a second, then those that are not done four, and so on.
  *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
- * FAILED} or {@code skipped}, milliseconds, and for a failure what runs it again, with tabs
- * between. What the log has already counts. Failures' stack traces go to the log's name with {@code
- * .failures} behind it.
+ * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds, and for a failure
+ * what runs it again, with tabs between. What the log has already counts, and what is fixed or was
+ * skipped is not run again. Failures' stack traces go to the log's name with {@code .failures}
+ * behind it.
  */
 public final class Repeat {
+  private static final double FIRST_SECONDS = 1;
+
   private final Path log;
   private final String suite;
   private final int times;
-  private final long budget;
   private final Launcher launcher = LauncherFactory.create();
   private final SecureRandom seeds = new SecureRandom();
   private final Map<String, Integer> done = new HashMap<>();
+
+  /** Nanoseconds of each test in this JVM. */
+  private final Map<String, Long> spent = new HashMap<>();
+
+  /** Tests that draw nothing, or can't run here. */
+  private final Set<String> fixed = new HashSet<>();
+
   private long collected = System.nanoTime();
 
-  private Repeat(Path log, String suite, int times, double seconds) throws IOException {
+  private Repeat(Path log, String suite, int times) throws IOException {
     this.log = log;
     this.suite = suite;
     this.times = times;
-    budget = (long) (1e9 * seconds);
     if (Files.exists(log)) {
       for (String line : Files.readAllLines(log)) {
         String[] fields = line.split("\t");
-        if (fields.length >= 5 && fields[0].equals(suite) && !fields[3].equals("skipped")) {
+        if (fields.length < 5 || !fields[0].equals(suite)) {
+          continue;
+        }
+        if (fields[3].equals("skipped") || fields[3].equals("fixed")) {
+          fixed.add(fields[1]);
+        } else {
           done.merge(fields[1], 1, Integer::sum);
         }
       }
@@ -82,8 +96,7 @@ public final class Repeat {
         new Repeat(
             Path.of(options.get("log")),
             options.get("suite"),
-            Integer.parseInt(options.getOrDefault("times", "1000")),
-            Double.parseDouble(options.getOrDefault("seconds", "1e6")));
+            Integer.parseInt(options.getOrDefault("times", "1000")));
     LauncherDiscoveryRequestBuilder request =
         LauncherDiscoveryRequestBuilder.request()
             .selectors(selectClasspathRoots(Set.of(Path.of(options.get("classes")))));
@@ -96,11 +109,21 @@ public final class Repeat {
     Pattern only = Pattern.compile(options.getOrDefault("only", ""));
     int share = Integer.parseInt(options.getOrDefault("share", "0"));
     int shares = Integer.parseInt(options.getOrDefault("shares", "1"));
+    List<Map<String, String>> classes = new ArrayList<>();
     int index = 0;
     for (var methods : repeat.classes(request.build(), only).values()) {
       if (index++ % shares == share) {
-        repeat.repeat(methods);
+        classes.add(methods);
       }
+    }
+    double most = Double.parseDouble(options.getOrDefault("seconds", "1e6"));
+    double seconds = 0;
+    while (seconds < most && !classes.isEmpty()) {
+      seconds = Math.min(most, seconds == 0 ? FIRST_SECONDS : 4 * seconds);
+      for (var methods : classes) {
+        repeat.repeat(methods, (long) (1e9 * seconds));
+      }
+      classes.removeIf(methods -> methods.values().stream().allMatch(repeat::isDone));
     }
     System.exit(0);
   }
@@ -130,11 +153,18 @@ public final class Repeat {
     Throwable failure;
   }
 
-  private void repeat(Map<String, String> methods) throws IOException {
+  private boolean isDone(String name) {
+    return fixed.contains(name) || done.getOrDefault(name, 0) >= times;
+  }
+
+  /** Until each test has run often enough, or has had so many nanoseconds. */
+  private void repeat(Map<String, String> methods, long budget) throws IOException {
     Map<String, String> left = new LinkedHashMap<>(methods);
-    Map<String, Long> spent = new HashMap<>();
-    left.values().removeIf(name -> done.getOrDefault(name, 0) >= times);
-    for (boolean first = true; !left.isEmpty(); first = false) {
+    while (true) {
+      left.values().removeIf(name -> isDone(name) || spent.getOrDefault(name, 0L) >= budget);
+      if (left.isEmpty()) {
+        return;
+      }
       if (System.nanoTime() - collected > 1_000_000_000) {
         // LibTorch's memory that nothing refers to is freed when the collector finds that out.
         System.gc();
@@ -143,14 +173,16 @@ public final class Repeat {
       long seed = seeds.nextLong() >>> 16;
       SeedExtension.DREW.clear();
       Map<String, Outcome> outcomes = run(left.keySet(), seed);
-      Set<String> fixed = new HashSet<>(first ? left.keySet() : Set.of());
-      fixed.removeIf(Repeat::drew);
-      left.keySet().removeIf(id -> fixed.contains(id) && outcomes.get(id).failure == null);
       StringBuilder lines = new StringBuilder();
       for (var method : left.entrySet()) {
         Outcome outcome = outcomes.get(method.getKey());
         String name = method.getValue();
-        String state = outcome.failure != null ? "FAILED" : outcome.ran ? "ok" : "skipped";
+        boolean random = done.containsKey(name) || drew(method.getKey());
+        String state = outcome.ran ? random ? "ok" : "fixed" : "skipped";
+        if (outcome.failure != null) {
+          state = "FAILED";
+          report(name, seed, outcome.failure);
+        }
         lines.append(
             String.join(
                 "\t",
@@ -159,22 +191,15 @@ public final class Repeat {
                 Long.toString(seed),
                 state,
                 Long.toString(outcome.nanoseconds / 1_000_000)));
-        if (outcome.failure != null) {
-          lines.append('\t').append(SeedExtension.command(name, seed));
-          report(name, seed, outcome.failure);
-        }
-        lines.append('\n');
+        lines.append(
+            outcome.failure == null ? "\n" : "\t" + SeedExtension.command(name, seed) + "\n");
         done.merge(name, 1, Integer::sum);
         spent.merge(name, outcome.nanoseconds, Long::sum);
+        if (!random || !outcome.ran) {
+          fixed.add(name);
+        }
       }
       append(log, lines.toString());
-      left.entrySet()
-          .removeIf(
-              method ->
-                  !outcomes.get(method.getKey()).ran
-                      || fixed.contains(method.getKey())
-                      || done.get(method.getValue()) >= times
-                      || spent.get(method.getValue()) >= budget);
     }
   }
 

@@ -55,8 +55,6 @@ final class ParquetTable implements TableReader {
   private final boolean nested;
 
   private final List<Path> shards;
-  private final ParquetReadOptions options =
-      ParquetReadOptions.builder().withCodecFactory(new ParquetCodecs()).build();
   private int shard;
   private ParquetFileReader file;
 
@@ -115,6 +113,11 @@ final class ParquetTable implements TableReader {
     Path path = shards.get(shard);
     FileMetaData metadata;
     try {
+      ParquetReadOptions options =
+          ParquetReadOptions.builder()
+              .withCodecFactory(new ParquetCodecs())
+              .withAllocator(new ParquetBuffers(Files.size(path)))
+              .build();
       file = ParquetFileReader.open(new LocalInputFile(path), options);
       metadata = file.getFooter().getFileMetaData();
     } catch (NoSuchFileException e) {
@@ -123,7 +126,7 @@ final class ParquetTable implements TableReader {
       throw damaged(e);
     }
     try {
-      requireCodecs(path);
+      requireReadable(path);
       whole = metadata.getSchema();
       classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
@@ -132,16 +135,25 @@ final class ParquetTable implements TableReader {
       }
       schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
-    } catch (IllegalArgumentException e) {
+    } catch (IOException | IllegalArgumentException e) {
+      file.close();
       throw e; // says what of the file is not as it was asked for
     } catch (RuntimeException e) {
+      file.close();
       throw damaged(e);
     }
   }
 
-  private void requireCodecs(Path path) {
+  private void requireReadable(Path path) throws IOException {
+    long size = Files.size(path);
     for (BlockMetaData block : file.getRowGroups()) {
       for (ColumnChunkMetaData chunk : block.getColumns()) {
+        // Buffers of a chunk are allocated before anything of it is read.
+        if (chunk.getTotalSize() < 0 || chunk.getTotalSize() > size) {
+          throw new FormatException(
+              "%s is no Parquet file or is damaged: a column is to have %d bytes, the file has %d"
+                  .formatted(path, chunk.getTotalSize(), size));
+        }
         if (!ParquetCodecs.READABLE.contains(chunk.getCodec())) {
           throw new IllegalArgumentException(
               "%s is compressed by %s; write it with one of %s"

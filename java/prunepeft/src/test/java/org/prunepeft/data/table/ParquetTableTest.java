@@ -39,6 +39,7 @@ import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.FileTask;
+import org.prunepeft.testing.OpenFiles;
 import org.prunepeft.testing.TestSeed;
 
 class ParquetTableTest {
@@ -216,6 +217,7 @@ class ParquetTableTest {
         message(
             IllegalArgumentException.class, file, new Columns("sentense1", null, "label", true));
     assertTrue(message.contains("unknown column 'sentense1'"), message);
+    assertEquals(List.of(), OpenFiles.below(temporary));
     Group bad = row("a", "b", 1);
     Group bytes = new SimpleGroupFactory(SCHEMA).newGroup();
     bytes.add("sentence1", Binary.fromConstantByteArray(new byte[] {'a', (byte) 0xff}));
