@@ -34,6 +34,8 @@ class Block {
     }
   }
 
+  size_t last_instruction() const { return last_; }
+
  private:
   void start(unsigned first_thread, Size index, Warp* warp) {
     warp->next.fill(0);
@@ -98,7 +100,7 @@ class Block {
   void run_together(Warp* warp, uint32_t place, uint32_t mask, uint32_t others) {
     do {
       if (++executed_ > kInstructionLimit) throw Fault("a loop does not end");
-      const Instruction& instruction = kernel_.code[place];
+      const Instruction& instruction = kernel_.code[last_ = place];
       const uint32_t active = mask & guarded(*warp, instruction);
       switch (instruction.flow) {
         case Flow::kNext:
@@ -164,6 +166,7 @@ class Block {
   unsigned threads_;
   std::vector<Warp> warps_;
   uint64_t executed_ = 0;
+  size_t last_ = 0;
 };
 }  // namespace
 
@@ -207,6 +210,12 @@ void run(const Kernel& kernel, const Launch& launch) {
   Block block(kernel, launch);
   for (unsigned z = 0; z < launch.grid.z; z++)
     for (unsigned y = 0; y < launch.grid.y; y++)
-      for (unsigned x = 0; x < launch.grid.x; x++) block.run({x, y, z});
+      for (unsigned x = 0; x < launch.grid.x; x++) try {
+          block.run({x, y, z});
+        } catch (const Fault& fault) {
+          throw Fault(std::string(fault.what()) + ", at instruction " + std::to_string(block.last_instruction()) + ", " +
+                      kernel.code[block.last_instruction()].text + ", of block " + std::to_string(x) + "," + std::to_string(y) +
+                      "," + std::to_string(z));
+        }
 }
 }  // namespace ptx
