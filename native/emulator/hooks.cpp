@@ -21,7 +21,7 @@ uint32_t g_accesses_epoch = 0, g_accesses_block = 0;
 uintptr_t g_host_stack_begin = 0, g_host_stack_end = 0;
 
 void hook(const void* pointer, size_t bytes, Access access, void* code) {
-  if (g_current == nullptr || g_inside != 0) return;
+  if (g_current == nullptr || g_inside != 0 || !g_watching) return;
   Inside inside;
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   if (const char* fault = check_access(address, bytes, access)) fail_at(fault, code, address);

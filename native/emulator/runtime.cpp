@@ -134,7 +134,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   *pointer = fails ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
   if (*pointer == nullptr) return simt::keep_error(cudaErrorMemoryAllocation);
   memset(*pointer, kPoison, bytes);
-  simt::add_global_region(*pointer, bytes);
+  if (bytes != 0) simt::add_global_region(*pointer, bytes);
   return cudaSuccess;
 }
 

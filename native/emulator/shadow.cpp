@@ -5,6 +5,8 @@
 #include "state.h"
 
 namespace simt {
+bool g_watching = true;
+
 namespace {
 std::vector<std::unique_ptr<Region>> g_buffers;
 Region* g_last_hit = nullptr;
@@ -153,6 +155,7 @@ void join(Clock* clock, const Clock& other) {
 }
 
 const char* check_access(uintptr_t address, size_t bytes, Access access) {
+  if (!g_watching) return nullptr;
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address - reinterpret_cast<uintptr_t>(g_current->context.stack) < kStackBytes) return nullptr;
   Region* region = shared_region()->contains(address) ? shared_region() : global_region(address);
@@ -165,6 +168,7 @@ const char* check_access(uintptr_t address, size_t bytes, Access access) {
 }
 
 const char* check_access(Region* region, uintptr_t address, size_t bytes, Access access) {
+  if (!g_watching) return nullptr;
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address + bytes > region->end) return writes ? "write past the end of a buffer" : "read past the end of a buffer";
   Unit* const last = region->unit(address + bytes - 1);
@@ -214,6 +218,10 @@ void add_global_region(void* memory, size_t bytes) {
   g_buffers.push_back(std::move(region));
 }
 
+const std::vector<std::unique_ptr<Region>>& global_regions() {
+  return g_buffers;
+}
+
 void remove_global_region(Region* region) {
   g_last_hit = nullptr;
   g_buffers.erase(std::find_if(g_buffers.begin(), g_buffers.end(), [=](const auto& buffer) { return buffer.get() == region; }));
@@ -230,6 +238,7 @@ void mark_global(const void* memory, size_t bytes, bool written) {
 }
 
 ptrdiff_t first_unwritten(const void* memory, size_t bytes) {
+  if (!g_watching) return -1;
   const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
   Region* region = global_region(address);
   if (region == nullptr) return -1;

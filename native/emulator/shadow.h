@@ -40,6 +40,8 @@ struct Region {
 
 enum class Access { kRead, kWrite, kAtomic, kAtomicRead, kFill };  // kAtomic: an update; kFill: the end of a cp.async
 
+/** Whether accesses are checked and recorded, and so whether memory counts as written: true at first. */
+extern bool g_watching;
 /** Checks an access of the current thread and records it. Null, or what is wrong with it. */
 const char* check_access(uintptr_t address, size_t bytes, Access access);
 /** The same in a certain region, which may be another block's shared memory. */
@@ -52,6 +54,8 @@ Region* shared_region();
 /** The global buffer that holds `address`, or null. */
 Region* global_region(uintptr_t address);
 void add_global_region(void* memory, size_t bytes);
+/** All global buffers. */
+const std::vector<std::unique_ptr<Region>>& global_regions();
 void remove_global_region(Region* region);
 /** Sets whether global memory counts as written; forgets who did it. */
 void mark_global(const void* memory, size_t bytes, bool written);

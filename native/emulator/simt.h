@@ -30,7 +30,9 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "cuda_types.h"
 
@@ -78,8 +80,21 @@ void unload_kernels();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
-/** Blocks side by side form clusters of `cluster` blocks each. */
-void run(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context);
+struct Parameter {
+  const void* value;
+  size_t bytes;
+};
+struct Launch {
+  const void* kernel;
+  dim3 grid, block;
+  unsigned cluster;  // blocks side by side form clusters of so many
+  size_t dynamic_shared_bytes;
+  std::vector<Parameter> parameters;
+};
+/** Runs a launch, each thread of which makes the call. */
+void run(const Launch& launch, void (*call)(void*), void* context);
+/** Has each launch go to `by`, which calls `run` to have it run here and may look at it, and at memory, before and after. */
+void read_launches(std::function<void(const Launch& launch, const std::function<void()>& run)> by);
 /** Whether work waits in its stream, as it does at first; else each call does its work. */
 void defer_streams(bool deferred);
 /** Does all work that waits. */
@@ -263,17 +278,31 @@ inline unsigned __float_as_uint(float f) {
   return simt::bit_cast<unsigned>(f);
 }
 
+namespace simt {
+template <class... Parameters>
+struct Call {
+  void (*kernel)(Parameters...);
+  std::tuple<Parameters...> values;
+};
+}  // namespace simt
+
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  unsigned cluster = 1;
-  const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel), &cluster);
+  using Call = simt::Call<Parameters...>;
+  simt::Launch launch = {
+      reinterpret_cast<const void*>(kernel), config->gridDim, config->blockDim, 1, config->dynamicSmemBytes, {}};
+  const cudaError_t error = simt::check_launch(*config, launch.kernel, &launch.cluster);
   if (error != cudaSuccess) return error;
-  auto call = [=] { kernel(static_cast<Parameters>(arguments)...); };
-  using Call = decltype(call);
-  return simt::enqueue(config->stream, [call, cluster, grid = config->gridDim, block = config->blockDim,
-                                        shared_bytes = config->dynamicSmemBytes] {
+  return simt::enqueue(config->stream, [launch, call = Call{kernel, {static_cast<Parameters>(arguments)...}}] {
     Call own = call;  // kernels may read their arguments, on the host's stack, and nothing else of the host's
+    simt::Launch with_values = launch;
+    std::apply([&](const auto&... value) { with_values.parameters = {{&value, sizeof value}...}; }, own.values);
     simt::run(
-        grid, block, cluster, shared_bytes, [](void* context) { (*static_cast<Call*>(context))(); }, &own);
+        with_values,
+        [](void* context) {
+          auto* const here = static_cast<Call*>(context);
+          std::apply(here->kernel, here->values);
+        },
+        &own);
   });
 }

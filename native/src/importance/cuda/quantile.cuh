@@ -77,7 +77,8 @@ static __global__ void __launch_bounds__(kQuantileThreads)
   const int group = static_cast<int>(blockIdx.x) * kQuantileThreads + static_cast<int>(threadIdx.x);
   if (group >= groups) return;
   const int64_t weights = group_weights[group];
-  selections[group] = {weights > 0 ? static_cast<unsigned long long>(q * static_cast<double>(weights - 1)) : 0ull, 0u};
+  selections[group].rank = weights > 0 ? static_cast<unsigned long long>(q * static_cast<double>(weights - 1)) : 0ull;
+  selections[group].prefix = 0;
   thresholds[group] = 0;
 }
 
@@ -106,7 +107,8 @@ static __global__ void __launch_bounds__(kQuantileThreads)
   for (int i = 0; i < kBinsPerThread; i++) {
     if (selection.rank >= below && selection.rank < below + counts[i]) {
       const unsigned prefix = selection.prefix << digit.width | static_cast<unsigned>(thread * kBinsPerThread + i);
-      selections[blockIdx.x] = {selection.rank - below, prefix};
+      selections[blockIdx.x].rank = selection.rank - below;
+      selections[blockIdx.x].prefix = prefix;
       thresholds[blockIdx.x] = __uint_as_float(prefix << digit.shift);
     }
     below += counts[i];
