@@ -198,16 +198,46 @@ uint16_t element_at(uintptr_t address) {
   return bits;
 }
 
+/** Row and column in a warpgroup's 64 rows of element i of a thread's part, of which each four are of a 16 by 8 piece. */
+struct FragmentPlace {
+  unsigned row, column;
+};
+FragmentPlace fragment_place(unsigned thread, unsigned i) {
+  return {thread / kWarpSize * 16 + thread % kWarpSize / 4 + i / 2 % 2 * 8, i / 4 * 8 + thread % 4 * 2 + i % 2};
+}
+
+using LeftValues = float[kProductRows][kProductInner];
+
+/** A in registers, as it was when the product was issued; it must be the same still. */
+void read_registers(const Product& product, LeftValues& a) {
+  const auto value = product.what.half ? half_value : bfloat16_value;
+  for (unsigned t = 0; t < kWarpgroup; t++) {
+    const LeftRegisters& left = product.left[t];
+    if (!std::equal(left.values.begin(), left.values.end(), left.at))
+      fail("registers of a wgmma's left operand have changed before the wait for it", product.file, product.line);
+    for (unsigned i = 0; i < 2 * left.values.size(); i++) {
+      const FragmentPlace at = fragment_place(t, i);
+      a[at.row][at.column] = value(static_cast<uint16_t>(left.values[i / 2] >> i % 2 * 16));
+    }
+  }
+}
+
 /** Adds to the hidden accumulators of the warpgroup's threads. */
 void multiply(unsigned group, Product* product) {
   const WarpgroupProduct& what = product->what;
-  const Operand left = decode(what.a, false, "wgmma", 0), right = decode(what.b, what.columns_inner, "wgmma", 0);
+  const Operand right = decode(what.b, what.columns_inner, "wgmma", 0);
   const auto value = what.half ? half_value : bfloat16_value;
-  static float a[kProductRows][kProductInner], b[kProductInner][256], d[kProductRows][256];
-  for (int k = 0; k < kProductInner; k++) {
-    for (int i = 0; i < kProductRows; i++) a[i][k] = value(element_at(place(left, i, k)));
-    for (int j = 0; j < what.columns; j++) b[k][j] = value(element_at(place(right, j, k)));
+  static LeftValues a;
+  static float b[kProductInner][256], d[kProductRows][256];
+  if (what.registers != nullptr) {
+    read_registers(*product, a);
+  } else {
+    const Operand left = decode(what.a, false, "wgmma", 0);
+    for (int k = 0; k < kProductInner; k++)
+      for (int i = 0; i < kProductRows; i++) a[i][k] = value(element_at(place(left, i, k)));
   }
+  for (int k = 0; k < kProductInner; k++)
+    for (int j = 0; j < what.columns; j++) b[k][j] = value(element_at(place(right, j, k)));
   for (int i = 0; i < kProductRows; i++) {
     std::fill(d[i], d[i] + what.columns, 0.0f);
     for (int k = 0; k < kProductInner; k++)
@@ -215,8 +245,10 @@ void multiply(unsigned group, Product* product) {
   }
   for (unsigned t = 0; t < kWarpgroup; t++) {
     std::vector<float>& values = async_thread(&g_block->members[group * kWarpgroup + t]).accumulators.at(product->d[t]).values;
-    const unsigned row = t / kWarpSize * 16 + t % kWarpSize / 4, column = t % 4 * 2;
-    for (unsigned i = 0; i < values.size(); i++) values[i] += d[row + i / 2 % 2 * 8][i / 4 * 8 + column + i % 2];
+    for (unsigned i = 0; i < values.size(); i++) {
+      const FragmentPlace at = fragment_place(t, i);
+      values[i] += d[at.row][at.column];
+    }
   }
   product->done = true;
 }
@@ -462,8 +494,9 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
   if (first + kWarpgroup > g_block->threads) fail("wgmma by less than a warpgroup", file, line);
   AsyncThread& thread = async_thread(me);
   auto hidden = thread.accumulators.find(d);
+  if (!thread.fenced && (hidden == thread.accumulators.end() || product.registers != nullptr))
+    fail("wgmma on registers that no wgmma.fence has released", file, line);
   if (hidden == thread.accumulators.end()) {
-    if (!thread.fenced) fail("wgmma on registers that no wgmma.fence has released", file, line);
     const size_t values = static_cast<size_t>(product.columns) / 2;
     hidden = thread.accumulators.emplace(d, HiddenAccumulator{std::vector<float>(d, d + values), 0}).first;
     __builtin_memset(d, 0xff, values * sizeof(float));
@@ -476,18 +509,22 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
     group.file = file;
     group.line = line;
   } else if (group.gathering.a != product.a || group.gathering.b != product.b || group.gathering.columns != product.columns ||
-             group.line != line) {
+             (group.gathering.registers == nullptr) != (product.registers == nullptr) || group.line != line) {
     const std::string text =
         "the threads of a warpgroup are at different products: " + position(group.file, group.line) + " and";
     fail(text.c_str(), file, line);
   }
   group.d[me->id - first] = d;
+  LeftRegisters& left = group.left[me->id - first];
+  left.at = product.registers;
+  if (left.at != nullptr) std::copy(left.at, left.at + left.values.size(), left.values.begin());
   if (++group.arrived == kWarpgroup) {
     group.arrived = 0;
     const auto number = static_cast<uint32_t>(group.products.size() + 1);
-    check_operand(decode(product.a, false, file, line), kProductRows, index, number, file, line);
+    if (product.registers == nullptr)
+      check_operand(decode(product.a, false, file, line), kProductRows, index, number, file, line);
     check_operand(decode(product.b, product.columns_inner, file, line), product.columns, index, number, file, line);
-    group.products.push_back({product, group.d});
+    group.products.push_back({product, group.d, group.left, file, line});
     for (unsigned i = 0; i < kWarpgroup; i++) g_cluster.ready.push_back(&g_block->members[first + i]);
   }
   me->wait_kind = "warpgroup operation ";

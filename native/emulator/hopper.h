@@ -83,15 +83,25 @@ struct AsyncCell {
   std::array<uint32_t, kMostWarpgroups> reads{};
 };
 
+/** A thread's part of an operand in registers: where it is, and what it was when the product was issued. */
+struct LeftRegisters {
+  const unsigned* at = nullptr;
+  std::array<unsigned, 4> values{};
+};
+
 struct Product {
   WarpgroupProduct what;
   std::array<float*, kWarpgroup> d;
+  std::array<LeftRegisters, kWarpgroup> left;
+  const char* file;
+  int line;
   bool done = false;
 };
 
 struct Warpgroup {
   WarpgroupProduct gathering{};
   std::array<float*, kWarpgroup> d{};
+  std::array<LeftRegisters, kWarpgroup> left{};
   unsigned arrived = 0;
   const char* file = "";
   int line = 0;

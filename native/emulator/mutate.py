@@ -33,6 +33,7 @@ LORA, ADAPTER, IMPORTANCE, LINEAR = (f"{name}_cuda_emulated" for name in ("lora"
 UNITS = {
     "linear/cuda/linear_cuda.cu": [LINEAR],
     "linear/cuda/linear_warpgroup.cu": [LINEAR],
+    "linear/cuda/linear_with_s.cu": [LINEAR],
     "linear/cuda/down.cu": [ADAPTER, LORA],
     "linear/cuda/grad.cu": [ADAPTER, LORA],
     "linear/cuda/up.cu": [IMPORTANCE, ADAPTER, LORA],

@@ -23,6 +23,7 @@ constexpr size_t kAlignment = 256;       // cudaMalloc's
 constexpr unsigned char kPoison = 0xff;  // NaN in every floating-point type
 constexpr int kRuntimeVersion = 13000;
 int g_compute_major = 8;
+int g_multiprocessors = 2;
 int g_driver_version = kRuntimeVersion;
 int g_devices = 1;
 int g_failing_allocation = 0;  // counts down to 0
@@ -103,6 +104,10 @@ cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* ker
 void simt::set_compute_major(int major) {
   finish_streams();
   g_compute_major = major;
+}
+
+void set_multiprocessors(int count) {
+  g_multiprocessors = count;
 }
 
 void simt::fail_allocation(int n, bool and_later) {
@@ -212,7 +217,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = 0;
       return cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
-      *value = 2;
+      *value = g_multiprocessors;
       return cudaSuccess;
     case cudaDevAttrL2CacheSize:
       *value = 1 << 20;

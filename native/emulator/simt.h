@@ -60,6 +60,8 @@ std::string take_report();
 void admit_host_memory();
 /** Of the emulated device: its compute capability's first number, 8 at first. Of 9 it knows what is listed above. */
 void set_compute_major(int major);
+/** So many multiprocessors it says to have, 2 at first. */
+void set_multiprocessors(int count);
 /** CUDA's version that the driver is for, 13000 at first, which is the runtime's; with a lower one, or 0 for no driver, devices
  * cannot be had. */
 void set_driver_version(int version);
@@ -157,12 +159,13 @@ void bulk_load_multicast(void* target, const void* map, int column, int row, uin
 /** Of the current block in its cluster. */
 unsigned cluster_rank();
 void cluster_barrier(const char* file, int line);
-/** d += A B of 64 rows, so many columns and an inner dimension of 16; A and B by their descriptors. */
+/** d += A B of 64 rows, so many columns and an inner dimension of 16; A and B by their descriptors, or A in registers. */
 struct WarpgroupProduct {
   uint64_t a, b;
   int columns;
-  bool columns_inner;  // of B: rows of shared memory run along its columns
-  bool half;           // else bf16
+  bool columns_inner;                   // of B: rows of shared memory run along its columns
+  bool half;                            // else bf16
+  const unsigned* registers = nullptr;  // the thread's four of A, which are there until the product is waited for; or null
 };
 /** setmaxnreg: so many registers for each of the warp's threads, more than before (`raises`) or fewer. */
 void set_registers(unsigned registers, bool raises, const char* file, int line);

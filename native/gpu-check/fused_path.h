@@ -22,8 +22,9 @@ inline prunepeft::cuda::DeviceTraits device_traits() {
           read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize), read(cudaDevAttrComputeCapabilityMinor)};
 }
 
-/** A linear [M,K] to [M,N], of any rank, in a direction; all operands here lie at 16-byte addresses, without padding. */
-inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, LinearDirection direction) {
+/** A linear [M,K] to [M,N] with one module, in a direction; all operands here lie at 16-byte addresses, without padding. */
+inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r,
+                                                 LinearDirection direction) {
   constexpr int64_t kVector = 8;
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? N : K, inner = forward ? K : N;
@@ -32,7 +33,9 @@ inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int6
   const int forced = pp_internal_forced_linear_path();
   const bool admitted = forced != prunepeft::cuda::kChosenWithoutWarpgroups;
   const bool in_clusters = admitted && forced != prunepeft::cuda::kChosenWithoutClusters;
-  return {M, columns, inner, size, whole && size == 2 && admitted, direction, in_clusters};
+  const bool makes_s = forward && forced != prunepeft::cuda::kChosenWithoutS;
+  const int64_t rank_tiles = makes_s ? prunepeft::cuda::tiles_of(r, prunepeft::cuda::kRankTileRanks) : 0;
+  return {M, columns, inner, size, whole && size == 2 && admitted, direction, in_clusters, rank_tiles};
 }
 
 /** What a call takes by itself. */
@@ -54,7 +57,8 @@ inline std::vector<FusedVariant> fused_variants(const prunepeft::cuda::LinearSha
   const std::pair<const char*, LinearPath> paths[] = {{", small tile", LinearPath::kSmallTile},
                                                       {", large tile", LinearPath::kLargeTile},
                                                       {", warpgroups", LinearPath::kWarpgroup},
-                                                      {", clusters", LinearPath::kWarpgroupClusters}};
+                                                      {", clusters", LinearPath::kWarpgroupClusters},
+                                                      {", clusters with S", LinearPath::kClustersWithS}};
   for (const auto& [name, path] : paths)
     if (has_path(device_traits(), shape, path)) variants.push_back({name, static_cast<int>(path), path});
   return variants;

@@ -8,7 +8,8 @@
 // gpu_check goals <file.json>   prints this project's goals beside what is measured there; no device is needed
 //
 // With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out, with
-// PRUNEPEFT_WITHOUT_CLUSTERS its form in clusters: for a device on which its test has failed.
+// PRUNEPEFT_WITHOUT_CLUSTERS its form in clusters, with PRUNEPEFT_WITHOUT_S of these the one that makes S: for a device on
+// which its test has failed.
 #include <cstring>
 
 #include "device.h"
@@ -22,6 +23,8 @@ int main(int count, char** arguments) {
     pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutWarpgroups);
   else if (getenv("PRUNEPEFT_WITHOUT_CLUSTERS") != nullptr)
     pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutClusters);
+  else if (getenv("PRUNEPEFT_WITHOUT_S") != nullptr)
+    pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutS);
   if (count == 2 && strcmp(arguments[1], "predict") == 0) {
     gpu_check::print_predictions();
     return 0;

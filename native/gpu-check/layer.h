@@ -168,11 +168,16 @@ class Layer {
   }
 
   Costs costs() const {
-    return {static_cast<double>(M_), static_cast<double>(K_), static_cast<double>(N_), static_cast<double>(r_),
-            static_cast<double>(pp_dtype_size(dtype_))};
+    return {static_cast<double>(M_),
+            static_cast<double>(K_),
+            static_cast<double>(N_),
+            static_cast<double>(r_),
+            static_cast<double>(pp_dtype_size(dtype_)),
+            false,
+            device_traits().multiprocessors};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
-    return fused_variants(linear_shape(dtype_, M_, K_, N_, direction), every);
+    return fused_variants(linear_shape(dtype_, M_, K_, N_, r_, direction), every);
   }
 
   void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }

@@ -215,9 +215,10 @@ class Operands {
             static_cast<double>(N_),
             static_cast<double>(r_),
             static_cast<double>(pp_dtype_size(dtype_)),
-            dropout};
+            dropout,
+            device_traits().multiprocessors};
   }
-  LinearPath path(LinearDirection direction) const { return chosen_path(linear_shape(dtype_, M_, K_, N_, direction)); }
+  LinearPath path(LinearDirection direction) const { return chosen_path(linear_shape(dtype_, M_, K_, N_, r_, direction)); }
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */
   void add(std::vector<Call>* calls, const Function& f) {

@@ -31,7 +31,8 @@ constexpr struct Path {
 } kPaths[] = {{"split", PP_SPLIT, LinearPath::kLargeTile},
               {"fused, mma.sync", PP_FUSED, LinearPath::kLargeTile},
               {"fused, warpgroups", PP_FUSED, LinearPath::kWarpgroup},
-              {"fused, clusters", PP_FUSED, LinearPath::kWarpgroupClusters}};
+              {"fused, clusters", PP_FUSED, LinearPath::kWarpgroupClusters},
+              {"fused, clusters with S", PP_FUSED, LinearPath::kClustersWithS}};
 
 constexpr Shape kLlama = kShapes[2];
 
@@ -102,6 +103,7 @@ void print_predictions() {
         if (path.path == PP_SPLIT) print("forward, ranks first" + suffix, frozen, predict_forward_ranks_first(ceilings, cost));
       }
       for (const Path& path : kPaths) {
+        if (path.fused == LinearPath::kClustersWithS) continue;  // forward alone
         print("backward, " + std::string(path.name) + suffix, frozen, predict_backward(ceilings, cost, path.path, path.fused));
         if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));

@@ -56,6 +56,64 @@ TEST(a_tile_has_a_later_ticket_than_the_parts_of_s_that_it_waits_for) {
   }
 }
 
+TEST(runs_cover_every_tile_once_and_begin_each_row_with_s) {
+  for (int turn = 0; turn < 300; ++turn) {
+    const LinearOrder order = random_order();
+    const int64_t runners = check::pick(1, 20);
+    std::set<std::vector<int64_t>> seen;
+    std::vector<int64_t> writers(static_cast<size_t>(order.row_tiles));
+    int64_t makings = 0, most_columns = 0;
+    for (int64_t runner = 0; runner < runners; ++runner) {
+      int64_t row = -1, tiles = 0, made = 0;  // the row whose S the runner has
+      for (int64_t at = 0; at < run_turns(order, runners); ++at) {
+        const LinearWork work = run_work(order, runners, runner, at);
+        if (work.row < 0) continue;
+        CHECK(work.row < order.row_tiles && work.column >= 0 && work.column < order.column_tiles);
+        CHECK(seen.insert({work.row, work.column}).second);
+        if (work.makes_s) row = work.row;
+        CHECK_EQUAL(row, work.row);
+        if (work.makes_s && work.column == 0) ++writers[static_cast<size_t>(row)];
+        ++tiles;
+        made += work.makes_s ? 1 : 0;
+      }
+      makings += made;
+      most_columns = std::max(most_columns, 256 * tiles + columns_of_s(1) * made);
+    }
+    CHECK_EQUAL(static_cast<int64_t>(seen.size()), order.row_tiles * order.column_tiles);
+    for (const int64_t writer : writers) CHECK_EQUAL(writer, 1);
+    CHECK(most_columns <= busiest_columns(order, runners, 1));
+    CHECK(static_cast<double>(makings) <= makings_of_row(order, runners) * static_cast<double>(order.row_tiles) + 1e-6);
+  }
+}
+
+TEST(s_is_made_in_the_product_where_that_costs_less_than_reading_x_again) {
+  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
+  const auto path = [](const DeviceTraits& device, int64_t M, int64_t columns, int64_t inner, int64_t rank_tiles) {
+    LinearShape shape = {M, columns, inner, 2, true};
+    shape.rank_tiles = rank_tiles;
+    return choose_linear(device, shape).path;
+  };
+  for (const int64_t tiles : {1, 2, 3, 4}) CHECK(path(hopper, 8192, 4096, 4096, tiles) == LinearPath::kClustersWithS);
+  CHECK(path(hopper, 4096, 1024, 1024, 2) == LinearPath::kClustersWithS);
+  for (const int64_t tiles : {0, 5}) CHECK(path(hopper, 8192, 4096, 4096, tiles) == LinearPath::kWarpgroupClusters);
+  // Llama's other linears.
+  CHECK(path(hopper, 8192, 11008, 4096, 1) == LinearPath::kClustersWithS);
+  CHECK(path(hopper, 8192, 4096, 11008, 1) == LinearPath::kClustersWithS);
+  // Two clusters' rows of x are short, and each of the 66 clusters would make S of one of them.
+  CHECK(path(hopper, 512, 256 * 33, 8192, 4) == LinearPath::kWarpgroupClusters);
+  CHECK(path({9, 132, kWithSSharedBytes - 1, 50 << 20}, 8192, 4096, 4096, 1) == LinearPath::kWarpgroupClusters);
+}
+
+TEST(runs_of_llama_are_half_a_row_and_make_s_once) {
+  LinearShape shape = {8192, 4096, 4096, 2, true};
+  shape.rank_tiles = 1;
+  const LinearOrder order = order_of_runs(shape, 66);
+  CHECK_EQUAL(order.group_rows, 32);
+  CHECK_EQUAL(run_turns(order, 66), 8);
+  CHECK_EQUAL(busiest_columns(order, 66, 1), 8 * 256 + 40);
+  CHECK_EQUAL(makings_of_row(order, 66), 2);
+}
+
 TEST(a_shape_with_fewer_large_tiles_than_multiprocessors_takes_small_ones) {
   const DeviceTraits device = {8, 100, 99 * 1024, 40 << 20};
   CHECK(choose_linear(device, {128 * 10, 128 * 10, 512, 2}).path == LinearPath::kLargeTile);

@@ -31,13 +31,14 @@ DeviceRates random_device() {
           check::pick(99, 227) * 1024};
 }
 
-Costs costs_of(const LoraShape& shape) {
+Costs costs_of(const LoraShape& shape, const DeviceRates& device) {
   return {static_cast<double>(shape.M),
           static_cast<double>(shape.K),
           static_cast<double>(shape.N),
           static_cast<double>(shape.rank),
           static_cast<double>(shape.element_bytes),
-          shape.dropout};
+          shape.dropout,
+          device.multiprocessors};
 }
 
 TEST(no_path_is_predicted_to_be_faster_than_the_chosen) {
@@ -48,12 +49,12 @@ TEST(no_path_is_predicted_to_be_faster_than_the_chosen) {
     const LinearPaths chosen = choose_paths(device, shape);
     const LinearPath there = fused_kernel(device, shape, LinearDirection::kForward);
     const LinearPath back = fused_kernel(device, shape, LinearDirection::kGradInput);
-    const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward, there);
-    const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward, back);
+    const double forward = predict_forward(ceilings, costs_of(shape, device), chosen.forward, there);
+    const double backward = predict_backward(ceilings, costs_of(shape, device), chosen.backward, back);
     CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
     for (pp_linear_path path : kPaths) {
-      CHECK(forward <= predict_forward(ceilings, costs_of(shape), path, there));
-      CHECK(backward <= predict_backward(ceilings, costs_of(shape), path, back));
+      CHECK(forward <= predict_forward(ceilings, costs_of(shape, device), path, there));
+      CHECK(backward <= predict_backward(ceilings, costs_of(shape, device), path, back));
     }
   }
 }
@@ -63,7 +64,8 @@ TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
   const auto kernel = [](const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
     return fused_kernel(device, shape, direction);
   };
-  CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kForward) == LinearPath::kWarpgroupClusters);
+  CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kForward) == LinearPath::kClustersWithS);
+  CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kGradInput) == LinearPath::kWarpgroupClusters);
   // Three row tiles are two clusters' as soon as four are.
   CHECK(kernel(device_of(9, 0, 14), {384, 1024, 8192, 16, 2, true}, LinearDirection::kForward) == LinearPath::kWarpgroup);
   CHECK(kernel(device_of(8, 0, 14), shape, LinearDirection::kForward) == LinearPath::kLargeTile);
@@ -99,6 +101,18 @@ TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
   CHECK(backward(LinearPath::kWarpgroupClusters) < backward(LinearPath::kWarpgroup));
   CHECK_EQUAL(cost.fused_forward(LinearPath::kWarpgroupClusters).launches, 3);
   CHECK_EQUAL(cost.fused_grad_input(LinearPath::kWarpgroupClusters).launches, 1);
+}
+
+TEST(s_made_in_the_product_costs_a_part_of_its_own_launches) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  for (const double rank : {16, 64}) {
+    const Costs cost = {8192, 4096, 4096, rank, 2, false, 100};
+    const Cost with_s = cost.fused_forward(LinearPath::kClustersWithS);
+    CHECK_EQUAL(with_s.launches, 1);
+    const double before = predict(ceilings, cost.fused_forward(LinearPath::kWarpgroupClusters));
+    const double saved = before - predict(ceilings, with_s);
+    CHECK(saved > 0.5 * predict(ceilings, cost.down()) && saved < predict(ceilings, cost.down()));
+  }
 }
 
 TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {

@@ -723,6 +723,77 @@ void test_warpgroup_product(const char* fact) {
   }
 }
 
+/** A thread's part of 16 columns from `k` on of a row-major A [64,64], as a product takes it from registers. */
+template <class T>
+void load_left(unsigned (&registers)[4], const T* a, int k) {
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  for (int i = 0; i < 4; i++) {
+    const T* const from = a + (warp * 16 + lane / 4 + i % 2 * 8) * 64 + k + lane % 4 * 2 + i / 2 * 8;
+    registers[i] = static_cast<unsigned>(from[0].x) | static_cast<unsigned>(from[1].x) << 16;
+  }
+}
+
+/** D [64,kColumns] += A [64,64] Bᵀ, B [kColumns,64] in boxes, A in registers or, of few columns, in the last box. */
+template <class T, int kColumns, bool kInRegisters>
+__global__ void multiply_rows(cuda::TensorMap a_map, cuda::TensorMap b, const T* a, float* out) {
+  constexpr int kBoxes = kColumns / kBoxRows + (kColumns < kBoxRows ? 1 : 0) + (kInRegisters ? 0 : 1);
+  const Boxes boxes = make_boxes();
+  unsigned char* const last = boxes.memory + (kBoxes - 1) * kBoxBytes;
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, kBoxes * kBoxBytes);
+    for (int i = 0; i < kBoxes - (kInRegisters ? 0 : 1); i++)
+      ptx::bulk_load(boxes.memory + i * kBoxBytes, &b, 0, i * kBoxRows, boxes.barriers);
+    if (!kInRegisters) ptx::bulk_load(last, &a_map, 0, 0, boxes.barriers);
+  }
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  float d[kColumns / 2] = {};
+  unsigned left[4][4];
+  for (int i = 0; i < 4; i++) load_left(left[i], a, 16 * i);
+  ptx::wgmma_fence();
+  for (int i = 0; i < 4; i++) {
+    const uint64_t of_b = ptx::swizzled_operand(boxes.memory + 32 * i, 16, 1024);
+    if constexpr (kColumns == 256)
+      ptx::wgmma_m64n256k16(d, left[i], of_b, T{});
+    else if constexpr (kInRegisters)
+      ptx::wgmma_narrow(d, left[i], of_b, T{});
+    else
+      ptx::wgmma_narrow(d, ptx::swizzled_operand(last + 32 * i, 16, 1024), of_b, T{});
+  }
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>();
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  for (int i = 0; i < kColumns / 2; i++)
+    out[(warp * 16 + lane / 4 + i / 2 % 2 * 8) * kColumns + i / 4 * 8 + lane % 4 * 2 + i % 2] = d[i];
+}
+
+template <class T, int kColumns, bool kInRegisters>
+void test_rows(const char* fact) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  std::vector<T> a(64 * 64), b(kColumns * 64);
+  for (T& v : a) v = from_float<T>(normal(random));
+  for (T& v : b) v = from_float<T>(normal(random));
+  DeviceArray<T> da(a), db(b);
+  for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+    simt::set_seed(seed);
+    DeviceArray<float> dd(64 * kColumns);
+    gpu::launch(multiply_rows<T, kColumns, kInRegisters>, dim3(1), kThreads, kBoxesBytes, nullptr,
+                map_of(da.data(), 64, 64, 64), map_of(db.data(), 64, kColumns, 64), static_cast<const T*>(da.data()),
+                dd.data());
+    const std::vector<float> d = dd.read();
+    double error = 0;
+    for (int i = 0; i < 64; i++)
+      for (int j = 0; j < kColumns; j++) {
+        double sum = 0;
+        for (int k = 0; k < 64; k++) sum += static_cast<double>(to_float(a[i * 64 + k])) * to_float(b[j * 64 + k]);
+        error = std::fmax(error, std::fabs(sum - d[i * kColumns + j]));
+      }
+    const std::string report = simt::take_report();
+    if (!report.empty()) printf("%s\n", report.c_str());
+    expect(report.empty() && error < 1e-4, fact);
+  }
+}
+
 /** Of the kernels below, which know only an array of integers: 64 rows of 128 halves. */
 cuda::TensorMap g_map;
 
@@ -787,6 +858,34 @@ __global__ void planted(int* out, int) {
   out[threadIdx.x] = static_cast<int>(d[0]);
 }
 
+enum class PlantedLeft { kNothing, kNoFence, kChanged };
+/** Two products whose left operand is in registers. */
+template <PlantedLeft kPlanted>
+__global__ void planted_left(int* out, int) {
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, kBoxBytes);
+    ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers);
+  }
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  float d[8] = {}, e[8] = {};
+  unsigned left[4] = {threadIdx.x, 0, 0, 0};
+  const uint64_t b = ptx::swizzled_operand(boxes.memory, 16, 1024);
+  ptx::wgmma_fence();
+  next_line();
+  ptx::wgmma_narrow(d, left, b, __half{});
+  ptx::wgmma_commit();
+  if (kPlanted == PlantedLeft::kChanged) left[1]++;
+  ptx::wgmma_wait<0>();
+  left[1]++;
+  if (kPlanted != PlantedLeft::kNoFence) ptx::wgmma_fence();
+  next_line();
+  ptx::wgmma_narrow(e, left, b, __half{});
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>();
+  out[threadIdx.x] = static_cast<int>(d[0] + e[0]);
+}
+
 /** What the registers of an accumulator hold before the wait for its product. */
 __global__ void read_too_early(float* out) {
   const Boxes boxes = make_boxes();
@@ -816,12 +915,22 @@ void test_warpgroups() {
   test_warpgroup_product<__nv_bfloat16, true>("a warpgroup's product of bf16, columns along rows");
   test_warpgroup_product<__half, false>("a warpgroup's product of half, inner dimension along rows");
   test_warpgroup_product<__half, true>("a warpgroup's product of half, columns along rows");
+  test_rows<__nv_bfloat16, 16, false>("a product of bf16 with 16 columns");
+  test_rows<__half, 32, false>("a product of half with 32 columns");
+  test_rows<__half, 64, false>("a product of half with 64 columns, by the narrow form");
+  test_rows<__nv_bfloat16, 48, true>("a product of bf16 with 48 columns, left operand in registers");
+  test_rows<__half, 16, true>("a product of half with 16 columns, left operand in registers");
+  test_rows<__nv_bfloat16, 32, true>("a product of bf16 with 32 columns, left operand in registers");
+  test_rows<__nv_bfloat16, 256, true>("a product of bf16 with 256 columns, left operand in registers");
+  test_rows<__half, 256, true>("a product of half with 256 columns, left operand in registers");
   DeviceArray<__half> matrix(std::vector<__half>(64 * 128, __float2half(1.0f)));
   g_map = map_of(matrix.data(), 128, 64, 128);
   const auto plant = [](void (*kernel)(int*, int), const char* kind, const char* name) {
     test_fault(kernel, 1, kind, name, kSeeds, kBoxesBytes);
   };
   plant(planted<Planted::kNothing>, "", "a copy, a product, a copy");
+  plant(planted_left<PlantedLeft::kNothing>, "", "two products with a left operand in registers");
+  plant(planted_left<PlantedLeft::kNoFence>, "no wgmma.fence", "a left operand in registers without a fence");
   plant(planted<Planted::kBarrierNotFenced>, "has not been fenced for the copy engine", "an unfenced mbarrier");
   plant(planted<Planted::kProductBeforeTheWait>, "wgmma reads", "a product before the wait");
   plant(planted<Planted::kWaitOfOneThread>, "that its threads have not waited for", "a wait of one thread");
@@ -843,6 +952,7 @@ void test_warpgroups() {
   };
   leave_undone(planted<Planted::kUnderWayAtTheEnd>, "a block has ended without a wait for one of its bulk copies");
   leave_undone(planted<Planted::kNoWaitForTheProduct>, "a thread has left with a wgmma under way");
+  leave_undone(planted_left<PlantedLeft::kChanged>, "registers of a wgmma's left operand have changed before the wait for it");
   DeviceArray<float> out(2 * kThreads);
   gpu::launch(read_too_early, dim3(1), kThreads, kBoxesBytes, nullptr, out.data());
   const std::vector<float> d = out.read();

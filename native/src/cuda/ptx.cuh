@@ -200,12 +200,18 @@ GPU_INLINE void pin(float (&d)[kCount]) {
 // Register lists of wgmma: "%0" to "%127", and the operands for them.
 #define PP_TEN(tens) \
   "%" tens "0,%" tens "1,%" tens "2,%" tens "3,%" tens "4,%" tens "5,%" tens "6,%" tens "7,%" tens "8,%" tens "9,"
+#define PP_TO_7 "%0,%1,%2,%3,%4,%5,%6,%7"
+#define PP_TO_15 PP_TEN("") "%10,%11,%12,%13,%14,%15"
+#define PP_TO_23 PP_TEN("") PP_TEN("1") "%20,%21,%22,%23"
 #define PP_TO_29 PP_TEN("") PP_TEN("1") PP_TEN("2")
+#define PP_TO_31 PP_TO_29 "%30,%31"
 #define PP_TO_119 \
   PP_TO_29 PP_TEN("3") PP_TEN("4") PP_TEN("5") PP_TEN("6") PP_TEN("7") PP_TEN("8") PP_TEN("9") PP_TEN("10") PP_TEN("11")
 #define PP_FOUR(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define PP_EIGHT(d, i) PP_FOUR(d, i), PP_FOUR(d, i + 4)
 #define PP_SIXTEEN(d, i) PP_FOUR(d, i), PP_FOUR(d, i + 4), PP_FOUR(d, i + 8), PP_FOUR(d, i + 12)
 #define PP_THIRTY_TWO(d, i) PP_SIXTEEN(d, i), PP_SIXTEEN(d, i + 16)
+#define PP_TWENTY_FOUR(d, i) PP_SIXTEEN(d, i), PP_EIGHT(d, i + 16)
 #define PP_WGMMA_256(Type, type)                                                                                      \
   template <bool kColumnsInner>                                                                                       \
   GPU_INLINE void wgmma_m64n256k16(float(&d)[128], uint64_t a, uint64_t b, Type) {                                    \
@@ -219,10 +225,33 @@ GPU_INLINE void pin(float (&d)[kCount]) {
   template <bool kColumnsInner>                                                                                      \
   GPU_INLINE void wgmma_m64n64k16(float(&d)[32], uint64_t a, uint64_t b, Type) {                                     \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type \
-                 " {" PP_TO_29 "%30,%31}, %32, %33, p, 1, 1, 0, %34;\n}\n"                                           \
+                 " {" PP_TO_31 "}, %32, %33, p, 1, 1, 0, %34;\n}\n"                                                  \
                  : PP_THIRTY_TWO(d, 0)                                                                               \
                  : "l"(a), "l"(b), "n"(kColumnsInner ? 1 : 0)                                                        \
                  : "memory");                                                                                        \
+  }
+#define PP_WGMMA_256_BY_REGISTERS(Type, type)                                                                             \
+  GPU_INLINE void wgmma_m64n256k16(float(&d)[128], const unsigned(&a)[4], uint64_t b, Type) {                             \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type     \
+                 " {" PP_TO_119 "%120,%121,%122,%123,%124,%125,%126,%127}, {%128,%129,%130,%131}, %132, p, 1, 1, 0;\n}\n" \
+                 : PP_THIRTY_TWO(d, 0), PP_THIRTY_TWO(d, 32), PP_THIRTY_TWO(d, 64), PP_THIRTY_TWO(d, 96)                  \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)                                                     \
+                 : "memory");                                                                                             \
+  }
+#define PP_WGMMA_NARROW(Type, type, columns, registers, list, operands, by_descriptor, by_registers)                          \
+  GPU_INLINE void wgmma_narrow(float(&d)[registers], uint64_t a, uint64_t b, Type) {                                          \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type \
+                 " {" list "}, " by_descriptor ", p, 1, 1, 0, 0;\n}\n"                                                        \
+                 : operands                                                                                                   \
+                 : "l"(a), "l"(b)                                                                                             \
+                 : "memory");                                                                                                 \
+  }                                                                                                                           \
+  GPU_INLINE void wgmma_narrow(float(&d)[registers], const unsigned(&a)[4], uint64_t b, Type) {                               \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type \
+                 " {" list "}, " by_registers ", p, 1, 1, 0;\n}\n"                                                            \
+                 : operands                                                                                                   \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)                                                         \
+                 : "memory");                                                                                                 \
   }
 /**
  * d += A B by a warpgroup, later: A [64,16] and B [16,256] (or [16,64]) lie where their descriptors say; B has its inner
@@ -232,13 +261,33 @@ PP_WGMMA_256(__nv_bfloat16, "bf16")
 PP_WGMMA_256(__half, "f16")
 PP_WGMMA_64(__nv_bfloat16, "bf16")
 PP_WGMMA_64(__half, "f16")
+/** B's inner dimension along rows, A in registers, as mma_m16n8k16 has it for each warp's 16 rows: unchanged until the wait. */
+PP_WGMMA_256_BY_REGISTERS(__nv_bfloat16, "bf16")
+PP_WGMMA_256_BY_REGISTERS(__half, "f16")
+/** The same, by descriptors or with A in registers, of 16, 32, 48 or 64 columns, as many as `d` has room for. */
+#define PP_WGMMA_NARROW_OF_BOTH(columns, registers, list, operands, by_descriptor, by_registers)          \
+  PP_WGMMA_NARROW(__nv_bfloat16, "bf16", columns, registers, list, operands, by_descriptor, by_registers) \
+  PP_WGMMA_NARROW(__half, "f16", columns, registers, list, operands, by_descriptor, by_registers)
+PP_WGMMA_NARROW_OF_BOTH("16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
+PP_WGMMA_NARROW_OF_BOTH("32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
+PP_WGMMA_NARROW_OF_BOTH("48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
+PP_WGMMA_NARROW_OF_BOTH("64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
+#undef PP_WGMMA_NARROW_OF_BOTH
+#undef PP_WGMMA_NARROW
+#undef PP_WGMMA_256_BY_REGISTERS
 #undef PP_WGMMA_64
 #undef PP_WGMMA_256
 #undef PP_THIRTY_TWO
+#undef PP_TWENTY_FOUR
 #undef PP_SIXTEEN
+#undef PP_EIGHT
 #undef PP_FOUR
 #undef PP_TO_119
+#undef PP_TO_31
 #undef PP_TO_29
+#undef PP_TO_23
+#undef PP_TO_15
+#undef PP_TO_7
 #undef PP_TEN
 
 #else
@@ -388,6 +437,21 @@ void pin(float (&)[kCount]) {}
 template <bool kColumnsInner, class T>
 void wgmma_m64n256k16(float (&d)[128], uint64_t a, uint64_t b, T, SIMT_SITE) {
   simt::wgmma({a, b, 256, kColumnsInner, std::is_same_v<T, __half>}, d, SIMT_HERE);
+}
+
+template <class T>
+void wgmma_m64n256k16(float (&d)[128], const unsigned (&a)[4], uint64_t b, T, SIMT_SITE) {
+  simt::wgmma({0, b, 256, false, std::is_same_v<T, __half>, a}, d, SIMT_HERE);
+}
+
+template <int kSums, class T>
+void wgmma_narrow(float (&d)[kSums], uint64_t a, uint64_t b, T, SIMT_SITE) {
+  simt::wgmma({a, b, 2 * kSums, false, std::is_same_v<T, __half>}, d, SIMT_HERE);
+}
+
+template <int kSums, class T>
+void wgmma_narrow(float (&d)[kSums], const unsigned (&a)[4], uint64_t b, T, SIMT_SITE) {
+  simt::wgmma({0, b, 2 * kSums, false, std::is_same_v<T, __half>, a}, d, SIMT_HERE);
 }
 
 template <bool kColumnsInner, class T>

@@ -137,7 +137,7 @@ bool counts_well(pp_dtype dtype, const std::string& only, bool with_accesses) {
   count_all(operands.pure_calls(), false, "");
   count_all(operands.adding_calls(), false, "");
   count_all(modules.calls(), false, "");
-  const auto shape = linear_shape(dtype, kM, kK, kN, LinearDirection::kForward);
+  const auto shape = linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward);
   for (const FusedVariant& variant : fused_variants(shape, true)) {
     if (variant.name.empty()) continue;  // the chosen one is one of the others
     const ForcedLinearPath in_force(variant.forced);

@@ -78,6 +78,22 @@ int compute_major() {
   return major;
 }
 
+/** For S made in the product: what the path takes besides, in one tile of 16 ranks, in two, and of two modules. */
+const Case kWithSCases[] = {
+    fused(300, 136, 600, {{16, 0, 600}}, {0, 0}, 0, true),                // two rows of tiles, three columns
+    fused(300, 136, 600, {{16, 0, 600}}, {0, 0}, 0.25f, true),            // the same under dropout
+    fused(513, 64, 264, {{20, 0, 264}}, {0, 0}, 0.5f, false),             // a part of the second tile; whole steps
+    fused(257, 200, 520, {{32, 130, 390}}, {0, 0}, 0.1f, true),           // ranks that pass over the first columns
+    fused(256, 72, 264, {{32, 0, 264}}, {0, 8}, 0, true),                 // two tiles without dropout
+    fused(270, 40, 520, {{5, 0, 256}, {16, 100, 420}}, {0, 0}, 0, true),  // two modules, a tile each
+    fused(130, 8, 8, {{1, 0, 8}}, {0, 0}, 0.3f, true),
+    fused(300, 264, 520, {{16, 0, 200}, {16, 200, 200}, {16, 400, 120}}, {0, 0}, 0, true),  // q, k and v
+    fused(260, 328, 300, {{40, 0, 300}}, {0, 0}, 0.2f, true),                               // three tiles of one module
+    fused(260, 328, 520, {{20, 0, 300}, {27, 200, 320}}, {0, 8}, 0, true),                  // four tiles of two
+    fused(300, 72, 264, {{64, 0, 264}}, {0, 0}, 0.4f, false),
+    {270, 104, 300, {{11, 3, 280, 0, 270, 0.2f}}, {0, 4}, {3, 2}},  // S at odd addresses
+};
+
 /** By warpgroups and, if so, in clusters: these must give the same bits. */
 void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
   const auto run = [&](LinearPath path) {
@@ -90,6 +106,26 @@ void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
   current_case = "clusters, " + describe(Call::kForward, dtype, c);
   expect(alone.first == side_by_side.first, "y and S have other bits in clusters");
   expect(alone.second == side_by_side.second, "dX has other bits in clusters");
+}
+
+/** Whether the product can make S. */
+bool can_make_s(const Case& c) {
+  int64_t tiles = 0;
+  for (const ModuleCase& module : c.modules) tiles += (module.rank + 15) / 16;
+  return tiles >= 1 && tiles <= 4 && (c.modules.size() == 1 || c.modules[0].p == 0);
+}
+
+/** In clusters that make S: by one, and by three, which share rows of tiles and make S of one row again. */
+void test_with_s(pp_dtype dtype, const Case& c) {
+  const ForcedLinearPath in_force(LinearPath::kClustersWithS);
+  const auto bits = test_call(Call::kForward, dtype, c);
+#if defined(PRUNEPEFT_EMULATED)
+  simt::set_multiprocessors(6);
+  expect(test_call(Call::kForward, dtype, c) == bits, "y and S have other bits where more clusters make S");
+  simt::set_multiprocessors(2);
+#else
+  static_cast<void>(bits);
+#endif
 }
 
 void test_no_rows(pp_dtype dtype) {
@@ -143,12 +179,18 @@ int main() {
   const Case sharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);  // its S would have shares of K: a launch more
   test_launches(Call::kForward, sharing, 1);
   simt::set_compute_major(9);
-  // A rank that eight does not divide is no reason to leave warpgroups: S has a launch of its own there, and copies one more.
-  for (const int64_t rank : {5, 8}) {
+  // A rank that eight does not divide is no reason to leave warpgroups: copies have a launch. S is made in the product, up to
+  // 64 ranks; else it has a launch too.
+  for (const int64_t rank : {5, 8, 64, 67, 72}) {
     const Case c = fused(130, 72, 264, {{rank, 0, 264}}, {0, 0}, 0, true);
-    test_launches(Call::kForward, c, rank == 5 ? 3 : 2);
-    test_launches(Call::kLinearGradInput, c, rank == 5 ? 2 : 1);
+    const uint64_t copies = rank % 8 == 0 ? 0 : 1, of_s = rank > 64 ? 1 : 0;
+    test_launches(Call::kForward, c, 1 + copies + of_s);
+    test_launches(Call::kLinearGradInput, c, 1 + copies);
   }
+  // Under dropout modules have a mask each.
+  test_launches(Call::kForward, fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true), 1);
+  test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 64}, {8, 0, 64}}, {0, 0}, 0.1f, true), 2);
+  test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 64}, {8, 0, 64}}, {0, 0}, 0, true), 1);
 #endif
   if (compute_major() == 9) {
     std::vector<Case> cases(std::begin(kBulkCases), std::end(kBulkCases));
@@ -156,6 +198,12 @@ int main() {
     if (clusters) cases.insert(cases.end(), std::begin(kClusterCases), std::end(kClusterCases));
     for (const Case& c : cases)
       for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_warpgroups(dtype, c, clusters);
+    if (clusters && getenv("PRUNEPEFT_WITHOUT_S") == nullptr) {
+      cases.insert(cases.end(), std::begin(kWithSCases), std::end(kWithSCases));
+      for (const Case& c : cases)
+        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16})
+          if (can_make_s(c)) test_with_s(dtype, c);
+    }
     for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
       const ForcedLinearPath in_force(path);
       if (path == LinearPath::kWarpgroup || clusters) test_refused();

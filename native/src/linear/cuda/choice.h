@@ -2,12 +2,13 @@
 //
 // The device's properties decide. A device is known by its compute capability and by what it has, never by its name. Every path
 // gives results within the same tolerance; the two tiles of sm_80 give the same bits, and so do the path by warpgroups and its
-// clusters.
+// clusters. Where these make S themselves its sums are added in another order.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
+#include "linear/cuda/order.h"
 #include "linear/cuda/path.h"
 
 namespace prunepeft::cuda {
@@ -34,7 +35,14 @@ struct LinearShape {
   LinearDirection direction = LinearDirection::kForward;
   /** Whether blocks by warpgroups may work in clusters. */
   bool in_clusters = true;
+  /** Of S, which the product may make itself, in tiles of 16 ranks, each module's apart; 0: no S, dX, or dropout. */
+  int64_t rank_tiles = 0;
 };
+
+/** Tiles that cover a length; of a number of things, rounds of so many. */
+constexpr int64_t tiles_of(int64_t length, int64_t tile) {
+  return (length + tile - 1) / tile;
+}
 
 struct LinearChoice {
   LinearPath path;
@@ -48,7 +56,7 @@ struct TileSize {
   int64_t columns;
 };
 constexpr bool is_by_warpgroups(LinearPath path) {
-  return path == LinearPath::kWarpgroup || path == LinearPath::kWarpgroupClusters;
+  return path == LinearPath::kWarpgroup || path == LinearPath::kWarpgroupClusters || path == LinearPath::kClustersWithS;
 }
 constexpr TileSize tile_size(LinearPath path, int64_t element_bytes) {
   if (is_by_warpgroups(path)) return {128, 256};
@@ -56,7 +64,7 @@ constexpr TileSize tile_size(LinearPath path, int64_t element_bytes) {
 }
 
 constexpr int64_t tile_count(const LinearShape& shape, const TileSize& tile) {
-  return (shape.M + tile.rows - 1) / tile.rows * ((shape.columns + tile.columns - 1) / tile.columns);
+  return tiles_of(shape.M, tile.rows) * tiles_of(shape.columns, tile.columns);
 }
 
 /** Shared memory that a block of linear_warpgroup.cuh is taken to need, its barriers included. */
@@ -83,17 +91,101 @@ inline bool has_cluster_path(const DeviceTraits& device, const LinearShape& shap
  * over all multiprocessors; a single row of tiles has none to share with.
  */
 inline bool clusters_pay(const DeviceTraits& device, const LinearShape& shape) {
-  const auto divide_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const TileSize tile = tile_size(LinearPath::kWarpgroupClusters, shape.element_bytes);
-  const int64_t row_tiles = divide_up(shape.M, tile.rows), column_tiles = divide_up(shape.columns, tile.columns);
-  const int64_t alone = divide_up(row_tiles * column_tiles, device.multiprocessors);
+  const int64_t row_tiles = tiles_of(shape.M, tile.rows), column_tiles = tiles_of(shape.columns, tile.columns);
+  const int64_t alone = tiles_of(row_tiles * column_tiles, device.multiprocessors);
   const int64_t side_by_side =
-      divide_up(divide_up(row_tiles, kClusterBlocks) * column_tiles, device.multiprocessors / kClusterBlocks);
+      tiles_of(tiles_of(row_tiles, kClusterBlocks) * column_tiles, device.multiprocessors / kClusterBlocks);
   return row_tiles > 1 && 8 * side_by_side <= 9 * alone;
+}
+
+/** Ranks of a tile of S, and tiles that the product can make itself: linear_with_s.cuh. */
+constexpr int64_t kRankTileRanks = 16, kMostRankTilesInside = 4;
+/** Shared memory that its block is taken to need. */
+constexpr int64_t kWithSSharedBytes = 226 * 1024;
+
+inline bool has_path_with_s(const DeviceTraits& device, const LinearShape& shape) {
+  return has_cluster_path(device, shape) && device.shared_bytes_per_block >= kWithSSharedBytes &&
+         shape.direction == LinearDirection::kForward && shape.rank_tiles >= 1 && shape.rank_tiles <= kMostRankTilesInside;
+}
+
+/**
+ * What S costs the tile that it is made with, in columns of a tile. Its product of 64 rows and n columns reads their 32 bytes
+ * each from shared memory, 128 a clock, in (64 + n) / 4 clocks, in two of which the tensor cores do a column.
+ */
+constexpr int64_t columns_of_s(int64_t rank_tiles) {
+  return (64 + rank_tiles * kRankTileRanks) / 2;
+}
+
+/** Rows of tiles that a run reaches into, of so many columns: it makes S so often. */
+inline int64_t rows_of_run(int64_t length, int64_t column_tiles) {
+  if (column_tiles % length == 0) return 1;
+  return length % column_tiles == 0 ? length / column_tiles : (length + column_tiles - 2) / column_tiles + 1;
+}
+
+/** Columns of tiles that the busiest of the runners multiplies; where it makes S, with what that costs. */
+inline int64_t busiest_columns(const LinearOrder& order, int64_t runners, int64_t rank_tiles) {
+  const auto of_group = [&](int64_t rows) {
+    if (rows == 0) return int64_t{0};
+    const int64_t length = run_length(order, rows, runners);
+    return length * tile_size(LinearPath::kClustersWithS, 2).columns +
+           rows_of_run(length, order.column_tiles) * columns_of_s(rank_tiles);
+  };
+  return order.row_tiles / order.group_rows * of_group(order.group_rows) + of_group(order.row_tiles % order.group_rows);
+}
+
+/**
+ * Tiles in runs by clusters, in the groups that keep the busiest the shortest time. While a group has at most half as many row
+ * tiles as there are runners, or each runner has one tile of it, the products take longer than reading x again for each turn.
+ */
+inline LinearOrder order_of_runs(const LinearShape& shape, int64_t runners) {
+  const TileSize tile = tile_size(LinearPath::kClustersWithS, shape.element_bytes);
+  LinearOrder order = {};
+  order.row_tiles = tiles_of(shape.M, kClusterBlocks * tile.rows);
+  order.column_tiles = tiles_of(shape.columns, tile.columns);
+  int64_t best_rows = 1, best = 0;
+  for (order.group_rows = 1; order.group_rows <= std::min(order.row_tiles, runners); order.group_rows++) {
+    if (2 * order.group_rows > std::max<int64_t>(runners, 2) && run_length(order, order.group_rows, runners) > 1) break;
+    const int64_t columns = busiest_columns(order, runners, shape.rank_tiles);
+    if (best != 0 && columns >= best) continue;
+    best = columns;
+    best_rows = order.group_rows;
+  }
+  order.group_rows = best_rows;
+  return order;
+}
+
+/** How often S of a row of tiles is made. */
+inline double makings_of_row(const LinearOrder& order, int64_t runners) {
+  const auto of_group = [&](int64_t rows) {
+    if (rows == 0) return int64_t{0};
+    const int64_t length = run_length(order, rows, runners);
+    return tiles_of(rows * order.column_tiles, length) * rows_of_run(length, order.column_tiles);
+  };
+  const int64_t all =
+      order.row_tiles / order.group_rows * of_group(order.group_rows) + of_group(order.row_tiles % order.group_rows);
+  return static_cast<double>(all) / static_cast<double>(order.row_tiles);
+}
+
+/**
+ * Whether S made in the product is expected to cost less than launches of its own before. These read x, at some 240 operations
+ * of all multiprocessors a byte, and take 5 us, in which one does some 27 million operations.
+ */
+inline bool making_s_pays(const DeviceTraits& device, const LinearShape& shape) {
+  constexpr double kOperationsAByte = 240, kOperationsOfLaunches = 27e6, kOperationsAnElement = 2;
+  const int64_t runners = device.multiprocessors / kClusterBlocks;
+  const TileSize tile = tile_size(LinearPath::kClustersWithS, shape.element_bytes);
+  const LinearOrder order = order_of_runs(shape, runners);
+  const int64_t without = tiles_of(order.row_tiles * order.column_tiles, runners) * tile.columns;
+  const auto more = static_cast<double>(busiest_columns(order, runners, shape.rank_tiles) - without);
+  const double launches = kOperationsAByte * static_cast<double>(shape.M * shape.element_bytes) / device.multiprocessors +
+                          kOperationsOfLaunches / static_cast<double>(shape.inner);
+  return more * kOperationsAnElement * static_cast<double>(tile.rows) <= launches;
 }
 
 /** Whether a call can take the path at all. */
 inline bool has_path(const DeviceTraits& device, const LinearShape& shape, LinearPath path) {
+  if (path == LinearPath::kClustersWithS) return has_path_with_s(device, shape);
   if (path == LinearPath::kWarpgroupClusters) return has_cluster_path(device, shape);
   return path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape);
 }
@@ -105,9 +197,11 @@ inline bool has_path(const DeviceTraits& device, const LinearShape& shape, Linea
  */
 inline LinearPath default_path(const DeviceTraits& device, const LinearShape& shape) {
   if (has_warpgroup_path(device, shape) &&
-      4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors})
-    return has_cluster_path(device, shape) && clusters_pay(device, shape) ? LinearPath::kWarpgroupClusters
-                                                                          : LinearPath::kWarpgroup;
+      4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors}) {
+    if (!has_cluster_path(device, shape) || !clusters_pay(device, shape)) return LinearPath::kWarpgroup;
+    return has_path_with_s(device, shape) && making_s_pays(device, shape) ? LinearPath::kClustersWithS
+                                                                          : LinearPath::kWarpgroupClusters;
+  }
   const int64_t tiles = tile_count(shape, tile_size(LinearPath::kLargeTile, shape.element_bytes));
   return tiles >= device.multiprocessors ? LinearPath::kLargeTile : LinearPath::kSmallTile;
 }

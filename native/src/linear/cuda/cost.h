@@ -184,6 +184,7 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
 struct Costs {
   double M, K, N, r, size;
   bool dropout = false;
+  int multiprocessors = 132;  // which decide how often a product that makes S does so
 
   Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
   /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
@@ -216,6 +217,11 @@ struct Costs {
   }
   Cost fused_forward(LinearPath path) const {
     if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
+    if (path == LinearPath::kClustersWithS) {
+      Cost cost = by_warpgroups(path, 2 * M * (N * (K + padded_ranks()) + K * columns_of_s_made()));
+      cost.launches = 1;
+      return cost;
+    }
     Cost cost = down();
     if (M <= kMostRowsInTwoLaunches) cost.slot_bytes = 0;
     cost.launches = (cost.slot_bytes > 0 ? 2 : 1) + 1;  // those of S come before the product's
@@ -269,8 +275,16 @@ struct Costs {
   }
   static Cost by_warpgroups(LinearPath path, double flops) {
     Cost cost;
-    (path == LinearPath::kWarpgroupClusters ? cost.cluster_flops : cost.warpgroup_flops) = flops;
+    (path == LinearPath::kWarpgroup ? cost.warpgroup_flops : cost.cluster_flops) = flops;
     return cost;
+  }
+  /** S made with tiles of y, as columns of it: its masks are drawn beside the products. */
+  double columns_of_s_made() const {
+    if (M < 1) return 0;
+    LinearShape shape = {static_cast<int64_t>(M), static_cast<int64_t>(N), static_cast<int64_t>(K), static_cast<int64_t>(size)};
+    shape.rank_tiles = static_cast<int64_t>(padded_ranks() / kRankTileRanks);
+    const int64_t runners = std::max<int64_t>(multiprocessors / kClusterBlocks, 1);
+    return makings_of_row(order_of_runs(shape, runners), runners) * static_cast<double>(columns_of_s(shape.rank_tiles));
   }
   double draws() const { return dropout ? M * K / 8 : 0; }
   /** Products take 16 ranks at a time. */

@@ -8,6 +8,7 @@
 #include "linear/cuda/linear.cuh"
 #include "linear/cuda/linear_codes.h"
 #include "linear/cuda/linear_warpgroup.h"
+#include "linear/cuda/narrow_copies.h"
 #include "linear/plan.h"
 #include "linear/cuda/down_call.cuh"
 
@@ -90,9 +91,9 @@ struct Choice {
   int multiprocessors;
 };
 
-/** What suits the device and the shape, or the path that a test has forced. */
+/** What suits the device and the shape, or the path that a test has forced. The product may make so many tiles of S. */
 template <class T>
-cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward, Choice* choice) {
+cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward, int64_t rank_tiles, Choice* choice) {
   DeviceTraits traits;
   const cudaError_t error = read_traits(device, &traits);
   if (error != cudaSuccess) return error;
@@ -103,11 +104,14 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
                              int64_t{sizeof(T)},
                              forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments),
                              forward ? LinearDirection::kForward : LinearDirection::kGradInput,
-                             forced != kChosenWithoutClusters};
+                             forced != kChosenWithoutClusters,
+                             forced != kChosenWithoutS ? rank_tiles : 0};
   const LinearChoice chosen = choose_linear(traits, shape);
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
   if (forced < 0) return cudaSuccess;
   choice->path = static_cast<LinearPath>(forced);
+  if (choice->path == LinearPath::kClustersWithS && !has_path(traits, shape, choice->path))
+    choice->path = LinearPath::kWarpgroupClusters;
   choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
   return has_path(traits, shape, choice->path) ? cudaSuccess : cudaErrorNotSupported;
 }
@@ -137,12 +141,15 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   LinearForwardArguments<T> arguments = {};
   arguments.product = product_arguments<T>(call, true);
   Choice choice;
-  cudaError_t error = choose(device, arguments.product, true, &choice);
+  const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
+  const bool one_mask = call.dropout.threshold == 0 || call.module_count == 1;
+  cudaError_t error = choose(device, arguments.product, true, one_mask ? stack.tiles : 0, &choice);
   if (error != cudaSuccess) return error;
   const int64_t M = call.left.rows, K = call.left.cols;
-  const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
   const DownCall down = {call.linear.dtype, M,       K,           call.left.data, call.left.ld, stack,
                          call.dropout,      nullptr, PP_IDENTITY, nullptr};
+  if (choice.path == LinearPath::kClustersWithS)
+    return run_linear_forward_with_s(arguments.product, stack, {true, choice.multiprocessors, memory.copies, call.stream});
   if (is_by_warpgroups(choice.path)) {
     if (call.module_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : memory.slots, call.stream);
     if (error != cudaSuccess) return error;
@@ -189,7 +196,7 @@ template <class T>
 cudaError_t launch_grad_input(const ProductCall& call, int device, void* copies) {
   LinearArguments<T> arguments = product_arguments<T>(call, false);
   Choice choice;
-  const cudaError_t error = choose(device, arguments, false, &choice);
+  const cudaError_t error = choose(device, arguments, false, 0, &choice);
   if (error != cudaSuccess) return error;
   if (is_by_warpgroups(choice.path)) {
     arguments.order.group_rows = choice.group_rows;
@@ -241,7 +248,10 @@ void* take_copies(const pp_linear& linear, int64_t M, const LoraModule* modules,
                   Workspace& workspace) {
   if (linear.dtype == PP_FLOAT32) return nullptr;
   int64_t elements = 0;
-  for (int32_t i = 0; i < count; i++) elements += slab_copy_elements(rank_slab(modules[i], linear, forward), M, forward);
+  for (int32_t i = 0; i < count; i++) {
+    elements += slab_copy_elements(rank_slab(modules[i], linear, forward), M, forward);
+    if (forward) elements += narrow_copy_elements({modules[i].a, modules[i].lda, modules[i].rank, linear.K});
+  }
   return workspace.take<uint16_t>(elements);
 }
 

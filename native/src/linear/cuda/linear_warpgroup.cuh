@@ -39,6 +39,8 @@ struct WarpgroupTile {
   static constexpr int kConsumers = kRows / kGroupRows * kWarpgroup;
   static constexpr int kThreads = kConsumers + kWarpgroup;
   static constexpr int kProductInner = 16;
+  /** Of 16 bits: what shared memory moves at once. */
+  static constexpr int kVector = 8;
   static constexpr int kSlabColumns = kBoxColumns, kSlabs = kColumns / kSlabColumns;
   static constexpr int kElementBytes = 2, kRowBytes = kInner * kElementBytes;
   static constexpr int kLeftBytes = kRows * kRowBytes, kRightBytes = kColumns * kRowBytes;
@@ -52,9 +54,9 @@ struct WarpgroupTile {
    */
   static constexpr int kLaunchRegisters = 65536 / kThreads / 8 * 8;
   static constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
-  /** A warp's 16 rows by 64 columns of the result, on their way out; padded so that rows start in different banks. */
-  static constexpr int kOutRows = 16, kOutLd = kSlabColumns + 8;
-  static constexpr int kOutBytes = kOutRows * kOutLd * kElementBytes;
+  /** A warp's 16 rows by 64 columns of the result, on their way out. */
+  static constexpr int kOutRows = 16;
+  static constexpr int kOutBytes = kOutRows * kRowBytes;
   static constexpr size_t kBytes = kAtomBytes + kStages * kStageBytes + kConsumers / gpu::kWarp * kOutBytes;
   static constexpr size_t kMostBytes = 227 * 1024 - 1024;  // of a block, less what is not dynamic
 
@@ -69,20 +71,34 @@ struct WarpgroupTile {
 /** Modules that the kernel's parameters have room for. */
 constexpr int kMostBulkModules = 8;
 
+/** Of S, a module's ranks [first, first + count), where the product makes it. */
+struct MadeRanks {
+  int32_t slab;
+  int32_t first;
+  int32_t count;
+  float scale;
+  void* s;
+  int64_t lds;
+};
+
 template <class T>
 struct WarpgroupArguments {
   TensorMap left, right;
+  /** Of S and B, or dS and A; where the product makes S, of A in place of S. */
   TensorMap slab_left[kMostBulkModules], slab_right[kMostBulkModules];
   LinearArguments<T> product;
+  MadeRanks made[kMostRankTilesInside];
+  PhiloxKeys keys;  // of the dropout, where the product makes S
 };
 static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
 
-/** A stage's place in the ring, and the parity of its present phase. */
+/** A stage's place in a ring, and the parity of its present phase. */
+template <int kStages>
 struct RingPlace {
   int stage = 0;
   unsigned parity = 0;
   GPU_INLINE void advance() {
-    if (++stage < WarpgroupTile::kStages) return;
+    if (++stage < kStages) return;
     stage = 0;
     parity ^= 1;
   }
@@ -104,24 +120,41 @@ struct ClusterPlace {
   GPU_INLINE int64_t row(const LinearWork& work) const { return (work.row * kBlocks + rank) * WarpgroupTile::kRows; }
 };
 
-/** This block's share of a stage's right operand, at (row, column) of the matrix, which all blocks of the cluster get. */
+/** This block's share of an operand that all blocks of the cluster get, at (row, column) of the matrix. */
 template <int kBlocks>
-GPU_INLINE void copy_right(unsigned char* target, const TensorMap* map, int column, int row, uint64_t* full) {
+GPU_INLINE void copy_shared(unsigned char* target, const TensorMap* map, int column, int row, uint64_t* full) {
   if (kBlocks == 1)
     ptx::bulk_load(target, map, column, row, full);
   else
     ptx::bulk_load_multicast(target, map, column, row, full, ClusterPlace<kBlocks>::kAllBlocks);
 }
 
+/** This block's share of a stage's right operand, from (inner, first) on. */
+template <Inner kRight, int kBlocks>
+GPU_INLINE void copy_right(unsigned char* stage, const TensorMap* map, int inner, int first, int rank, uint64_t* full) {
+  using Tile = WarpgroupTile;
+  constexpr int kShareColumns = Tile::kColumns / kBlocks, kShareSlabs = Tile::kSlabs / kBlocks;
+  unsigned char* const right = stage + Tile::kLeftBytes;
+  if (kRight == Inner::kAlongRow) {
+    const int share = rank * kShareColumns;
+    copy_shared<kBlocks>(right + share * Tile::kRowBytes, map, inner, first + share, full);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kShareSlabs; i++) {
+      const int slab = rank * kShareSlabs + i;
+      copy_shared<kBlocks>(right + slab * Tile::kSlabBytes, map, first + slab * Tile::kSlabColumns, inner, full);
+    }
+  }
+}
+
 /** Has every step of every tile of this block copied, in order. One thread. */
 template <class T, Inner kRight, int kBlocks>
 GPU_INLINE void copy_steps(const WarpgroupArguments<T>& arguments, unsigned char* ring, RingBarriers& barriers) {
   using Tile = WarpgroupTile;
-  constexpr int kShareColumns = Tile::kColumns / kBlocks, kShareSlabs = Tile::kSlabs / kBlocks;
   const LinearArguments<T>& product = arguments.product;
   const ClusterPlace<kBlocks> cluster;
   const int64_t works = linear_works(product.order);
-  RingPlace place;
+  RingPlace<Tile::kStages> place;
   for (int64_t ticket = cluster.first_ticket; ticket < works; ticket += cluster.tickets) {
     const LinearWork work = linear_work(product.order, ticket);
     const int64_t row = cluster.row(work), column = work.column * Tile::kColumns;
@@ -137,17 +170,7 @@ GPU_INLINE void copy_steps(const WarpgroupArguments<T>& arguments, unsigned char
       ptx::mbarrier_wait(&barriers.empty[place.stage], place.parity ^ 1);
       ptx::mbarrier_arrive_expect(full, Tile::kStageBytes);
       ptx::bulk_load(stage, left, inner, static_cast<int>(row), full);
-      if (kRight == Inner::kAlongRow) {
-        const int share = cluster.rank * kShareColumns;
-        copy_right<kBlocks>(stage + Tile::kLeftBytes + share * Tile::kRowBytes, right, inner, first + share, full);
-      } else {
-#pragma unroll
-        for (int i = 0; i < kShareSlabs; i++) {
-          const int slab = cluster.rank * kShareSlabs + i;
-          copy_right<kBlocks>(stage + Tile::kLeftBytes + slab * Tile::kSlabBytes, right, first + slab * Tile::kSlabColumns,
-                              inner, full);
-        }
-      }
+      copy_right<kRight, kBlocks>(stage, right, inner, first, cluster.rank, full);
       place.advance();
     }
   }
@@ -267,12 +290,19 @@ GPU_INLINE void add_masked_slab(float (&sums)[kSumsOfTile], const unsigned char*
   add_masked<kSlab * kSumsOfSlab>(sums, product, word, keep_scale, place);
 }
 
+/** Where an element of the result lies on its way out: groups of 16 bytes change places by the row's number, so that neither
+ * pairs of a column nor vectors of a row meet in a bank. */
+GPU_INLINE int out_place(int row, int column) {
+  constexpr int kVector = WarpgroupTile::kVector, kVectors = WarpgroupTile::kSlabColumns / kVector;
+  return row * WarpgroupTile::kSlabColumns + (column / kVector ^ row % kVectors) * kVector + column % kVector;
+}
+
 /** Rounds the sums, bias added, and writes them out by way of the warp's own part of shared memory. */
 template <class T>
 GPU_INLINE void store_sums(const float (&sums)[kSumsOfTile], T* out, const LinearArguments<T>& arguments, int64_t row,
                            int64_t column, const ConsumerPlace& place) {
   using Tile = WarpgroupTile;
-  constexpr int kVector = gpu::kPerVector<T>, kVectors = Tile::kSlabColumns / kVector;
+  constexpr int kVector = Tile::kVector, kVectors = Tile::kSlabColumns / kVector;
 #pragma unroll
   for (int slab = 0; slab < Tile::kSlabs; slab++) {
     const int64_t first = column + slab * Tile::kSlabColumns;
@@ -288,7 +318,7 @@ GPU_INLINE void store_sums(const float (&sums)[kSumsOfTile], T* out, const Linea
 #pragma unroll
       for (int h = 0; h < 2; h++) {
         const int at = slab * kSumsOfSlab + 4 * j + 2 * h;
-        *reinterpret_cast<ElementPair<T>*>(out + (place.row + 8 * h) * Tile::kOutLd + c) = {
+        *reinterpret_cast<ElementPair<T>*>(out + out_place(place.row + 8 * h, c)) = {
             gpu::from_float<T>(sums[at] + bias[0]), gpu::from_float<T>(sums[at + 1] + bias[1])};
       }
     }
@@ -298,7 +328,7 @@ GPU_INLINE void store_sums(const float (&sums)[kSumsOfTile], T* out, const Linea
       const int r = i / kVectors, c = i % kVectors * kVector;
       if (row + r >= arguments.left.rows) continue;
       T* to = arguments.out + (row + r) * arguments.ldout + first + c;
-      const T* from = out + r * Tile::kOutLd + c;
+      const T* from = out + out_place(r, c);
       if (arguments.out_aligned && first + c + kVector <= arguments.columns) {
         *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
       } else {
@@ -318,7 +348,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
   const ClusterPlace<kBlocks> cluster;
   const int64_t works = linear_works(arguments.order);
   const DropoutMask dropout = read_mask(arguments.dropout);
-  RingPlace at;
+  RingPlace<Tile::kStages> at;
   for (int64_t ticket = cluster.first_ticket; ticket < works; ticket += cluster.tickets) {
     const LinearWork work = linear_work(arguments.order, ticket);
     const int64_t column = work.column * Tile::kColumns;
@@ -378,8 +408,9 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
   }
 }
 
-template <class T, Inner kRight, bool kMasked, int kBlocks>
-GPU_INLINE void linear_by_warpgroups(const WarpgroupArguments<T>& arguments, unsigned char* memory, RingBarriers& barriers) {
+/** Shares out a block's barriers, ring and warpgroups: `copy(ring)` by one thread, and `multiply(ring)` by two warpgroups. */
+template <int kBlocks, class Copy, class Multiply>
+GPU_INLINE void share_out_warpgroups(unsigned char* memory, RingBarriers& barriers, Copy copy, Multiply multiply) {
   using Tile = WarpgroupTile;
   unsigned char* const ring = memory + (0 - ptx::shared_address(memory)) % Tile::kAtomBytes;
   if (threadIdx.x == 0) {
@@ -396,13 +427,24 @@ GPU_INLINE void linear_by_warpgroups(const WarpgroupArguments<T>& arguments, uns
     ptx::cluster_barrier();
   if (threadIdx.x >= Tile::kConsumers) {
     ptx::lower_registers<Tile::kProducerRegisters>();
-    if (threadIdx.x == Tile::kConsumers) copy_steps<T, kRight, kBlocks>(arguments, ring, barriers);
+    if (threadIdx.x == Tile::kConsumers) copy(ring);
     if (kBlocks > 1) __syncwarp();
   } else {
     ptx::raise_registers<Tile::kConsumerRegisters>();
-    multiply_steps<T, kRight, kMasked, kBlocks>(arguments.product, ring, ring + Tile::kStages * Tile::kStageBytes, barriers);
+    multiply(ring);
   }
   if (kBlocks > 1) ptx::cluster_barrier();  // until then warps of the others may arrive here
+}
+
+template <class T, Inner kRight, bool kMasked, int kBlocks>
+GPU_INLINE void linear_by_warpgroups(const WarpgroupArguments<T>& arguments, unsigned char* memory, RingBarriers& barriers) {
+  using Tile = WarpgroupTile;
+  share_out_warpgroups<kBlocks>(
+      memory, barriers, [&](unsigned char* ring) { copy_steps<T, kRight, kBlocks>(arguments, ring, barriers); },
+      [&](unsigned char* ring) {
+        multiply_steps<T, kRight, kMasked, kBlocks>(arguments.product, ring, ring + Tile::kStages * Tile::kStageBytes,
+                                                    barriers);
+      });
 }
 
 // CUDA kernels. For other targets than sm_90a they are traps: the choice of a path never comes to them there.

@@ -20,7 +20,8 @@ struct WarpgroupCall {
   bool clusters;
   /** At most so many: the device's multiprocessors. */
   int blocks;
-  /** As many elements as slab_copy_elements says of all modules, aligned to 16 bytes. */
+  /** As many elements as slab_copy_elements says of all modules and, of S that is made, narrow_copy_elements of A; aligned to
+   * 16 bytes. */
   void* copies;
   cudaStream_t stream;
 };
@@ -29,6 +30,10 @@ struct WarpgroupCall {
  * been made. */
 template <class T>
 cudaError_t run_linear_forward_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
+/** The same in clusters that make S too, as the stack says: of up to kMostRankTilesInside tiles, under dropout of one module.
+ */
+template <class T>
+cudaError_t run_linear_forward_with_s(const LinearArguments<T>& arguments, const Stack& stack, const WarpgroupCall& call);
 template <class T>
 cudaError_t run_linear_grad_input_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
 }  // namespace prunepeft::cuda

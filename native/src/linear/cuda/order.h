@@ -5,6 +5,9 @@
 // y, which wait for S only once their own product with W is done. So the parts of S run beside the products of the group
 // before, x is still in the L2 cache when the group's tiles of y read it, and whoever waits waits for tickets that run already.
 // Within a group tiles go down the rows first: those that run at once share a few row tiles of x and column tiles of W.
+//
+// Runs are another order, for those that keep S of a row tile to themselves: each takes tiles side by side, and makes S with
+// the first one of a row. Nobody waits for anybody. A group's tiles, row by row, are cut into runs of one length.
 #pragma once
 
 #include <stdint.h>
@@ -28,7 +31,10 @@ struct LinearOrder {
   int64_t s_parts;
 };
 
-/** A part of S (`row` is a row block of S) or a tile of y or dX (`row` and `column` count tiles). */
+/**
+ * A part of S (`row` is a row block of S) or a tile of y or dX (`row` and `column` count tiles). In runs `makes_s` says of a
+ * tile that S is made with it; `row` -1: there is no tile.
+ */
 struct LinearWork {
   bool makes_s;
   int64_t row;
@@ -51,5 +57,28 @@ PP_LINEAR_HOST_DEVICE static inline LinearWork linear_work(const LinearOrder& or
   if (index < s_works) return {true, group * s_group + index / order.s_parts, 0, index % order.s_parts};
   index -= s_works;
   return {false, group * order.group_rows + index % rows, index / rows, 0};
+}
+
+/** Tiles of a run in a group of so many row tiles, where so many take them. */
+PP_LINEAR_HOST_DEVICE static inline int64_t run_length(const LinearOrder& order, int64_t group_rows, int64_t runners) {
+  return (group_rows * order.column_tiles + runners - 1) / runners;
+}
+
+/** Turns of each runner in all groups. */
+PP_LINEAR_HOST_DEVICE static inline int64_t run_turns(const LinearOrder& order, int64_t runners) {
+  return order.row_tiles / order.group_rows * run_length(order, order.group_rows, runners) +
+         run_length(order, order.row_tiles % order.group_rows, runners);
+}
+
+/** What a runner does at a turn. */
+PP_LINEAR_HOST_DEVICE static inline LinearWork run_work(const LinearOrder& order, int64_t runners, int64_t runner,
+                                                        int64_t turn) {
+  const int64_t whole_groups = order.row_tiles / order.group_rows, whole_length = run_length(order, order.group_rows, runners);
+  const int64_t of_turn = turn / whole_length, group = of_turn < whole_groups ? of_turn : whole_groups;
+  const int64_t rows = group < whole_groups ? order.group_rows : order.row_tiles - group * order.group_rows;
+  const int64_t within = turn - group * whole_length, index = runner * run_length(order, rows, runners) + within;
+  if (index >= rows * order.column_tiles) return {false, -1, 0, 0};
+  const int64_t column = index % order.column_tiles;
+  return {within == 0 || column == 0, group * order.group_rows + index / order.column_tiles, column, 0};
 }
 }  // namespace prunepeft::cuda

@@ -5,14 +5,15 @@
 #include "prunepeft/device.h"
 
 namespace prunepeft::cuda {
-/** Kernels of the fused linear; choice.h says which is taken where. */
-enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup, kWarpgroupClusters };
+/** Kernels of the fused linear; choice.h says which is taken where. kClustersWithS is kWarpgroupClusters without S to make. */
+enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup, kWarpgroupClusters, kClustersWithS };
 
 /**
- * No path is forced; or none is, but the choice is between those of sm_80, or between those without clusters, or codes of a
- * quantised W are decoded before, as they are where a path is forced.
+ * No path is forced; or none is, but the choice is between those of sm_80, or between those without clusters, or without
+ * products that make S, or codes of a quantised W are decoded before, as they are where a path is forced.
  */
-constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2, kChosenWithoutClusters = -3, kChosenWithoutCodes = -4;
+constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2, kChosenWithoutClusters = -3, kChosenWithoutCodes = -4,
+              kChosenWithoutS = -5;
 }  // namespace prunepeft::cuda
 
 extern "C" {

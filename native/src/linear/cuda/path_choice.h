@@ -18,7 +18,7 @@ struct LinearPaths {
   pp_linear_path forward, backward;
 };
 
-/** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding. */
+/** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding, and of one module. */
 inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
   constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
   const bool forward = direction == LinearDirection::kForward;
@@ -26,7 +26,8 @@ inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
-  return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction}).path;
+  const int64_t rank_tiles = forward ? tiles_of(shape.rank, kRankTileRanks) : 0;
+  return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles}).path;
 }
 
 /** What is predicted to be the faster; of equals fused, which demands less. */
@@ -37,7 +38,8 @@ inline LinearPaths choose_paths(const DeviceRates& device, const LoraShape& shap
                       static_cast<double>(shape.N),
                       static_cast<double>(shape.rank),
                       static_cast<double>(shape.element_bytes),
-                      shape.dropout};
+                      shape.dropout,
+                      device.multiprocessors};
   const auto faster = [&](auto predict_path, LinearDirection direction) {
     const LinearPath fused = fused_kernel(device, shape, direction);
     return predict_path(ceilings, cost, PP_SPLIT, fused) < predict_path(ceilings, cost, PP_FUSED, fused) ? PP_SPLIT : PP_FUSED;
