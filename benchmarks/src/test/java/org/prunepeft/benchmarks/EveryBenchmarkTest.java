@@ -11,7 +11,10 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
-/** Every benchmark runs: once, at its smallest parameters, with the checks that it begins with. */
+/**
+ * Every benchmark runs: once, at its smallest parameters, with the checks that it begins with. What
+ * such a check has run is left out.
+ */
 class EveryBenchmarkTest {
   @Test
   void runsOnce() throws RunnerException {
@@ -19,6 +22,8 @@ class EveryBenchmarkTest {
         new Runner(
                 new OptionsBuilder()
                     .include("org\\.prunepeft\\.benchmarks")
+                    .exclude("TrainingStepBenchmark\\.(ours|oursBf16|eager|frozenForward)")
+                    .exclude("LanguageStepBenchmark\\.eager")
                     // Each of its methods trains a model first, the same one.
                     .exclude("PredictionBenchmark\\.(oneText|trainingForward)")
                     .param("batch", "8x256")
@@ -48,6 +53,6 @@ class EveryBenchmarkTest {
           result.getPrimaryResult().getScore() > 0,
           () -> result.getParams().getBenchmark() + " took no time");
     }
-    assertTrue(results.size() > 40, () -> "only " + results.size() + " benchmarks were found");
+    assertTrue(results.size() >= 40, () -> "only " + results.size() + " benchmarks were found");
   }
 }
