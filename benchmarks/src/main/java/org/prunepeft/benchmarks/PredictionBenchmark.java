@@ -29,6 +29,7 @@ import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
@@ -95,12 +96,9 @@ public class PredictionBenchmark extends TorchBenchmark {
     }
     batches = new ArrayList<>();
     new Batches(encoded, BATCH).shuffled(1, 1).forEach(batches::add);
-    PeftConfig config = PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT);
-    modules =
-        new PeftModules(
-            config,
-            trained.encoder().config(),
-            config.space(trained.encoder().config()).candidates());
+    EncoderConfig shape = trained.encoder().config();
+    PeftConfig config = PeftConfig.of(LoraConfig.DEFAULT.on(shape), AdapterConfig.DEFAULT);
+    modules = new PeftModules(config, shape, config.space(shape).candidates());
     modules.initialise(1, "prediction");
     head = new Head(model.schema(), trained.encoder().config().hidden());
   }

@@ -60,7 +60,8 @@ public class ScalingBenchmark extends TorchBenchmark {
     layers = of.equals("layers") ? times : of.equals("examples") ? 4 : 8;
     rows = of.equals("examples") ? 16 * times : 32;
     int lowest = of.equals("modules") ? 8 - times : 0;
-    PeftConfig config = PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT);
+    PeftConfig config =
+        PeftConfig.of(LoraConfig.DEFAULT.on(encoder.config()), AdapterConfig.DEFAULT);
     modules =
         new PeftModules(
             config,

@@ -92,6 +92,7 @@ public final class Tables {
     tables.decoder();
     tables.importance();
     tables.training();
+    tables.languageModel();
     tables.scaling();
     tables.products();
     tables.calls();
@@ -381,24 +382,64 @@ public final class Tables {
   }
 
   private void trainingRow(Result result, Result eager, double peak) {
+    stepRow(
+        List.of(result.parameters.get("lengths"), result.parameters.get("modules"), result.method),
+        result,
+        result.method.equals("frozenForward") ? null : eager,
+        peak,
+        List.of(
+            eager == null || peak <= 0 || !result.method.equals("ours")
+                ? NONE
+                : String.format(Locale.ROOT, "%.2f", peak / eager.counter("gigaflop"))));
+  }
+
+  /**
+   * @param first the row's first cells
+   * @param eager what it is compared with; null: nothing
+   * @param limit the cells before the last
+   */
+  private void stepRow(
+      List<String> first, Result result, Result eager, double peak, List<String> limit) {
     double flops = result.counter("gigaflop");
     double tokens = result.counter("tokens");
-    row(
-        result.parameters.get("lengths"),
-        result.parameters.get("modules"),
-        result.method,
+    List<String> cells = new ArrayList<>(first);
+    cells.add(
         number(1e3 / result.score.value)
-            + spread(result.score, 1e3 / (result.score.value * result.score.value)),
-        number(tokens),
-        number(flops),
-        peak > 0 ? String.format(Locale.ROOT, "%.0f %%", 100 * flops / peak) : NONE,
-        eager == null || result.method.equals("frozenForward")
+            + spread(result.score, 1e3 / (result.score.value * result.score.value)));
+    cells.add(number(tokens));
+    cells.add(number(flops));
+    cells.add(peak > 0 ? String.format(Locale.ROOT, "%.0f %%", 100 * flops / peak) : NONE);
+    cells.add(
+        eager == null
             ? NONE
-            : String.format(Locale.ROOT, "%.2f", tokens / eager.counter("tokens")),
-        eager == null || peak <= 0 || !result.method.equals("ours")
-            ? NONE
-            : String.format(Locale.ROOT, "%.2f", peak / eager.counter("gigaflop")),
-        number(result.counter("gc.alloc.rate.norm")));
+            : String.format(Locale.ROOT, "%.2f", tokens / eager.counter("tokens")));
+    cells.addAll(limit);
+    cells.add(number(result.counter("gc.alloc.rate.norm")));
+    row(cells.toArray(String[]::new));
+  }
+
+  private void languageModel() {
+    String type = LanguageStepBenchmark.class.getSimpleName();
+    Map<String, String> parameters = Map.of("layers", "30");
+    Result eager = result(type, "eager", parameters);
+    if (values(type, "layers").isEmpty()) {
+      return;
+    }
+    section(
+        "Training step of a Llama of SmolLM2-135M's shape, 8 x 256 tokens, LoRA of rank 16 on all linears");
+    line(
+        "In float32, but oursBf16 and oursNf4. FLOP are those of the products; the peak is the fastest"
+            + " product below, in float32. Bytes are of Java objects.");
+    line("");
+    double peak = peak();
+    row("", "step, ms", "tokens/s", "GFLOP/s", "of the peak", "÷ eager", "Java bytes/step");
+    row("---", "--:", "--:", "--:", "--:", "--:", "--:");
+    for (String method : List.of("ours", "oursBf16", "oursNf4", "eager")) {
+      Result result = result(type, method, parameters);
+      if (result != null) {
+        stepRow(List.of(method), result, eager, peak, List.of());
+      }
+    }
   }
 
   // Scaling.

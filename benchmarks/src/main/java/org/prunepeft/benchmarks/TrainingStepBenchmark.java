@@ -3,22 +3,14 @@ package org.prunepeft.benchmarks;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AdamW;
-import org.bytedeco.pytorch.AdamWOptions;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Level;
-import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OperationsPerInvocation;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
@@ -57,16 +49,12 @@ import org.prunepeft.train.pass.FrozenPrefix;
  * {@code frozenForward} is the model without modules, forward only.
  */
 @State(Scope.Benchmark)
-// Rates, because JMH then gives the counters as rates too: tokens and FLOP a second.
-@BenchmarkMode(Mode.Throughput)
-@OutputTimeUnit(TimeUnit.SECONDS)
 // An invocation is always the same steps: batches differ in length.
 @OperationsPerInvocation(TrainingStepBenchmark.STEPS)
-public class TrainingStepBenchmark extends TorchBenchmark {
+public class TrainingStepBenchmark extends StepBenchmark {
   static final int STEPS = 8;
   private static final int BATCH = 32;
   private static final int LONG = 128;
-  private static final double LEARNING_RATE = 1e-4;
 
   /**
    * The supernet: LoRA (rank 32, query and value) and an adapter (bottleneck 128) in all layers;
@@ -82,23 +70,6 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   /** Probability that LoRA drops an element of its input. */
   @Param({"0", "0.1"})
   public double loraDropout;
-
-  /** Counted apart from the steps. */
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  @State(Scope.Thread)
-  public static class Counters {
-    /** Real tokens, padding left out. */
-    public long tokens;
-
-    /** FLOP of all products that the step needs, padding included. */
-    public double gigaflop;
-
-    @Setup(Level.Iteration)
-    public void clear() {
-      tokens = 0;
-      gigaflop = 0;
-    }
-  }
 
   private Encoder encoder;
   private Encoder rounded;
@@ -126,7 +97,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     batches = new ArrayList<>();
     new Batches(examples, BATCH).shuffled(1, 1).forEach(batches::add);
     batches = batches.subList(0, STEPS);
-    LoraConfig lora = LoraConfig.DEFAULT.withDropout(loraDropout);
+    LoraConfig lora = LoraConfig.DEFAULT.withDropout(loraDropout).on(encoder.config());
     PeftConfig config = PeftConfig.of(lora, AdapterConfig.DEFAULT);
     ours =
         new PeftModules(
@@ -200,12 +171,6 @@ public class TrainingStepBenchmark extends TorchBenchmark {
         }
       }
     }
-  }
-
-  private AdamW adamw(Tensor... parameters) {
-    AdamWOptions options = new AdamWOptions(LEARNING_RATE);
-    options.weight_decay().put(0.01);
-    return new AdamW(new TensorVector(parameters), options);
   }
 
   /** Loss and gradients of the first batch, without dropout. */
@@ -337,18 +302,6 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       Encoder model, Insertions insertions, Head head, EncoderInput input, Batch batch) {
     Tensor pooled = Pooling.MEAN.of(model.forward(input, insertions), input);
     return head.loss(head.logits(pooled), head.targets(batch.targets()));
-  }
-
-  private static double train(Tensor loss, List<AdamW> optimizers) {
-    loss.backward();
-    optimizers.forEach(AdamW::step);
-    clearGradients(optimizers);
-    return loss.item_double();
-  }
-
-  /** In place, as the library does: its gradients lie in one buffer. */
-  private static void clearGradients(List<AdamW> optimizers) {
-    optimizers.forEach(optimizer -> optimizer.zero_grad(false));
   }
 
   private void count(Counters counters, Batch batch, EncoderInput input, boolean training) {
