@@ -11,6 +11,7 @@ import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -114,6 +115,7 @@ public final class AdapterExport {
           written.write(adapter, target);
           if (written.hasTokenizer()) {
             writeTokenizer(source, setup, target);
+            writeChatTemplate(setup, target);
           }
           target.writeText(
               ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.of(format)));
@@ -134,6 +136,17 @@ public final class AdapterExport {
       base.writeTokenizer(target.path());
     } catch (UnsupportedOperationException e) {
       LOG.warn("the export has no tokenizer: {}", e.getMessage());
+    }
+  }
+
+  /** That of the run's conversations, where the tokenizer's files do not have it. */
+  private static void writeChatTemplate(Setup setup, RunDirectory target) {
+    ChatFormat chat = setup.files() == null ? null : setup.files().chat();
+    if (chat == null || chat.plain()) {
+      return;
+    }
+    if (!chat.template().equals(ChatFormat.of(target.path(), null).template())) {
+      target.writeText(ChatFormat.FILE, chat.template());
     }
   }
 
@@ -165,6 +178,7 @@ public final class AdapterExport {
         (base, target) -> {
           if (adapter.encoder().architecture().isDecoder()) {
             MergedDecoder.write(adapter, base.weights(), directory(setup), target);
+            writeChatTemplate(setup, target);
           } else {
             MergedModel.write(adapter, base, target);
           }

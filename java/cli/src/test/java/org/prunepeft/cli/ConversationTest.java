@@ -72,6 +72,39 @@ class ConversationTest {
   }
 
   @Test
+  void exportsHaveTheTemplateThatTheRunWasTrainedWith() throws IOException {
+    String turns =
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+            + "{% if add_generation_prompt %}<assistant>{% endif %}";
+    Path template = Files.writeString(temporary.resolve("turns.jinja"), turns);
+    train(model, chats, "turns", "--modules=lora", "--chat-template=" + template).exits(0);
+    for (List<String> form :
+        List.of(
+            List.of("--format=peft"), List.of("--format=peft", "--portable"), List.of("--merge"))) {
+      Path export = temporary.resolve("turns" + String.join("", form));
+      Call.of("export", temporary.resolve("turns"), "--output=" + export, form).exits(0);
+      assertEquals(turns, Files.readString(export.resolve("chat_template.jinja")));
+    }
+  }
+
+  @Test
+  void aTemplateAmongTheTokenizersFilesIsThereOnce() throws IOException {
+    Path chatty = LlamaDirectory.write(temporary.resolve("configured"));
+    Files.writeString(
+        chatty.resolve("tokenizer_config.json"),
+        "{\"chat_template\": \"{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+            + "{% if add_generation_prompt %}<assistant>{% endif %}\"}");
+    train(chatty, chats, "configured-run", "--modules=lora").exits(0);
+    Path export = temporary.resolve("configured-export");
+    Call.of("export", temporary.resolve("configured-run"), "--output=" + export, "--format=peft")
+        .exits(0);
+    assertFalse(Files.exists(export.resolve("chat_template.jinja")));
+    assertEquals(
+        Files.readString(chatty.resolve("tokenizer_config.json")),
+        Files.readString(export.resolve("tokenizer_config.json")));
+  }
+
+  @Test
   void withoutATemplateTheRunSaysHowTurnsAreWritten() throws IOException {
     train(model, chats, "without").exits(0, "has no chat template");
     String options = Files.readString(temporary.resolve("without").resolve("config.yaml"));

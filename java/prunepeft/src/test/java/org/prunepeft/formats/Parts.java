@@ -30,6 +30,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Torch;
 
 /** Adapters with fresh random weights for the small BERT. */
@@ -122,6 +123,18 @@ final class Parts {
         List.of("a", "b", "c", "d", "e"),
         random(5, SmallBert.CONFIG.hidden()),
         random(5));
+  }
+
+  /** Modules with random values, as after a training; AdaLoRA's each without some rank. */
+  static void fill(PeftModules modules, Random random) {
+    for (FlatParameters group : modules.groups().values()) {
+      group.values().normal_(0, 0.2, RandomTensors.generator());
+      for (String name : group.names()) {
+        if (name.endsWith(".lora_E")) {
+          group.get(name).narrow(0, random.nextInt((int) group.get(name).size(0)), 1).zero_();
+        }
+      }
+    }
   }
 
   /** What modules in the small BERT hold now. */

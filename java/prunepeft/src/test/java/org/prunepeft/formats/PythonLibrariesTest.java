@@ -1,15 +1,9 @@
 package org.prunepeft.formats;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,7 +11,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -47,8 +40,6 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
-import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.Pooling;
@@ -58,7 +49,6 @@ import org.prunepeft.train.head.Pooling;
  * we do, for each architecture. Skipped, with the reason, where python3 does not find them.
  */
 class PythonLibrariesTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final byte[] TOKENIZER = {'{', '}'};
   private static final int LABELS = 3;
   private static final int[] LENGTHS = {9, 4, 1};
@@ -126,7 +116,7 @@ class PythonLibrariesTest {
   @ParameterizedTest
   @MethodSource("cases")
   void librariesComputeWhatWeDo(Case one) throws IOException, InterruptedException {
-    requireImport(one.library.equals("merged") ? "transformers" : one.library);
+    PythonLibraries.require(one.library.equals("merged") ? "transformers" : one.library);
     List<EncoderConfig> configurations = ArchitecturesTest.configurations().toList();
     List<Map<String, Object>> requests = new ArrayList<>();
     List<float[][]> expected = new ArrayList<>();
@@ -136,30 +126,10 @@ class PythonLibrariesTest {
       expected.add(prepare(one, config, place, request));
       requests.add(request);
     }
-    JsonNode results = run(requests);
-    assertEquals(expected.size(), results.size());
+    JsonNode results = PythonLibraries.answer(temporary, requests);
     for (int i = 0; i < expected.size(); i++) {
-      float[][] rows = expected.get(i);
-      for (int row = 0; row < rows.length; row++) {
-        for (int k = 0; k < rows[row].length; k++) {
-          double actual = at(results.get(i).get(row), k);
-          assertEquals(
-              rows[row][k],
-              actual,
-              2e-4 * Math.max(1, Math.abs(rows[row][k])),
-              "%s, row %d, %d".formatted(configurations.get(i), row, k));
-        }
-      }
+      PythonLibraries.assertNear(expected.get(i), results.get(i), 2e-4, configurations.get(i));
     }
-  }
-
-  /** Element k of a row of logits, or of the hidden states of its tokens one after the other. */
-  private static double at(JsonNode row, int k) {
-    if (row.get(0).isNumber()) {
-      return row.get(k).doubleValue();
-    }
-    int width = row.get(0).size();
-    return row.get(k / width).get(k % width).doubleValue();
   }
 
   /** Writes model and export, and says what we compute: of each row, of its real tokens alone. */
@@ -173,7 +143,7 @@ class PythonLibrariesTest {
             TOKENIZER,
             Map.of(),
             new MapCheckpoint("random", tensors));
-    EncoderInput input = input(config, request);
+    EncoderInput input = PythonLibraries.input(config, LENGTHS, random, request);
     request.put("library", one.library);
     request.put("model", model.toString());
     request.put("export", place.resolve("export").toString());
@@ -183,21 +153,15 @@ class PythonLibrariesTest {
         Tape tape = new Tape();
         Encoder encoder = Models.byName(model.toString()).loader().load().encoder()) {
       if (one.config == null) {
-        return rows(Torch.toFloats(encoder.forward(input, Insertions.NONE)), config.hidden());
+        return PythonLibraries.realTokens(
+            Torch.toFloats(encoder.forward(input, Insertions.NONE)), LENGTHS);
       }
       List<Candidate> kept =
           one.config.space(config).candidates().stream()
               .filter(module -> module.layer() != 0 || random.nextBoolean())
               .toList();
       try (PeftModules modules = new PeftModules(one.config, config, kept)) {
-        for (FlatParameters group : modules.groups().values()) {
-          group.values().normal_(0, 0.2, RandomTensors.generator());
-          for (String name : group.names()) {
-            if (name.endsWith(".lora_E")) {
-              group.get(name).narrow(0, random.nextInt(4), 1).zero_();
-            }
-          }
-        }
+        Parts.fill(modules, random);
         TrainedAdapter adapter =
             new TrainedAdapter(
                 model.toString(),
@@ -214,43 +178,6 @@ class PythonLibrariesTest {
         return logits;
       }
     }
-  }
-
-  private EncoderInput input(EncoderConfig config, Map<String, Object> request) {
-    int rows = LENGTHS.length;
-    int length = LENGTHS[0];
-    long[][] ids = new long[rows][length];
-    long[][] types = new long[rows][length];
-    long[][] mask = new long[rows][length];
-    long[] flatIds = new long[rows * length];
-    long[] flatTypes = new long[rows * length];
-    byte[] flatMask = new byte[rows * length];
-    for (int row = 0; row < rows; row++) {
-      for (int i = 0; i < length; i++) {
-        boolean real = i < LENGTHS[row];
-        ids[row][i] = real ? random.nextInt(config.vocabulary()) : config.padding();
-        types[row][i] = real ? random.nextInt(Math.max(1, config.types())) : 0;
-        mask[row][i] = real ? 1 : 0;
-        flatIds[row * length + i] = ids[row][i];
-        flatTypes[row * length + i] = types[row][i];
-        flatMask[row * length + i] = (byte) mask[row][i];
-      }
-    }
-    Map<String, Object> inputs = new HashMap<>(Map.of("input_ids", ids, "attention_mask", mask));
-    if (config.types() > 1) {
-      inputs.put("token_type_ids", types);
-    }
-    request.put("inputs", inputs);
-    return EncoderInput.of(flatIds, flatTypes, flatMask, rows, length);
-  }
-
-  private static float[][] rows(float[] hidden, int width) {
-    float[][] rows = new float[LENGTHS.length][];
-    for (int row = 0; row < rows.length; row++) {
-      int from = row * LENGTHS[0] * width;
-      rows[row] = java.util.Arrays.copyOfRange(hidden, from, from + LENGTHS[row] * width);
-    }
-    return rows;
   }
 
   private static float[][] logits(
@@ -286,56 +213,5 @@ class PythonLibrariesTest {
       }
     }
     target.complete();
-  }
-
-  private JsonNode run(List<Map<String, Object>> requests)
-      throws IOException, InterruptedException {
-    Path script = temporary.resolve("logits.py");
-    try (InputStream source = Parts.resource("logits.py")) {
-      Files.copy(source, script);
-    }
-    Path asked = temporary.resolve("requests.json");
-    Path answered = temporary.resolve("results.json");
-    JSON.writeValue(asked.toFile(), requests);
-    Python python = Python.run(600, script.toString(), asked.toString(), answered.toString());
-    if (python.status != 0) {
-      fail("python3 ended with " + python.status + ":\n" + python.output);
-    }
-    return JSON.readTree(answered.toFile());
-  }
-
-  private static void requireImport(String library) throws InterruptedException {
-    Python python;
-    try {
-      python = Python.run(300, "-c", "import torch, " + library);
-    } catch (IOException e) {
-      assumeTrue(false, "there is no python3: " + e.getMessage());
-      return;
-    }
-    String reason = python.output.strip();
-    assumeTrue(
-        python.status == 0,
-        "python3 does not import torch and %s: %s"
-            .formatted(library, reason.substring(reason.lastIndexOf('\n') + 1)));
-  }
-
-  private record Python(int status, String output) {
-    static Python run(int seconds, String... arguments) throws IOException, InterruptedException {
-      List<String> command = new ArrayList<>(List.of("python3"));
-      command.addAll(List.of(arguments));
-      Path log = Files.createTempFile("python3-", ".log");
-      try {
-        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-        builder.environment().putAll(Map.of("HF_HUB_OFFLINE", "1", "TRANSFORMERS_OFFLINE", "1"));
-        Process process = builder.redirectOutput(log.toFile()).start();
-        if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
-          process.destroyForcibly().waitFor();
-          return new Python(-1, "no end after " + seconds + " s");
-        }
-        return new Python(process.exitValue(), Files.readString(log, StandardCharsets.UTF_8));
-      } finally {
-        Files.delete(log);
-      }
-    }
   }
 }

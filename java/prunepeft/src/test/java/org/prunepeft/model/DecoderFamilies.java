@@ -107,7 +107,7 @@ public final class DecoderFamilies {
             "Qwen2.5 with YaRN",
             """
             {"model_type": "qwen2", "hidden_size": 32, "intermediate_size": 35, "num_hidden_layers": 2,
-             "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 32,
+             "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 128,
              "rope_parameters": {"rope_type": "yarn", "rope_theta": 30.0, "factor": 4.0,
                                  "original_max_position_embeddings": 32}}
             """),

@@ -2,9 +2,9 @@
 
     python3 logits.py REQUESTS.json RESULTS.json
 
-A request names "library" (transformers, peft, adapters or merged), "model" and "export" (directories),
-"labels" (their number) and "inputs" (input_ids, attention_mask and, where the model has types, token_type_ids).
-Its result is the last hidden states (transformers) or the logits (all others).
+A request names "library" (one of the functions below), "model" and "export" (directories), "labels" (their number) and "inputs"
+(input_ids, attention_mask and, where the model has types, token_type_ids). Its result is the last hidden states (transformers) or the
+logits (all others); null where the library's release does not know the model's config.json.
 """
 
 import json
@@ -70,6 +70,52 @@ def merged(request, inputs):
     return model.eval()(**inputs).logits
 
 
+def causal(directory):
+    """A language model as it is in a directory; attention as it was trained, which is not always the library's choice."""
+    from transformers import AutoModelForCausalLM
+
+    load = AutoModelForCausalLM.from_pretrained
+    model, info = load(directory, attn_implementation="eager", output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"], info
+    return model.eval()
+
+
+def has_newer_keys(request):
+    import transformers
+
+    with open(request["model"] + "/config.json", encoding="utf-8") as file:
+        return "rope_parameters" in json.load(file) and int(transformers.__version__.split(".")[0]) < 5
+
+
+def language_model(request, inputs):
+    return None if has_newer_keys(request) else causal(request["export"])(**inputs).logits
+
+
+def language_adapter(request, inputs):
+    from peft import PeftModel
+
+    if has_newer_keys(request):
+        return None
+    return PeftModel.from_pretrained(causal(request["model"]), request["export"]).eval()(**inputs).logits
+
+
+def saved_language_adapter(request, inputs):
+    """An adapter with random weights, which is saved: of "settings"."""
+    from peft import AdaLoraConfig, LoraConfig, get_peft_model
+
+    if has_newer_keys(request):
+        return None
+    settings = request["settings"]
+    config = AdaLoraConfig if "target_r" in settings else LoraConfig
+    model = get_peft_model(causal(request["model"]), config(task_type="CAUSAL_LM", **settings)).eval()
+    torch.manual_seed(len(request["model"]))
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    model.save_pretrained(request["export"])
+    return model(**inputs).logits
+
+
 def main(requests, results):
     with open(requests, encoding="utf-8") as file:
         requests = json.load(file)
@@ -77,7 +123,8 @@ def main(requests, results):
     with torch.no_grad():
         for request in requests:
             inputs = {name: torch.tensor(rows) for name, rows in request["inputs"].items()}
-            outputs.append(globals()[request["library"]](request, inputs).tolist())
+            output = globals()[request["library"]](request, inputs)
+            outputs.append(None if output is None else output.tolist())
     with open(results, "w", encoding="utf-8") as file:
         json.dump(outputs, file)
 

@@ -26,6 +26,9 @@ public record ChatFormat(
     Map<String, String> specialTokens,
     boolean assistantOnly,
     String date) {
+  /** A model's file that has its chat template alone. */
+  public static final String FILE = "chat_template.jinja";
+
   /**
    * What models without a template get: it needs no tokens of its own. The tokenizer's special
    * tokens and its end of a text go around it.

@@ -47,8 +47,8 @@ final class TemplateFiles {
       }
       templates.put(named.get("name").asText(), named.get("template").asText());
     }
-    if (Files.exists(file("chat_template.jinja"))) {
-      templates.put("default", read(file("chat_template.jinja")));
+    if (Files.exists(file(ChatFormat.FILE))) {
+      templates.put("default", read(file(ChatFormat.FILE)));
     }
     return templates;
   }

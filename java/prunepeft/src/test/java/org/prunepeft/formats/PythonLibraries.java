@@ -1,0 +1,173 @@
+package org.prunepeft.formats;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.EncoderInput;
+
+/** What Python's libraries compute from files, where python3 finds the libraries: logits.py. */
+final class PythonLibraries {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** By library. */
+  private static final Map<String, String> ABSENT = new ConcurrentHashMap<>();
+
+  private PythonLibraries() {}
+
+  /** Skips the test, with the reason, where python3 does not import the library. */
+  static void require(String library) {
+    String reason = ABSENT.computeIfAbsent(library, PythonLibraries::absence);
+    assumeTrue(reason.isEmpty(), reason);
+  }
+
+  /** Why a library cannot be imported; empty: it can. */
+  private static String absence(String library) {
+    try {
+      Python python = Python.run(300, "-c", "import torch, " + library);
+      String reason = python.output.strip();
+      return python.status == 0
+          ? ""
+          : "python3 does not import torch and %s: %s"
+              .formatted(library, reason.substring(reason.lastIndexOf('\n') + 1));
+    } catch (IOException e) {
+      return "there is no python3: " + e.getMessage();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The answers to requests, in their order. */
+  static JsonNode answer(Path temporary, List<Map<String, Object>> requests)
+      throws IOException, InterruptedException {
+    Path script = temporary.resolve("logits.py");
+    try (InputStream source = Parts.resource("logits.py")) {
+      Files.copy(source, script);
+    }
+    Path asked = temporary.resolve("requests.json");
+    Path answered = temporary.resolve("results.json");
+    JSON.writeValue(asked.toFile(), requests);
+    Python python = Python.run(600, script.toString(), asked.toString(), answered.toString());
+    if (python.status != 0) {
+      fail("python3 ended with " + python.status + ":\n" + python.output);
+    }
+    JsonNode results = JSON.readTree(answered.toFile());
+    assertEquals(requests.size(), results.size());
+    return results;
+  }
+
+  /**
+   * A batch of random tokens, right-padded, which the request gets too.
+   *
+   * @param lengths real tokens of each row, the longest first
+   */
+  static EncoderInput input(
+      EncoderConfig config, int[] lengths, Random random, Map<String, Object> request) {
+    int rows = lengths.length;
+    int length = lengths[0];
+    long[][] ids = new long[rows][length];
+    long[][] types = new long[rows][length];
+    long[][] mask = new long[rows][length];
+    long[] flatIds = new long[rows * length];
+    long[] flatTypes = new long[rows * length];
+    byte[] flatMask = new byte[rows * length];
+    for (int row = 0; row < rows; row++) {
+      for (int i = 0; i < length; i++) {
+        boolean real = i < lengths[row];
+        ids[row][i] = real ? random.nextInt(config.vocabulary()) : config.padding();
+        types[row][i] = real ? random.nextInt(Math.max(1, config.types())) : 0;
+        mask[row][i] = real ? 1 : 0;
+        flatIds[row * length + i] = ids[row][i];
+        flatTypes[row * length + i] = types[row][i];
+        flatMask[row * length + i] = (byte) mask[row][i];
+      }
+    }
+    Map<String, Object> inputs = new HashMap<>(Map.of("input_ids", ids, "attention_mask", mask));
+    if (config.types() > 1) {
+      inputs.put("token_type_ids", types);
+    }
+    request.put("inputs", inputs);
+    return EncoderInput.of(flatIds, flatTypes, flatMask, rows, length);
+  }
+
+  /** The values of the real tokens of each row. */
+  static float[][] realTokens(float[] values, int[] lengths) {
+    int width = values.length / lengths.length / lengths[0];
+    float[][] rows = new float[lengths.length][];
+    for (int row = 0; row < rows.length; row++) {
+      int from = row * lengths[0] * width;
+      rows[row] = Arrays.copyOfRange(values, from, from + lengths[row] * width);
+    }
+    return rows;
+  }
+
+  /**
+   * Compares each row with the beginning of what the library gave.
+   *
+   * @param tolerance of values of up to 1; of larger ones times their size
+   * @return the largest difference, likewise
+   */
+  static double assertNear(float[][] expected, JsonNode result, double tolerance, Object what) {
+    double largest = 0;
+    for (int row = 0; row < expected.length; row++) {
+      List<Double> actual = new ArrayList<>();
+      flatten(result.get(row), actual);
+      assertTrue(actual.size() >= expected[row].length, () -> what + ": too few values");
+      for (int k = 0; k < expected[row].length; k++) {
+        double size = Math.max(1, Math.abs(expected[row][k]));
+        assertEquals(
+            expected[row][k],
+            actual.get(k),
+            tolerance * size,
+            "%s, row %d, %d".formatted(what, row, k));
+        largest = Math.max(largest, Math.abs(expected[row][k] - actual.get(k)) / size);
+      }
+    }
+    return largest;
+  }
+
+  private static void flatten(JsonNode node, List<Double> into) {
+    if (node.isArray()) {
+      node.forEach(element -> flatten(element, into));
+    } else {
+      into.add(node.doubleValue());
+    }
+  }
+
+  private record Python(int status, String output) {
+    static Python run(int seconds, String... arguments) throws IOException, InterruptedException {
+      List<String> command = new ArrayList<>(List.of("python3"));
+      command.addAll(List.of(arguments));
+      Path log = Files.createTempFile("python3-", ".log");
+      try {
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().putAll(Map.of("HF_HUB_OFFLINE", "1", "TRANSFORMERS_OFFLINE", "1"));
+        Process process = builder.redirectOutput(log.toFile()).start();
+        if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
+          process.destroyForcibly().waitFor();
+          return new Python(-1, "no end after " + seconds + " s");
+        }
+        return new Python(process.exitValue(), Files.readString(log, StandardCharsets.UTF_8));
+      } finally {
+        Files.delete(log);
+      }
+    }
+  }
+}
