@@ -3,6 +3,7 @@ package org.prunepeft.checkpoint;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -179,13 +180,15 @@ final class BitsAndBytes implements Checkpoint {
         return JSON.readTree(bytes(source, 0, (int) length));
       } catch (JsonProcessingException e) {
         throw bad(name, "is no JSON: " + e.getOriginalMessage());
+      } catch (CharConversionException e) {
+        throw bad(name, "is no JSON: it is not UTF-8");
       }
     }
 
     private long[] shape(String name, JsonNode sizes) throws FormatException {
       long[] shape = new long[sizes.size()];
       for (int i = 0; i < shape.length; i++) {
-        shape[i] = sizes.get(i).asLong(-1);
+        shape[i] = sizes.path(i).asLong(-1);
       }
       if (shape.length != 2
           || shape[0] < 1

@@ -10,6 +10,7 @@ import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -147,11 +148,15 @@ public final class ShardedSafeTensors implements Checkpoint {
           "%s names the shard '%s'; a shard lies beside its index"
               .formatted(index, shard.substring(0, Math.min(LONGEST_NAME, shard.length()))));
     }
-    Path file = index.resolveSibling(shard);
     try {
-      return SafeTensors.open(file);
+      return SafeTensors.open(index.resolveSibling(shard));
     } catch (NoSuchFileException e) {
-      throw new FormatException("%s is missing; %s names it".formatted(file, index), e);
+      throw new FormatException(
+          "%s is missing; %s names it".formatted(index.resolveSibling(shard), index), e);
+    } catch (InvalidPathException e) {
+      throw new FormatException(
+          "%s names a shard that no file here can be called: %s".formatted(index, e.getMessage()),
+          e);
     }
   }
 

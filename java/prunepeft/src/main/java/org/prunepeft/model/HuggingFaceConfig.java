@@ -101,8 +101,9 @@ public final class HuggingFaceConfig {
   private EncoderConfig deberta() {
     int hidden = json.size("hidden_size");
     int heads = json.size("num_attention_heads");
-    int headSize = json.integer("attention_head_size", hidden / heads);
-    if ((long) headSize * heads != hidden) {
+    // Of no heads EncoderConfig tells.
+    int headSize = heads < 1 ? 0 : json.integer("attention_head_size", hidden / heads);
+    if (heads >= 1 && (long) headSize * heads != hidden) {
       throw new IllegalArgumentException(
           "attention_head_size must be hidden_size / num_attention_heads, %d, got %d"
               .formatted(hidden / heads, headSize));

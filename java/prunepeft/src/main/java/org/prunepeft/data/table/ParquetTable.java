@@ -55,6 +55,8 @@ final class ParquetTable implements TableReader {
   private final boolean nested;
 
   private final List<Path> shards;
+  private final ParquetReadOptions options =
+      ParquetReadOptions.builder().withCodecFactory(new ParquetCodecs()).build();
   private int shard;
   private ParquetFileReader file;
 
@@ -113,11 +115,6 @@ final class ParquetTable implements TableReader {
     Path path = shards.get(shard);
     FileMetaData metadata;
     try {
-      ParquetReadOptions options =
-          ParquetReadOptions.builder()
-              .withCodecFactory(new ParquetCodecs())
-              .withAllocator(new ParquetBuffers(Files.size(path)))
-              .build();
       file = ParquetFileReader.open(new LocalInputFile(path), options);
       metadata = file.getFooter().getFileMetaData();
     } catch (NoSuchFileException e) {
@@ -135,29 +132,25 @@ final class ParquetTable implements TableReader {
       }
       schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
-    } catch (IOException | IllegalArgumentException e) {
+    } catch (FormatException | IllegalArgumentException e) {
       file.close();
       throw e; // says what of the file is not as it was asked for
-    } catch (RuntimeException e) {
+    } catch (IOException | RuntimeException e) {
       file.close();
       throw damaged(e);
     }
   }
 
   private void requireReadable(Path path) throws IOException {
-    long size = Files.size(path);
     for (BlockMetaData block : file.getRowGroups()) {
       for (ColumnChunkMetaData chunk : block.getColumns()) {
-        // Buffers of a chunk are allocated before anything of it is read.
-        if (chunk.getTotalSize() < 0 || chunk.getTotalSize() > size) {
-          throw new FormatException(
-              "%s is no Parquet file or is damaged: a column is to have %d bytes, the file has %d"
-                  .formatted(path, chunk.getTotalSize(), size));
-        }
         if (!ParquetCodecs.READABLE.contains(chunk.getCodec())) {
           throw new IllegalArgumentException(
               "%s is compressed by %s; write it with one of %s"
                   .formatted(path, chunk.getCodec(), ParquetCodecs.READABLE));
+        }
+        if (columns.contains(chunk.getPath().toArray()[0])) {
+          ParquetPages.require(path, chunk);
         }
       }
     }

@@ -1,0 +1,59 @@
+package org.prunepeft.data.table;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.apache.parquet.format.PageHeader;
+import org.apache.parquet.format.Util;
+import org.apache.parquet.hadoop.metadata.ColumnChunkMetaData;
+import org.apache.parquet.io.LocalInputFile;
+import org.apache.parquet.io.SeekableInputStream;
+import org.prunepeft.io.FormatException;
+
+/**
+ * The sizes that a Parquet file claims for a column and its pages. Apache's reader allocates them
+ * before it reads anything.
+ */
+final class ParquetPages {
+  private ParquetPages() {}
+
+  /**
+   * Checks that column and pages lie in the file.
+   *
+   * @throws FormatException if they do not
+   * @throws IOException if a page's header can't be read
+   */
+  static void require(Path path, ColumnChunkMetaData column) throws IOException {
+    long size = Files.size(path);
+    require(path, "column", column.getTotalSize(), size);
+    try (SeekableInputStream in = new LocalInputFile(path).newStream()) {
+      in.seek(column.getStartingPos());
+      for (long values = 0; values < column.getValueCount(); ) {
+        PageHeader page = Util.readPageHeader(in);
+        require(path, "page", page.getCompressed_page_size(), size - in.getPos());
+        if (page.isSetData_page_header()) {
+          values += page.getData_page_header().getNum_values();
+        } else if (page.isSetData_page_header_v2()) {
+          values += page.getData_page_header_v2().getNum_values();
+        } else if (page.isSetDictionary_page_header()) {
+          require(
+              path,
+              "dictionary",
+              page.getDictionary_page_header().getNum_values(),
+              page.getUncompressed_page_size());
+        }
+        in.seek(in.getPos() + page.getCompressed_page_size());
+      }
+    }
+  }
+
+  /** A value of a dictionary has a byte or more. */
+  private static void require(Path path, String part, long claimed, long most)
+      throws FormatException {
+    if (claimed < 0 || claimed > most) {
+      throw new FormatException(
+          "%s is no Parquet file or is damaged: a %s is to have %d bytes or values, there are %d"
+              .formatted(path, part, claimed, most));
+    }
+  }
+}
