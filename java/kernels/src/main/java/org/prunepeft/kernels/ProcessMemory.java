@@ -37,10 +37,10 @@ public final class ProcessMemory {
   private ProcessMemory() {}
 
   /**
-   * Gives back what has been freed, which the C library would keep, and pages of libraries and other
-   * files that nobody has changed: what is read again comes from the system's file cache, in a
-   * millisecond or two in all. For the end of a start, which has read much that is not read again.
-   * Does nothing on other systems.
+   * Gives back what has been freed, which the C library would keep, and pages of libraries and
+   * other files that nobody has changed: what is read again comes from the system's file cache, in
+   * a millisecond or two in all. For the end of a start, which has read much that is not read
+   * again. Does nothing on other systems.
    */
   public static void giveBack() {
     if (!Files.isReadable(MAPPINGS)) {
