@@ -42,7 +42,9 @@ class PlannedMemoryTest {
         new ProcessBuilder(
             Child.command(
                 List.of(
+                    "-Xms32m",
                     "-Xmx3g",
+                    "-XX:+UseSerialGC",
                     "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
                     "-Dorg.bytedeco.javacpp.maxBytes=0"),
                 System.getProperty("java.class.path"),
@@ -63,7 +65,9 @@ class PlannedMemoryTest {
             Map.of(
                 "MALLOC_ARENA_MAX", "1",
                 "MALLOC_MMAP_THRESHOLD_", "33554432",
-                "MALLOC_TRIM_THRESHOLD_", "4294967296"));
+                "MALLOC_TRIM_THRESHOLD_", "4294967296",
+                "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1",
+                "THP_MEM_ALLOC_ENABLE", "0"));
     Call call = Child.call(builder).exits(0, "memory: about ");
     assertTrue(call.out().contains("memory: predicted "), call.out());
     Map<?, ?> memory = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("memory");

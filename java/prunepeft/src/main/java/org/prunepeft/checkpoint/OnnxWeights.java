@@ -4,7 +4,6 @@ import com.google.protobuf.CodedInputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,7 +36,8 @@ import org.prunepeft.io.FormatException;
  *       (little-endian), 14 data_location (1 is another file)</td></tr>
  * </table>
  *
- * <p>Values stay in the bytes of the file until they are asked for.
+ * <p>Values stay in the bytes of the file until they are asked for, outside of Java's heap: what it
+ * has grown to it keeps.
  */
 public final class OnnxWeights extends StoredCheckpoint {
   private static final int VARINT = 0;
@@ -87,8 +87,11 @@ public final class OnnxWeights extends StoredCheckpoint {
   private final Map<String, String> otherTypes;
 
   private OnnxWeights(
-      String origin, Map<String, StoredFloats> tensors, Map<String, String> otherTypes) {
-    super(origin, tensors);
+      String origin,
+      Map<String, StoredFloats> tensors,
+      List<NativeBytes> memory,
+      Map<String, String> otherTypes) {
+    super(origin, tensors, memory);
     this.otherTypes = otherTypes;
   }
 
@@ -129,6 +132,7 @@ public final class OnnxWeights extends StoredCheckpoint {
     private final CodedInputStream input;
     private final List<GraphNode> nodes = new ArrayList<>();
     private final Map<String, StoredFloats> initialisers = new LinkedHashMap<>();
+    private final List<NativeBytes> memory = new ArrayList<>();
     private final Map<String, String> otherTypes = new HashMap<>();
 
     GraphParser(InputStream in, String origin) {
@@ -138,6 +142,15 @@ public final class OnnxWeights extends StoredCheckpoint {
     }
 
     OnnxWeights model() throws IOException {
+      try {
+        return whole();
+      } catch (IOException | RuntimeException | Error e) {
+        memory.forEach(NativeBytes::close);
+        throw e;
+      }
+    }
+
+    private OnnxWeights whole() throws IOException {
       boolean graph = false;
       for (int tag = input.readTag(); tag != 0; tag = input.readTag()) {
         if (tag == MODEL_GRAPH) {
@@ -150,7 +163,7 @@ public final class OnnxWeights extends StoredCheckpoint {
       if (!graph) {
         throw new FormatException("not an ONNX model: it has no graph");
       }
-      return new OnnxWeights(origin, named(), otherTypes);
+      return new OnnxWeights(origin, named(), memory, otherTypes);
     }
 
     private void skip(int tag) throws IOException {
@@ -204,8 +217,8 @@ public final class OnnxWeights extends StoredCheckpoint {
       String name = "";
       int dataType = 0;
       boolean external = false;
-      byte[] data = {};
-      var floats = new ArrayList<Float>();
+      var data = new NativeBytes();
+      memory.add(data);
       for (int tag = input.readTag(); tag != 0; tag = input.readTag()) {
         switch (tag) {
           case TENSOR_DIM -> dims.add(input.readInt64());
@@ -217,9 +230,9 @@ public final class OnnxWeights extends StoredCheckpoint {
             input.popLimit(packed);
           }
           case TENSOR_DATA_TYPE -> dataType = input.readInt32();
-          case TENSOR_FLOAT -> floats.add(input.readFloat());
+          case TENSOR_FLOAT -> data.read(input, Float.BYTES);
           // Packed floats are little-endian too.
-          case TENSOR_FLOATS, TENSOR_RAW -> data = joined(data, input.readByteArray());
+          case TENSOR_FLOATS, TENSOR_RAW -> data.read(input, input.readRawVarint32());
           case TENSOR_NAME -> name = input.readString();
           case TENSOR_LOCATION -> external = input.readInt32() == EXTERNAL;
           default -> skip(tag);
@@ -239,33 +252,15 @@ public final class OnnxWeights extends StoredCheckpoint {
             "the ONNX model keeps %s in another file; save it with its weights inside (below 2 GiB)"
                 .formatted(name));
       }
-      if (!floats.isEmpty()) {
-        var buffer = ByteBuffer.allocate(floats.size() * Float.BYTES);
-        buffer.order(ByteOrder.LITTLE_ENDIAN);
-        floats.forEach(buffer::putFloat);
-        data = joined(data, buffer.array());
-      }
       long[] shape = dims.stream().mapToLong(Long::longValue).toArray();
-      checkSize(name, shape, data.length);
-      var values = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+      checkSize(name, shape, data.size());
+      var values = data.buffer().order(ByteOrder.LITTLE_ENDIAN);
       if (initialisers.put(name, new StoredFloats(shape, values, 0, false)) != null) {
         throw new FormatException("the ONNX model has two tensors named " + name);
       }
     }
 
-    private static byte[] joined(byte[] first, byte[] second) throws FormatException {
-      if (first.length == 0) {
-        return second;
-      }
-      if (second.length > Integer.MAX_VALUE - 8 - first.length) {
-        throw new FormatException("a tensor of the ONNX model is larger than 2 GiB");
-      }
-      byte[] both = Arrays.copyOf(first, first.length + second.length);
-      System.arraycopy(second, 0, both, first.length, second.length);
-      return both;
-    }
-
-    private static void checkSize(String name, long[] shape, int bytes) throws FormatException {
+    private static void checkSize(String name, long[] shape, long bytes) throws FormatException {
       long expected = Float.BYTES;
       try {
         for (long size : shape) {

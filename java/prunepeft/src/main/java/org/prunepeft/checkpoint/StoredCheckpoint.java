@@ -1,7 +1,9 @@
 package org.prunepeft.checkpoint;
 
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
@@ -11,10 +13,16 @@ import org.prunepeft.io.Checkpoint;
 abstract class StoredCheckpoint implements Checkpoint {
   private final String origin;
   private final Map<String, StoredFloats> tensors;
+  private final List<NativeBytes> memory;
 
-  StoredCheckpoint(String origin, Map<String, StoredFloats> tensors) {
+  /**
+   * @param tensors by their names
+   * @param memory where values lie that are outside of Java's heap; freed with this
+   */
+  StoredCheckpoint(String origin, Map<String, StoredFloats> tensors, List<NativeBytes> memory) {
     this.origin = origin;
     this.tensors = tensors;
+    this.memory = memory;
   }
 
   /** What is said where a tensor is asked for that is not there. */
@@ -37,7 +45,11 @@ abstract class StoredCheckpoint implements Checkpoint {
 
   @Override
   public void readFloats(String name, long first, ByteBuffer target) {
-    stored(name).read(name, first, target);
+    try {
+      stored(name).read(name, first, target);
+    } finally {
+      Reference.reachabilityFence(this); // the memory goes with it
+    }
   }
 
   private StoredFloats stored(String name) {
@@ -48,7 +60,10 @@ abstract class StoredCheckpoint implements Checkpoint {
     return stored;
   }
 
-  /** Nothing is open. */
+  /** There are no tensors any more afterwards. */
   @Override
-  public void close() {}
+  public void close() {
+    tensors.clear();
+    memory.forEach(NativeBytes::close);
+  }
 }

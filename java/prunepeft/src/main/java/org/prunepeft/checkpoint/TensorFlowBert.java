@@ -1,6 +1,7 @@
 package org.prunepeft.checkpoint;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.io.FormatException;
@@ -29,7 +30,7 @@ public final class TensorFlowBert extends StoredCheckpoint {
    * @throws FormatException if they are no whole checkpoint, or two variables would have one name
    */
   public TensorFlowBert(byte[] index, byte[] data, String origin) throws FormatException {
-    super(origin, read(new TensorBundle(index, data), origin));
+    super(origin, read(new TensorBundle(index, data), origin), List.of());
   }
 
   private static Map<String, StoredFloats> read(TensorBundle bundle, String origin)

@@ -399,6 +399,11 @@ public final class CausalDecoder implements Decoder {
   }
 
   @Override
+  public void keepPreparedAlone() {
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::keepPreparedAlone));
+  }
+
+  @Override
   public void close() {
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     rotations.values().forEach(RotaryTables::close);

@@ -61,6 +61,13 @@ public interface Encoder extends AutoCloseable {
     throw new UnsupportedOperationException("this encoder's own weights cannot be trained");
   }
 
+  /**
+   * Frees those weights of the layers that the kernels have in forms of their own, on a CPU. For
+   * work with modules after a first pass, when no pass goes on; {@link #trainable} must not be
+   * called afterwards. An encoder may have nothing to free, as here.
+   */
+  default void keepPreparedAlone() {}
+
   /** Frees its weights, and hands back to the system what the process has freed before. */
   @Override
   void close();

@@ -66,9 +66,9 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     return frozen.bias();
   }
 
-  /** Its own weights. */
+  /** Its own weights, of which a frozen one may be left out. */
   Stream<Tensor> tensors() {
-    return Stream.of(weight(), bias()).filter(Objects::nonNull);
+    return Stream.of(frozen.isTrained() ? weight() : null, bias()).filter(Objects::nonNull);
   }
 
   /**
@@ -83,7 +83,7 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     if (frozen.isQuantized() && insertions.tape() == null) {
       return insertions.afterLinear(this, x, decoded(x));
     }
-    if (!frozen.isQuantized() && (insertions.tape() == null || weight().requires_grad())) {
+    if (!frozen.isQuantized() && (insertions.tape() == null || frozen.isTrained())) {
       // Trained itself, and so LibTorch's.
       TensorOptional bias = bias() == null ? Torch.none() : new TensorOptional(bias());
       return insertions.afterLinear(this, x, torch.linear(x, weight(), bias));
@@ -118,6 +118,11 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
   /** An input in the weight's type: itself if it is so already. */
   Tensor cast(Tensor x) {
     return x.to(frozen.type());
+  }
+
+  /** Keeps what was made for the kernels, as far as it was, in place of the weight. */
+  void keepPreparedAlone() {
+    frozen.keepPreparedAlone();
   }
 
   /** Frees what was made for the kernels; the tensors stay. */

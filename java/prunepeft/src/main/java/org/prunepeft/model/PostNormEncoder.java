@@ -165,7 +165,7 @@ public final class PostNormEncoder implements Encoder {
       throw new IllegalArgumentException(
           "an encoder takes one sample a row, padded on the right, got starts of others");
     }
-    return precision.of(embeddings.apply(input));
+    return Torch.alone(() -> precision.of(embeddings.apply(input)));
   }
 
   @Override
@@ -193,16 +193,22 @@ public final class PostNormEncoder implements Encoder {
   }
 
   private Tensor layer(int i, Tensor x, EncoderInput input, Insertions insertions) {
+    // Freed as soon as read: of what lies free, the next of its size takes the place.
     Layer layer = layers.get(i);
     Tensor qkv = layer.attentionInput.apply(insertions, x, true);
     Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
+    Torch.free(qkv);
     Tensor attended = layer.attentionOutput.apply(insertions, context, true);
+    Torch.free(context);
     Tensor normed = norm(Block.ATTENTION, i, attended, layer.attentionNorm, x, insertions);
+    Torch.free(attended);
     Tensor inner = layer.intermediate.apply(insertions, normed, true);
     Tensor active = config.activation().apply(inner);
+    Torch.free(inner);
     Tensor h = layer.output.apply(insertions, active, true);
+    Torch.free(active);
     Tensor y = norm(Block.FEED_FORWARD, i, h, layer.outputNorm, normed, insertions);
-    Torch.free(qkv, context, attended, normed, inner, active, h);
+    Torch.free(normed, h);
     return y;
   }
 
@@ -211,8 +217,9 @@ public final class PostNormEncoder implements Encoder {
       Block block, int i, Tensor h, LayerNorm norm, Tensor x, Insertions insertions) {
     Tensor out = insertions.afterBlock(block, i, h, x, norm);
     Tensor sum = out.add(x);
+    Torch.free(out == x ? h : out);
     Tensor y = norm.apply(sum);
-    Torch.free(out == x ? h : out, sum);
+    Torch.free(sum);
     return y;
   }
 
@@ -223,6 +230,11 @@ public final class PostNormEncoder implements Encoder {
     // LibTorch multiplies by what is trained; the kernels' forms would only take memory.
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     return FlatParameters.adopt(own);
+  }
+
+  @Override
+  public void keepPreparedAlone() {
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::keepPreparedAlone));
   }
 
   @Override

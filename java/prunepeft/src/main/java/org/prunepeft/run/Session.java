@@ -16,6 +16,7 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.sampling.Stratified;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.kernels.ProcessMemory;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
@@ -214,6 +215,12 @@ public final class Session implements AutoCloseable {
       headValidation = baseline.validation;
       headTest = baseline.test;
       preparationSeconds = phases.end(RunPhase.PREPARATION);
+      if (!device.isCuda()) {
+        if (!trained.full() && together == null) {
+          encoder.keepPreparedAlone();
+        }
+        ProcessMemory.giveBack();
+      }
     } catch (RuntimeException | Error e) {
       closeEncoder();
       throw e;

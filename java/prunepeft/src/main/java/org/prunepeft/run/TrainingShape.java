@@ -165,10 +165,13 @@ record TrainingShape(
     return (vocabulary + model.positions() + model.types()) * model.embedding();
   }
 
-  /** An encoder's tables are float32 in each precision. */
+  /**
+   * An encoder's tables are float32 in each precision. Linears that are not trained are freed once
+   * the kernels have their forms.
+   */
   long weights() {
     long tables = tables() * (model.decoder() == null ? Float.BYTES : width());
-    return (quantization.isForced() ? 0 : linears() * width()) + tables;
+    return tables + (full ? linears() * width() : 0);
   }
 
   /** The kernels' form of the linears for each direction; those that are trained have none. */

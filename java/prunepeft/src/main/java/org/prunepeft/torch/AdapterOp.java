@@ -65,8 +65,11 @@ public final class AdapterOp {
       out = place.emptyMatrix(v.size(0), v.size(1), type);
       z = place.emptyMatrix(v.size(0), weights.down.size(0), place.stagedType(type));
       Adapter.Pass pass = staged.pass(input, z);
-      Adapter.forward(
-          tape.context(place.kernels()), pass, Torch.matrix(h.detach()), Torch.matrix(out));
+      // No backward pass reads it.
+      try (Tensor residual = h.detach()) {
+        Adapter.forward(
+            tape.context(place.kernels()), pass, Torch.matrix(residual), Torch.matrix(out));
+      }
       if (observer != null) {
         Adapter.Weights used = pass.weights();
         observer.accept(new ModuleOutput(pass.z(), used.activation(), used.up(), used.upBias()));

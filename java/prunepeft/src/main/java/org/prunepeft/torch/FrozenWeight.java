@@ -15,21 +15,23 @@ import org.prunepeft.kernels.QuantizedMatrix;
  * The weight and the bias of a frozen linear, with the form in which the kernels read them, which
  * is made when it is first needed and takes twice the weight's memory. If the weight was changed in
  * place since (by full fine-tuning, say), it is made again. A quantised weight has that form alone,
- * from the beginning. Good for several threads at once.
+ * from the beginning, a dense one if it is asked to ({@link #keepPreparedAlone}). Good for several
+ * threads at once.
  */
 public final class FrozenWeight implements AutoCloseable {
   /** Rows that are decoded at once. */
   private static final long CHUNK = 64;
 
-  /** Null: it is quantised. */
-  private final Tensor weight;
+  private final boolean quantized;
+
+  /** Null: the kernels' form alone has it. */
+  private Tensor weight;
 
   private final Tensor bias;
   private final torch.ScalarType type;
   private final long outputs;
   private final long inputs;
 
-  /** Of a quantised weight. */
   private final ComputeDevice device;
 
   /** What lies on a GPU; on the CPU {@link #prepared} alone has it. */
@@ -37,7 +39,7 @@ public final class FrozenWeight implements AutoCloseable {
 
   private Linear prepared;
 
-  /** The weight as {@link #prepared} was given it. */
+  /** The weight as {@link #prepared} was given it; null: it was made of that. */
   private Tensor dense;
 
   private long version;
@@ -49,12 +51,13 @@ public final class FrozenWeight implements AutoCloseable {
    * @param bias b [N], of the same type; null: none
    */
   public FrozenWeight(Tensor weight, Tensor bias) {
+    quantized = false;
     this.weight = weight;
     this.bias = bias;
     type = weight.scalar_type().intern();
     outputs = weight.size(0);
     inputs = weight.size(1);
-    device = null;
+    device = ComputeDevice.of(weight);
     codes = null;
   }
 
@@ -68,6 +71,7 @@ public final class FrozenWeight implements AutoCloseable {
    */
   public FrozenWeight(
       QuantizedMatrix weight, Tensor bias, torch.ScalarType type, ComputeDevice device) {
+    quantized = true;
     this.weight = null;
     this.bias = bias;
     this.type = type;
@@ -86,12 +90,38 @@ public final class FrozenWeight implements AutoCloseable {
 
   /** {@return whether the weight is quantised, so that the kernels alone compute with it} */
   public boolean isQuantized() {
-    return weight == null;
+    return quantized;
   }
 
-  /** {@return W [N,K]; null: it {@link #isQuantized}, and {@link #rows} decodes parts of it} */
-  public Tensor weight() {
+  /** {@return whether the weight itself is trained} */
+  public synchronized boolean isTrained() {
+    return weight != null && weight.requires_grad();
+  }
+
+  /**
+   * {@return W [N,K]; null: it {@link #isQuantized}, and {@link #rows} decodes parts of it} If the
+   * kernels' form alone had it, both have it again.
+   */
+  public synchronized Tensor weight() {
+    if (weight == null && !quantized) {
+      weight = decoded(0, outputs);
+      weight.retainReference();
+      version = version();
+    }
     return weight;
+  }
+
+  /**
+   * Frees a dense weight that the kernels have in their form, on a CPU: whoever asks for it later
+   * gets one that is made of that. For a weight that is not trained, when nobody computes with it.
+   */
+  public synchronized void keepPreparedAlone() {
+    if (prepared == null || weight == null || device.kernels().isCuda() || version != version()) {
+      return;
+    }
+    letGoOfDense();
+    weight.close();
+    weight = null;
   }
 
   /** {@return b [N] or null} */
@@ -121,9 +151,10 @@ public final class FrozenWeight implements AutoCloseable {
    * @param count 1 or more
    */
   public Tensor rows(long first, long count) {
-    if (weight != null) {
-      return weight.narrow(0, first, count);
-    }
+    return quantized ? decoded(first, count) : weight().narrow(0, first, count);
+  }
+
+  private Tensor decoded(long first, long count) {
     try (NoGradGuard guard = new NoGradGuard();
         Context context = new Context(device.kernels())) {
       if (codes != null) {
@@ -160,16 +191,19 @@ public final class FrozenWeight implements AutoCloseable {
     if (weight == null) {
       return prepared;
     }
-    long current = weight._version() + (bias == null ? 0 : bias._version());
-    if (prepared == null || version != current) {
+    if (prepared == null || version != version()) {
       close();
       dense = weight.detach().contiguous();
       // On a GPU the prepared form reads it each time, long after the scope of this call.
       dense.retainReference();
       prepared = new Linear(context, Torch.matrix(dense), biasMatrix());
-      version = current;
+      version = version();
     }
     return prepared;
+  }
+
+  private long version() {
+    return weight._version() + (bias == null ? 0 : bias._version());
   }
 
   /** Frees the kernels' form; the tensors stay. */
@@ -179,8 +213,15 @@ public final class FrozenWeight implements AutoCloseable {
       prepared.close();
       if (weight != null) {
         prepared = null;
-        dense.releaseReference();
+        letGoOfDense();
       }
+    }
+  }
+
+  private void letGoOfDense() {
+    if (dense != null) {
+      dense.releaseReference();
+      dense = null;
     }
   }
 }

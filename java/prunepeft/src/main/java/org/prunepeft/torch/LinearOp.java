@@ -58,7 +58,7 @@ public final class LinearOp {
     return Linear.choosePaths(
         ComputeDevice.of(x).kernels(),
         new Linear.Shape(
-            Torch.matrix(linear.weight()).dtype(),
+            Torch.dtype(linear.type()),
             x.size(0),
             x.size(1),
             linear.outputs(),

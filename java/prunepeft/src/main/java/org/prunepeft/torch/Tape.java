@@ -260,9 +260,7 @@ public final class Tape implements AutoCloseable {
       EdgeVector edges = new EdgeVector((long) inputs.size());
       for (int i = 0; i < inputs.size(); i++) {
         operands.put(i, scalar);
-        Tensor input = inputs.get(i);
-        edges.put(
-            i, input.requires_grad() ? input.view_as(input).grad_fn().next_edge(0) : new Edge());
+        put(edges, i, inputs.get(i));
       }
       Node node = torch.cat(operands).grad_fn();
       node.clear_input_metadata();
@@ -270,6 +268,19 @@ public final class Tape implements AutoCloseable {
       torch.create_gradient_edge(output, node);
       node.add_pre_hook(before);
       node.add_post_hook(after);
+    }
+
+    /** Says where an input's gradient goes. */
+    private static void put(EdgeVector edges, int i, Tensor input) {
+      if (!input.requires_grad()) {
+        edges.put(i, new Edge());
+        return;
+      }
+      // The view would keep the input's memory until the step is over.
+      try (Tensor view = input.view_as(input);
+          Node node = view.grad_fn()) {
+        edges.put(i, node.next_edge(0));
+      }
     }
 
     /** Frees what lives beyond the step's PointerScope. */

@@ -113,6 +113,43 @@ class OnnxWeightsTest {
   }
 
   @Test
+  void valuesInSeveralFieldsAreOneTensor() throws IOException {
+    int fields = 100;
+    byte[] data = new byte[fields * Float.BYTES];
+    for (int i = 0; i < fields; i++) {
+      ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).putFloat(i * Float.BYTES, i);
+    }
+    var weights =
+        read(
+            stream(
+                model(
+                    graph ->
+                        graph.writeByteArray(
+                            5,
+                            message(
+                                out -> {
+                                  out.writeInt64(1, fields);
+                                  out.writeInt32(2, 1);
+                                  for (int i = 0; i < fields; i++) {
+                                    out.writeBytes(9, ByteString.copyFrom(data, 4 * i, 4));
+                                  }
+                                  out.writeString(8, "a");
+                                })))));
+    float[] values = weights.floats("a");
+    for (int i = 0; i < fields; i++) {
+      assertEquals(i, values[i]);
+    }
+  }
+
+  @Test
+  void aClosedModelHasNoTensors() throws IOException {
+    var weights = read(stream(model(floats("a", true, 1, -2))));
+    weights.close();
+    assertEquals(Set.of(), weights.names());
+    assertThrows(NoSuchElementException.class, () -> weights.floats("a"));
+  }
+
+  @Test
   void aTensorThatIsMissingIsNamedWithTheReason() throws IOException {
     var weights = read(stream(model(raw("onnx::MatMul_7", new float[] {1}, 1, 1))));
     var e = assertThrows(NoSuchElementException.class, () -> weights.floats(QUERY));
