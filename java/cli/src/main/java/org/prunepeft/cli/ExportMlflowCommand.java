@@ -28,13 +28,17 @@ import picocli.CommandLine.Parameters;
     description = {
       "Writes runs as MLflow's file store has them: settings as parameters, results and learning curves as metrics, the summary as the run's note, and the files that say what was chosen as artifacts.",
       "",
-      "A run that is written again takes the place of the earlier one."
+      "A run that is written again takes the place of the earlier one.",
+      "",
+      "MLflow shows the directory up to version 3.12. From 3.10 on it makes a database of it, and from 3.13 on it wants one, or MLFLOW_ALLOW_FILE_STORE=true."
     },
     footer = {
       "",
       "Examples:",
       "  prunepeft export-mlflow runs -o mlruns",
-      "  mlflow ui --backend-store-uri mlruns"
+      "  mlflow ui --backend-store-uri mlruns                                     MLflow up to 3.12",
+      "  mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db    from 3.10 on",
+      "  mlflow ui --backend-store-uri sqlite:///mlflow.db"
     })
 final class ExportMlflowCommand implements Callable<Integer> {
   /** Weights stay where they are. */

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,9 +20,10 @@ import org.prunepeft.io.Yaml;
 
 /**
  * A directory of experiments and runs as MLflow's file store has them, which {@code mlflow ui
- * --backend-store-uri DIR} shows: {@code EXPERIMENT/RUN/} with {@code meta.yaml}, a file for each
- * of {@code params}, {@code metrics} (lines of time, value and step) and {@code tags}, and {@code
- * artifacts}. What is there already stays, but for a run that is written again.
+ * --backend-store-uri DIR} shows and {@code mlflow migrate-filestore} makes a database of: {@code
+ * EXPERIMENT/RUN/} with {@code meta.yaml}, a file for each of {@code params}, {@code metrics}
+ * (lines of time, value and step) and {@code tags}, and {@code artifacts}. What is there already
+ * stays, but for a run that is written again.
  */
 final class MlflowStore {
   private static final YAMLMapper YAML =
@@ -201,7 +203,8 @@ final class MlflowStore {
   private static String lines(MlflowRun run, List<MetricPoint> points) {
     StringBuilder lines = new StringBuilder();
     long time = (run.end == null ? run.began : run.end).toEpochMilli();
-    for (MetricPoint point : points) {
+    // MLflow's database has each point once.
+    for (MetricPoint point : new LinkedHashSet<>(points)) {
       lines.append("%d %s %d\n".formatted(time, point.value, point.step));
     }
     return lines.toString();
