@@ -73,11 +73,28 @@ final class MeasuredExplanation {
         .ifPresent(
             other ->
                 line(
-                    own.kept()
-                        ? "The most that a module is worth that is not kept: %s points (%s)."
-                            .formatted(points(other.mean()), other.module())
-                        : "The least that a module is worth that is kept: %s points (%s). A subset is chosen as a whole: the budget and interactions count too."
-                            .formatted(points(other.mean()), other.module())));
+                    "%s: %s points (%s). %s"
+                        .formatted(
+                            own.kept()
+                                ? "The most that a module is worth that is not kept"
+                                : "The least that a module is worth that is kept",
+                            points(other.mean()),
+                            other.module(),
+                            differ(own, other))));
+  }
+
+  /**
+   * What would have turned the choice.
+   *
+   * @param other the nearest on the other side
+   */
+  private static String differ(Value own, Value other) {
+    boolean decides = own.kept() ? own.mean() > other.mean() : own.mean() < other.mean();
+    return (decides
+            ? "What would have had to differ, as far as values decide: its own, %s that. "
+                .formatted(own.kept() ? "below" : "above")
+            : "")
+        + "A subset is chosen as a whole: the budget and interactions count too.";
   }
 
   private void subsets() {

@@ -54,7 +54,7 @@ final class PeerExplanation {
     if (result.trials().isEmpty()) {
       text.append(cut(own));
     } else {
-      text.append(trials());
+      text.append(trials(own.kept()));
     }
     return text.toString();
   }
@@ -69,22 +69,39 @@ final class PeerExplanation {
         .map(
             other ->
                 "The modules of the lowest scores went until the budget of %,d parameters was met. The %s score of a module that %s: %s (%s).%n"
-                    .formatted(
-                        result.budget(),
-                        own.kept() ? "highest" : "lowest",
-                        own.kept() ? "went" : "is kept",
-                        number(other.score()),
-                        other.module().name()))
+                        .formatted(
+                            result.budget(),
+                            own.kept() ? "highest" : "lowest",
+                            own.kept() ? "went" : "is kept",
+                            number(other.score()),
+                            other.module().name())
+                    + differ(own, other))
         .orElse("The budget has room for all modules.%n".formatted());
   }
 
-  private String trials() {
+  /**
+   * What would have turned the choice.
+   *
+   * @param other the nearest on the other side
+   */
+  private static String differ(ScoredModule own, ScoredModule other) {
+    boolean decides = own.kept() ? own.score() > other.score() : own.score() < other.score();
+    return decides
+        ? "What would have had to differ, with the other modules as they were: its score, %s %s.%n"
+            .formatted(own.kept() ? "below" : "above", number(other.score()))
+        : "The score alone did not decide: what is kept has to fit the budget.%n".formatted();
+  }
+
+  private String trials(boolean kept) {
     List<Trial> with =
         result.trials().stream().filter(trial -> trial.modules().contains(module)).toList();
     List<Trial> without =
         result.trials().stream().filter(trial -> !trial.modules().contains(module)).toList();
     return "The best of %d trials is kept as a whole. Best validation metric with it: %s (%d trials); without it: %s (%d trials).%n"
-        .formatted(result.trials().size(), best(with), with.size(), best(without), without.size());
+            .formatted(
+                result.trials().size(), best(with), with.size(), best(without), without.size())
+        + "What would have had to differ: a trial %s it that gives more than %s.%n"
+            .formatted(kept ? "without" : "with", best(kept ? with : without));
   }
 
   private static String best(List<Trial> trials) {

@@ -10,10 +10,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.DoubleSummaryStatistics;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,6 +76,21 @@ class PeersTest {
         option);
   }
 
+  /** What is said of a module that went or stayed by its score. */
+  private static String cut(JsonNode peer, JsonNode module) {
+    boolean stays = module.get("kept").booleanValue();
+    DoubleSummaryStatistics others =
+        StreamSupport.stream(peer.get("modules").spliterator(), false)
+            .filter(each -> each.get("kept").booleanValue() != stays)
+            .mapToDouble(each -> each.get("score").doubleValue())
+            .summaryStatistics();
+    double score = module.get("score").doubleValue();
+    return stays && score <= others.getMax() || !stays && score >= others.getMin()
+        ? "The score alone did not decide: what is kept has to fit the budget."
+        : "What would have had to differ, with the other modules as they were: its score, "
+            + (stays ? "below" : "above");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "gates, --search-epochs=2, 1, 2, the probability that the module's gate is open",
@@ -98,9 +115,19 @@ class PeersTest {
     assertTrue(Candidate.total(List.of(kept)) <= peer.get("budget").longValue());
     assertTrue(kept.length > 0 && kept.length < peer.get("modules").size());
     assertTrue(json(run.resolve("result.json")).get("round_seconds").doubleValue() > 0);
-    Call.of("explain", run, kept[0].name())
-        .exits(0)
-        .prints("# %s: kept".formatted(kept[0].name()), meaning);
+    for (JsonNode module : peer.get("modules")) {
+      String name = module.at("/module/name").textValue();
+      boolean stays = module.get("kept").booleanValue();
+      Call.of("explain", run, name)
+          .exits(0)
+          .prints(
+              "# %s: %s".formatted(name, stays ? "kept" : "not kept"),
+              meaning,
+              method.equals("bayesian")
+                  ? "What would have had to differ: a trial %s it that gives more than "
+                      .formatted(stays ? "without" : "with")
+                  : cut(peer, module));
+    }
     JsonNode report =
         new JsonMapper().readTree(Call.of("report", run, "--format=json").exits(0).out());
     assertEquals(method, report.at("/runs/0/peer/method").textValue());
