@@ -20,6 +20,9 @@ final class ClusterPlan {
   /** What runs the command line; the launcher sets it. */
   static final String PROGRAM = "prunepeft.program";
 
+  /** Slurm's MaxArraySize is 1001 unless a site sets it, and no index may reach it. */
+  private static final int LARGEST_ARRAY = 1000;
+
   private static final Pattern OWN =
       Pattern.compile("(commands|slurm|kubernetes)-[0-9]+\\.(txt|sh|yaml)");
 
@@ -104,7 +107,9 @@ final class ClusterPlan {
     return Path.of("").toAbsolutePath();
   }
 
+  /** Of more runs than an array may have, some tasks make several, one after the other. */
   private String slurm(int stage, List<PlannedRun> runs, Path commands) {
+    int tasks = Math.min(runs.size(), LARGEST_ARRAY);
     return """
         #!/bin/bash
         #SBATCH --job-name=%s-%d
@@ -113,16 +118,21 @@ final class ClusterPlan {
         #SBATCH --mem=4G%s
         #SBATCH --output=%s/slurm-%%A-%%a.txt
         cd %s || exit 1
-        eval "$(sed -n "${SLURM_ARRAY_TASK_ID}p" %s)"
+        for ((run = SLURM_ARRAY_TASK_ID; run <= %d; run += %d)); do
+          eval "$(sed -n "${run}p" %s)" || failed=1
+        done
+        exit ${failed:-0}
         """
         .formatted(
             study.name(),
             stage,
-            runs.size(),
+            tasks,
             study.threads(),
             needGpu(runs) ? "\n#SBATCH --gres=gpu:1" : "",
             commands.resolveSibling("../logs").normalize(),
             ShellWords.quoted(here().toString()),
+            runs.size(),
+            tasks,
             ShellWords.quoted(commands.toString()));
   }
 

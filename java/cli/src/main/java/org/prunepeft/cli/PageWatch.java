@@ -11,15 +11,28 @@ import org.prunepeft.RunContents;
 import org.prunepeft.report.ProgressListener;
 
 /**
- * Keeps a page of a run in its directory up to date while the run goes on, on a thread of its own.
+ * Keeps a page in a directory up to date while its run or study goes on, on a thread of its own.
  * Who looks at it disturbs nothing: it is a file, which loads itself anew. To be closed after the
- * run, when the page is written for the last time.
+ * work, when the page is written for the last time.
  */
 final class PageWatch implements ProgressListener, AutoCloseable {
   static final String PAGE = "report.html";
 
   private static final int SECONDS = 5;
 
+  /** Makes the pages. */
+  @FunctionalInterface
+  interface Source {
+    /**
+     * {@return the page as it is now}
+     *
+     * @param refresh seconds after which it loads itself anew; 0: the work is over
+     */
+    String page(Path directory, int refresh) throws IOException;
+  }
+
+  private final Source source;
+  private final int seconds;
   private final ProgressListener display;
   private final PrintWriter err;
   private final CountDownLatch over = new CountDownLatch(1);
@@ -27,12 +40,33 @@ final class PageWatch implements ProgressListener, AutoCloseable {
   private boolean failed;
 
   /**
+   * Of a run.
+   *
    * @param display receives the page's location, once it is there
    * @param err receives why it can't be written
    */
   PageWatch(ProgressListener display, PrintWriter err) {
+    this(PageWatch::ofRun, SECONDS, display, err);
+  }
+
+  /**
+   * Of whatever the source draws.
+   *
+   * @param seconds from one page to the next
+   * @param display receives the page's location, once it is there
+   * @param err receives why it can't be written
+   */
+  PageWatch(Source source, int seconds, ProgressListener display, PrintWriter err) {
+    this.source = source;
+    this.seconds = seconds;
     this.display = display;
     this.err = err;
+  }
+
+  private static String ofRun(Path directory, int refresh) {
+    ReportData data = new ReportData(List.of(RunContents.of(directory)));
+    Map<String, Object> map = data.toMap(run -> Map.of(), ReportData.MOST_IN_PAGE);
+    return ReportPage.of(data.title(), data.table().text(Table.Format.MD), map, refresh);
   }
 
   @Override
@@ -50,7 +84,7 @@ final class PageWatch implements ProgressListener, AutoCloseable {
     boolean goesOn = true;
     while (goesOn) {
       try {
-        goesOn = !over.await(SECONDS, TimeUnit.SECONDS);
+        goesOn = !over.await(seconds, TimeUnit.SECONDS);
       } catch (InterruptedException e) {
         return;
       }
@@ -60,11 +94,7 @@ final class PageWatch implements ProgressListener, AutoCloseable {
 
   private void write(Path directory, boolean goesOn) {
     try {
-      ReportData data = new ReportData(List.of(RunContents.of(directory)));
-      Map<String, Object> map = data.toMap(run -> Map.of(), ReportData.MOST_IN_PAGE);
-      String page =
-          ReportPage.of(
-              data.title(), data.table().text(Table.Format.MD), map, goesOn ? SECONDS : 0);
+      String page = source.page(directory, goesOn ? seconds : 0);
       Outputs.write(directory.resolve(PAGE), writer -> writer.write(page));
     } catch (IOException | RuntimeException e) {
       // A page is no reason to end a run; the next may be written.

@@ -2,12 +2,12 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import org.prunepeft.study.Arm;
-import org.prunepeft.study.Setting;
+import org.prunepeft.study.TaskAndModel;
 
 /**
  * A run of a study, made or not.
  *
- * @param setting its task and model
+ * @param taskAndModel its task and model
  * @param method its command
  * @param limit its budget; null: it has none
  * @param seed of its data, weights and order
@@ -15,7 +15,12 @@ import org.prunepeft.study.Setting;
  * @param tried the learning rate that it tries; null: it is one of those that are compared
  */
 record PlannedRun(
-    Setting setting, Study.Method method, Study.Limit limit, long seed, int draw, String tried) {
+    TaskAndModel taskAndModel,
+    Study.Method method,
+    Study.Limit limit,
+    long seed,
+    int draw,
+    String tried) {
   /** Where those are that are compared. */
   static final String COMPARED = "runs";
 
@@ -29,7 +34,7 @@ record PlannedRun(
   /** Its directory's name, which no other run of the study has: names have no underscore. */
   String name() {
     StringBuilder name = new StringBuilder();
-    name.append(setting.task()).append('_').append(setting.model());
+    name.append(taskAndModel.task()).append('_').append(taskAndModel.model());
     name.append('_').append(method.name());
     if (limit != null) {
       name.append('_').append(limit.text());

@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
@@ -100,11 +99,11 @@ final class ReportCommand implements Callable<Integer> {
             .distinct()
             .map(RunContents::of)
             .toList();
-    ReportData data = new ReportData(runs);
+    ReportData data = new ReportData(runs, studies);
     String text =
         switch (format) {
           case HTML ->
-              ReportPage.of(title(data), plain(data), map(data, ReportData.MOST_IN_PAGE), 0);
+              ReportPage.of(data.title(), plain(data), map(data, ReportData.MOST_IN_PAGE), 0);
           case JSON -> ReportPage.json(map(data, Long.MAX_VALUE)) + "\n";
           case MD -> data.table().text(Table.Format.MD);
           case CSV -> data.table().text(Table.Format.CSV);
@@ -117,14 +116,6 @@ final class ReportCommand implements Callable<Integer> {
           return runs.size() == 1 ? "1 run" : runs.size() + " runs";
         });
     return 0;
-  }
-
-  private String title(ReportData data) {
-    return studies.isEmpty()
-        ? data.title()
-        : studies.stream()
-            .map(study -> "study " + study.get("study").asText())
-            .collect(Collectors.joining(", "));
   }
 
   /** A study's own tables; else all runs. */
@@ -140,7 +131,7 @@ final class ReportCommand implements Callable<Integer> {
   }
 
   private static List<Path> runs(Path directory) {
-    List<Path> runs = RunContents.directories(StudyJson.runs(directory));
+    List<Path> runs = StudyJson.runs(directory);
     if (runs.isEmpty()) {
       throw new RunDirectoryException(
           directory + " has no runs; name the directory of a run, or one with runs in it");
@@ -149,10 +140,7 @@ final class ReportCommand implements Callable<Integer> {
   }
 
   private Map<String, Object> map(ReportData data, long most) {
-    Map<String, Object> map =
-        data.toMap(
-            run -> noTexts ? Map.of() : texts(run), most - ReportPage.json(studies).length());
-    map.put("studies", studies);
+    Map<String, Object> map = data.toMap(run -> noTexts ? Map.of() : texts(run), most);
     List<Object> notes = new ArrayList<>((List<?>) map.get("notes"));
     notes.addAll(unread);
     map.put("notes", notes);

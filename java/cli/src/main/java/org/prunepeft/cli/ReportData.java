@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.nio.charset.StandardCharsets;
@@ -11,7 +12,9 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.RunComparison;
 import org.prunepeft.RunComparison.Difference;
@@ -41,6 +44,7 @@ final class ReportData {
 
   private final List<String> names;
   private final List<RunContents> runs;
+  private final List<JsonNode> studies;
   private final List<String> notes = new ArrayList<>();
 
   /** Of the test metric, by run; none where no predictions were kept. */
@@ -53,7 +57,16 @@ final class ReportData {
    * @param runs 1 or more
    */
   ReportData(List<RunContents> runs) {
+    this(runs, List.of());
+  }
+
+  /**
+   * @param runs may be none where there are studies
+   * @param studies what their directories say
+   */
+  ReportData(List<RunContents> runs, List<JsonNode> studies) {
     this.runs = List.copyOf(runs);
+    this.studies = List.copyOf(studies);
     this.names = names(runs);
     runs.stream().limit(MOST_COMPARED).forEach(this::measure);
     compare();
@@ -61,6 +74,9 @@ final class ReportData {
 
   /** The directories without what all of them begin with. */
   private static List<String> names(List<RunContents> runs) {
+    if (runs.isEmpty()) {
+      return List.of();
+    }
     Path common = runs.get(0).info().directory().toAbsolutePath().normalize().getParent();
     for (RunContents run : runs) {
       while (common != null
@@ -93,6 +109,9 @@ final class ReportData {
   }
 
   private void compare() {
+    if (runs.isEmpty() || runs.get(0).info().test() == null) {
+      return;
+    }
     List<Path> complete =
         runs.stream()
             .filter(run -> run.info().test() != null)
@@ -100,7 +119,7 @@ final class ReportData {
             .map(run -> run.info().directory())
             .limit(MOST_COMPARED)
             .toList();
-    if (runs.get(0).info().test() == null || complete.size() < 2) {
+    if (complete.size() < 2) {
       return;
     }
     try {
@@ -117,6 +136,11 @@ final class ReportData {
 
   /** In a few words. */
   String title() {
+    if (!studies.isEmpty()) {
+      return studies.stream()
+          .map(study -> "study " + study.get("study").asText())
+          .collect(Collectors.joining(", "));
+    }
     return runs.size() == 1
         ? "%s on %s".formatted(RunsCommand.model(info(0)), info(0).task())
         : runs.size() + " runs";
@@ -132,7 +156,7 @@ final class ReportData {
   Map<String, Object> toMap(Function<RunContents, Map<String, Example>> texts, long most) {
     List<Object> details = new ArrayList<>();
     Object overview = overview();
-    long bytes = ReportPage.json(overview).length();
+    long bytes = ReportPage.json(overview).length() + ReportPage.json(studies).length();
     for (int i = 0; i < runs.size() && (bytes <= most || i == 0); i++) {
       Map<String, Object> story = ReportRun.of(names.get(i), runs.get(i), texts);
       story.put("interval", interval(info(i)));
@@ -148,7 +172,7 @@ final class ReportData {
               .formatted(details.size(), runs.size()));
     }
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("studies", List.of());
+    map.put("studies", studies);
     map.put("overview", overview);
     map.put("seeds", seeds());
     map.put("phases", Stream.of(RunPhase.values()).map(RunPhase::toString).toList());
@@ -251,13 +275,19 @@ final class ReportData {
 
   /** What the phases took, as far as it is known of one of the runs. */
   private List<Figure> figures() {
-    return Stream.concat(
-            Stream.of(RunPhase.values())
-                .map(phase -> new Figure(phase + " seconds", "%.1f", phase::seconds)),
-            Stream.of(RunPhase.values())
-                .map(phase -> new Figure(phase + " peak bytes", "%,d", phase::peakBytes)))
+    return Stream.of(
+            figures(" seconds", "%.1f", RunPhase::seconds),
+            figures(" peak bytes", "%,d", RunPhase::peakBytes),
+            figures(" GPU peak bytes", "%,d", RunPhase::gpuPeakBytes))
+        .flatMap(Function.identity())
         .filter(figure -> runs.stream().anyMatch(run -> figure.of.apply(run.result()) != null))
         .toList();
+  }
+
+  private static Stream<Figure> figures(
+      String name, String format, BiFunction<RunPhase, Map<String, ?>, Number> of) {
+    return Stream.of(RunPhase.values())
+        .map(phase -> new Figure(phase + name, format, result -> of.apply(phase, result)));
   }
 
   /** A number of a run's result; null: not known. */

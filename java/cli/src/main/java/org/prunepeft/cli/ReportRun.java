@@ -86,6 +86,7 @@ final class ReportRun {
     map.put("seconds", run.info().seconds());
     map.put("phases", phases(phase -> phase.seconds(run.result())));
     map.put("memory", phases(phase -> phase.peakBytes(run.result())));
+    map.put("gpuMemory", phases(phase -> phase.gpuPeakBytes(run.result())));
     map.put("settings", run.settings());
     map.put("notes", run.notes());
   }

@@ -45,7 +45,7 @@ record Runs<T>(
     Setup setup = options.setup(spec);
     if (PrunePeft.isOver(setup)) {
       System.err.println("the run in " + setup.output() + " is complete; nothing is left to do");
-      Report.print(setup);
+      ResultLines.print(setup);
       return;
     }
     List<Long> seeds = options.seeds();
@@ -68,7 +68,7 @@ record Runs<T>(
             });
       }
     }
-    Report.print(setup);
+    ResultLines.print(setup);
   }
 
   /** Makes one run. */

@@ -314,7 +314,7 @@ final class SearchCommand implements Callable<Integer> {
           return PrunePeft.search(setup, settings, progress, shared);
         },
         SearchOutcome::retrained,
-        Report::print);
+        ResultLines::print);
   }
 
   /** Null: with all modules. */

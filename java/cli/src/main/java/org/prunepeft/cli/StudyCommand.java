@@ -11,8 +11,10 @@ import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "study",
@@ -27,15 +29,26 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  prunepeft study benchmarks/studies/small.yaml",
+      "  prunepeft study STUDY.yaml --watch       with a page that shows how far it is",
       "  prunepeft study STUDY.yaml --collect     tables of the runs that are there",
       "  prunepeft study STUDY.yaml --plan        commands of those that are not, for a cluster",
       "  prunepeft report runs/small              a page of the study in that directory"
     })
 final class StudyCommand implements Callable<Integer> {
+  private static final String WATCH = "--watch";
+
   @Parameters(paramLabel = "STUDY.yaml", description = "What is compared.")
   private Path file;
 
+  @Option(
+      names = WATCH,
+      description =
+          "Keep a page of the study, report.html in its directory, up to date while it goes on. It loads itself anew.")
+  private boolean watch;
+
   @ArgGroup private Way way = new Way();
+
+  @Spec private CommandSpec spec;
 
   /** Instead of making all runs. */
   static final class Way {
@@ -55,10 +68,18 @@ final class StudyCommand implements Callable<Integer> {
         paramLabel = "NAME",
         description = "Make one run, by the name of its directory, and write no tables.")
     private String run;
+
+    private boolean makesAll() {
+      return !plan && !collect && run == null;
+    }
   }
 
   @Override
   public Integer call() throws IOException {
+    if (watch && !way.makesAll()) {
+      throw new IllegalArgumentException(
+          WATCH + " is for a study that is made here: leave out --plan, --collect or --run");
+    }
     Study study = StudyFile.read(file);
     StudyPlan plan = new StudyPlan(study);
     StudyDirectory directory = new StudyDirectory(study, plan);
@@ -80,12 +101,25 @@ final class StudyCommand implements Callable<Integer> {
     }
     Map<String, String> failures;
     try (FileChannel lock = directory.lock();
-        ProgressDisplay display = ProgressDisplay.create("study", null)) {
+        ProgressDisplay display = ProgressDisplay.create("study", null);
+        PageWatch page = watch ? watch(study, plan, directory, display) : null) {
       failures = new StudyRunner(plan, directory, display).make(study.jobs());
     }
     tables(study, plan, directory);
     failures.forEach((run, reason) -> System.err.println("failed: " + run + ": " + reason));
     return failures.isEmpty() ? CommandLine.ExitCode.OK : CommandLine.ExitCode.SOFTWARE;
+  }
+
+  private PageWatch watch(
+      Study study, StudyPlan plan, StudyDirectory directory, ProgressDisplay display) {
+    PageWatch page =
+        new PageWatch(
+            new StudyPage(study, plan, directory),
+            StudyPage.SECONDS,
+            display,
+            spec.commandLine().getErr());
+    page.directory(directory.root());
+    return page;
   }
 
   private static void tables(Study study, StudyPlan plan, StudyDirectory directory)

@@ -12,7 +12,7 @@ import java.util.function.Function;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.Costs;
-import org.prunepeft.study.Phase;
+import org.prunepeft.study.PhaseCost;
 import org.prunepeft.study.StudyRun;
 
 /** What the runs of a study cost: means for people and pages, and a row for each run. */
@@ -20,6 +20,9 @@ final class StudyCosts {
   static final String TABLES = "costs.md";
   static final String RUNS = "costs.csv";
   static final String JSON = "costs.json";
+
+  /** Shown only where a run was on a GPU. */
+  private static final String GPU = "GPU peak MiB";
 
   private final String study;
   private final List<StudyRun> runs;
@@ -32,16 +35,16 @@ final class StudyCosts {
   }
 
   /**
-   * A number of which tables have the mean over runs.
+   * A column of the tables: a number of which they have the mean over runs.
    *
    * @param name its member in JSON
-   * @param column its head in tables for people
+   * @param head of it in tables for people
    * @param unit what it is divided by there
    * @param of a run; null: it has none
    */
-  private record Figure(
-      String name, String column, double unit, String format, Function<Costs, Number> of) {
-    private static Function<Costs, Number> searched(Function<Phase, Number> of) {
+  private record CostColumn(
+      String name, String head, double unit, String format, Function<Costs, Number> of) {
+    private static Function<Costs, Number> searched(Function<PhaseCost, Number> of) {
       return costs -> costs.search() == null ? null : of.apply(costs.search());
     }
 
@@ -57,24 +60,28 @@ final class StudyCosts {
     }
   }
 
-  private static final List<Figure> FIGURES =
+  private static final List<CostColumn> COLUMNS =
       List.of(
-          new Figure("search_epochs", "search epochs", 1, "%.1f", Figure.searched(Phase::epochs)),
-          new Figure("search_seconds", "search s", 1, "%.1f", Figure.searched(Phase::seconds)),
-          new Figure(
+          new CostColumn(
+              "search_epochs", "search epochs", 1, "%.1f", CostColumn.searched(PhaseCost::epochs)),
+          new CostColumn(
+              "search_seconds", "search s", 1, "%.1f", CostColumn.searched(PhaseCost::seconds)),
+          new CostColumn(
               "training_epochs", "training epochs", 1, "%.1f", costs -> costs.training().epochs()),
-          new Figure(
+          new CostColumn(
               "training_seconds", "training s", 1, "%.1f", costs -> costs.training().seconds()),
-          new Figure(
+          new CostColumn(
               "ratio",
               "ratio",
               1,
               "%.2f",
               costs -> costs.search() == null ? null : (Double) costs.ratio()),
-          new Figure("search_flop", "search TFLOP", 1e12, "%.3f", Figure.searched(Phase::flop)),
-          new Figure(
+          new CostColumn(
+              "search_flop", "search TFLOP", 1e12, "%.3f", CostColumn.searched(PhaseCost::flop)),
+          new CostColumn(
               "training_flop", "training TFLOP", 1e12, "%.3f", costs -> costs.training().flop()),
-          new Figure("peak_bytes", "peak MiB", 1 << 20, "%.0f", Costs::peakBytes));
+          new CostColumn("peak_bytes", "peak MiB", 1 << 20, "%.0f", Costs::peakBytes),
+          new CostColumn("gpu_peak_bytes", GPU, 1 << 20, "%.0f", Costs::gpuPeakBytes));
 
   /** Means, for people. */
   String tables() {
@@ -85,28 +92,32 @@ final class StudyCosts {
         Means over runs. Seconds are those of the machine, beside whatever else it did. An epoch of a search may be of fewer examples; FLOP
         counts what trainings compute in the linear layers and modules, forward and backward, padding apart.
         """);
-    List<String> columns = new ArrayList<>(List.of("method", "runs"));
-    FIGURES.forEach(figure -> columns.add(figure.column));
+    List<CostColumn> shown =
+        COLUMNS.stream()
+            .filter(column -> !column.head.equals(GPU) || column.mean(runs) != null)
+            .toList();
+    List<String> heads = new ArrayList<>(List.of("method", "runs"));
+    shown.forEach(column -> heads.add(column.head));
     for (ComparisonTable table : tables) {
       text.append(
           "\n## %s, %s%s\n\n"
               .formatted(
-                  table.setting().task(),
-                  table.setting().model(),
+                  table.taskAndModel().task(),
+                  table.taskAndModel().model(),
                   StudyFiles.within(table.budget())));
       text.append(
-          new Table(columns, table.rows().stream().map(StudyCosts::row).toList())
+          new Table(heads, table.rows().stream().map(row -> row(row, shown)).toList())
               .text(Table.Format.MD));
     }
     return text.toString();
   }
 
-  private static List<Cell> row(ComparisonTable.Row row) {
+  private static List<Cell> row(ComparisonTable.MethodResult row, List<CostColumn> shown) {
     List<Cell> cells =
         new ArrayList<>(List.of(Cell.of(row.arm().method()), Cell.of(row.runs().size())));
-    for (Figure figure : FIGURES) {
-      Double mean = figure.mean(row.runs());
-      cells.add(RunsCommand.number(mean == null ? null : mean / figure.unit, figure.format));
+    for (CostColumn column : shown) {
+      Double mean = column.mean(row.runs());
+      cells.add(RunsCommand.number(mean == null ? null : mean / column.unit, column.format));
     }
     return cells;
   }
@@ -125,13 +136,13 @@ final class StudyCosts {
   }
 
   private static Object table(ComparisonTable table) {
-    Map<String, Object> map = StudyJson.setting(table.setting());
+    Map<String, Object> map = StudyJson.taskAndModel(table.taskAndModel());
     map.put("budget", table.budget());
     List<Object> rows = new ArrayList<>();
-    for (ComparisonTable.Row row : table.rows()) {
+    for (ComparisonTable.MethodResult row : table.rows()) {
       Map<String, Object> one = StudyJson.arm(row.arm());
       one.put("runs", row.runs().size());
-      FIGURES.forEach(figure -> one.put(figure.name, figure.mean(row.runs())));
+      COLUMNS.forEach(column -> one.put(column.name, column.mean(row.runs())));
       rows.add(one);
     }
     map.put("rows", rows);
@@ -143,7 +154,7 @@ final class StudyCosts {
     List<List<Cell>> rows = new ArrayList<>();
     for (StudyRun run : runs) {
       Costs costs = run.result().costs();
-      Phase search = costs.search();
+      PhaseCost search = costs.search();
       List<Cell> row = new ArrayList<>(StudyFiles.key(run));
       row.add(Cell.of(search == null ? null : search.epochs()));
       row.add(Cell.of(search == null ? null : search.seconds()));
@@ -153,6 +164,7 @@ final class StudyCosts {
       row.add(Cell.of(costs.training().flop()));
       row.add(StudyFiles.number(costs.ratio(), "%.3f"));
       row.add(Cell.of(costs.peakBytes()));
+      row.add(Cell.of(costs.gpuPeakBytes()));
       rows.add(row);
     }
     return new Table(
@@ -164,7 +176,8 @@ final class StudyCosts {
             "training_seconds",
             "training_flop",
             "search_to_training_ratio",
-            "peak_bytes"),
+            "peak_bytes",
+            "gpu_peak_bytes"),
         rows);
   }
 }

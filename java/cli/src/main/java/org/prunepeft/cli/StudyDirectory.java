@@ -203,7 +203,7 @@ final class StudyDirectory {
         .map(
             run ->
                 new StudyRun(
-                    run.setting(), run.arm(), rate(run), run.seed(), run.draw(), result(run)))
+                    run.taskAndModel(), run.arm(), rate(run), run.seed(), run.draw(), result(run)))
         .toList();
   }
 

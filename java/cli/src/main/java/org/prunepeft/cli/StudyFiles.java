@@ -12,10 +12,10 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
-import org.prunepeft.study.Comparison;
 import org.prunepeft.study.ComparisonTable;
-import org.prunepeft.study.Difference;
+import org.prunepeft.study.DifferenceOverSeeds;
 import org.prunepeft.study.Interval;
+import org.prunepeft.study.MethodComparison;
 import org.prunepeft.study.OverallTable;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.study.StudyRun;
@@ -113,7 +113,7 @@ final class StudyFiles {
         "Each task and model counts alike. The rank is over those that have all methods, 1 for the highest mean; by itself it shows no\n"
             + "difference. The interval is of these tasks, from the variance over seeds within each.\n\n");
     List<List<Cell>> rows = new ArrayList<>();
-    for (OverallTable.Row row : table.rows()) {
+    for (OverallTable.MethodRank row : table.rows()) {
       rows.add(
           List.of(
               Cell.of(row.arm().method()),
@@ -130,12 +130,12 @@ final class StudyFiles {
     text.append(
         "\n## %s, %s%s: %s\n\n"
             .formatted(
-                table.setting().task(),
-                table.setting().model(),
+                table.taskAndModel().task(),
+                table.taskAndModel().model(),
                 within(table.budget()),
                 table.metric().label()));
     List<List<Cell>> rows = new ArrayList<>();
-    for (ComparisonTable.Row row : table.rows()) {
+    for (ComparisonTable.MethodResult row : table.rows()) {
       Interval interval = row.test().interval();
       rows.add(
           List.of(
@@ -157,19 +157,20 @@ final class StudyFiles {
     comparisons(text, table.comparisons(), table.metric());
   }
 
-  private static String rate(ComparisonTable.Row row) {
+  private static String rate(ComparisonTable.MethodResult row) {
     return row.runs().get(0).rate();
   }
 
   /**
    * @param metric null: of several
    */
-  private static void comparisons(StringBuilder text, List<Comparison> comparisons, Metric metric) {
+  private static void comparisons(
+      StringBuilder text, List<MethodComparison> comparisons, Metric metric) {
     if (comparisons.isEmpty()) {
       return;
     }
     List<List<Cell>> rows = new ArrayList<>();
-    for (Comparison one : comparisons) {
+    for (MethodComparison one : comparisons) {
       Interval student = one.difference().student();
       Interval drawn = one.difference().bootstrap();
       rows.add(
@@ -201,15 +202,15 @@ final class StudyFiles {
                 .text(Table.Format.MD));
   }
 
-  private static String words(Comparison one) {
-    return switch (one.verdict()) {
+  private static String words(MethodComparison one) {
+    return switch (one.conclusion()) {
       case BETTER -> "better";
       case WORSE -> "worse";
-      case NONE -> none(one.difference());
+      case NO_DIFFERENCE -> none(one.difference());
     };
   }
 
-  private static String none(Difference difference) {
+  private static String none(DifferenceOverSeeds difference) {
     if (difference.student() != null) {
       return "no difference";
     }
@@ -251,11 +252,12 @@ final class StudyFiles {
     Set<String> seen = new LinkedHashSet<>();
     for (PlannedRun run : plan.compared()) {
       List<PlannedRun> tryouts = plan.tryouts(run);
-      if (tryouts.isEmpty() || !seen.add(run.setting() + " " + run.arm())) {
+      if (tryouts.isEmpty() || !seen.add(run.taskAndModel() + " " + run.arm())) {
         continue;
       }
       runs.stream()
-          .filter(one -> one.setting().equals(run.setting()) && one.arm().equals(run.arm()))
+          .filter(
+              one -> one.taskAndModel().equals(run.taskAndModel()) && one.arm().equals(run.arm()))
           .findFirst()
           .ifPresent(
               one -> {
@@ -287,8 +289,8 @@ final class StudyFiles {
       StudyRun run = rate.run;
       rows.add(
           List.of(
-              Cell.of(run.setting().task()),
-              Cell.of(run.setting().model()),
+              Cell.of(run.taskAndModel().task()),
+              Cell.of(run.taskAndModel().model()),
               Cell.of(run.arm().toString()),
               Cell.of(run.rate()),
               Cell.of(rate.metric.label()),
@@ -336,8 +338,8 @@ final class StudyFiles {
 
   static List<Cell> key(StudyRun run) {
     return List.of(
-        Cell.of(run.setting().task()),
-        Cell.of(run.setting().model()),
+        Cell.of(run.taskAndModel().task()),
+        Cell.of(run.taskAndModel().model()),
         Cell.of(run.arm().method()),
         Cell.of(run.arm().budget()),
         Cell.of(run.seed()),

@@ -12,14 +12,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.prunepeft.RunContents;
 import org.prunepeft.cli.StudyFiles.Rate;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.study.Arm;
-import org.prunepeft.study.Comparison;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.Interval;
+import org.prunepeft.study.MethodComparison;
 import org.prunepeft.study.OverallTable;
-import org.prunepeft.study.Setting;
+import org.prunepeft.study.TaskAndModel;
 import org.prunepeft.text.Reason;
 
 /** The tables of a study for programs, and for pages. */
@@ -96,28 +97,30 @@ final class StudyJson {
         e);
   }
 
-  /** Where the runs are that a directory is to show: of a study those that it compares. */
-  static Path runs(Path directory) {
-    return Files.exists(directory.resolve(StudyFiles.JSON))
-        ? directory.resolve(PlannedRun.COMPARED)
-        : directory;
+  /** The directories of the runs that a directory is to show: of a study those it compares. */
+  static List<Path> runs(Path directory) {
+    if (Files.notExists(directory.resolve(StudyFiles.JSON))) {
+      return RunContents.directories(directory);
+    }
+    Path compared = directory.resolve(PlannedRun.COMPARED);
+    return Files.isDirectory(compared) ? RunContents.directories(compared) : List.of();
   }
 
-  static Map<String, Object> setting(Setting setting) {
+  static Map<String, Object> taskAndModel(TaskAndModel where) {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("task", setting.task());
-    map.put("model", setting.model());
+    map.put("task", where.task());
+    map.put("model", where.model());
     return map;
   }
 
   private static Object table(ComparisonTable table) {
-    Map<String, Object> map = setting(table.setting());
+    Map<String, Object> map = taskAndModel(table.taskAndModel());
     map.put("budget", table.budget());
     map.put("metric", table.metric().key());
     map.put("label", table.metric().label());
     map.put("percent", ReportData.percent(table.metric()));
     List<Object> rows = new ArrayList<>();
-    for (ComparisonTable.Row row : table.rows()) {
+    for (ComparisonTable.MethodResult row : table.rows()) {
       Map<String, Object> one = arm(row.arm());
       one.put("learning_rate", row.runs().get(0).rate());
       one.put("by_seed", row.bySeed());
@@ -136,7 +139,7 @@ final class StudyJson {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("budget", table.budget());
     List<Object> rows = new ArrayList<>();
-    for (OverallTable.Row row : table.rows()) {
+    for (OverallTable.MethodRank row : table.rows()) {
       Map<String, Object> one = arm(row.arm());
       one.put("tables", row.tables());
       one.put("ranked", row.ranked());
@@ -156,7 +159,7 @@ final class StudyJson {
     return map;
   }
 
-  private static Object comparison(Comparison one) {
+  private static Object comparison(MethodComparison one) {
     Map<String, Object> map = arm(one.arm());
     map.put("to", one.other().method());
     map.put("pairs", one.difference().pairs());
@@ -167,16 +170,16 @@ final class StudyJson {
     map.put("p_holm", number(one.adjusted()));
     map.put(
         "shows",
-        switch (one.verdict()) {
+        switch (one.conclusion()) {
           case BETTER -> "better";
           case WORSE -> "worse";
-          case NONE -> null;
+          case NO_DIFFERENCE -> null;
         });
     return map;
   }
 
   private static Object rate(Rate rate) {
-    Map<String, Object> map = setting(rate.run().setting());
+    Map<String, Object> map = taskAndModel(rate.run().taskAndModel());
     map.putAll(arm(rate.run().arm()));
     map.put("learning_rate", rate.run().rate());
     map.put("metric", rate.metric().key());

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.prunepeft.study.Setting;
+import org.prunepeft.study.TaskAndModel;
 import picocli.CommandLine.Model.OptionSpec;
 
 /** All runs of a study, which of them others need, and their commands. */
@@ -22,7 +22,7 @@ final class StudyPlan {
       for (String task : study.tasks().keySet()) {
         for (String model : study.models().keySet()) {
           for (Study.Method method : study.methods()) {
-            of(new Setting(task, model), method, seed).forEach(compared::add);
+            of(new TaskAndModel(task, model), method, seed).forEach(compared::add);
           }
         }
       }
@@ -33,7 +33,7 @@ final class StudyPlan {
     compared.stream().filter(run -> !run.method().references().isEmpty()).forEach(runs::add);
   }
 
-  private static Stream<PlannedRun> of(Setting setting, Study.Method method, long seed) {
+  private static Stream<PlannedRun> of(TaskAndModel taskAndModel, Study.Method method, long seed) {
     List<Study.Limit> limits = new ArrayList<>(method.budgets());
     if (limits.isEmpty()) {
       limits.add(null);
@@ -41,7 +41,7 @@ final class StudyPlan {
     List<PlannedRun> runs = new ArrayList<>();
     for (Study.Limit limit : limits) {
       for (int draw = 0; draw < method.draws(); draw++) {
-        runs.add(new PlannedRun(setting, method, limit, seed, draw, null));
+        runs.add(new PlannedRun(taskAndModel, method, limit, seed, draw, null));
       }
     }
     return runs.stream();
@@ -69,7 +69,8 @@ final class StudyPlan {
         : rates.candidates().stream()
             .map(
                 rate ->
-                    new PlannedRun(run.setting(), run.method(), run.limit(), rates.seed(), 0, rate))
+                    new PlannedRun(
+                        run.taskAndModel(), run.method(), run.limit(), rates.seed(), 0, rate))
             .toList();
   }
 
@@ -90,8 +91,8 @@ final class StudyPlan {
     Study.Method its = study.method(reference.method()).orElseThrow();
     return new PlannedRun(
         reference.task() == null
-            ? run.setting()
-            : new Setting(reference.task(), run.setting().model()),
+            ? run.taskAndModel()
+            : new TaskAndModel(reference.task(), run.taskAndModel().model()),
         its,
         its.budgets().isEmpty() ? null : run.limit(),
         study.seeds().contains(run.seed()) ? run.seed() : study.seeds().get(0),
@@ -112,8 +113,8 @@ final class StudyPlan {
   List<String> arguments(PlannedRun run, String rate) {
     String command = run.method().command();
     Map<OptionSpec, String> options = new LinkedHashMap<>();
-    options.putAll(study.models().get(run.setting().model()).of(command));
-    options.putAll(study.tasks().get(run.setting().task()).of(command));
+    options.putAll(study.models().get(run.taskAndModel().model()).of(command));
+    options.putAll(study.tasks().get(run.taskAndModel().task()).of(command));
     options.putAll(run.method().options());
     run.method()
         .references()

@@ -132,7 +132,8 @@ final class StudyShape {
                                       "search_flop", MAY_BE_NUMBER,
                                       "training_flop", MAY_BE_NUMBER,
                                       "ratio", MAY_BE_NUMBER,
-                                      "peak_bytes", MAY_BE_NUMBER))))))));
+                                      "peak_bytes", MAY_BE_NUMBER,
+                                      "gpu_peak_bytes", MAY_BE_NUMBER))))))));
 
   private StudyShape() {}
 }

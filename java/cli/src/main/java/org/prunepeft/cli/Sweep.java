@@ -32,6 +32,6 @@ final class Sweep {
         BudgetRuns.of(setup, budgets, display, run);
       }
     }
-    Report.print(setup);
+    ResultLines.print(setup);
   }
 }

@@ -163,7 +163,7 @@ final class TrainCommand implements Callable<Integer> {
         options,
         (setup, progress, shared) -> PrunePeft.train(setup, selection, progress, shared),
         outcome -> outcome,
-        Report::print);
+        ResultLines::print);
   }
 
   /**

@@ -255,6 +255,34 @@ class ReportTest {
     assertTrue(browser.dom(page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
   }
 
+  /** As many as a RoBERTa-large has. */
+  @Test
+  void aSearchOf24LayersWithSevenModulesEachIsDrawn() throws Exception {
+    Path model = temporary.resolve("deep");
+    RobertaDirectory.write(model, 24);
+    Path run = temporary.resolve("large");
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--train-file=" + temporary.resolve("words.csv"),
+            "--train-examples=32",
+            Small.modules(),
+            "--target-modules=all-linear",
+            "--module-per-projection",
+            "--output=" + run,
+            "--rounds=3",
+            "--round-examples=16",
+            "--warm-up-examples=16",
+            "--warm-up-epochs=1")
+        .exits(0);
+    assertEquals(24 * 7, json(run).at("/runs/0/grid").size());
+    Path page = page("large.html", run);
+    assertTrue(Files.size(page) < 2_000_000, "" + Files.size(page));
+    String dom = Browser.orSkip(temporary).dom(page);
+    assertTrue(dom.contains("<h2>Which modules</h2>"));
+    assertTrue(dom.contains("lora.intermediate"), "its columns are drawn");
+  }
+
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void aPageCanBeReadByAllWhoReadPages(boolean dark) throws Exception {
@@ -310,7 +338,7 @@ class ReportTest {
   void anExplanationOfAMeasuredSearchHasTheValueAndTheSubsets() {
     Call.of("explain", measured, kept(measured))
         .exits(0)
-        .prints(": kept", "95 % interval", "with it", "without it");
+        .prints(": kept", "95 % interval", "chosen as a whole", "with it", "without it");
   }
 
   private static String kept(Path run) {

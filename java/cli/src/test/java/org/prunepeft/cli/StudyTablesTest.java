@@ -10,10 +10,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -139,8 +142,103 @@ class StudyTablesTest {
     assertEquals(4, rows.at("/0/ratio").asDouble());
     assertTrue(rows.at("/1/search_seconds").isNull(), rows.toString());
     assertTrue(rows.at("/1/peak_bytes").isNull(), rows.toString());
+    assertTrue(rows.at("/1/gpu_peak_bytes").isNull(), rows.toString());
     String costs = Files.readString(output.resolve("costs.md"));
     assertTrue(costs.contains(" 50.0 ") && costs.contains(" 4.00 "), costs);
+    assertFalse(costs.contains("GPU"), costs);
+  }
+
+  @Test
+  void memoryIsTheMostOfARunsPhasesTheProcesssAndTheGpusApart() throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    for (int seed = 0; seed < 2; seed++) {
+      Path result =
+          output.resolve("runs/wordnet_minilm_supernet_seed-%d/result.json".formatted(seed));
+      ObjectNode members = (ObjectNode) new JsonMapper().readTree(result.toFile());
+      members.put("preparation_peak_bytes", 700L << 20).put("training_peak_bytes", 900L << 20);
+      members.put("preparation_gpu_peak_bytes", 5000L << 20);
+      members.put("training_gpu_peak_bytes", 4000L + 2000L * seed << 20);
+      new JsonMapper().writeValue(result.toFile(), members);
+    }
+    Call.of("study", file, "--collect").exits(0);
+    JsonNode rows = json("costs.json").at("/tables/0/rows");
+    assertTrue(rows.at("/0/gpu_peak_bytes").isNull(), rows.toString());
+    assertEquals(900L << 20, rows.at("/1/peak_bytes").asDouble());
+    assertEquals(5500L << 20, rows.at("/1/gpu_peak_bytes").asDouble());
+    String costs = Files.readString(output.resolve("costs.md"));
+    assertTrue(costs.contains("| peak MiB | GPU peak MiB |"), costs);
+    assertTrue(costs.contains("|      900 |         5500 |"), costs);
+    List<String> runs = Files.readAllLines(output.resolve("costs.csv"));
+    assertTrue(runs.get(0).endsWith(",peak_bytes,gpu_peak_bytes"), runs.get(0));
+    assertTrue(runs.stream().anyMatch(run -> run.endsWith(",943718400,6291456000")), "" + runs);
+  }
+
+  /** Slurm takes no more than 1,000 unless a site says so. */
+  @Test
+  void anArrayOfManyRunsMakesAllOfThem() throws Exception {
+    String seeds =
+        IntStream.range(0, 501).mapToObj(String::valueOf).collect(Collectors.joining(", "));
+    Path file =
+        file(
+            """
+            tasks: [wordnet]
+            methods:
+              lora: {command: train, modules: lora}
+              head: {command: train, modules: head}
+            seeds: [%s]
+            """
+                .formatted(seeds));
+    Call.of("study", file, "--plan").exits(0).prints("stage 1: 1002 runs");
+    Path script = output.resolve("plan/slurm-1.sh");
+    assertTrue(Files.readString(script).contains("#SBATCH --array=1-1000\n"));
+    List<String> words = List.of("bash", script.toString());
+    String run = "study %s --run wordnet_minilm_".formatted(file);
+    assertEquals(
+        run + "head_seed-0\n" + run + "head_seed-500",
+        StudyTest.shell("SLURM_ARRAY_TASK_ID=2", words));
+    assertEquals(run + "lora_seed-1", StudyTest.shell("SLURM_ARRAY_TASK_ID=3", words));
+    String failing = Files.readString(script).replace("eval", "false && eval");
+    assertEquals(
+        1,
+        Child.call(new ProcessBuilder("env", "SLURM_ARRAY_TASK_ID=3", "bash", "-c", failing))
+            .exit());
+  }
+
+  /** Before the first run, in the middle, and in the end. */
+  @Test
+  void aPageThatIsWatchedHasTheTablesSoFarAndTheRunsThatGoOn() throws Exception {
+    Path file = file(TUNED.formatted(""));
+    Study study = StudyFile.read(file);
+    StudyPlan plan = new StudyPlan(study);
+    StudyPage page = new StudyPage(study, plan, new StudyDirectory(study, plan));
+    String before = page.page(output, StudyPage.SECONDS);
+    assertTrue(before.contains("http-equiv=\"refresh\" content=\"15\""));
+    assertTrue(before.contains("\"runs\":[]"));
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run -> Optional.of(new Given(0.5)));
+    Path going = output.resolve("runs/wordnet_minilm_supernet_seed-1");
+    Files.delete(going.resolve("result.json"));
+    Path mark =
+        Files.writeString(
+            going.resolve("INCOMPLETE"),
+            "running since %s, as process %d\n"
+                .formatted(Instant.now(), ProcessHandle.current().pid()));
+    String middle = page.page(output, StudyPage.SECONDS);
+    Files.writeString(mark, "failed: the disk was full\n");
+    assertTrue(tables().startsWith("# Study made\n\n3 of 4 runs"), tables());
+    assertTrue(middle.contains("\"missing\":[\"wordnet_minilm_supernet_seed-1\"]"));
+    assertTrue(middle.contains("\"state\":\"running\""));
+    String after = page.page(output, 0);
+    assertFalse(after.contains("http-equiv=\"refresh\""));
+    Browser browser = Browser.orSkip(temporary);
+    for (String text : List.of(before, middle, after)) {
+      String dom = browser.dom(Files.writeString(temporary.resolve("watched.html"), text));
+      assertTrue(dom.contains("<h1>Study made</h1>"));
+      assertEquals(text == middle, dom.contains("<summary>The runs that go on</summary>"));
+    }
   }
 
   @ParameterizedTest

@@ -53,9 +53,10 @@ class StudyTest {
             .toList());
     whole = shared.resolve("whole");
     long begun = System.nanoTime();
-    Call done = study(file(whole, ""));
+    Call done = study(file(whole, ""), "--watch");
     millis = (System.nanoTime() - begun) / 1_000_000;
     assertEquals(0, done.exit(), done.out());
+    done.says("watch it at " + whole.resolve(PageWatch.PAGE).toUri());
   }
 
   /** The name of the file is that of the study, which its tables have. */
@@ -217,7 +218,7 @@ class StudyTest {
   }
 
   /** What a script gives to the program. */
-  private static String shell(String setting, List<String> script) throws Exception {
+  static String shell(String setting, List<String> script) throws Exception {
     List<String> words = new ArrayList<>();
     words.addAll(
         List.of(
@@ -271,6 +272,17 @@ class StudyTest {
     String text = Files.readString(page);
     assertTrue(text.contains("\"studies\":[{"), "no study");
     assertFalse(text.contains("_rate-0.01"));
+  }
+
+  /** As it is after its last run. */
+  @Test
+  @Order(7)
+  void aWatchedStudyLeavesItsPageWhichIsRenewedNoMore() throws IOException {
+    String page = Files.readString(whole.resolve(PageWatch.PAGE));
+    assertTrue(page.contains("\"missing\":[]"), "all runs are there");
+    assertFalse(page.contains("http-equiv=\"refresh\""));
+    Call.of("study", file(whole, ""), "--watch", "--collect")
+        .exits(2, "--watch is for a study that is made here");
   }
 
   @Test

@@ -30,9 +30,14 @@ public enum RunPhase {
     return key + "_seconds";
   }
 
-  /** {@return the member of {@code result.json} that has its peak of memory, in bytes} */
+  /** {@return the member of {@code result.json} that has its peak of main memory, in bytes} */
   public String peakMember() {
     return key + "_peak_bytes";
+  }
+
+  /** {@return the member of {@code result.json} that has its peak of a GPU's memory, in bytes} */
+  public String gpuPeakMember() {
+    return key + "_gpu_peak_bytes";
   }
 
   /**
@@ -53,7 +58,21 @@ public enum RunPhase {
    * @param result members of {@code result.json}
    */
   public Long peakBytes(Map<String, ?> result) {
-    return result.get(peakMember()) instanceof Number bytes ? (Long) bytes.longValue() : null;
+    return bytes(result, peakMember());
+  }
+
+  /**
+   * {@return the most bytes that LibTorch's tensors had of a GPU's memory during it; null: there
+   * was none, or it is not known}
+   *
+   * @param result members of {@code result.json}
+   */
+  public Long gpuPeakBytes(Map<String, ?> result) {
+    return bytes(result, gpuPeakMember());
+  }
+
+  private static Long bytes(Map<String, ?> result, String member) {
+    return result.get(member) instanceof Number bytes ? (Long) bytes.longValue() : null;
   }
 
   /** {@return its name in words: warm-up} */

@@ -132,6 +132,11 @@ record MemoryPlan(
     return parts;
   }
 
+  /** What a run on a GPU took, in a line of a summary. */
+  static String gpuText(long peak) {
+    return "memory: peak of tensors on the GPU %s GB%n".formatted(gigabytes(peak));
+  }
+
   /** The same in a line of a summary. */
   String text(OptionalLong peak) {
     return "memory: predicted %s GB%s%n"

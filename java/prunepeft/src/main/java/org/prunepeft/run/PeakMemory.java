@@ -5,68 +5,90 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collections;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.WeakHashMap;
+import java.util.concurrent.ConcurrentHashMap;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.HostMemory;
+import org.prunepeft.torch.MemoryMark;
 
 /**
- * The most memory that the process has resident during a span of time, as Linux tells it. Spans may
- * overlap, those of runs that are trained together: the kernel has one mark for all, which each
- * open span takes before it is set back.
+ * The most memory that is taken during spans of time. Spans may overlap, those of runs that are
+ * trained together: there is one mark for all, which each open span takes before it is set back.
  */
 final class PeakMemory {
-  private static final HostMemory HOST = new HostMemory();
+  /** What the process has resident, as Linux tells it. */
+  static final PeakMemory PROCESS = new PeakMemory(new ResidentMark());
 
-  /** 5 written there sets the mark back to what is resident now. */
-  private static final Path SET_BACK = Path.of("/proc/self/clear_refs");
+  private static final Map<ComputeDevice, PeakMemory> GPUS = new ConcurrentHashMap<>();
 
-  private static final Set<PeakMemory> OPEN = Collections.newSetFromMap(new WeakHashMap<>());
+  private final MemoryMark mark;
+  private final Set<Span> open = Collections.newSetFromMap(new WeakHashMap<>());
 
-  /** Else it can't be set back, and what is resident now stands in for it. */
-  private static boolean marks = true;
+  PeakMemory(MemoryMark mark) {
+    this.mark = mark;
+  }
 
-  private long bytes;
-
-  private PeakMemory() {}
+  /** What tensors take of a GPU's memory; empty: it is the CPU. */
+  static Optional<PeakMemory> of(ComputeDevice device) {
+    return device
+        .memoryMark()
+        .map(mark -> GPUS.computeIfAbsent(device, unused -> new PeakMemory(mark)));
+  }
 
   /** Begins a span. */
-  static PeakMemory begin() {
-    synchronized (OPEN) {
-      take();
-      PeakMemory span = new PeakMemory();
-      OPEN.add(span);
-      return span;
+  synchronized Span begin() {
+    take();
+    Span span = new Span();
+    open.add(span);
+    return span;
+  }
+
+  private void take() {
+    long most = mark.take();
+    open.forEach(span -> span.bytes = Math.max(span.bytes, most));
+  }
+
+  /** A span of time. */
+  final class Span {
+    private long bytes;
+
+    /** {@return the bytes so far; 0: nobody tells} */
+    long bytes() {
+      synchronized (PeakMemory.this) {
+        take();
+        return bytes;
+      }
+    }
+
+    /** Ends the span. */
+    void end() {
+      synchronized (PeakMemory.this) {
+        open.remove(this);
+      }
     }
   }
 
-  /** {@return the bytes so far; 0: the system does not tell} */
-  long bytes() {
-    synchronized (OPEN) {
-      take();
-      return bytes;
-    }
-  }
+  /** Linux's mark. Where it can't be set back, what is resident now stands in for it. */
+  private static final class ResidentMark implements MemoryMark {
+    private static final HostMemory HOST = new HostMemory();
 
-  /** Ends the span. */
-  void end() {
-    synchronized (OPEN) {
-      OPEN.remove(this);
-    }
-  }
+    /** 5 written there sets the mark back to what is resident now. */
+    private static final Path SET_BACK = Path.of("/proc/self/clear_refs");
 
-  private static void take() {
-    if (!OPEN.isEmpty()) {
-      long most = read();
-      OPEN.forEach(span -> span.bytes = Math.max(span.bytes, most));
-    }
-    try {
-      Files.writeString(SET_BACK, "5", StandardOpenOption.WRITE);
-    } catch (IOException e) {
-      marks = false;
-    }
-  }
+    private boolean marks = true;
 
-  private static long read() {
-    return (marks ? HOST.peak() : HOST.resident()).orElse(0);
+    @Override
+    public long take() {
+      long most = (marks ? HOST.peak() : HOST.resident()).orElse(0);
+      try {
+        Files.writeString(SET_BACK, "5", StandardOpenOption.WRITE);
+      } catch (IOException e) {
+        marks = false;
+      }
+      return most;
+    }
   }
 }

@@ -372,6 +372,10 @@ public final class RunRecord {
       result.put("memory", session.memory.toMap(peak));
       summary += session.memory.text(peak);
     }
+    OptionalLong gpuPeak = session.phases.gpuPeak();
+    if (gpuPeak.isPresent()) {
+      summary += MemoryPlan.gpuText(gpuPeak.getAsLong());
+    }
     directory.writeText(RunFiles.SUMMARY, summary);
     session.phases.putPeaks(result);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));

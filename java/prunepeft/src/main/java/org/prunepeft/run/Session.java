@@ -151,6 +151,7 @@ public final class Session implements AutoCloseable {
     }
     progress.started("load " + model.name(), "", 0);
     ComputeDevice device = ComputeDevice.parse(setup.device());
+    PeakMemory.of(device).ifPresent(phases::on);
     if (setup.device().equals("auto")) {
       String reason = ComputeDevice.cudaAbsence().map(why -> " (" + why + ")").orElse("");
       progress.message("device auto: " + device + reason);

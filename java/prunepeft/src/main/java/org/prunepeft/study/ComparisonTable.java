@@ -16,14 +16,18 @@ import org.prunepeft.data.Metric;
 /**
  * Methods side by side on one task and model: those within one budget, and those that have none.
  *
- * @param setting task and model
+ * @param taskAndModel where it is
  * @param budget of those that have one; null: none has
  * @param metric the task's first
  * @param rows a row for each method that has runs, in the order of the study
  * @param comparisons of each row with those methods that all are compared with
  */
 public record ComparisonTable(
-    Setting setting, String budget, Metric metric, List<Row> rows, List<Comparison> comparisons) {
+    TaskAndModel taskAndModel,
+    String budget,
+    Metric metric,
+    List<MethodResult> rows,
+    List<MethodComparison> comparisons) {
 
   /** Copies the lists. */
   public ComparisonTable {
@@ -40,13 +44,13 @@ public record ComparisonTable(
    * @param test over the seeds
    * @param parameters mean of the trainable parameters, the head apart
    */
-  public record Row(
+  public record MethodResult(
       Arm arm,
       List<StudyRun> runs,
       SortedMap<Long, Double> bySeed,
       Sample test,
       double parameters) {
-    private static Row of(Arm arm, List<StudyRun> runs) {
+    private static MethodResult of(Arm arm, List<StudyRun> runs) {
       SortedMap<Long, Double> bySeed =
           runs.stream()
               .collect(
@@ -54,7 +58,7 @@ public record ComparisonTable(
                       StudyRun::seed,
                       TreeMap::new,
                       Collectors.averagingDouble(run -> run.result().test())));
-      return new Row(
+      return new MethodResult(
           arm,
           List.copyOf(runs),
           bySeed,
@@ -64,56 +68,59 @@ public record ComparisonTable(
   }
 
   /**
-   * {@return the tables of a study, by setting and budget in the order of the runs}
+   * {@return the tables of a study, by task, model and budget in the order of the runs}
    *
-   * @param runs complete ones; of each setting all of one task and so of one metric
+   * @param runs complete ones; all of a task have the same metric
    * @param comparedWith methods that all others are compared with
    */
   public static List<ComparisonTable> of(List<StudyRun> runs, List<String> comparedWith) {
-    Map<Setting, List<StudyRun>> bySetting =
+    Map<TaskAndModel, List<StudyRun>> byTaskAndModel =
         runs.stream()
             .collect(
-                Collectors.groupingBy(StudyRun::setting, LinkedHashMap::new, Collectors.toList()));
+                Collectors.groupingBy(
+                    StudyRun::taskAndModel, LinkedHashMap::new, Collectors.toList()));
     List<ComparisonTable> tables = new ArrayList<>();
-    bySetting.forEach(
-        (setting, own) -> {
+    byTaskAndModel.forEach(
+        (taskAndModel, own) -> {
           Set<String> budgets = new LinkedHashSet<>();
           own.stream()
               .map(run -> run.arm().budget())
               .filter(Objects::nonNull)
               .forEach(budgets::add);
           if (budgets.isEmpty()) {
-            tables.add(of(setting, null, own, comparedWith));
+            tables.add(of(taskAndModel, null, own, comparedWith));
           }
-          budgets.forEach(budget -> tables.add(of(setting, budget, own, comparedWith)));
+          budgets.forEach(budget -> tables.add(of(taskAndModel, budget, own, comparedWith)));
         });
     return tables;
   }
 
   private static ComparisonTable of(
-      Setting setting, String budget, List<StudyRun> runs, List<String> comparedWith) {
+      TaskAndModel taskAndModel, String budget, List<StudyRun> runs, List<String> comparedWith) {
     Map<Arm, List<StudyRun>> byArm =
         runs.stream()
             .filter(run -> run.arm().budget() == null || run.arm().budget().equals(budget))
             .collect(Collectors.groupingBy(StudyRun::arm, LinkedHashMap::new, Collectors.toList()));
-    List<Row> rows = new ArrayList<>();
-    byArm.forEach((arm, own) -> rows.add(Row.of(arm, own)));
+    List<MethodResult> rows = new ArrayList<>();
+    byArm.forEach((arm, own) -> rows.add(MethodResult.of(arm, own)));
     return new ComparisonTable(
-        setting, budget, runs.get(0).result().metric(), rows, compared(rows, comparedWith));
+        taskAndModel, budget, runs.get(0).result().metric(), rows, compared(rows, comparedWith));
   }
 
-  private static List<Comparison> compared(List<Row> rows, List<String> comparedWith) {
-    List<Row> others =
+  private static List<MethodComparison> compared(
+      List<MethodResult> rows, List<String> comparedWith) {
+    List<MethodResult> others =
         comparedWith.stream()
             .flatMap(name -> rows.stream().filter(row -> row.arm.method().equals(name)))
             .toList();
-    List<Comparison> all = new ArrayList<>();
-    for (Row other : others) {
-      for (Row row : rows) {
+    List<MethodComparison> all = new ArrayList<>();
+    for (MethodResult other : others) {
+      for (MethodResult row : rows) {
         double[][] pairs = pairs(row, other);
         if (row != other && pairs[0].length > 0) {
           all.add(
-              new Comparison(row.arm, other.arm, Difference.of(pairs[0], pairs[1]), Double.NaN));
+              new MethodComparison(
+                  row.arm, other.arm, DifferenceOverSeeds.of(pairs[0], pairs[1]), Double.NaN));
         }
       }
     }
@@ -121,7 +128,7 @@ public record ComparisonTable(
   }
 
   /** Values of the seeds that both have. */
-  static double[][] pairs(Row row, Row other) {
+  static double[][] pairs(MethodResult row, MethodResult other) {
     List<Long> seeds = row.bySeed.keySet().stream().filter(other.bySeed::containsKey).toList();
     return new double[][] {
       seeds.stream().mapToDouble(row.bySeed::get).toArray(),
@@ -130,7 +137,7 @@ public record ComparisonTable(
   }
 
   /** Two methods that are compared both ways are one pair. */
-  static List<Comparison> corrected(List<Comparison> all) {
+  static List<MethodComparison> corrected(List<MethodComparison> all) {
     Map<Set<Arm>, Double> p = new LinkedHashMap<>();
     all.forEach(one -> p.putIfAbsent(Set.of(one.arm(), one.other()), one.difference().p()));
     List<Set<Arm>> pairs = List.copyOf(p.keySet());
@@ -138,7 +145,7 @@ public record ComparisonTable(
     return all.stream()
         .map(
             one ->
-                new Comparison(
+                new MethodComparison(
                     one.arm(),
                     one.other(),
                     one.difference(),
@@ -147,24 +154,11 @@ public record ComparisonTable(
   }
 
   /**
-   * {@return how a method compares with another; empty: they have no seed in common, or that is not
-   * asked for}
-   *
-   * @param arm the method
-   * @param method the other's name
-   */
-  public Optional<Comparison> comparison(Arm arm, String method) {
-    return comparisons.stream()
-        .filter(one -> one.arm().equals(arm) && one.other().method().equals(method))
-        .findFirst();
-  }
-
-  /**
    * {@return the row of a method, if it has runs}
    *
    * @param arm the method
    */
-  public Optional<Row> row(Arm arm) {
+  public Optional<MethodResult> row(Arm arm) {
     return rows.stream().filter(row -> row.arm.equals(arm)).findFirst();
   }
 }

@@ -19,7 +19,8 @@ import org.prunepeft.data.Metric;
  * @param comparisons of each row with those methods that all are compared with, over the tables
  *     that have both
  */
-public record OverallTable(String budget, List<Row> rows, List<Comparison> comparisons) {
+public record OverallTable(
+    String budget, List<MethodRank> rows, List<MethodComparison> comparisons) {
   /** Copies the lists. */
   public OverallTable {
     rows = List.copyOf(rows);
@@ -35,11 +36,11 @@ public record OverallTable(String budget, List<Row> rows, List<Comparison> compa
    * @param rank its mean rank there, 1 for the best; NaN: no table has all methods
    * @param mean of its means over the tables that have it
    */
-  public record Row(Arm arm, int tables, int ranked, double rank, double mean) {}
+  public record MethodRank(Arm arm, int tables, int ranked, double rank, double mean) {}
 
   /**
-   * {@return a table for each budget of which there are several settings} Log-likelihoods are left
-   * out: their differences are no points of a share or a correlation.
+   * {@return a table for each budget of which there are several tasks or models} Log-likelihoods
+   * are left out: their differences are no points of a share or a correlation.
    *
    * @param tables of the study
    * @param comparedWith methods that all others are compared with
@@ -62,7 +63,7 @@ public record OverallTable(String budget, List<Row> rows, List<Comparison> compa
   private static OverallTable table(List<ComparisonTable> tables, List<String> comparedWith) {
     List<Arm> arms =
         tables.stream()
-            .flatMap(table -> table.rows().stream().map(ComparisonTable.Row::arm))
+            .flatMap(table -> table.rows().stream().map(ComparisonTable.MethodResult::arm))
             .distinct()
             .toList();
     List<double[]> whole =
@@ -71,13 +72,13 @@ public record OverallTable(String budget, List<Row> rows, List<Comparison> compa
             .map(table -> arms.stream().mapToDouble(arm -> mean(table, arm)).toArray())
             .toList();
     double[] ranks = whole.isEmpty() ? null : Ranks.average(whole);
-    List<Row> rows =
+    List<MethodRank> rows =
         IntStream.range(0, arms.size())
             .mapToObj(
                 i -> {
                   List<ComparisonTable> own =
                       tables.stream().filter(table -> table.row(arms.get(i)).isPresent()).toList();
-                  return new Row(
+                  return new MethodRank(
                       arms.get(i),
                       own.size(),
                       whole.size(),
@@ -96,15 +97,17 @@ public record OverallTable(String budget, List<Row> rows, List<Comparison> compa
     return table.row(arm).orElseThrow().test().mean();
   }
 
-  private static List<Comparison> compared(
+  private static List<MethodComparison> compared(
       List<ComparisonTable> tables, List<Arm> arms, Set<String> comparedWith) {
-    List<Comparison> all = new ArrayList<>();
+    List<MethodComparison> all = new ArrayList<>();
     for (Arm other : arms.stream().filter(one -> comparedWith.contains(one.method())).toList()) {
       for (Arm arm : arms) {
         List<double[]> differences =
             arm.equals(other) ? List.of() : differences(tables, arm, other);
         if (!differences.isEmpty()) {
-          all.add(new Comparison(arm, other, Difference.pooled(differences), Double.NaN));
+          all.add(
+              new MethodComparison(
+                  arm, other, DifferenceOverSeeds.pooled(differences), Double.NaN));
         }
       }
     }
@@ -114,28 +117,15 @@ public record OverallTable(String budget, List<Row> rows, List<Comparison> compa
   private static List<double[]> differences(List<ComparisonTable> tables, Arm arm, Arm other) {
     List<double[]> differences = new ArrayList<>();
     for (ComparisonTable table : tables) {
-      Optional<ComparisonTable.Row> row = table.row(arm);
-      Optional<ComparisonTable.Row> its = table.row(other);
+      Optional<ComparisonTable.MethodResult> row = table.row(arm);
+      Optional<ComparisonTable.MethodResult> its = table.row(other);
       if (row.isPresent() && its.isPresent()) {
         double[][] pairs = ComparisonTable.pairs(row.get(), its.get());
         if (pairs[0].length > 0) {
-          differences.add(Difference.differences(pairs[0], pairs[1]));
+          differences.add(DifferenceOverSeeds.differences(pairs[0], pairs[1]));
         }
       }
     }
     return differences;
-  }
-
-  /**
-   * {@return how a method compares with another; empty: they have no seed in common, or that is not
-   * asked for}
-   *
-   * @param arm the method
-   * @param method the other's name
-   */
-  public Optional<Comparison> comparison(Arm arm, String method) {
-    return comparisons.stream()
-        .filter(one -> one.arm().equals(arm) && one.other().method().equals(method))
-        .findFirst();
   }
 }

@@ -6,12 +6,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.BiFunction;
+import java.util.stream.Stream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.LearningCurve;
+import org.prunepeft.report.RunPhase;
 
 /**
  * What a complete run says.
@@ -74,14 +77,15 @@ public record RunResult(
   }
 
   private static Costs costs(RunDirectory run, Map<String, Object> result) {
-    Phase training =
-        new Phase(
+    PhaseCost training =
+        new PhaseCost(
             required(run, result, "epochs").intValue(),
             required(run, result, "training_seconds").doubleValue(),
             flop(result, "training_flop"));
-    Long peak = peak(result);
+    Long peak = most(RunPhase::peakBytes, result);
+    Long gpuPeak = most(RunPhase::gpuPeakBytes, result);
     if (!result.containsKey("round_seconds")) {
-      return new Costs(null, training, peak);
+      return new Costs(null, training, peak, gpuPeak);
     }
     List<LearningCurve> searched =
         LearningCurve.read(run).stream().filter(one -> !one.training().equals(KEPT)).toList();
@@ -89,16 +93,16 @@ public record RunResult(
         required(run, result, "warm_up_seconds").doubleValue()
             + required(run, result, "round_seconds").doubleValue();
     int epochs = searched.stream().mapToInt(one -> one.epochs().size()).sum();
-    return new Costs(new Phase(epochs, seconds, flop(result, "search_flop")), training, peak);
+    return new Costs(
+        new PhaseCost(epochs, seconds, flop(result, "search_flop")), training, peak, gpuPeak);
   }
 
-  /** Each part of a run may have its own. */
-  private static Long peak(Map<String, Object> result) {
-    return result.keySet().stream()
-        .filter(name -> name.endsWith("_peak_bytes"))
-        .map(name -> number(result.get(name)))
+  /** Of all phases that have kept it. */
+  private static Long most(
+      BiFunction<RunPhase, Map<String, ?>, Long> peak, Map<String, Object> result) {
+    return Stream.of(RunPhase.values())
+        .map(phase -> peak.apply(phase, result))
         .filter(Objects::nonNull)
-        .map(Number::longValue)
         .max(Comparator.naturalOrder())
         .orElse(null);
   }

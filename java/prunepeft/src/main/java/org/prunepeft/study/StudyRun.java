@@ -5,7 +5,7 @@ import java.util.Objects;
 /**
  * A complete run of a study.
  *
- * @param setting where it is
+ * @param taskAndModel where it is
  * @param arm what it is of
  * @param rate its learning rate as the study says it; null: the default
  * @param seed of its data, weights and order
@@ -13,9 +13,9 @@ import java.util.Objects;
  * @param result what it gave
  */
 public record StudyRun(
-    Setting setting, Arm arm, String rate, long seed, int draw, RunResult result) {
+    TaskAndModel taskAndModel, Arm arm, String rate, long seed, int draw, RunResult result) {
   public StudyRun {
-    Objects.requireNonNull(setting, "setting");
+    Objects.requireNonNull(taskAndModel, "taskAndModel");
     Objects.requireNonNull(arm, "arm");
     Objects.requireNonNull(result, "result");
   }

@@ -172,6 +172,14 @@ public final class ComputeDevice {
     return isCuda() ? Optional.of(CudaRecorder.of(index)) : Optional.empty();
   }
 
+  /**
+   * {@return a mark at the most memory that tensors took of this GPU; empty: it is the CPU, whose
+   * memory is the process's}
+   */
+  public Optional<MemoryMark> memoryMark() {
+    return isCuda() ? Optional.of(new CudaMemory(index)) : Optional.empty();
+  }
+
   /** {@return whether it is a GPU} */
   public boolean isCuda() {
     return index >= 0;

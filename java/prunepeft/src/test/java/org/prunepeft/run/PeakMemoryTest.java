@@ -9,6 +9,8 @@ import java.nio.file.Path;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.MemoryMark;
 
 class PeakMemoryTest {
   private static final long TAKEN = 300_000_000;
@@ -25,19 +27,61 @@ class PeakMemoryTest {
   @Test
   void aSpanHasThePeakWithinItAndNoEarlierOne() {
     assumeTrue(Files.isWritable(Path.of("/proc/self/clear_refs")), "the system has no such mark");
-    PeakMemory outer = PeakMemory.begin();
-    PeakMemory before = PeakMemory.begin();
+    PeakMemory.Span outer = PeakMemory.PROCESS.begin();
+    PeakMemory.Span before = PeakMemory.PROCESS.begin();
     before.end();
-    PeakMemory during = PeakMemory.begin();
+    PeakMemory.Span during = PeakMemory.PROCESS.begin();
     take();
     long most = during.bytes();
     during.end();
-    PeakMemory after = PeakMemory.begin();
+    PeakMemory.Span after = PeakMemory.PROCESS.begin();
     assertTrue(most > TAKEN, "" + most);
     assertTrue(most - after.bytes() > CLEAR, most + " and later " + after.bytes());
     assertEquals(most, outer.bytes(), CLEAR, "it was open all the time");
     assertEquals(most, during.bytes(), "it is over");
     after.end();
     outer.end();
+  }
+
+  /** Bytes that are taken now and at most since the mark was set back, as an allocator counts. */
+  static final class CountedMark implements MemoryMark {
+    private long now;
+    private long most;
+
+    void take(long bytes) {
+      now += bytes;
+      most = Math.max(most, now);
+    }
+
+    @Override
+    public long take() {
+      long taken = most;
+      most = now;
+      return taken;
+    }
+  }
+
+  @Test
+  void spansThatOverlapHaveThePeaksWithinThem() {
+    CountedMark mark = new CountedMark();
+    PeakMemory memory = new PeakMemory(mark);
+    mark.take(70);
+    mark.take(-60);
+    PeakMemory.Span outer = memory.begin();
+    mark.take(30);
+    mark.take(-30);
+    PeakMemory.Span inner = memory.begin();
+    mark.take(10);
+    assertEquals(20, inner.bytes());
+    assertEquals(40, outer.bytes(), "of before the inner one began");
+    inner.end();
+    mark.take(80);
+    assertEquals(100, outer.bytes());
+    assertEquals(20, inner.bytes(), "it is over");
+  }
+
+  @Test
+  void theCpuHasNoMemoryOfItsOwn() {
+    assertTrue(PeakMemory.of(ComputeDevice.CPU).isEmpty());
   }
 }

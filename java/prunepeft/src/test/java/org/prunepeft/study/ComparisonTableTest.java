@@ -12,16 +12,17 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Metric;
-import org.prunepeft.study.Comparison.Verdict;
+import org.prunepeft.study.MethodComparison.Conclusion;
 
 class ComparisonTableTest {
-  private static final Setting SETTING = new Setting("words", "tiny");
+  private static final TaskAndModel WORDS = new TaskAndModel("words", "tiny");
   private static final Arm RANDOM = new Arm("random", "0.25");
   private static final Arm SEARCH = new Arm("search", "0.25");
   private static final Arm SUPERNET = new Arm("supernet", null);
 
-  private static StudyRun run(Setting setting, Arm arm, long seed, int draw, double test) {
-    return new StudyRun(setting, arm, "1e-3", seed, draw, result(test, 100, test));
+  private static StudyRun run(
+      TaskAndModel taskAndModel, Arm arm, long seed, int draw, double test) {
+    return new StudyRun(taskAndModel, arm, "1e-3", seed, draw, result(test, 100, test));
   }
 
   private static RunResult result(double test, long parameters, double validation) {
@@ -31,13 +32,13 @@ class ComparisonTableTest {
         Map.of("accuracy", validation),
         parameters,
         400,
-        new Costs(null, new Phase(1, 2, null), null));
+        new Costs(null, new PhaseCost(1, 2, null), null, null));
   }
 
   private static List<StudyRun> runs(Arm arm, double... bySeed) {
     List<StudyRun> runs = new ArrayList<>();
     for (int seed = 0; seed < bySeed.length; seed++) {
-      runs.add(run(SETTING, arm, seed, 0, bySeed[seed]));
+      runs.add(run(WORDS, arm, seed, 0, bySeed[seed]));
     }
     return runs;
   }
@@ -47,14 +48,22 @@ class ComparisonTableTest {
     return Stream.of(runs).flatMap(List::stream).toList();
   }
 
+  private static MethodComparison toRandom(List<StudyRun> runs, Arm arm) {
+    return of(ComparisonTable.of(runs, List.of("random")).get(0).comparisons(), arm);
+  }
+
+  private static MethodComparison of(List<MethodComparison> comparisons, Arm arm) {
+    return comparisons.stream().filter(one -> one.arm().equals(arm)).findFirst().orElseThrow();
+  }
+
   @Test
   void aSeedsValueIsTheMeanOfItsDraws() {
     List<StudyRun> runs =
         List.of(
-            run(SETTING, RANDOM, 0, 0, 0.5),
-            run(SETTING, RANDOM, 0, 1, 0.7),
-            run(SETTING, RANDOM, 1, 0, 0.8));
-    ComparisonTable.Row row =
+            run(WORDS, RANDOM, 0, 0, 0.5),
+            run(WORDS, RANDOM, 0, 1, 0.7),
+            run(WORDS, RANDOM, 1, 0, 0.8));
+    ComparisonTable.MethodResult row =
         ComparisonTable.of(runs, List.of("random")).get(0).row(RANDOM).orElseThrow();
     assertEquals(Map.of(0L, 0.6, 1L, 0.8), row.bySeed());
     assertEquals(0.7, row.test().mean(), 1e-12);
@@ -64,11 +73,7 @@ class ComparisonTableTest {
   @Test
   void methodsAreComparedOnTheSeedsThatBothHave() {
     List<StudyRun> runs = all(runs(RANDOM, 0.5, 0.6), runs(SEARCH, 0.6, 0.8, 0.1));
-    Comparison one =
-        ComparisonTable.of(runs, List.of("random"))
-            .get(0)
-            .comparison(SEARCH, "random")
-            .orElseThrow();
+    MethodComparison one = toRandom(runs, SEARCH);
     assertEquals(2, one.difference().pairs());
     assertEquals(0.15, one.difference().mean(), 1e-12);
   }
@@ -81,18 +86,12 @@ class ComparisonTableTest {
             runs(SEARCH, 0.7, 0.9, 0.7),
             runs(SUPERNET, 0.6, 0.701, 0.8));
     ComparisonTable table = ComparisonTable.of(runs, List.of("random")).get(0);
-    Comparison search = table.comparison(SEARCH, "random").orElseThrow();
+    MethodComparison search = of(table.comparisons(), SEARCH);
     assertTrue(search.difference().student().holdsZero());
-    assertEquals(Verdict.NONE, search.verdict());
-    assertEquals(Verdict.BETTER, table.comparison(SUPERNET, "random").orElseThrow().verdict());
+    assertEquals(Conclusion.NO_DIFFERENCE, search.conclusion());
+    assertEquals(Conclusion.BETTER, of(table.comparisons(), SUPERNET).conclusion());
     List<StudyRun> turned = all(runs(SUPERNET, 0.5, 0.6, 0.7), runs(RANDOM, 0.6, 0.701, 0.8));
-    assertEquals(
-        Verdict.WORSE,
-        ComparisonTable.of(turned, List.of("random"))
-            .get(0)
-            .comparison(SUPERNET, "random")
-            .orElseThrow()
-            .verdict());
+    assertEquals(Conclusion.WORSE, toRandom(turned, SUPERNET).conclusion());
   }
 
   @Test
@@ -101,21 +100,13 @@ class ComparisonTableTest {
     double[] base = {0, 0, 0, 0};
     double[] shifted = {0.1, 0.3, 0.2, 0.5};
     List<StudyRun> two = all(runs(RANDOM, base), runs(SEARCH, shifted));
-    Comparison alone =
-        ComparisonTable.of(two, List.of("random"))
-            .get(0)
-            .comparison(SEARCH, "random")
-            .orElseThrow();
-    assertEquals(Verdict.BETTER, alone.verdict());
+    MethodComparison alone = toRandom(two, SEARCH);
+    assertEquals(Conclusion.BETTER, alone.conclusion());
     assertTrue(alone.difference().p() > 0.025 && alone.difference().p() < 0.05);
     List<StudyRun> three = all(two, runs(SUPERNET, 0.1, -0.1, 0.2, -0.1));
-    Comparison corrected =
-        ComparisonTable.of(three, List.of("random"))
-            .get(0)
-            .comparison(SEARCH, "random")
-            .orElseThrow();
+    MethodComparison corrected = toRandom(three, SEARCH);
     assertEquals(2 * alone.difference().p(), corrected.adjusted(), 1e-12);
-    assertEquals(Verdict.NONE, corrected.verdict());
+    assertEquals(Conclusion.NO_DIFFERENCE, corrected.conclusion());
   }
 
   @Test
@@ -141,8 +132,8 @@ class ComparisonTableTest {
 
   @Test
   void overTasksRanksAreOfThoseThatHaveAllMethodsAndDifferencesOfThoseThatHaveBoth() {
-    Setting other = new Setting("numbers", "tiny");
-    Setting third = new Setting("third", "tiny");
+    TaskAndModel other = new TaskAndModel("numbers", "tiny");
+    TaskAndModel third = new TaskAndModel("third", "tiny");
     List<StudyRun> runs = new ArrayList<>(all(runs(RANDOM, 0.5, 0.6), runs(SEARCH, 0.7, 0.6)));
     for (long seed = 0; seed < 2; seed++) {
       runs.add(run(other, RANDOM, seed, 0, 0.3 + 0.1 * seed));
@@ -151,19 +142,19 @@ class ComparisonTableTest {
     }
     List<String> compared = List.of("random");
     OverallTable table = OverallTable.of(ComparisonTable.of(runs, compared), compared).get(0);
-    OverallTable.Row random = table.rows().get(0);
+    OverallTable.MethodRank random = table.rows().get(0);
     assertEquals(2, random.tables());
     assertEquals(2, random.ranked());
     assertEquals(1.5, random.rank());
     assertEquals(3, table.rows().get(1).tables());
-    Comparison search = table.comparison(SEARCH, "random").orElseThrow();
+    MethodComparison search = of(table.comparisons(), SEARCH);
     // 0.2, 0 and -0.1, -0.2.
     assertEquals((0.1 - 0.15) / 2, search.difference().mean(), 1e-12);
     assertEquals(4, search.difference().pairs());
   }
 
   @Test
-  void oneSettingHasNoTableOverAll() {
+  void oneTaskAndModelHasNoTableOverAll() {
     List<ComparisonTable> tables = ComparisonTable.of(runs(RANDOM, 0.5), List.of("random"));
     assertEquals(List.of(), OverallTable.of(tables, List.of("random")));
   }
@@ -199,7 +190,8 @@ class ComparisonTableTest {
 
   @Test
   void whatASearchCostIsARatioToItsTraining() {
-    assertEquals(0.5, new Costs(new Phase(3, 1, null), new Phase(1, 2, null), null).ratio());
-    assertTrue(Double.isNaN(new Costs(null, new Phase(1, 2, null), null).ratio()));
+    assertEquals(
+        0.5, new Costs(new PhaseCost(3, 1, null), new PhaseCost(1, 2, null), null, null).ratio());
+    assertTrue(Double.isNaN(new Costs(null, new PhaseCost(1, 2, null), null, null).ratio()));
   }
 }

@@ -1,13 +1,14 @@
 /** Puts the report together. A page that renews itself keeps what is open. */
 const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("report");
-const several = data.overview.length > 1;
+const several = data.overview.length > 1 || data.studies.length > 0;
+const goesOn = document.querySelector("meta[http-equiv=refresh]") !== null;
 
 main.append(header(), ...data.studies.flatMap(studyStory));
-if (data.studies.length > 0) main.append(folded("The runs, one by one", () => element("div", {}, runStories())));
-else main.append(...runStories());
+if (data.studies.length === 0) main.append(...runStories());
+else if (data.overview.length > 0) main.append(folded(goesOn ? "The runs that go on" : "The runs, one by one", () => element("div", {}, runStories())));
 document.body.append(tip);
-if (document.querySelector("meta[http-equiv=refresh]")) keepOpen();
+if (goesOn) keepOpen();
 window.addEventListener("beforeprint", () => {
   document.querySelectorAll("details.run").forEach((run) => {
     run.open = true;
@@ -38,7 +39,8 @@ function header() {
   const studies = data.studies.map((study) => study.study);
   const title = studies.length > 0 ? `${studies.length > 1 ? "Studies" : "Study"} ${studies.join(", ")}`
     : several ? `${data.overview.length} runs` : `${run.model ?? run.name} on ${run.task ?? "an unknown task"}`;
-  const line = studies.length > 0 ? `${data.overview.length} runs` : several ? [...new Set(data.overview.map((row) => `${row.model} on ${row.task}`))].slice(0, 4).join(", ")
+  const number = data.overview.length;
+  const line = studies.length > 0 ? goesOn ? number === 1 ? "1 run goes on" : `${number} runs go on` : number === 1 ? "1 run" : `${number} runs` : several ? [...new Set(data.overview.map((row) => `${row.model} on ${row.task}`))].slice(0, 4).join(", ")
     : [run.command, known(run.seed) ? "seed " + run.seed : null, run.name, run.began.slice(0, 16).replace("T", " ") + " UTC"].filter(known).join(" · ");
   return element("header", {}, element("h1", {}, title), element("p", {class: "soft"}, line), notes(data.notes));
 }

@@ -158,6 +158,7 @@ function costSections(study) {
     const title = "What each method costs" + within(budget);
     const methods = [...new Set(tables.flatMap((table) => table.rows.map((row) => row.method)))];
     const mean = (own, of) => d3.mean(own, of) ?? null;
+    const onGpu = tables.some((table) => table.rows.some((row) => known(row.gpu_peak_bytes)));
     const items = methods.map((method) => {
       const own = tables.flatMap((table) => table.rows.filter((row) => row.method === method));
       const search = mean(own, (row) => row.search_seconds);
@@ -169,9 +170,9 @@ function costSections(study) {
       alt: items.map((item) => `${item.name}: ${Object.entries(item.values).map(([name, value]) => name + " " + seconds(value)).join(", ")}`).join(". "),
       legend: phaseLegend(["search", "training"]),
       draw: phaseBars({items, phases: ["search", "training"], axis: "seconds", after: (item) => seconds(d3.sum(Object.values(item.values))) + (known(item.ratio) ? `, search ${digits(+item.ratio.toFixed(2))} ×` : "")}),
-      table: {columns: columns("task", "model", "method", "search epochs#", "search (s)#", "training epochs#", "training (s)#", "ratio#", "search TFLOP#", "training TFLOP#", "peak (MB)#"),
+      table: {columns: columns("task", "model", "method", "search epochs#", "search (s)#", "training epochs#", "training (s)#", "ratio#", "search TFLOP#", "training TFLOP#", "peak (MB)#", ...onGpu ? ["GPU peak (MB)#"] : []),
         rows: tables.flatMap((table) => table.rows.map((row) => [table.task, table.model, row.method, row.search_epochs, row.search_seconds, row.training_epochs, row.training_seconds,
-          row.ratio, scaled(row.search_flop, 1e12), scaled(row.training_flop, 1e12), scaled(row.peak_bytes, 1e6)]))},
+          row.ratio, scaled(row.search_flop, 1e12), scaled(row.training_flop, 1e12), scaled(row.peak_bytes, 1e6), ...onGpu ? [scaled(row.gpu_peak_bytes, 1e6)] : []]))},
     })]};
   });
 }

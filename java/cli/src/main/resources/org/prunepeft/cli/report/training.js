@@ -156,7 +156,10 @@ function losses(curves, title, caption) {
 
 /** Time and memory; null where neither is known. */
 function byPhase(runs) {
-  const charts = [timeByPhase(runs), memoryByPhase(runs)].filter(known);
+  const charts = [timeByPhase(runs),
+    memoryByPhase(runs, "memory", "Peak memory by phase", "The most main memory that the process had resident at a time, Java's heap included."),
+    memoryByPhase(runs, "gpuMemory", "Peak GPU memory by phase", "The most memory of the GPU that tensors had at a time."),
+  ].filter(known);
   return charts.length > 0 ? element("div", {class: "pair"}, charts) : null;
 }
 
@@ -210,38 +213,38 @@ function phaseBars({items, phases, axis, named = true, after}) {
   };
 }
 
-/** A bar for each phase of each run. */
-function memoryByPhase(runs) {
-  const measured = runs.filter((run) => Object.keys(run.memory).length > 0);
+/** A bar for each phase of each run; member has the bytes by phase. */
+function memoryByPhase(runs, member, title, caption) {
+  const measured = runs.filter((run) => Object.keys(run[member]).length > 0);
   if (measured.length === 0) return null;
-  const phases = phasesOf(measured, "memory");
+  const phases = phasesOf(measured, member);
   const many = measured.length > 1;
   return chart({
-    title: "Peak memory by phase", caption: "The most main memory that the process had resident at a time, Java's heap included; a GPU's is not.",
-    alt: measured.map((run) => `${run.name}: ${Object.entries(run.memory).map(([name, value]) => name + " " + bytes(value)).join(", ")}`).join(". "),
+    title, caption,
+    alt: measured.map((run) => `${run.name}: ${Object.entries(run[member]).map(([name, value]) => name + " " + bytes(value)).join(", ")}`).join(". "),
     legend: phaseLegend(phases),
     draw: (width) => {
       const bar = 16;
-      const own = (run) => phases.filter((phase) => known(run.memory[phase]));
+      const own = (run) => phases.filter((phase) => known(run[member][phase]));
       const f = frame(width, d3.sum(measured, (run) => own(run).length * bar + 8) + 46, {top: 4, right: 64, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
-      const scale = d3.scaleLinear([0, d3.max(measured, (run) => d3.max(Object.values(run.memory)))], f.x);
+      const scale = d3.scaleLinear([0, d3.max(measured, (run) => d3.max(Object.values(run[member])))], f.x);
       bottomAxis(f, scale, "bytes", d3.format("~s"), Math.max(2, Math.min(6, width / 110)));
       let top = f.y[1];
       measured.forEach((run) => {
         if (many) runName(f, run, top + own(run).length * bar / 2);
         own(run).forEach((phase) => {
           const part = f.svg.append("g").attr("class", phaseColour(phase));
-          const end = scale(run.memory[phase]);
+          const end = scale(run[member][phase]);
           hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", f.x[0]).attr("y", top).attr("width", end - f.x[0]).attr("height", bar - 3),
-            () => [`${phase}: ${bytes(run.memory[phase])}`, run.name]);
-          part.append("text").attr("class", "soft").attr("x", end + 5).attr("y", top + bar / 2 - 1).attr("dy", "0.32em").text(bytes(run.memory[phase]));
+            () => [`${phase}: ${bytes(run[member][phase])}`, run.name]);
+          part.append("text").attr("class", "soft").attr("x", end + 5).attr("y", top + bar / 2 - 1).attr("dy", "0.32em").text(bytes(run[member][phase]));
           top += bar;
         });
         top += 8;
       });
       return f.svg.node();
     },
-    table: {columns: columns("run", ...phases.map((phase) => phase + " (bytes)#")), rows: measured.map((run) => [run.name, ...phases.map((phase) => run.memory[phase])])},
+    table: {columns: columns("run", ...phases.map((phase) => phase + " (bytes)#")), rows: measured.map((run) => [run.name, ...phases.map((phase) => run[member][phase])])},
   });
 }
 

@@ -18,7 +18,8 @@ import org.prunepeft.train.Bootstrap;
  * @param p how probable a mean at least so far from zero is if the methods are alike, by Student's
  *     t; NaN where there is no interval
  */
-public record Difference(int pairs, double mean, Interval student, Interval bootstrap, double p) {
+public record DifferenceOverSeeds(
+    int pairs, double mean, Interval student, Interval bootstrap, double p) {
   /** Far below the least step of a metric of some thousand examples. */
   private static final double ROUNDING = 1e-12;
 
@@ -29,17 +30,17 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
    * @param second of the other, of the same seeds in the same order
    * @throws IllegalArgumentException if there are none, or not as many
    */
-  public static Difference of(double[] first, double[] second) {
+  public static DifferenceOverSeeds of(double[] first, double[] second) {
     double[] differences = differences(first, second);
     Sample sample = Sample.of(differences);
     int n = differences.length;
     if (n == 1 || hasNoSpread(sample.mean(), sample.deviation())) {
-      return new Difference(n, sample.mean(), null, null, Double.NaN);
+      return new DifferenceOverSeeds(n, sample.mean(), null, null, Double.NaN);
     }
     Bootstrap drawn =
         Bootstrap.of(
             n, indices -> Arrays.stream(indices).mapToDouble(i -> differences[i]).sum() / n);
-    return new Difference(
+    return new DifferenceOverSeeds(
         n,
         sample.mean(),
         sample.interval(),
@@ -78,7 +79,7 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
    * @param tasks the differences of each task, by seed, 1 or more
    * @throws IllegalArgumentException if there are no tasks, or one has no differences
    */
-  public static Difference pooled(List<double[]> tasks) {
+  public static DifferenceOverSeeds pooled(List<double[]> tasks) {
     List<Sample> samples = tasks.stream().map(Sample::of).toList();
     int k = samples.size();
     if (k == 0) {
@@ -87,7 +88,7 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
     double mean = samples.stream().mapToDouble(Sample::mean).sum() / k;
     int pairs = samples.stream().mapToInt(Sample::count).sum();
     if (samples.stream().anyMatch(sample -> sample.count() == 1)) {
-      return new Difference(pairs, mean, null, null, Double.NaN);
+      return new DifferenceOverSeeds(pairs, mean, null, null, Double.NaN);
     }
     double variance = 0;
     double denominator = 0;
@@ -98,10 +99,10 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
     }
     double error = Math.sqrt(variance) / k;
     if (hasNoSpread(mean, error)) {
-      return new Difference(pairs, mean, null, null, Double.NaN);
+      return new DifferenceOverSeeds(pairs, mean, null, null, Double.NaN);
     }
     double freedom = denominator > 0 ? variance * variance / denominator : pairs - k;
-    return new Difference(
+    return new DifferenceOverSeeds(
         pairs, mean, Student.interval(mean, error, freedom), null, Student.p(mean, error, freedom));
   }
 }

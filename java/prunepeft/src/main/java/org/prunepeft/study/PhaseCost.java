@@ -7,4 +7,4 @@ package org.prunepeft.study;
  * @param seconds on the run's machine, beside whatever else that did
  * @param flop floating-point operations of its trainings, counted; null: the run has not kept them
  */
-public record Phase(int epochs, double seconds, Double flop) {}
+public record PhaseCost(int epochs, double seconds, Double flop) {}

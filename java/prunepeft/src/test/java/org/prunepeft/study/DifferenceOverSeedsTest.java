@@ -12,7 +12,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.testing.TestSeed;
 
-class DifferenceTest {
+class DifferenceOverSeedsTest {
   /** Student's own example (Biometrika, 1908): hours of sleep gained by ten patients, two drugs. */
   private static final double[] FIRST = {0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0};
 
@@ -20,7 +20,7 @@ class DifferenceTest {
 
   @Test
   void studentsExampleHasItsPublishedInterval() {
-    Difference difference = Difference.of(FIRST, SECOND);
+    DifferenceOverSeeds difference = DifferenceOverSeeds.of(FIRST, SECOND);
     assertEquals(10, difference.pairs());
     assertEquals(-1.58, difference.mean(), 1e-12);
     assertEquals(-2.4598858, difference.student().low(), 1e-7);
@@ -33,8 +33,8 @@ class DifferenceTest {
 
   @Test
   void theOtherWayRoundEverythingHasTheOtherSign() {
-    Difference one = Difference.of(FIRST, SECOND);
-    Difference other = Difference.of(SECOND, FIRST);
+    DifferenceOverSeeds one = DifferenceOverSeeds.of(FIRST, SECOND);
+    DifferenceOverSeeds other = DifferenceOverSeeds.of(SECOND, FIRST);
     assertEquals(-one.mean(), other.mean(), 1e-12);
     assertEquals(-one.student().low(), other.student().high(), 1e-12);
     assertEquals(one.p(), other.p(), 1e-12);
@@ -42,14 +42,15 @@ class DifferenceTest {
 
   @Test
   void theBootstrapOfThreePairsIsTheirRange() {
-    Difference difference = Difference.of(new double[] {1, 4, 9}, new double[] {0, 1, 2});
+    DifferenceOverSeeds difference =
+        DifferenceOverSeeds.of(new double[] {1, 4, 9}, new double[] {0, 1, 2});
     assertEquals(1, difference.bootstrap().low(), 1e-12);
     assertEquals(7, difference.bootstrap().high(), 1e-12);
   }
 
   @Test
   void onePairSaysNothingOfItsSpread() {
-    Difference difference = Difference.of(new double[] {3}, new double[] {1});
+    DifferenceOverSeeds difference = DifferenceOverSeeds.of(new double[] {3}, new double[] {1});
     assertEquals(2, difference.mean());
     assertNull(difference.student());
     assertNull(difference.bootstrap());
@@ -59,12 +60,13 @@ class DifferenceTest {
   @Test
   void equalValuesAreNoDifferenceAndAnEqualShiftSaysNothingOfItsSpread() {
     double[] values = {1, 2, 3};
-    assertEquals(1, Difference.of(values, values).p());
-    assertTrue(Difference.of(values, values).student().holdsZero());
-    for (Difference shifted :
+    assertEquals(1, DifferenceOverSeeds.of(values, values).p());
+    assertTrue(DifferenceOverSeeds.of(values, values).student().holdsZero());
+    for (DifferenceOverSeeds shifted :
         List.of(
-            Difference.of(new double[] {0.85, 0.75}, new double[] {0.84, 0.74}),
-            Difference.pooled(List.of(new double[] {0.5, 0.5}, new double[] {0.25, 0.25})))) {
+            DifferenceOverSeeds.of(new double[] {0.85, 0.75}, new double[] {0.84, 0.74}),
+            DifferenceOverSeeds.pooled(
+                List.of(new double[] {0.5, 0.5}, new double[] {0.25, 0.25})))) {
       assertTrue(shifted.mean() > 0);
       assertNull(shifted.student());
       assertTrue(Double.isNaN(shifted.p()));
@@ -74,17 +76,20 @@ class DifferenceTest {
   @Test
   void tasksAreAveragedWithSatterthwaitesDegreesOfFreedom() {
     // Variances of the means 1 and 1, so 2 degrees of freedom: t 4.302653, p 1 - t / sqrt(2 + t²).
-    Difference equal = Difference.pooled(List.of(new double[] {1, 3}, new double[] {2, 4}));
+    DifferenceOverSeeds equal =
+        DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2, 4}));
     assertEquals(2.5, equal.mean(), 1e-12);
     assertEquals(4, equal.pairs());
     assertEquals(2.5 - 4.302653 * Math.sqrt(0.5), equal.student().low(), 1e-6);
     assertEquals(1 - Math.sqrt(12.5 / 14.5), equal.p(), 1e-9);
     // 0 and 1, so 1 degree: t 12.706205.
-    Difference unequal = Difference.pooled(List.of(new double[] {5, 5}, new double[] {1, 3}));
+    DifferenceOverSeeds unequal =
+        DifferenceOverSeeds.pooled(List.of(new double[] {5, 5}, new double[] {1, 3}));
     assertEquals(3.5, unequal.mean(), 1e-12);
     assertEquals(3.5 + 12.706205 * 0.5, unequal.student().high(), 1e-5);
     assertNull(equal.bootstrap());
-    assertNull(Difference.pooled(List.of(new double[] {1, 3}, new double[] {2})).student());
+    assertNull(
+        DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2})).student());
   }
 
   @Test
@@ -104,8 +109,9 @@ class DifferenceTest {
   @Test
   void pairsThatAreNotAsManyOnBothSidesAreRefused() {
     assertThrows(
-        IllegalArgumentException.class, () -> Difference.of(FIRST, Arrays.copyOf(SECOND, 9)));
-    assertThrows(IllegalArgumentException.class, () -> Difference.pooled(List.of()));
+        IllegalArgumentException.class,
+        () -> DifferenceOverSeeds.of(FIRST, Arrays.copyOf(SECOND, 9)));
+    assertThrows(IllegalArgumentException.class, () -> DifferenceOverSeeds.pooled(List.of()));
     assertThrows(IllegalArgumentException.class, Sample::of);
   }
 }

@@ -8,8 +8,8 @@ import java.util.Objects;
  * @param task its name in the study
  * @param model its name in the study
  */
-public record Setting(String task, String model) {
-  public Setting {
+public record TaskAndModel(String task, String model) {
+  public TaskAndModel {
     Objects.requireNonNull(task, "task");
     Objects.requireNonNull(model, "model");
   }

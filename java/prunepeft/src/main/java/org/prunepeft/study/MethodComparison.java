@@ -8,30 +8,33 @@ package org.prunepeft.study;
  * @param difference of the two
  * @param adjusted its p by Holm's correction over all pairs of the table; NaN: it has none
  */
-public record Comparison(Arm arm, Arm other, Difference difference, double adjusted) {
+public record MethodComparison(
+    Arm arm, Arm other, DifferenceOverSeeds difference, double adjusted) {
   private static final double LEVEL = 0.05;
 
   /** What a difference shows. */
-  public enum Verdict {
+  public enum Conclusion {
     /** The first is better. */
     BETTER,
     /** The second is better. */
     WORSE,
     /** It may have either sign. */
-    NONE
+    NO_DIFFERENCE
   }
 
   /**
    * {@return what it shows: a difference shows only if neither of its intervals holds zero and it
    * is below 5 % after Holm's correction}
    */
-  public Verdict verdict() {
+  public Conclusion conclusion() {
     Interval drawn = difference.bootstrap();
     boolean shows =
         difference.student() != null
             && !difference.student().holdsZero()
             && (drawn == null || !drawn.holdsZero())
             && adjusted < LEVEL;
-    return !shows ? Verdict.NONE : difference.mean() > 0 ? Verdict.BETTER : Verdict.WORSE;
+    return !shows
+        ? Conclusion.NO_DIFFERENCE
+        : difference.mean() > 0 ? Conclusion.BETTER : Conclusion.WORSE;
   }
 }

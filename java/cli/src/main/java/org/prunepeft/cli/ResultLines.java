@@ -9,8 +9,8 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.settings.Setup;
 
 /** What a run prints at its end. */
-final class Report {
-  private Report() {}
+final class ResultLines {
+  private ResultLines() {}
 
   static void print(Setup setup, SearchOutcome outcome) {
     print(setup);
