@@ -84,6 +84,8 @@ const Case kDifferentRows[] = {
     different_rows(70, 136, {8}, {{0, 70, 0, 0.1f}}, {0, 0}),
     // Neighbours in one tile of rows.
     different_rows(60, 72, {16, 3, 8}, {{0, 7, 0, 0}, {7, 33, 1, 0.25f}, {40, 20, 2, 0}}, {0, 0}),
+    // Several tiles of ranks, all aligned: a row of S has 40 columns.
+    different_rows(60, 72, {39, 16}, {{0, 25, 0, 0.2f}, {30, 30, 1, 0}}, {0, 0}),
     // Gaps and empty runs.
     different_rows(150, 200, {5, 128, 9, 33, 2},
                    {{0, 0, 4, 0.5f}, {3, 66, 3, 0.1f}, {69, 0, 1, 0}, {80, 1, 0, 0.9f}, {81, 65, 1, 0}, {150, 0, 2, 0}},
