@@ -106,7 +106,7 @@ void simt::set_compute_major(int major) {
   g_compute_major = major;
 }
 
-void set_multiprocessors(int count) {
+void simt::set_multiprocessors(int count) {
   g_multiprocessors = count;
 }
 

@@ -22,7 +22,8 @@ inline prunepeft::cuda::DeviceTraits device_traits() {
           read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize), read(cudaDevAttrComputeCapabilityMinor)};
 }
 
-/** A linear [M,K] to [M,N] with one module, in a direction; all operands here lie at 16-byte addresses, without padding. */
+/** A linear [M,K] to [M,N] with a module of r ranks that the product may make S of, in a direction; all operands here lie at
+ * 16-byte addresses, without padding. */
 inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r,
                                                  LinearDirection direction) {
   constexpr int64_t kVector = 8;

@@ -110,7 +110,7 @@ class Operands {
     add(&calls,
         {"lora_grad_input, overwriting", true, false, nullptr, &s_, {&out_}, {}, x_bytes, x_flops, grad_input, input_cost});
     const auto forward = [this](auto c, auto m, auto n) { return pp_linear_forward(c, linear_, x_, m, n, wide_out_); };
-    const auto y_cost = [this](const Costs& c) { return c.fused_forward(path(LinearDirection::kForward)); };
+    const auto y_cost = [this](const Costs& c) { return c.fused_forward(path(LinearDirection::kForward, c.dropout)); };
     add(&calls, {"linear_forward",
                  true,
                  false,
@@ -123,7 +123,7 @@ class Operands {
                  forward,
                  y_cost});
     const auto dx = [this](auto c, auto m, auto n) { return pp_linear_grad_input(c, linear_, dy_, m, n, out_); };
-    const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput)); };
+    const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput, c.dropout)); };
     add(&calls, {"linear_grad_input", true, false, nullptr, &s_, {&out_}, {}, 0, w_flops + x_flops, dx, dx_cost});
     const Costs costs = this->costs(false, M_);
     const pp_adapter adapter = {a_.view(), down_bias_.view(), u_.view(), up_bias_.view(), PP_GELU};
@@ -218,7 +218,9 @@ class Operands {
             dropout,
             device_traits().multiprocessors};
   }
-  LinearPath path(LinearDirection direction) const { return chosen_path(linear_shape(dtype_, M_, K_, N_, r_, direction)); }
+  LinearPath path(LinearDirection direction, bool dropout) const {
+    return chosen_path(linear_shape(dtype_, M_, K_, N_, dropout ? 0 : r_, direction));
+  }
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */
   void add(std::vector<Call>* calls, const Function& f) {

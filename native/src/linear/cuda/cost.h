@@ -278,7 +278,7 @@ struct Costs {
     (path == LinearPath::kWarpgroup ? cost.warpgroup_flops : cost.cluster_flops) = flops;
     return cost;
   }
-  /** S made with tiles of y, as columns of it: its masks are drawn beside the products. */
+  /** S made with tiles of y, as columns of it. */
   double columns_of_s_made() const {
     if (M < 1) return 0;
     LinearShape shape = {static_cast<int64_t>(M), static_cast<int64_t>(N), static_cast<int64_t>(K), static_cast<int64_t>(size)};

@@ -142,8 +142,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   arguments.product = product_arguments<T>(call, true);
   Choice choice;
   const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
-  const bool one_mask = call.dropout.threshold == 0 || call.module_count == 1;
-  cudaError_t error = choose(device, arguments.product, true, one_mask ? stack.tiles : 0, &choice);
+  cudaError_t error = choose(device, arguments.product, true, call.dropout.threshold == 0 ? stack.tiles : 0, &choice);
   if (error != cudaSuccess) return error;
   const int64_t M = call.left.rows, K = call.left.cols;
   const DownCall down = {call.linear.dtype, M,       K,           call.left.data, call.left.ld, stack,

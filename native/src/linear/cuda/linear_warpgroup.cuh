@@ -88,7 +88,6 @@ struct WarpgroupArguments {
   TensorMap slab_left[kMostBulkModules], slab_right[kMostBulkModules];
   LinearArguments<T> product;
   MadeRanks made[kMostRankTilesInside];
-  PhiloxKeys keys;  // of the dropout, where the product makes S
 };
 static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
 

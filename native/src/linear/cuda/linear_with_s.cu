@@ -39,13 +39,11 @@ cudaError_t run_linear_forward_with_s(const LinearArguments<T>& product, const S
   arguments.product.order = order_of_runs({product.left.rows, product.columns, product.left.columns, int64_t{sizeof(T)}, true,
                                            LinearDirection::kForward, true, stack.tiles},
                                           runners);
-  arguments.keys = philox_keys(dropout_key(product.dropout.seed));
   const auto launch = [&](auto tiles) {
     constexpr int kTiles = decltype(tiles)::value;
-    const auto kernel =
-        product.dropout.threshold != 0 ? linear_forward_with_s<T, kTiles, true> : linear_forward_with_s<T, kTiles, false>;
-    return gpu::launch_clusters(kernel, dim3(static_cast<unsigned>(kClusterBlocks * runners)), WarpgroupTile::kThreads,
-                                static_cast<unsigned>(kClusterBlocks), MakingTile<kTiles>::kBytes, call.stream, arguments);
+    return gpu::launch_clusters(linear_forward_with_s<T, kTiles>, dim3(static_cast<unsigned>(kClusterBlocks * runners)),
+                                WarpgroupTile::kThreads, static_cast<unsigned>(kClusterBlocks), MakingTile<kTiles>::kBytes,
+                                call.stream, arguments);
   };
   if (stack.tiles == 1) return launch(std::integral_constant<int, 1>{});
   if (stack.tiles == 2) return launch(std::integral_constant<int, 2>{});

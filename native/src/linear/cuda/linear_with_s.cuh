@@ -1,4 +1,4 @@
-// The forward product of linear_warpgroup.cuh that also makes S = s·D(x) Aᵀ, so that x is read once.
+// The forward product of linear_warpgroup.cuh that also makes S = s·x Aᵀ, so that x is read once.
 //
 // Tiling: clusters take tiles in runs of neighbours in a row of tiles (order.h). With the first tile of a row the warpgroups
 // also multiply the 64 columns of x that each step has brought by those of A: 8 more registers a thread and 2 KB more a stage
@@ -6,8 +6,7 @@
 // column 0, and stays in registers for all of the run's tiles: an accumulator's layout is that of a left operand in registers.
 // So S has the same bits wherever it is made, no block waits for another's, and the ranks' step brings B alone.
 //
-// Dropout (of one module): the left operand of S alone is masked, in registers. A lane draws 32 elements a step, two groups of
-// eight in two rows, while the tensor cores have the step before; the four lanes of a row exchange them by shuffles.
+// Without dropout alone: under it S is of other operands than the product with W.
 //
 // Limit: as linear_warpgroup.cuh, and of each row's first tile in a run (64 + n) / 4 clocks for 64 rows, n ranks and 16 of K,
 // in which shared memory gives the operands of S.
@@ -15,7 +14,6 @@
 
 #include <cstring>
 
-#include "linear/cuda/dropout.cuh"
 #include "linear/cuda/linear_warpgroup.cuh"
 
 namespace prunepeft::cuda {
@@ -87,39 +85,6 @@ GPU_INLINE void copy_steps_with_s(const WarpgroupArguments<T>& arguments, unsign
   }
 }
 
-/** Draws the masks of the warp's 16 rows of x, 64 columns after another. */
-struct RowMasks {
-  const MaskGenerator& generator;
-  uint64_t group, more_rows;
-
-  /** `row` is the warp's. */
-  GPU_INLINE RowMasks(const MaskGenerator& of, int64_t row, int64_t columns, const ConsumerPlace& place)
-      : generator(of),
-        group(mask_group(row + place.row, place.lane % 4 * 2 * kMaskColumns, columns)),
-        more_rows(mask_group(8, 0, columns)) {}
-
-  /** Lane t of four has the bytes of columns 16t and 16t + 8, of row lane / 4 and of 8 rows more. */
-  GPU_INLINE unsigned draw() {
-    const unsigned word = generator.template draw<2>(group) | generator.template draw<2>(group + more_rows) << 16;
-    group += WarpgroupTile::kInner / kMaskColumns;
-    return word;
-  }
-};
-
-/** The warp's 16 rows and 16 columns from `k` on of a step's left operand, masked; `word` is the lane's part of its masks. */
-template <class T>
-GPU_INLINE LeftFragment<T> load_masked(const unsigned char* stage, int k, unsigned word, const ConsumerPlace& place) {
-  using Tile = WarpgroupTile;
-  constexpr int kVectorBytes = Tile::kVector * Tile::kElementBytes;
-  const int row = place.lane % 16, vector = k / Tile::kVector + place.lane / 16;
-  LeftFragment<T> fragment;
-  ptx::ldmatrix_x4(fragment.r, stage + (place.warp * Tile::kOutRows + row) * Tile::kRowBytes +
-                                   (vector ^ row % Tile::kAtomRows) * kVectorBytes);
-  const unsigned of_columns = __shfl_sync(gpu::kFullMask, word, place.lane / 4 * 4 + k / Tile::kProductInner);
-  const unsigned words[2] = {of_columns, of_columns >> 16};
-  return mask_rows(fragment, words, 0);
-}
-
 /** Where the rows of A begin, at `k` of the step. */
 GPU_INLINE uint64_t rank_operand(const unsigned char* of_a, int k) {
   constexpr unsigned kMeaningless = 16;
@@ -130,35 +95,22 @@ GPU_INLINE uint64_t rank_operand(const unsigned char* of_a, int k) {
  * A tile's product with W and, with kMakes, what `of_s` becomes; all but the last step are waited for and released. The last
  * one's stage.
  */
-template <class T, int kTiles, bool kMasked, bool kMakes>
-GPU_INLINE int multiply_inner(float (&sums)[kSumsOfTile], float (&of_s)[MakingTile<kTiles>::kSums], RowMasks& masks,
+template <class T, int kTiles, bool kMakes>
+GPU_INLINE int multiply_inner(float (&sums)[kSumsOfTile], float (&of_s)[MakingTile<kTiles>::kSums],
                               const LinearArguments<T>& arguments, const unsigned char* ring, RingBarriers& barriers,
                               typename MakingTile<kTiles>::Place& at, const ConsumerPlace& place) {
   using Tile = WarpgroupTile;
   using Making = MakingTile<kTiles>;
   int last = -1;
-  unsigned word = kMakes && kMasked ? masks.draw() : 0;
   for (int64_t inner = arguments.left.columns; inner > 0; inner -= Tile::kInner) {
     const unsigned char* const stage = ring + at.stage * Tile::kStageBytes;
     const unsigned char* const of_a = ring + Making::kRingAt + at.stage * Making::kStageBytes;
     ptx::mbarrier_wait(&barriers.full[at.stage], at.parity);
-    LeftFragment<T> kept[Tile::kInner / Tile::kProductInner];
-    if (kMakes && kMasked) {
-#pragma unroll
-      for (int k = 0; k < Tile::kInner; k += Tile::kProductInner)
-        kept[k / Tile::kProductInner] = load_masked<T>(stage, k, word, place);
-      ptx::wgmma_fence();
-#pragma unroll
-      for (int k = 0; k < Tile::kInner; k += Tile::kProductInner)
-        ptx::wgmma_narrow(of_s, kept[k / Tile::kProductInner].r, rank_operand(of_a, k), T{});
-      ptx::wgmma_commit();
-    }
     multiply_step(inner, [&](int k) {
       ptx::wgmma_m64n256k16<false>(sums, left_operand(stage, place.group, k), right_operand<Inner::kAlongRow>(stage, 0, k),
                                    T{});
-      if (kMakes && !kMasked) ptx::wgmma_narrow(of_s, left_operand(stage, place.group, k), rank_operand(of_a, k), T{});
+      if (kMakes) ptx::wgmma_narrow(of_s, left_operand(stage, place.group, k), rank_operand(of_a, k), T{});
     });
-    if (kMakes && kMasked && inner > Tile::kInner) word = masks.draw();
     ptx::wgmma_wait<1>();
     if (last >= 0) release<kClusterBlocks>(barriers, last, place.lane);
     last = at.stage;
@@ -196,15 +148,13 @@ GPU_INLINE void finish_s(unsigned (&s)[kTiles][4], const float (&of_s)[MakingTil
 
 /** Multiplies every step of every tile of this block, in the order of copy_steps_with_s, and writes S and the tiles. Two
  * warpgroups. */
-template <class T, int kTiles, bool kMasked>
+template <class T, int kTiles>
 GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, unsigned char* ring, RingBarriers& barriers) {
   using Tile = WarpgroupTile;
   using Making = MakingTile<kTiles>;
   const LinearArguments<T>& product = arguments.product;
   const ConsumerPlace place;
   const ClusterTurns turns = {product.order, {}};
-  const DropoutMask dropout = read_mask(product.dropout);
-  const MaskGenerator generator(dropout, arguments.keys, product.slabs[0].mask_name);
   T* const out = reinterpret_cast<T*>(ring + Making::kOutAt + place.warp * Tile::kOutBytes);
   unsigned s[kTiles][4] = {};  // of the run's row of tiles
   typename Making::Place at;
@@ -215,11 +165,10 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
     const int64_t row = turns.cluster.row(work) + place.warp * Tile::kOutRows;  // the warp's
     float sums[kSumsOfTile] = {}, of_s[Making::kSums] = {};
     ptx::pin(sums);
-    RowMasks masks(generator, row, product.left.columns, place);
     int last = -1;  // the stage that is being read
     if (work.makes_s) {
       ptx::pin(of_s);
-      last = multiply_inner<T, kTiles, kMasked, true>(sums, of_s, masks, product, ring, barriers, at, place);
+      last = multiply_inner<T, kTiles, true>(sums, of_s, product, ring, barriers, at, place);
       ptx::wgmma_wait<0>();
       ptx::pin(sums);
       ptx::pin(of_s);
@@ -227,7 +176,7 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
       last = -1;
       finish_s<T, kTiles>(s, of_s, arguments, row, work.column == 0, place);
     } else {
-      last = multiply_inner<T, kTiles, kMasked, false>(sums, of_s, masks, product, ring, barriers, at, place);
+      last = multiply_inner<T, kTiles, false>(sums, of_s, product, ring, barriers, at, place);
     }
 
     LinearStep step = {-1, 0};
@@ -256,7 +205,7 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
 
 // CUDA kernels. For other targets than sm_90a they are traps.
 
-template <class T, int kTiles, bool kMasked>
+template <class T, int kTiles>
 __global__ void __launch_bounds__(WarpgroupTile::kThreads, 1)
     linear_forward_with_s(const __grid_constant__ WarpgroupArguments<T> arguments) {
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -264,7 +213,7 @@ __global__ void __launch_bounds__(WarpgroupTile::kThreads, 1)
   GPU_SHARED(RingBarriers, barriers);
   share_out_warpgroups<kClusterBlocks>(
       memory, barriers, [&](unsigned char* ring) { copy_steps_with_s<T, kTiles>(arguments, ring, barriers); },
-      [&](unsigned char* ring) { multiply_steps_with_s<T, kTiles, kMasked>(arguments, ring, barriers); });
+      [&](unsigned char* ring) { multiply_steps_with_s<T, kTiles>(arguments, ring, barriers); });
 #else
   static_cast<void>(arguments);
   __trap();

@@ -26,7 +26,7 @@ inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
-  const int64_t rank_tiles = forward ? tiles_of(shape.rank, kRankTileRanks) : 0;
+  const int64_t rank_tiles = forward && !shape.dropout ? tiles_of(shape.rank, kRankTileRanks) : 0;
   return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles}).path;
 }
 
