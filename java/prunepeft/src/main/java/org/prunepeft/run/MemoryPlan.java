@@ -23,7 +23,7 @@ import org.prunepeft.torch.HostMemory;
 record MemoryPlan(
     long process, long weights, long prepared, long activations, long work, long trained) {
   /** Measured: a run of a model of a few kilobytes. */
-  private static final long PROCESS = 270L << 20;
+  private static final long PROCESS = 320L << 20;
 
   /** A plan is refused if it exceeds what there is by more than it may be wrong. */
   private static final double TOLERANCE = 1.15;
