@@ -242,14 +242,14 @@ GPU_INLINE void pin(float (&d)[kCount]) {
   GPU_INLINE void wgmma_narrow(float(&d)[registers], uint64_t a, uint64_t b, Type) {                                          \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type \
                  " {" list "}, " by_descriptor ", p, 1, 1, 0, 0;\n}\n"                                                        \
-                 : operands(d, 0)                                                                                             \
+                 : operands                                                                                                   \
                  : "l"(a), "l"(b)                                                                                             \
                  : "memory");                                                                                                 \
   }                                                                                                                           \
   GPU_INLINE void wgmma_narrow(float(&d)[registers], const unsigned(&a)[4], uint64_t b, Type) {                               \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type \
                  " {" list "}, " by_registers ", p, 1, 1, 0;\n}\n"                                                            \
-                 : operands(d, 0)                                                                                             \
+                 : operands                                                                                                   \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)                                                         \
                  : "memory");                                                                                                 \
   }
@@ -268,10 +268,10 @@ PP_WGMMA_256_BY_REGISTERS(__half, "f16")
 #define PP_WGMMA_NARROW_OF_BOTH(columns, registers, list, operands, by_descriptor, by_registers)          \
   PP_WGMMA_NARROW(__nv_bfloat16, "bf16", columns, registers, list, operands, by_descriptor, by_registers) \
   PP_WGMMA_NARROW(__half, "f16", columns, registers, list, operands, by_descriptor, by_registers)
-PP_WGMMA_NARROW_OF_BOTH("16", 8, PP_TO_7, PP_EIGHT, "%8, %9", "{%8,%9,%10,%11}, %12")
-PP_WGMMA_NARROW_OF_BOTH("32", 16, PP_TO_15, PP_SIXTEEN, "%16, %17", "{%16,%17,%18,%19}, %20")
-PP_WGMMA_NARROW_OF_BOTH("48", 24, PP_TO_23, PP_TWENTY_FOUR, "%24, %25", "{%24,%25,%26,%27}, %28")
-PP_WGMMA_NARROW_OF_BOTH("64", 32, PP_TO_31, PP_THIRTY_TWO, "%32, %33", "{%32,%33,%34,%35}, %36")
+PP_WGMMA_NARROW_OF_BOTH("16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
+PP_WGMMA_NARROW_OF_BOTH("32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
+PP_WGMMA_NARROW_OF_BOTH("48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
+PP_WGMMA_NARROW_OF_BOTH("64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
 #undef PP_WGMMA_NARROW_OF_BOTH
 #undef PP_WGMMA_NARROW
 #undef PP_WGMMA_256_BY_REGISTERS
