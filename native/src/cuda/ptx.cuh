@@ -265,14 +265,14 @@ PP_WGMMA_64(__half, "f16")
 PP_WGMMA_256_BY_REGISTERS(__nv_bfloat16, "bf16")
 PP_WGMMA_256_BY_REGISTERS(__half, "f16")
 /** The same, by descriptors or with A in registers, of 16, 32, 48 or 64 columns, as many as `d` has room for. */
-#define PP_WGMMA_NARROW_OF_BOTH(columns, registers, list, operands, by_descriptor, by_registers)          \
-  PP_WGMMA_NARROW(__nv_bfloat16, "bf16", columns, registers, list, operands, by_descriptor, by_registers) \
-  PP_WGMMA_NARROW(__half, "f16", columns, registers, list, operands, by_descriptor, by_registers)
-PP_WGMMA_NARROW_OF_BOTH("16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
-PP_WGMMA_NARROW_OF_BOTH("32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
-PP_WGMMA_NARROW_OF_BOTH("48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
-PP_WGMMA_NARROW_OF_BOTH("64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
-#undef PP_WGMMA_NARROW_OF_BOTH
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
+PP_WGMMA_NARROW(__half, "f16", "16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
+PP_WGMMA_NARROW(__half, "f16", "32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
+PP_WGMMA_NARROW(__half, "f16", "48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
+PP_WGMMA_NARROW(__half, "f16", "64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
 #undef PP_WGMMA_NARROW
 #undef PP_WGMMA_256_BY_REGISTERS
 #undef PP_WGMMA_64
