@@ -120,6 +120,19 @@ class TapeTest {
   }
 
   @Test
+  void anInputThatNoBackwardPassReadsIsNotHeld() {
+    try (PointerScope scope = new PointerScope();
+        Tape tape = new Tape()) {
+      Tensor x = random(3, 4).set_requires_grad(true).mul(new Scalar(2));
+      Tensor y = random(3, 4);
+      long before = x.use_count();
+      tape.record(y, List.of(x), List.of(), gradient -> new Tensor[] {gradient});
+      assertEquals(before, x.use_count());
+      y.sum().backward();
+    }
+  }
+
+  @Test
   void retainedGraphAccumulatesTwice() {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape()) {
