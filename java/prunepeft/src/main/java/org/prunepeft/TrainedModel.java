@@ -238,7 +238,7 @@ public final class TrainedModel implements TextGenerator {
           schema.textColumns() == 1
               ? "the run predicts from single texts, but two columns of texts are named"
               : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or"
-                    + " .parquet file with --text-column and --text-pair-column");
+                  + " .parquet file with --text-column and --text-pair-column");
     }
   }
 
