@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
@@ -145,8 +146,17 @@ public final class AdapterExport {
     if (chat == null || chat.plain()) {
       return;
     }
-    if (!chat.template().equals(ChatFormat.of(target.path(), null).template())) {
+    if (!chat.template().equals(templateIn(target.path()))) {
       target.writeText(ChatFormat.FILE, chat.template());
+    }
+  }
+
+  /** Null: there is none that can be read. */
+  private static String templateIn(Path directory) {
+    try {
+      return ChatFormat.of(directory, null).template();
+    } catch (DataException e) {
+      return null; // why a run may have been given another
     }
   }
 

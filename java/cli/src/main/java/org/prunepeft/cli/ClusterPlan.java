@@ -118,10 +118,11 @@ final class ClusterPlan {
         #SBATCH --mem=4G%s
         #SBATCH --output=%s/slurm-%%A-%%a.txt
         cd %s || exit 1
+        failed=0
         for ((run = SLURM_ARRAY_TASK_ID; run <= %d; run += %d)); do
           eval "$(sed -n "${run}p" %s)" || failed=1
         done
-        exit ${failed:-0}
+        exit $failed
         """
         .formatted(
             study.name(),

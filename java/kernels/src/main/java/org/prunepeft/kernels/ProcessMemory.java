@@ -18,6 +18,9 @@ import org.bytedeco.javacpp.annotation.Properties;
 @Properties(
     value = @Platform(value = "linux", include = "sys/mman.h", library = "jniProcessMemory"))
 public final class ProcessMemory {
+  /** Whether the process does nothing else, so that no file is unmapped while its pages go. */
+  static final String OWN = "prunepeft.own-process";
+
   private static final Path MAPPINGS = Path.of("/proc/self/smaps");
 
   /** From, to, and the file of a mapping that nobody may write. */
@@ -37,16 +40,23 @@ public final class ProcessMemory {
   private ProcessMemory() {}
 
   /**
-   * Gives back what has been freed, which the C library would keep, and pages of libraries and
-   * other files that nobody has changed: what is read again comes from the system's file cache, in
-   * a millisecond or two in all. For the end of a start, which has read much that is not read
-   * again. Does nothing on other systems.
+   * Gives back what has been freed, which the C library would keep. Where the system property
+   * {@value #OWN} is true, also pages of libraries and other files that nobody has changed: what is
+   * read again comes from the system's file cache, in a millisecond or two in all. For the end of a
+   * start, which has read much that is not read again. Does nothing on other systems.
    */
   public static void giveBack() {
     if (!Files.isReadable(MAPPINGS)) {
       return;
     }
     Pointer.trimMemory();
+    if (Boolean.getBoolean(OWN)) {
+      giveBackPages();
+    }
+  }
+
+  /** No other thread may unmap files meanwhile: what took their place would be lost. */
+  static void giveBackPages() {
     Loader.load(ProcessMemory.class);
     try {
       unchanged(Files.readAllLines(MAPPINGS))

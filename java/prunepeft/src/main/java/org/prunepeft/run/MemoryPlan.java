@@ -15,13 +15,21 @@ import org.prunepeft.torch.HostMemory;
  *
  * @param process the virtual machine with its heap, and the libraries
  * @param weights of the model
+ * @param freed weights that are there until the training begins, before activations and what
+ *     follows
  * @param prepared the forms in which the kernels read the linears
  * @param activations what the layers keep of a batch until its backward pass
  * @param work what the loss or a layer's backward pass has for itself
  * @param trained trained weights, gradients, the optimiser's moments, the best epoch's copy
  */
 record MemoryPlan(
-    long process, long weights, long prepared, long activations, long work, long trained) {
+    long process,
+    long weights,
+    long freed,
+    long prepared,
+    long activations,
+    long work,
+    long trained) {
   /** Measured: a run of a model of a few kilobytes. */
   private static final long PROCESS = 320L << 20;
 
@@ -37,6 +45,7 @@ record MemoryPlan(
     return new MemoryPlan(
         PROCESS,
         shape.weights(),
+        shape.freed(),
         shape.prepared(),
         shape.activations(),
         shape.work(),
@@ -44,12 +53,12 @@ record MemoryPlan(
   }
 
   long total() {
-    return process + weights + prepared + activations + work + trained;
+    return process + weights + prepared + Math.max(freed, activations + work + trained);
   }
 
   /** In a line: memory: about 3.2 GB: process 0.4, weights 0.5, ... */
   String text() {
-    return "memory: about %s GB: process %s, weights %s, packed weights %s, activations %s, loss and gradients of a layer %s, trained weights and optimiser %s"
+    return "memory: about %s GB: process %s, weights %s, packed weights %s, activations %s, loss and gradients of a layer %s, trained weights and optimiser %s; until the training begins unpacked weights %s"
         .formatted(
             gigabytes(total()),
             gigabytes(process),
@@ -57,7 +66,8 @@ record MemoryPlan(
             gigabytes(prepared),
             gigabytes(activations),
             gigabytes(work),
-            gigabytes(trained));
+            gigabytes(trained),
+            gigabytes(freed));
   }
 
   static String gigabytes(long bytes) {
@@ -125,6 +135,7 @@ record MemoryPlan(
     peak.ifPresent(bytes -> parts.put("peak_bytes", bytes));
     parts.put("process_bytes", process);
     parts.put("weights_bytes", weights);
+    parts.put("freed_weights_bytes", freed);
     parts.put("packed_weights_bytes", prepared);
     parts.put("activations_bytes", activations);
     parts.put("work_bytes", work);

@@ -166,7 +166,8 @@ public final class Session implements AutoCloseable {
               demand.apply(suited.peft().space(config)),
               dataset,
               (long) (together == null ? 1 : together.count())
-                  * (pairs == PairEncoding.SEPARATE ? 2 : 1));
+                  * (pairs == PairEncoding.SEPARATE ? 2 : 1),
+              together != null);
         };
     if (!device.isCuda()) {
       Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
@@ -216,7 +217,7 @@ public final class Session implements AutoCloseable {
       headTest = baseline.test;
       preparationSeconds = phases.end(RunPhase.PREPARATION);
       if (!device.isCuda()) {
-        if (!trained.full() && together == null) {
+        if (!trained.full() && !trained.dense()) {
           encoder.keepPreparedAlone();
         }
         ProcessMemory.giveBack();

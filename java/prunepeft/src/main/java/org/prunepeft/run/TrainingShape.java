@@ -33,6 +33,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param length of a row in tokens
  * @param packed whether rows are as long as that; else they are at most
  * @param checkpointing whether of a layer its input alone is kept
+ * @param dense whether the linears stay there as they are read, beside the kernels' forms
  */
 @RecordBuilder
 record TrainingShape(
@@ -48,7 +49,8 @@ record TrainingShape(
     long rows,
     long length,
     boolean packed,
-    boolean checkpointing)
+    boolean checkpointing,
+    boolean dense)
     implements TrainingShapeBuilder.With {
   /** Logits that are there at once. */
   private static final long LOGITS = 1L << 23;
@@ -63,9 +65,15 @@ record TrainingShape(
    * {@return that of a run}
    *
    * @param times how many rows a batch has for each that the settings name
+   * @param shared whether several trainings share the model
    */
   static TrainingShape of(
-      Setup setup, EncoderConfig model, Demand demand, Dataset dataset, long times) {
+      Setup setup,
+      EncoderConfig model,
+      Demand demand,
+      Dataset dataset,
+      long times,
+      boolean shared) {
     TrainingSettings training = setup.training();
     boolean languageModel = dataset.schema().kind() == TaskKind.LANGUAGE_MODELING;
     List<ModuleType.Parameter> ofLayer = ofLayer(setup, model, demand);
@@ -85,7 +93,9 @@ record TrainingShape(
         times * Math.min(training.batchSize(), dataset.train().size()),
         training.maxLength(),
         languageModel && training.packing(),
-        training.gradientCheckpointing());
+        training.gradientCheckpointing(),
+        // DoRA reads them in each step, and what one run frees another may be reading.
+        shared || setup.lora() != null && setup.lora().dora());
   }
 
   /** The tensors of a layer's modules. */
@@ -165,13 +175,20 @@ record TrainingShape(
     return (vocabulary + model.positions() + model.types()) * model.embedding();
   }
 
-  /**
-   * An encoder's tables are float32 in each precision. Linears that are not trained are freed once
-   * the kernels have their forms.
-   */
+  /** An encoder's tables are float32 in each precision. */
   long weights() {
     long tables = tables() * (model.decoder() == null ? Float.BYTES : width());
-    return tables + (full ? linears() * width() : 0);
+    return tables + (full || dense ? unpacked() : 0);
+  }
+
+  /** Linears that are freed at the preparation's end, when the kernels have their forms. */
+  long freed() {
+    return full || dense ? 0 : unpacked();
+  }
+
+  /** Linears as they are read; those that are quantised meanwhile are never there so. */
+  private long unpacked() {
+    return quantization.isForced() ? 0 : linears() * width();
   }
 
   /** The kernels' form of the linears for each direction; those that are trained have none. */

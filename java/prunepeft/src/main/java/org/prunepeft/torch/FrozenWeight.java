@@ -47,7 +47,8 @@ public final class FrozenWeight implements AutoCloseable {
   /**
    * A dense weight.
    *
-   * @param weight W [N,K], float32 or bfloat16; stays the caller's, and has to live as long as this
+   * @param weight W [N,K], float32 or bfloat16; stays the caller's, and has to live as long as
+   *     this, unless {@link #keepPreparedAlone} closes it
    * @param bias b [N], of the same type; null: none
    */
   public FrozenWeight(Tensor weight, Tensor bias) {
@@ -112,8 +113,9 @@ public final class FrozenWeight implements AutoCloseable {
   }
 
   /**
-   * Frees a dense weight that the kernels have in their form, on a CPU: whoever asks for it later
-   * gets one that is made of that. For a weight that is not trained, when nobody computes with it.
+   * Frees a dense weight that the kernels have in their form, on a CPU, the caller's tensor with
+   * it: whoever asks for it later gets one that is made of that, and stays. For a weight that is
+   * not trained, when nobody computes with it.
    */
   public synchronized void keepPreparedAlone() {
     if (prepared == null || weight == null || device.kernels().isCuda() || version != version()) {

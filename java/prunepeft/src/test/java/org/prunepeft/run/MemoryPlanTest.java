@@ -31,6 +31,7 @@ class MemoryPlanTest {
           8,
           256,
           true,
+          false,
           false);
 
   private static final long LINEARS = 30L * (4 * 576 * 576 + 3 * 576 * 1536);
@@ -40,6 +41,7 @@ class MemoryPlanTest {
     MemoryPlan plan = MemoryPlan.of(SHAPE);
     assertEquals(4 * 49152L * 576, plan.weights());
     assertEquals(8 * LINEARS, plan.prepared());
+    assertEquals(4 * LINEARS, plan.freed());
     assertEquals(20_000_000, plan.trained());
     MemoryPlan narrow = MemoryPlan.of(SHAPE.withPrecision(Precision.BF16));
     assertEquals(plan.weights() / 2, narrow.weights());
@@ -47,10 +49,20 @@ class MemoryPlanTest {
     MemoryPlan quantized = MemoryPlan.of(SHAPE.withQuantization(Quantization.NF4));
     assertEquals(4 * 49152L * 576, quantized.weights());
     assertEquals(1.0625 * LINEARS, quantized.prepared());
+    assertEquals(0, quantized.freed());
+    MemoryPlan dense = MemoryPlan.of(SHAPE.withDense(true));
+    assertEquals(4 * (LINEARS + 49152L * 576), dense.weights());
+    assertEquals(0, dense.freed());
     MemoryPlan full = MemoryPlan.of(SHAPE.withFull(true).withParameters(0));
     assertEquals(0, full.prepared());
     assertEquals(4 * (LINEARS + 49152L * 576), full.weights());
     assertEquals(5 * full.weights(), full.trained());
+  }
+
+  @Test
+  void unpackedWeightsMayTakeMoreThanTheTraining() {
+    MemoryPlan plan = MemoryPlan.of(SHAPE.withRows(1).withLength(4).withParameters(1));
+    assertEquals(plan.process() + plan.weights() + 12 * LINEARS, plan.total());
   }
 
   @Test

@@ -80,21 +80,25 @@ def causal(directory):
     return model.eval()
 
 
-def has_newer_keys(request):
+def is_unknown(request):
+    """Whether the model, or a key of its config.json, is newer than the library."""
     import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     with open(request["model"] + "/config.json", encoding="utf-8") as file:
-        return "rope_parameters" in json.load(file) and int(transformers.__version__.split(".")[0]) < 5
+        config = json.load(file)
+    older = int(transformers.__version__.split(".")[0]) < 5
+    return config["model_type"] not in CONFIG_MAPPING or "rope_parameters" in config and older
 
 
 def language_model(request, inputs):
-    return None if has_newer_keys(request) else causal(request["export"])(**inputs).logits
+    return None if is_unknown(request) else causal(request["export"])(**inputs).logits
 
 
 def language_adapter(request, inputs):
     from peft import PeftModel
 
-    if has_newer_keys(request):
+    if is_unknown(request):
         return None
     return PeftModel.from_pretrained(causal(request["model"]), request["export"]).eval()(**inputs).logits
 
@@ -103,7 +107,7 @@ def saved_language_adapter(request, inputs):
     """An adapter with random weights, which is saved: of "settings"."""
     from peft import AdaLoraConfig, LoraConfig, get_peft_model
 
-    if has_newer_keys(request):
+    if is_unknown(request):
         return None
     settings = request["settings"]
     config = AdaLoraConfig if "target_r" in settings else LoraConfig

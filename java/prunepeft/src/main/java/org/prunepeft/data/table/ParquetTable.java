@@ -120,6 +120,7 @@ final class ParquetTable implements TableReader {
     } catch (NoSuchFileException e) {
       throw e;
     } catch (IOException | RuntimeException e) {
+      closeAfter(e);
       throw damaged(e);
     }
     try {
@@ -133,12 +134,24 @@ final class ParquetTable implements TableReader {
       schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
     } catch (FormatException | IllegalArgumentException e) {
-      file.close();
+      closeAfter(e);
       throw e; // says what of the file is not as it was asked for
     } catch (IOException | RuntimeException e) {
-      file.close();
+      closeAfter(e);
       throw damaged(e);
     }
+  }
+
+  /** Of a file that is not read. */
+  private void closeAfter(Exception failure) {
+    try {
+      if (file != null) {
+        file.close();
+      }
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+    file = null;
   }
 
   private void requireReadable(Path path) throws IOException {
@@ -149,7 +162,8 @@ final class ParquetTable implements TableReader {
               "%s is compressed by %s; write it with one of %s"
                   .formatted(path, chunk.getCodec(), ParquetCodecs.READABLE));
         }
-        if (columns.contains(chunk.getPath().toArray()[0])) {
+        // None named: all are read.
+        if (columns.isEmpty() || columns.contains(chunk.getPath().toArray()[0])) {
           ParquetPages.require(path, chunk);
         }
       }
@@ -313,6 +327,8 @@ final class ParquetTable implements TableReader {
 
   @Override
   public void close() throws IOException {
-    file.close();
+    if (file != null) {
+      file.close();
+    }
   }
 }
