@@ -151,7 +151,8 @@ class KernelParser {
       } while (tokens.take_if(","));
       return tokens.expect(";");
     }
-    if (tokens.peek()[0] == '.') {  // .pragma
+    if (tokens.peek()[0] == '.') {
+      if (tokens.peek() != ".pragma") throw Fault("unknown directive in PTX: " + std::string(tokens.peek()));
       tokens.skip_to(";");
       return tokens.expect(";");
     }
@@ -272,7 +273,10 @@ const Kernel* Program::find(const std::string& name) {
   const auto at = sources_.find(name);
   if (at == sources_.end()) return nullptr;
   Source& source = at->second;
-  if (!source.parsed) KernelParser(source.text, source.shared, &source.kernel);
+  if (!source.parsed) {
+    source.kernel = {};  // an earlier try may have failed
+    KernelParser(source.text, source.shared, &source.kernel);
+  }
   source.parsed = true;
   return &source.kernel;
 }

@@ -119,6 +119,7 @@ constexpr int64_t columns_of_s(int64_t rank_tiles) {
 
 /** Rows of tiles that a run reaches into, of so many columns: it makes S so often. */
 inline int64_t rows_of_run(int64_t length, int64_t column_tiles) {
+  if (length == 0) return 0;
   if (column_tiles % length == 0) return 1;
   return length % column_tiles == 0 ? length / column_tiles : (length + column_tiles - 2) / column_tiles + 1;
 }

@@ -110,8 +110,8 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
   if (forced < 0) return cudaSuccess;
   choice->path = static_cast<LinearPath>(forced);
-  if (choice->path == LinearPath::kClustersWithS && !has_path(traits, shape, choice->path))
-    choice->path = LinearPath::kWarpgroupClusters;
+  const bool makes_s = forward && rank_tiles >= 1 && rank_tiles <= kMostRankTilesInside;
+  if (choice->path == LinearPath::kClustersWithS && !makes_s) choice->path = LinearPath::kWarpgroupClusters;
   choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
   return has_path(traits, shape, choice->path) ? cudaSuccess : cudaErrorNotSupported;
 }
