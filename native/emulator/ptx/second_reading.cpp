@@ -106,11 +106,12 @@ void restore(const Snapshot& snapshot) {
     std::copy(snapshot[i].begin(), snapshot[i].end(), reinterpret_cast<unsigned char*>(simt::global_regions()[i]->begin));
 }
 
-/** What an operation makes of no NaN: on a processor, of either sign, and on a device. */
+/** What an operation makes of no NaN, or of a float16's: on a device, and on a processor, which keeps that one's ten bits. */
 bool is_made_nan(const unsigned char* word) {
+  constexpr uint32_t kQuiet = 0x7fc00000, kBelowHalf = 0x1fff;
   uint32_t bits;
   std::copy(word, word + sizeof bits, reinterpret_cast<unsigned char*>(&bits));
-  return (bits & 0x7fffffff) == 0x7fc00000 || bits == 0x7fffffff;
+  return ((bits & kQuiet) == kQuiet && (bits & kBelowHalf) == 0) || bits == 0x7fffffff;
 }
 
 /** "", or the first place where memory is not what the host compiler's reading has left. */
