@@ -7,7 +7,7 @@ import org.prunepeft.study.TaskAndModel;
 /**
  * A run of a study, made or not.
  *
- * @param taskAndModel its task and model
+ * @param taskAndModel where its data and its weights come from
  * @param method its command
  * @param limit its budget; null: it has none
  * @param seed of its data, weights and order

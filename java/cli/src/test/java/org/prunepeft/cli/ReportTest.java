@@ -161,7 +161,7 @@ class ReportTest {
         new JsonMapper().convertValue(json(pruned).get("phases"), List.class));
     assertEquals(
         result.get("round_seconds").doubleValue(), run.at("/phases/search").doubleValue(), 1e-3);
-    assumeTrue(Files.exists(Path.of("/proc/self/status")), "memory is told by Linux alone");
+    assumeTrue(Files.exists(Path.of("/proc/self/status")), "only Linux reports memory");
     long peak = result.get("round_peak_bytes").longValue();
     assertTrue(peak > 50_000_000, "a JVM with LibTorch has more: " + peak);
     assertEquals(peak, run.at("/memory/search").longValue());
@@ -281,6 +281,9 @@ class ReportTest {
     String dom = Browser.orSkip(temporary).dom(page);
     assertTrue(dom.contains("<h2>Which modules</h2>"));
     assertTrue(dom.contains("lora.intermediate"), "its columns are drawn");
+    for (boolean dark : List.of(false, true)) {
+      assertEquals(List.of(), Browser.orSkip(temporary).violationsShown(page, dark));
+    }
   }
 
   @ParameterizedTest

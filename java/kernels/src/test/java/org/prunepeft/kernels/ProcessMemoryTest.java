@@ -58,7 +58,7 @@ class ProcessMemoryTest {
 
   @Test
   void aFilesPagesAreGivenBackAndReadAgain() throws IOException {
-    assumeTrue(Files.isReadable(Path.of("/proc/self/smaps")), "Linux alone tells");
+    assumeTrue(Files.isReadable(Path.of("/proc/self/smaps")), "only Linux lists mappings");
     Path file = Files.write(temporary.resolve("file"), new byte[BYTES]).toRealPath();
     try (FileChannel channel = FileChannel.open(file)) {
       MappedByteBuffer mapped = channel.map(FileChannel.MapMode.READ_ONLY, 0, BYTES);

@@ -19,7 +19,7 @@ import org.prunepeft.torch.MemoryMark;
  * trained together: there is one mark for all, which each open span takes before it is set back.
  */
 final class PeakMemory {
-  /** What the process has resident, as Linux tells it. */
+  /** What the process has resident, as Linux reports it. */
   static final PeakMemory PROCESS = new PeakMemory(new ResidentMark());
 
   private static final Map<ComputeDevice, PeakMemory> GPUS = new ConcurrentHashMap<>();

@@ -9,7 +9,7 @@ import java.util.function.Predicate;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
-/** The memory of the machine and of this process, in bytes, as Linux tells it. */
+/** The memory of the machine and of this process, in bytes, as Linux reports it. */
 public final class HostMemory {
   private static final int KILOBYTE = 1024;
 

@@ -24,7 +24,7 @@ final class MutatedFiles {
   private static final int MOST_KEPT = 2000;
   private static final int MOST_FAILURES = 10;
 
-  /** What an error's place is told by: so many calls, from the one that threw it. */
+  /** What an error is recognised by: so many calls, from the one that threw it. */
   private static final int CALLS = 3;
 
   /** A file at which a reader failed, and how. */
