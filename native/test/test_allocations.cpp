@@ -45,7 +45,7 @@ void with_each_failure(const std::string& name, Call call, Failed failed, Done d
 
 TEST(calls_without_memory_write_nothing_and_work_again) {
   const int32_t threads = pp_num_threads();
-  pp_set_num_threads(1);  // OpenMP's own memory is not ours to fail
+  pp_set_num_threads(1);  // a call does without helpers that there is no memory for (test_threads)
   for (int isa = PP_ISA_PORTABLE; isa <= pp_cpu_isa_supported(); ++isa) {
     pp_set_cpu_isa(static_cast<pp_isa>(isa));
     for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {

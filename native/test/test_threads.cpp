@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "check.h"
+#include "failing_allocations.h"
 #include "prunepeft/device.h"
 
 namespace {
@@ -36,6 +37,25 @@ int64_t faults_of_a_call(std::mt19937_64& random, int64_t most_items) {
 
 }  // namespace
 
+// The first test, since helpers stay once they are there.
+TEST(without_memory_for_helpers_the_caller_does_all) {
+  pp_set_num_threads(4);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> runs{0}, others{0};
+  const auto item = [&](int64_t) {
+    ++runs;
+    others += std::this_thread::get_id() != caller;
+  };
+  for (int64_t n = 1;; ++n) {
+    failing::at(n, true);
+    prunepeft::run_phases(kMuch, prunepeft::phase(100, item));
+    const bool failed = failing::stop();
+    CHECK_EQUAL(runs.exchange(0), 100);
+    if (!failed) break;
+    if (n == 1) CHECK_EQUAL(others.load(), 0);
+  }
+}
+
 TEST(each_item_runs_once_and_after_the_phase_before) {
   for (int32_t threads : {1, 2, 3, 7}) {
     pp_set_num_threads(threads);
@@ -58,7 +78,7 @@ TEST(sleeping_threads_are_woken) {
   }
 }
 
-TEST(callers_have_threads_of_their_own) {
+TEST(helpers_serve_several_callers) {
   pp_set_num_threads(3);
   std::atomic<int64_t> faults{0};
   const uint64_t seed = check::random()();

@@ -41,7 +41,6 @@ public final class Torch {
     Threads.require(threads);
     torch.set_num_threads(threads);
     openblas_nolapack.blas_set_num_threads(threads);
-    // After LibTorch, so that one OpenMP run-time serves both.
     Kernels.setThreads(threads);
   }
 

@@ -97,8 +97,8 @@ class ThreadsTest {
     Torch.setThreads(2);
     assertEquals(2, Torch.threads());
     assertEquals(2, Kernels.threads());
-    // Two of OpenBLAS or two of OpenMP, which share the caller: three at most.
+    // The caller, and one thread of each pool: OpenBLAS's, OpenMP's and that of the kernels.
     long busy = busyThreads();
-    assertTrue(busy == 2 || busy == 3, () -> busy + " busy threads");
+    assertTrue(busy >= 2 && busy <= 4, () -> busy + " busy threads");
   }
 }
