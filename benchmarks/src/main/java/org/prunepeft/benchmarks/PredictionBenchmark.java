@@ -16,6 +16,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
@@ -32,6 +33,7 @@ import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
@@ -39,6 +41,7 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.pass.Inputs;
@@ -67,6 +70,10 @@ public class PredictionBenchmark extends TorchBenchmark {
     }
   }
 
+  /** Of the frozen weights and of activations. */
+  @Param({"FLOAT32", "BF16"})
+  public Precision precision;
+
   private Path run;
   private TrainedModel model;
   private List<String> texts;
@@ -84,13 +91,14 @@ public class PredictionBenchmark extends TorchBenchmark {
         org.prunepeft.settings.Setup.builder()
             .sizes(new SplitSizes(64, 32, TEXTS))
             .epochs(1)
+            .precision(precision)
             .output(run)
             .build();
     PrunePeft.train(setup, ModuleChoice.supernet(), ProgressListener.NONE);
     model = TrainedModel.load(run);
     List<Example> examples = model.dataset().test();
     texts = examples.stream().map(Example::text).toList();
-    trained = Models.byName("minilm").loader().load();
+    trained = Models.byName("minilm").loader().load(precision, ComputeDevice.CPU);
     try (Tokenizer tokenizer = Tokenizer.of(trained.tokenizer(), setup.training().maxLength())) {
       encoded = EncodedDataset.of(tokenizer, examples);
     }

@@ -520,26 +520,33 @@ public final class Tables {
 
   private void predictions() {
     String type = PredictionBenchmark.class.getSimpleName();
-    Result many = result(type, "manyTexts", Map.of());
-    Result training = result(type, "trainingForward", Map.of());
-    Result one = result(type, "oneText", Map.of());
-    if (many == null || training == null || one == null) {
+    if (values(type, "precision").isEmpty()) {
       return;
     }
     section("Predictions of MiniLM");
     line("One short text, and 1,024 in one call beside the forward passes of a training.");
     line("");
-    row("what", "", "of the training's");
-    row("---", "--:", "--:");
-    row("one text, median, ms", number(one.median / 1e3), NONE);
-    row("one text, mean, ms", number(one.score.value / 1e3) + spread(one.score, 1e-3), NONE);
-    double rate = training.counter("tokens");
-    for (Result result : List.of(many, training)) {
-      double tokens = result.counter("tokens");
-      row(
-          result.method + ", tokens/s",
-          number(tokens),
-          String.format(Locale.ROOT, "%.0f %%", 100 * tokens / rate));
+    row("precision", "what", "", "of the training's");
+    row("---", "---", "--:", "--:");
+    for (String precision : values(type, "precision")) {
+      Map<String, String> of = Map.of("precision", precision);
+      Result one = result(type, "oneText", of);
+      if (one != null) {
+        String mean = number(one.score.value / 1e3) + spread(one.score, 1e-3);
+        row(precision, "one text, median, ms", number(one.median / 1e3), NONE);
+        row(precision, "one text, mean, ms", mean, NONE);
+      }
+      Result many = result(type, "manyTexts", of);
+      Result training = result(type, "trainingForward", of);
+      if (many == null || training == null) {
+        continue;
+      }
+      double rate = training.counter("tokens");
+      for (Result result : List.of(many, training)) {
+        double tokens = result.counter("tokens");
+        String share = String.format(Locale.ROOT, "%.0f %%", 100 * tokens / rate);
+        row(precision, result.method + ", tokens/s", number(tokens), share);
+      }
     }
   }
 

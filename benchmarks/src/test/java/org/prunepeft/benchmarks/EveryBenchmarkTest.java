@@ -35,6 +35,7 @@ class EveryBenchmarkTest {
                     .param("memory", "warm")
                     .param("modules", "upperHalf")
                     .param("of", "layers")
+                    .param("precision", "BF16")
                     .param("product", "4096x384x1536")
                     .param("shape", "2048x384x384r32")
                     .param("size", "2048x384m128")
