@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/** The command line in a process of its own. */
+/** The command line, or another program on its class path, in a process of its own. */
 final class Child {
   /** They live for seconds. */
   private static final List<String> SHORT = List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
@@ -19,12 +19,23 @@ final class Child {
 
   /** The command of a call with these options of Java. */
   static List<String> command(List<String> options, String classPath, List<String> arguments) {
+    List<String> program = new ArrayList<>(List.of(Main.class.getName()));
+    program.addAll(arguments);
+    return java(options, classPath, program);
+  }
+
+  /**
+   * The command that runs another program.
+   *
+   * @param program a class or a source file, then its arguments
+   */
+  static List<String> java(List<String> options, String classPath, List<String> program) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(SHORT);
     command.addAll(options);
-    command.addAll(List.of("-cp", classPath, Main.class.getName()));
-    command.addAll(arguments);
+    command.addAll(List.of("-cp", classPath));
+    command.addAll(program);
     return command;
   }
 

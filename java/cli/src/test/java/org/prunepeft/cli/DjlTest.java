@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -44,12 +45,11 @@ class DjlTest {
   /** What a program prints; it reports its use to nobody. */
   private static List<String> lines(Class<?> program, Path export, List<String> texts)
       throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dai.djl.offline=true"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
-    command.add(export.toString());
-    command.addAll(texts);
+    List<String> arguments = new ArrayList<>(List.of(program.getName(), export.toString()));
+    arguments.addAll(texts);
+    List<String> command =
+        Child.java(
+            List.of("-Dai.djl.offline=true"), System.getProperty("java.class.path"), arguments);
     Path errors = temporary.resolve("errors");
     Path printed = temporary.resolve("printed");
     ProcessBuilder builder =
@@ -67,8 +67,24 @@ class DjlTest {
 
   @Test
   void textsAreClassifiedAlike() throws IOException, InterruptedException {
-    Path run = runs.train("classes", "--label-column=label");
-    List<String> lines = lines(DjlTexts.class, runs.export(run, "classes-onnx"), TEXTS);
+    classifies(DjlTexts.class, "classes");
+  }
+
+  @Test
+  void itsOwnTranslatorClassifiesTextsAlike() throws IOException, InterruptedException {
+    assumeTrue(secondEngine(), "DJL's PyTorch engine is not on the class path: mvn -Pdjl");
+    classifies(DjlTranslator.class, "translated");
+  }
+
+  private static boolean secondEngine() {
+    return DjlTest.class.getResource("/ai/djl/pytorch/engine/PtEngine.class") != null;
+  }
+
+  /** As the run does, whose directory has this name. */
+  private static void classifies(Class<?> program, String name)
+      throws IOException, InterruptedException {
+    Path run = runs.train(name, "--label-column=label");
+    List<String> lines = lines(program, runs.export(run, name + "-onnx"), TEXTS);
     assertEquals(TEXTS.size(), lines.size());
     try (TrainedModel trained = TrainedModel.load(run)) {
       for (int i = 0; i < TEXTS.size(); i++) {

@@ -27,17 +27,23 @@ final class DjlTexts {
   public static void main(String[] arguments) throws Exception {
     Path directory = Path.of(arguments[0]);
     try (HuggingFaceTokenizer tokenizer =
-            HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"));
-        ZooModel<String, Classifications> model =
-            Criteria.builder()
-                .setTypes(String.class, Classifications.class)
-                .optEngine("OnnxRuntime")
-                .optModelPath(directory)
-                .optTranslator(new Classifier(tokenizer))
-                .build()
-                .loadModel();
+        HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"))) {
+      print(
+          Criteria.builder()
+              .setTypes(String.class, Classifications.class)
+              .optEngine("OnnxRuntime")
+              .optModelPath(directory)
+              .optTranslator(new Classifier(tokenizer))
+              .build(),
+          Arrays.asList(arguments).subList(1, arguments.length));
+    }
+  }
+
+  /** A line for each text. */
+  static void print(Criteria<String, Classifications> criteria, List<String> texts)
+      throws Exception {
+    try (ZooModel<String, Classifications> model = criteria.loadModel();
         Predictor<String, Classifications> predictor = model.newPredictor()) {
-      List<String> texts = Arrays.asList(arguments).subList(1, arguments.length);
       for (Classifications classes : predictor.batchPredict(texts)) {
         for (int i = 0; i < classes.getClassNames().size(); i++) {
           System.out.print(classes.getClassNames().get(i) + " ");

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +24,7 @@ class DocumentedCallsTest {
   private static final Pattern OPTION = Pattern.compile("(?<![\\w-])--[a-z0-9][\\w-]*");
 
   @Test
-  void commandsHaveTheOptionsThatTheyAreCalledWith() throws IOException, URISyntaxException {
+  void commandsHaveTheOptionsThatTheyAreCalledWith() throws IOException {
     List<String> unknown = new ArrayList<>();
     int calls = 0;
     for (Path page : pages()) {
@@ -57,13 +58,22 @@ class DocumentedCallsTest {
     return spec.optionsMap().containsKey(name) || spec.negatedOptionsMap().containsKey(name);
   }
 
-  private static List<Path> pages() throws IOException, URISyntaxException {
-    Path classes = Path.of(Main.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-    Path project = classes.resolve("../../../..").normalize();
-    try (Stream<Path> docs = Files.list(project.resolve("docs"))) {
-      return Stream.concat(Stream.of(project.resolve("README.md")), docs)
+  private static List<Path> pages() throws IOException {
+    Path docs = page("java.md").getParent();
+    try (Stream<Path> pages = Files.list(docs)) {
+      return Stream.concat(Stream.of(docs.resolveSibling("README.md")), pages)
           .filter(page -> page.toString().endsWith(".md"))
           .toList();
+    }
+  }
+
+  /** A page of docs, by its file's name. */
+  static Path page(String name) {
+    try {
+      URI classes = Main.class.getProtectionDomain().getCodeSource().getLocation().toURI();
+      return Path.of(classes).resolve("../../../../docs").normalize().resolve(name);
+    } catch (URISyntaxException e) {
+      throw new AssertionError(e);
     }
   }
 }

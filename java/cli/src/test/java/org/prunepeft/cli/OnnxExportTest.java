@@ -90,6 +90,8 @@ class OnnxExportTest {
   @CsvSource({
     "single, --label-column=label",
     "full, --label-column=label --modules=full",
+    "vera, '--label-column=label --lora-r=0 --module-types=vera"
+        + " --module-settings=vera.rank=6,vera.targets=query,vera.seed=3'",
     "joint, --label-column=label --text-pair-column=second --pair-encoding=joint"
         + " --adapter-config=houlsby",
     "number, --label-column=number --do-regression --text-pair-column=second --adapter-size=0",
