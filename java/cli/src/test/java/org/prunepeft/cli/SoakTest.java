@@ -14,11 +14,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -41,11 +45,21 @@ class SoakTest {
 
   @TempDir static Path temporary;
   private static Path model;
+
+  /** Own examples: those of a task take seconds to read. */
+  private static Path examples;
+
   private static Path texts;
 
   @BeforeAll
   static void write() throws IOException {
     model = Small.model(temporary);
+    examples = temporary.resolve("examples.tsv");
+    Files.write(
+        examples,
+        IntStream.range(-1, 160)
+            .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 3))
+            .toList());
     texts = temporary.resolve("texts.txt");
     Files.writeString(texts, "the thing in a tin\nan other thing\n\nthat\n".repeat(20));
   }
@@ -84,6 +98,7 @@ class SoakTest {
     return List.of(
         "search",
         "--model=" + model,
+        "--train-file=" + examples,
         "--train-examples=64",
         "--validation-examples=32",
         "--test-examples=32",
@@ -108,20 +123,28 @@ class SoakTest {
       Path output = temporary.resolve("soak-" + run);
       Call.of(search(output, run)).exits(0);
       Call.of("predict", output, texts).exits(0);
+      remove(output);
       minutes = (System.nanoTime() - begun) / 60e9;
       held.add(Held.after(minutes));
     }
     List<Held> warm = held.stream().filter(one -> one.minutes() >= WARM_UP_MINUTES).toList();
     int part = Math.max(1, warm.size() / 10);
-    double before = outside(warm.subList(0, part));
-    double after = outside(warm.subList(warm.size() - part, warm.size()));
+    List<Held> early = warm.subList(0, part);
+    List<Held> late = warm.subList(warm.size() - part, warm.size());
     for (int i = 0; i < held.size(); i += Math.max(1, held.size() / 20)) {
       print(held.get(i));
     }
     print(held.get(held.size() - 1));
+    double before = median(early, Held::resident);
+    double after = median(late, Held::resident);
     System.out.printf(
-        "%d searches: %.1f MiB outside of Java's heap after %.1f minutes, %.1f at the end%n",
-        held.size(), before, WARM_UP_MINUTES, after);
+        "%d searches: %.1f MiB resident after %.1f minutes, %.1f at the end; outside of Java's heap %.1f, %.1f%n",
+        held.size(),
+        before,
+        WARM_UP_MINUTES,
+        after,
+        median(early, Held::outside),
+        median(late, Held::outside));
     Held first = warm.get(0);
     Held last = held.get(held.size() - 1);
     assertEquals(first.files(), last.files(), "open files");
@@ -142,10 +165,17 @@ class SoakTest {
         held.threads());
   }
 
-  /** The median. */
-  private static double outside(List<Held> held) {
-    double[] sorted = held.stream().mapToDouble(Held::outside).sorted().toArray();
+  private static double median(List<Held> held, ToDoubleFunction<Held> of) {
+    double[] sorted = held.stream().mapToDouble(of).sorted().toArray();
     return sorted[sorted.length / 2];
+  }
+
+  private static void remove(Path directory) throws IOException {
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   @Test
