@@ -10,6 +10,7 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -70,11 +71,18 @@ class SoakTest {
    * @param resident memory in MiB
    * @param outside of it what is not Java's heap, where that is touched from the start ({@code
    *     java/soak}), in MiB
+   * @param compiled of that, what is in use for classes and compiled code, in MiB
    * @param objects what Java's objects take of the heap after a collection, in MiB
    * @param files open ones
    */
   private record Held(
-      double minutes, double resident, double outside, double objects, int files, int threads) {
+      double minutes,
+      double resident,
+      double outside,
+      double compiled,
+      double objects,
+      int files,
+      int threads) {
     static Held after(double minutes) throws IOException {
       Runtime runtime = Runtime.getRuntime();
       System.gc();
@@ -83,6 +91,7 @@ class SoakTest {
           minutes,
           resident / MIB,
           (resident - runtime.totalMemory()) / MIB,
+          ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage().getUsed() / MIB,
           (runtime.totalMemory() - runtime.freeMemory()) / MIB,
           entries("/proc/self/fd"),
           entries("/proc/self/task"));
@@ -138,13 +147,15 @@ class SoakTest {
     double before = median(early, Held::resident);
     double after = median(late, Held::resident);
     System.out.printf(
-        "%d searches: %.1f MiB resident after %.1f minutes, %.1f at the end; outside of Java's heap %.1f, %.1f%n",
+        "%d searches: %.1f MiB resident after %.1f minutes, %.1f at the end; outside of Java's heap %.1f, %.1f; classes and compiled code %.1f, %.1f%n",
         held.size(),
         before,
         WARM_UP_MINUTES,
         after,
         median(early, Held::outside),
-        median(late, Held::outside));
+        median(late, Held::outside),
+        median(early, Held::compiled),
+        median(late, Held::compiled));
     Held first = warm.get(0);
     Held last = held.get(held.size() - 1);
     assertEquals(first.files(), last.files(), "open files");
@@ -156,10 +167,11 @@ class SoakTest {
 
   private static void print(Held held) {
     System.out.printf(
-        "%6.2f min: %7.1f MiB resident, %7.1f outside of Java's heap, objects %6.1f, %d files, %d threads%n",
+        "%6.2f min: %7.1f MiB resident, %7.1f outside of Java's heap, classes and compiled code %6.1f, objects %6.1f, %d files, %d threads%n",
         held.minutes(),
         held.resident(),
         held.outside(),
+        held.compiled(),
         held.objects(),
         held.files(),
         held.threads());
