@@ -10,15 +10,20 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -41,11 +46,21 @@ class SoakTest {
 
   @TempDir static Path temporary;
   private static Path model;
+
+  /** Own examples: those of a task take seconds to read. */
+  private static Path examples;
+
   private static Path texts;
 
   @BeforeAll
   static void write() throws IOException {
     model = Small.model(temporary);
+    examples = temporary.resolve("examples.tsv");
+    Files.write(
+        examples,
+        IntStream.range(-1, 160)
+            .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 3))
+            .toList());
     texts = temporary.resolve("texts.txt");
     Files.writeString(texts, "the thing in a tin\nan other thing\n\nthat\n".repeat(20));
   }
@@ -56,11 +71,18 @@ class SoakTest {
    * @param resident memory in MiB
    * @param outside of it what is not Java's heap, where that is touched from the start ({@code
    *     java/soak}), in MiB
+   * @param compiled of that, what is in use for classes and compiled code, in MiB
    * @param objects what Java's objects take of the heap after a collection, in MiB
    * @param files open ones
    */
   private record Held(
-      double minutes, double resident, double outside, double objects, int files, int threads) {
+      double minutes,
+      double resident,
+      double outside,
+      double compiled,
+      double objects,
+      int files,
+      int threads) {
     static Held after(double minutes) throws IOException {
       Runtime runtime = Runtime.getRuntime();
       System.gc();
@@ -69,6 +91,7 @@ class SoakTest {
           minutes,
           resident / MIB,
           (resident - runtime.totalMemory()) / MIB,
+          ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage().getUsed() / MIB,
           (runtime.totalMemory() - runtime.freeMemory()) / MIB,
           entries("/proc/self/fd"),
           entries("/proc/self/task"));
@@ -84,6 +107,7 @@ class SoakTest {
     return List.of(
         "search",
         "--model=" + model,
+        "--train-file=" + examples,
         "--train-examples=64",
         "--validation-examples=32",
         "--test-examples=32",
@@ -108,20 +132,30 @@ class SoakTest {
       Path output = temporary.resolve("soak-" + run);
       Call.of(search(output, run)).exits(0);
       Call.of("predict", output, texts).exits(0);
+      remove(output);
       minutes = (System.nanoTime() - begun) / 60e9;
       held.add(Held.after(minutes));
     }
     List<Held> warm = held.stream().filter(one -> one.minutes() >= WARM_UP_MINUTES).toList();
     int part = Math.max(1, warm.size() / 10);
-    double before = outside(warm.subList(0, part));
-    double after = outside(warm.subList(warm.size() - part, warm.size()));
+    List<Held> early = warm.subList(0, part);
+    List<Held> late = warm.subList(warm.size() - part, warm.size());
     for (int i = 0; i < held.size(); i += Math.max(1, held.size() / 20)) {
       print(held.get(i));
     }
     print(held.get(held.size() - 1));
+    double before = median(early, Held::resident);
+    double after = median(late, Held::resident);
     System.out.printf(
-        "%d searches: %.1f MiB outside of Java's heap after %.1f minutes, %.1f at the end%n",
-        held.size(), before, WARM_UP_MINUTES, after);
+        "%d searches: %.1f MiB resident after %.1f minutes, %.1f at the end; outside of Java's heap %.1f, %.1f; classes and compiled code %.1f, %.1f%n",
+        held.size(),
+        before,
+        WARM_UP_MINUTES,
+        after,
+        median(early, Held::outside),
+        median(late, Held::outside),
+        median(early, Held::compiled),
+        median(late, Held::compiled));
     Held first = warm.get(0);
     Held last = held.get(held.size() - 1);
     assertEquals(first.files(), last.files(), "open files");
@@ -133,19 +167,27 @@ class SoakTest {
 
   private static void print(Held held) {
     System.out.printf(
-        "%6.2f min: %7.1f MiB resident, %7.1f outside of Java's heap, objects %6.1f, %d files, %d threads%n",
+        "%6.2f min: %7.1f MiB resident, %7.1f outside of Java's heap, classes and compiled code %6.1f, objects %6.1f, %d files, %d threads%n",
         held.minutes(),
         held.resident(),
         held.outside(),
+        held.compiled(),
         held.objects(),
         held.files(),
         held.threads());
   }
 
-  /** The median. */
-  private static double outside(List<Held> held) {
-    double[] sorted = held.stream().mapToDouble(Held::outside).sorted().toArray();
+  private static double median(List<Held> held, ToDoubleFunction<Held> of) {
+    double[] sorted = held.stream().mapToDouble(of).sorted().toArray();
     return sorted[sorted.length / 2];
+  }
+
+  private static void remove(Path directory) throws IOException {
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   @Test

@@ -78,12 +78,24 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it has files already, or can't be made or written
    */
   public static RunDirectory create(Path directory) {
+    return create(directory, RunMark.ofThisProcess());
+  }
+
+  static RunDirectory create(Path directory, String mark) {
     NewDirectories made = new NewDirectories(directory);
     requireDirectory(directory, made.nearest());
     try {
       made.make();
-      requireEmpty(directory);
-      return running(directory, made, RunHold.take(directory));
+      RunHold hold = RunHold.take(directory, mark, found -> requireEmpty(directory, found));
+      try {
+        // A run that was faster may have come to its end since.
+        requireEmpty(directory, Optional.empty());
+      } catch (RunDirectoryException e) {
+        hold.complete();
+        throw e;
+      }
+      AtomicFile.removePartial(directory);
+      return running(directory, made, hold);
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
@@ -101,18 +113,16 @@ public final class RunDirectory {
    *     made or written
    */
   public static RunDirectory resume(Path directory, boolean complete) {
+    return resume(directory, complete, RunMark.ofThisProcess());
+  }
+
+  static RunDirectory resume(Path directory, boolean complete, String mark) {
     if (isAbsentOrEmpty(directory)) {
-      return create(directory);
+      return create(directory, mark);
     }
     try {
-      Optional<RunMark> mark = RunMark.read(directory);
-      if (mark.isPresent()) {
-        mark.get().requireNoOther();
-      } else if (!complete) {
-        throw new RunDirectoryException(
-            directory + " has a complete run; there is nothing to go on with");
-      }
-      RunHold hold = RunHold.take(directory);
+      RunHold hold =
+          RunHold.take(directory, mark, found -> requireCutOff(directory, complete, found));
       AtomicFile.removePartial(directory);
       Path checkpoints = directory.resolve(CheckpointDirectory.NAME);
       if (Files.isDirectory(checkpoints)) {
@@ -124,13 +134,23 @@ public final class RunDirectory {
     }
   }
 
+  private static void requireCutOff(Path directory, boolean complete, Optional<RunMark> mark)
+      throws IOException {
+    if (mark.isPresent()) {
+      mark.get().requireNoOther();
+    } else if (!complete) {
+      throw new RunDirectoryException(
+          directory + " has a complete run; there is nothing to go on with");
+    }
+  }
+
   /** Whether a run has yet to make its directory, or has made it and no more. */
   private static boolean isAbsentOrEmpty(Path directory) {
     if (!Files.isDirectory(directory)) {
       return true;
     }
     try (var files = Files.list(directory)) {
-      return files.findAny().isEmpty();
+      return files.allMatch(AtomicFile::isPartial);
     } catch (IOException e) {
       throw RunErrors.unread(directory, e);
     }
@@ -146,12 +166,13 @@ public final class RunDirectory {
   }
 
   /** Of a run that was cut off before it wrote anything, there may be its mark. */
-  private static void requireEmpty(Path directory) throws IOException {
-    AtomicFile.removePartial(directory);
-    Optional<RunMark> mark = RunMark.read(directory);
+  private static void requireEmpty(Path directory, Optional<RunMark> mark) throws IOException {
+    if (mark.isPresent()) {
+      mark.get().requireGone();
+    }
+    Path own = RunMark.file(directory);
     try (var files = Files.list(directory)) {
-      if (!files.allMatch(RunMark.file(directory)::equals)
-          || mark.isPresent() && mark.get().isAlive()) {
+      if (!files.allMatch(file -> file.equals(own) || AtomicFile.isPartial(file))) {
         throw new RunDirectoryException(
             directory + " is not empty; name a new directory, or delete this one");
       }

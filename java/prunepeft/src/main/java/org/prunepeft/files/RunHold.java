@@ -5,9 +5,11 @@ import static org.prunepeft.files.RunErrors.unwritten;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
+import java.util.Optional;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.RunDirectoryException;
 
@@ -24,6 +26,8 @@ final class RunHold {
     LOST,
     COMPLETE
   }
+
+  private static final int MOST_ATTEMPTS = 100;
 
   private final Path directory;
   private final Path file;
@@ -45,11 +49,69 @@ final class RunHold {
     return new RunHold(directory, null, State.COMPLETE);
   }
 
-  /** Writes this process's mark into a directory. */
-  static RunHold take(Path directory) throws IOException {
-    RunHold hold = new RunHold(directory, RunMark.ofThisProcess(), State.RUNNING);
-    AtomicFile.write(hold.file, hold.mark.getBytes(StandardCharsets.UTF_8));
-    return hold;
+  /** Whether a directory may be taken that has this mark, or none. */
+  interface Requirement {
+    /** Throws if not. */
+    void check(Optional<RunMark> found) throws IOException;
+  }
+
+  /**
+   * Writes a mark into a directory, in the place of what a requirement allows. Of several processes
+   * that do so at once, on other machines too, one has the directory; the requirement is asked
+   * again, of the mark of that one, in the others.
+   *
+   * @param mark unlike any other
+   */
+  static RunHold take(Path directory, String mark, Requirement requirement) throws IOException {
+    Path file = RunMark.file(directory);
+    for (int attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      try {
+        Optional<RunMark> found = RunMark.read(directory);
+        requirement.check(found);
+        if (put(directory, file, found, mark)) {
+          return new RunHold(directory, mark, State.RUNNING);
+        }
+      } catch (NoSuchFileException e) {
+        if (Files.notExists(directory)) {
+          throw e;
+        }
+        // Whoever was faster has come to its end meanwhile.
+      }
+    }
+    throw new IOException(file + " can't be made: something else is in its place again and again");
+  }
+
+  /**
+   * Puts a mark in the place of one that is to be replaced, or of none. Who replaces one has a
+   * claim to that meanwhile, a mark itself, which is replaced likewise where its process is gone.
+   *
+   * @return whether it did; if not, another process was faster
+   */
+  private static boolean put(Path directory, Path file, Optional<RunMark> replaced, String mark)
+      throws IOException {
+    byte[] content = mark.getBytes(StandardCharsets.UTF_8);
+    if (replaced.isEmpty()) {
+      return AtomicFile.create(file, content);
+    }
+    // By its name removed with what else a killed process was writing.
+    Path claim = file.resolveSibling(".%s.0.partial".formatted(file.getFileName()));
+    Optional<RunMark> claimed = RunMark.read(directory, claim);
+    if (claimed.isPresent()) {
+      claimed.get().requireGone();
+    }
+    if (!put(directory, claim, claimed, mark)) {
+      return false;
+    }
+    try {
+      Optional<RunMark> found = RunMark.read(directory, file);
+      if (!found.map(RunMark::content).equals(replaced.map(RunMark::content))) {
+        return false;
+      }
+      AtomicFile.write(file, content);
+      return true;
+    } finally {
+      Files.deleteIfExists(claim);
+    }
   }
 
   /** Whether nothing more can be written. */

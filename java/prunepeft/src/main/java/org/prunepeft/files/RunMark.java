@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.prunepeft.io.RunDirectoryException;
@@ -37,16 +38,22 @@ public final class RunMark {
   private static final Path HOST = Path.of("/proc/sys/kernel/hostname");
 
   private final Path directory;
+  private final Path file;
+  private final String content;
+
+  /** For messages. */
   private final String text;
 
   /** Of a process, matched; null: it names none. */
   private final Matcher process;
 
-  private RunMark(Path directory, String text) {
+  private RunMark(Path directory, Path file, String content) {
     this.directory = directory;
-    this.text = text.strip();
-    Matcher line = PROCESS.matcher(text);
+    this.file = file;
+    this.content = content;
+    Matcher line = PROCESS.matcher(content);
     process = line.find() ? line : null;
+    text = process == null ? content.strip() : line.group();
   }
 
   /** Where a run's directory has it. */
@@ -56,24 +63,28 @@ public final class RunMark {
 
   /** The mark of a run; empty: it is complete, or has not begun. */
   static Optional<RunMark> read(Path directory) throws IOException {
-    Path file = file(directory);
-    if (!Files.exists(file)) {
-      return Optional.empty();
-    }
+    return read(directory, file(directory));
+  }
+
+  /** A mark of a run that is in this file, if there is one. */
+  static Optional<RunMark> read(Path directory, Path file) throws IOException {
     try {
-      return Optional.of(new RunMark(directory, Files.readString(file)));
+      return Optional.of(new RunMark(directory, file, Files.readString(file)));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
   }
 
-  /** What the mark of this process says, in a line. */
+  /**
+   * What a mark of this process says: the process in a line, and in another what no other mark has.
+   */
   static String ofThisProcess() {
-    return "running since %s, as process %d%s\n"
+    return "running since %s, as process %d%s\n%s\n"
         .formatted(
             Instant.now().truncatedTo(ChronoUnit.SECONDS),
             ProcessHandle.current().pid(),
-            host().map(name -> " on " + name).orElse(""));
+            host().map(name -> " on " + name).orElse(""),
+            UUID.randomUUID());
   }
 
   /** What the mark of a run that failed says, in a line. */
@@ -96,6 +107,11 @@ public final class RunMark {
     } catch (IOException e) {
       throw RunErrors.unread(file(directory), e);
     }
+  }
+
+  /** All that its file holds. */
+  String content() {
+    return content;
   }
 
   private String state() throws IOException {
@@ -168,7 +184,18 @@ public final class RunMark {
    * @throws RunDirectoryException if one does
    */
   void requireNoOther() throws IOException {
-    if (!isAlive() || isHere() && pid() == ProcessHandle.current().pid()) {
+    if (process == null || !isHere() || pid() != ProcessHandle.current().pid()) {
+      requireGone();
+    }
+  }
+
+  /**
+   * Requires that no process goes on with the run.
+   *
+   * @throws RunDirectoryException if one does
+   */
+  void requireGone() throws IOException {
+    if (!isAlive()) {
       return;
     }
     throw new RunDirectoryException(
@@ -188,7 +215,7 @@ public final class RunMark {
   }
 
   private boolean isRenewed() throws IOException {
-    Instant renewed = Files.getLastModifiedTime(file(directory)).toInstant();
+    Instant renewed = Files.getLastModifiedTime(file).toInstant();
     return renewed.plus(HEARD).isAfter(Instant.now());
   }
 

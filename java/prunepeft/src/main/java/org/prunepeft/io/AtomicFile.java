@@ -3,11 +3,15 @@ package org.prunepeft.io;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.UUID;
 
 /** Writes files that are either there as a whole or not there. */
 public final class AtomicFile {
@@ -76,6 +80,55 @@ public final class AtomicFile {
   }
 
   /**
+   * Writes a file that is not there yet. Of several that do so at once, on other machines that see
+   * the directory too, one has written it when all have returned.
+   *
+   * @param content whole there or not at all; unlike that of any other
+   * @return whether the file is this one; if not, another is there
+   * @throws IOException if it can't be written
+   */
+  public static boolean create(Path file, byte[] content) throws IOException {
+    UUID unique = UUID.randomUUID();
+    Path whole =
+        file.resolveSibling(
+            ".%s.%d.partial".formatted(file.getFileName(), unique.getMostSignificantBits() >>> 1));
+    try {
+      writeNew(whole, content);
+      try {
+        // A link fails where a file is, which a rename replaces.
+        Files.createLink(file, whole);
+      } catch (FileAlreadyExistsException e) {
+        // Or the answer of a file server was lost: its content tells.
+      } catch (UnsupportedOperationException | FileSystemException e) {
+        // There are no links, or whoever was faster has removed what was partial.
+        writeNew(file, content);
+      }
+      forceDirectory(file.toAbsolutePath().getParent());
+      return holds(file, content);
+    } catch (FileAlreadyExistsException e) {
+      return false;
+    } finally {
+      Files.deleteIfExists(whole);
+    }
+  }
+
+  private static boolean holds(Path file, byte[] content) throws IOException {
+    try {
+      return Arrays.equals(Files.readAllBytes(file), content);
+    } catch (NoSuchFileException e) {
+      return false;
+    }
+  }
+
+  private static void writeNew(Path file, byte[] content) throws IOException {
+    try (var channel =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      writeFully(channel, ByteBuffer.wrap(content));
+      channel.force(true);
+    }
+  }
+
+  /**
    * Has the disk keep what a directory lists, such as a file that was renamed into it.
    *
    * @param directory where there is none of that, nothing is done
@@ -97,11 +150,16 @@ public final class AtomicFile {
   public static void removePartial(Path directory) throws IOException {
     try (var files = Files.list(directory)) {
       for (Path file : files.toList()) {
-        if (file.getFileName().toString().matches("\\..+\\.[0-9]+\\.partial")) {
+        if (isPartial(file)) {
           Files.deleteIfExists(file);
         }
       }
     }
+  }
+
+  /** {@return whether a file is what {@link #removePartial} removes, by its name} */
+  public static boolean isPartial(Path file) {
+    return file.getFileName().toString().matches("\\..+\\.[0-9]+\\.partial");
   }
 
   /** What a link names, at last; of one that names nothing yet, what it would name. */

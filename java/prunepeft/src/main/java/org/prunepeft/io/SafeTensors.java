@@ -289,10 +289,11 @@ public final class SafeTensors extends TensorFile {
       entries.put(source.getKey(), new TensorInfo(dtype, shape, begin, end));
     }
     byte[] header = SafeTensorsHeader.of(entries, metadata);
+    int most = (int) Math.max(Long.BYTES, Math.min(BUFFER, end));
     AtomicFile.write(
         file,
         channel -> {
-          var buffer = ByteBuffer.allocateDirect(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
+          var buffer = ByteBuffer.allocateDirect(most).order(ByteOrder.LITTLE_ENDIAN);
           AtomicFile.writeFully(channel, buffer.putLong(header.length).flip());
           AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
           for (var entry : entries.entrySet()) {

@@ -16,13 +16,22 @@ import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.io.RunDirectoryException;
 
 class RunDirectoryTest {
@@ -364,6 +373,132 @@ class RunDirectoryTest {
     run.discardIfEmpty();
     assertEquals(others, Files.readString(mark));
     assertFalse(Files.exists(directory.resolve("b.txt")));
+  }
+
+  @Test
+  void ofTwoResumptionsInOneProcessTheLaterHasTheRun() {
+    RunDirectory earlier = RunDirectory.create(directory);
+    RunDirectory later = RunDirectory.resume(directory, false);
+    var e = assertThrows(RunDirectoryException.class, () -> earlier.writeText("a.txt", ""));
+    assertTrue(e.getMessage().startsWith("another process has taken over"), e.getMessage());
+    later.writeText("a.txt", "");
+    later.complete();
+  }
+
+  /** What a directory may be when it is taken. */
+  private enum Found {
+    ABSENT,
+    EMPTY,
+    CUT_OFF,
+    FAILED,
+    CUT_OFF_AS_IT_WAS_TAKEN;
+
+    void make(Path directory) throws IOException {
+      if (this == ABSENT) {
+        return;
+      }
+      Files.createDirectories(directory);
+      if (this == EMPTY) {
+        return;
+      }
+      Files.writeString(directory.resolve("config.json"), "{}");
+      Path mark = directory.resolve(RunDirectory.INCOMPLETE);
+      Files.writeString(mark, this == FAILED ? "failed: why" : markOf("gone", 0));
+      lose(mark);
+      if (this == CUT_OFF_AS_IT_WAS_TAKEN) {
+        Path claim = directory.resolve(".INCOMPLETE.0.partial");
+        Files.writeString(claim, markOf("gone-too", 0));
+        lose(claim);
+      }
+    }
+
+    private static void lose(Path mark) throws IOException {
+      Instant lost = Instant.now().minus(RunMark.HEARD).minusSeconds(60);
+      Files.setLastModifiedTime(mark, FileTime.from(lost));
+    }
+  }
+
+  /** As that of a process on another machine, unlike any other. */
+  private static String markOf(String machine, int number) {
+    return "running since 2026-01-01T00:00:00Z, as process 1 on %s\n%d\n"
+        .formatted(machine, number);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Found.class)
+  void ofManyMachinesThatTakeADirectoryAtOnceOneHasIt(Found found) throws Exception {
+    int machines = 8;
+    ExecutorService threads = Executors.newFixedThreadPool(machines);
+    try {
+      for (int run = 0; run < 30; run++) {
+        directory = temporary.resolve("run-" + run);
+        found.make(directory);
+        CyclicBarrier start = new CyclicBarrier(machines);
+        List<Future<RunDirectory>> all = new ArrayList<>();
+        for (int machine = 0; machine < machines; machine++) {
+          String mark = markOf("machine-" + machine, run);
+          all.add(
+              threads.submit(
+                  () -> {
+                    start.await();
+                    return RunDirectory.resume(directory, false, mark);
+                  }));
+        }
+        RunDirectory taken = theOnly(all);
+        taken.writeText("config.json", "{}");
+        assertEquals(List.of(RunDirectory.INCOMPLETE, "config.json"), names());
+        taken.complete();
+      }
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  /** The directory of the one that has it; all others say that it goes on. */
+  private RunDirectory theOnly(List<Future<RunDirectory>> all) throws Exception {
+    List<RunDirectory> taken = new ArrayList<>();
+    for (Future<RunDirectory> one : all) {
+      try {
+        taken.add(one.get());
+      } catch (ExecutionException e) {
+        String message = e.getCause().toString();
+        String start =
+            "%s: the run in %s goes on: running since 2026-01-01T00:00:00Z, as process 1";
+        assertTrue(
+            message.startsWith(start.formatted(RunDirectoryException.class.getName(), directory)),
+            message);
+      }
+    }
+    assertEquals(1, taken.size(), "have " + directory);
+    return taken.get(0);
+  }
+
+  @Test
+  void ofManyProcessesThatTakeDirectoriesAtOnceOneHasEach() throws Exception {
+    for (int run = 0; run < RunTaker.RUNS; run += 2) {
+      Path mark = Files.createDirectory(temporary.resolve("" + run)).resolve("INCOMPLETE");
+      Files.writeString(mark, "running since 2026-01-01T00:00:00Z, as process 999999999\n");
+    }
+    List<Process> processes = new ArrayList<>();
+    List<String> taken = new ArrayList<>();
+    try {
+      for (int process = 0; process < 3; process++) {
+        processes.add(RunTaker.start(temporary));
+      }
+      for (Process process : processes) {
+        assertEquals("begun", process.inputReader().readLine());
+      }
+      for (Process process : processes) {
+        process.outputWriter().append("go\n").flush();
+      }
+      for (Process process : processes) {
+        process.inputReader().lines().takeWhile(line -> !line.equals("done")).forEach(taken::add);
+      }
+    } finally {
+      processes.forEach(Process::destroyForcibly);
+    }
+    List<String> each = IntStream.range(0, RunTaker.RUNS).mapToObj(run -> "" + run).toList();
+    assertEquals(each.stream().sorted().toList(), taken.stream().sorted().toList());
   }
 
   private static void assertPlace(RunDirectory run, String start) {

@@ -45,23 +45,33 @@ final class Reading {
    * Reads, and checks what becomes of it.
    *
    * @param length of the file in bytes
+   * @return whether it was read; false: refused, by an error for the user
    * @throws AssertionError if an exception is not for the user, or has no message; or if the thread
    *     takes 10 s of processor time, or allocates more than 300 MB and 5 kB a byte
    */
-  static void check(int length, Reader reader) {
-    if (exceeds(length, reader) == null) {
-      return;
+  static boolean check(int length, Reader reader) {
+    Outcome first = outcome(length, reader);
+    if (first.excess() == null) {
+      return first.read();
     }
     // The first time classes are loaded, and instrumented.
-    String what = exceeds(length, reader);
-    assertNull(what, what);
+    Outcome second = outcome(length, reader);
+    assertNull(second.excess(), second.excess());
+    return second.read();
   }
 
-  private static String exceeds(int length, Reader reader) {
+  /**
+   * @param excess what it took, if that is more than it may; else null
+   */
+  private record Outcome(boolean read, String excess) {}
+
+  private static Outcome outcome(int length, Reader reader) {
     long bytes = THREADS.getCurrentThreadAllocatedBytes();
     long time = THREADS.getCurrentThreadCpuTime();
+    boolean read = false;
     try {
       reader.read();
+      read = true;
       ending.accept(null);
     } catch (IOException | RuntimeException e) {
       requireForTheUser(e);
@@ -69,9 +79,12 @@ final class Reading {
     }
     long taken = THREADS.getCurrentThreadCpuTime() - time;
     long allocated = THREADS.getCurrentThreadAllocatedBytes() - bytes;
-    return taken > NANOSECONDS || allocated > BYTES + BYTES_PER_BYTE * length
-        ? "took %.1f s and %,d bytes for %,d".formatted(taken / 1e9, allocated, length)
-        : null;
+    boolean exceeds = taken > NANOSECONDS || allocated > BYTES + BYTES_PER_BYTE * length;
+    return new Outcome(
+        read,
+        exceeds
+            ? "took %.1f s and %,d bytes for %,d".formatted(taken / 1e9, allocated, length)
+            : null);
   }
 
   private static void requireForTheUser(Exception e) {

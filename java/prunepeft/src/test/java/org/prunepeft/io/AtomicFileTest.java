@@ -8,9 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -103,5 +106,33 @@ class AtomicFileTest {
     AtomicFile.write(fifo, CONTENT);
     assertArrayEquals(CONTENT, read.get(20, TimeUnit.SECONDS));
     assertEquals(List.of("fifo"), names());
+  }
+
+  /** Of two that make a file the first has, and leaves nothing else. */
+  private static void checkCreation(Path where) throws IOException {
+    Path file = where.resolve("file");
+    assertTrue(AtomicFile.create(file, CONTENT));
+    assertFalse(AtomicFile.create(file, new byte[] {9}));
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
+    try (var files = Files.list(where)) {
+      assertEquals(List.of(file), files.toList());
+    }
+  }
+
+  @Test
+  void whatIsCreatedIsNotReplaced() throws IOException {
+    checkCreation(directory);
+  }
+
+  @Test
+  void aFileSystemWithoutLinksWillDo() throws IOException {
+    Path zip = directory.resolve("a.zip");
+    try (FileSystem files = FileSystems.newFileSystem(zip, Map.of("create", "true"))) {
+      Path where = Files.createDirectory(files.getPath("/run"));
+      assertThrows(
+          UnsupportedOperationException.class,
+          () -> Files.createLink(where.resolve("link"), where.resolve("file")));
+      checkCreation(where);
+    }
   }
 }

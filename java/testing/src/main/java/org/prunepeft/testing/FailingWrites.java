@@ -35,8 +35,8 @@ import java.util.Set;
 
 /**
  * The default file system, but for writes: one of them, or all from one on, fail as on a full disk.
- * A write is what makes a file or a directory, renames it, writes bytes to it (half of which are
- * then there), or has the disk keep them. Not for two threads at once.
+ * A write is what makes a file or a directory, renames or links it, writes bytes to it (half of
+ * which are then there), or has the disk keep them. Not for two threads at once.
  */
 public final class FailingWrites {
   /** What a failed write says. */
@@ -298,6 +298,12 @@ public final class FailingWrites {
         throws IOException {
       write();
       other.createSymbolicLink(other(link), other(to), attributes);
+    }
+
+    @Override
+    public void createLink(Path link, Path existing) throws IOException {
+      write();
+      other.createLink(other(link), other(existing));
     }
 
     @Override

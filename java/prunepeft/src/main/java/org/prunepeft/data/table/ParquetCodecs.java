@@ -4,7 +4,9 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.util.EnumSet;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.Set;
 import java.util.zip.GZIPInputStream;
 import org.apache.parquet.ParquetReadOptions;
@@ -17,17 +19,35 @@ import org.apache.parquet.hadoop.metadata.CompressionCodecName;
  * Hadoop's.
  */
 final class ParquetCodecs implements CompressionCodecFactory {
+  /**
+   * How many bytes a compressed one gives at most, by each codec's format. Snappy: 64 by a copy of
+   * three. Deflate: 258 by two bits. LZ4: 255 by a byte of a length. Zstandard: a block of 128 KiB,
+   * all the same byte, by four.
+   */
+  private static final Map<CompressionCodecName, Integer> MOST =
+      new EnumMap<>(
+          Map.of(
+              CompressionCodecName.UNCOMPRESSED,
+              1,
+              CompressionCodecName.SNAPPY,
+              22,
+              CompressionCodecName.GZIP,
+              1032,
+              CompressionCodecName.ZSTD,
+              32_768,
+              CompressionCodecName.LZ4_RAW,
+              255));
+
   /** Those that need no class of Hadoop's. */
-  static final Set<CompressionCodecName> READABLE =
-      EnumSet.of(
-          CompressionCodecName.UNCOMPRESSED,
-          CompressionCodecName.SNAPPY,
-          CompressionCodecName.GZIP,
-          CompressionCodecName.ZSTD,
-          CompressionCodecName.LZ4_RAW);
+  static final Set<CompressionCodecName> READABLE = Collections.unmodifiableSet(MOST.keySet());
 
   private final CompressionCodecFactory apache =
       ParquetReadOptions.builder().build().getCodecFactory();
+
+  /** {@return how many bytes so many compressed ones give at most} */
+  static long most(CompressionCodecName codec, int compressed) {
+    return (long) MOST.get(codec) * compressed;
+  }
 
   @Override
   public BytesInputCompressor getCompressor(CompressionCodecName codec) {

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import org.apache.parquet.format.PageHeader;
 import org.apache.parquet.format.Util;
 import org.apache.parquet.hadoop.metadata.ColumnChunkMetaData;
+import org.apache.parquet.hadoop.metadata.CompressionCodecName;
 import org.apache.parquet.io.LocalInputFile;
 import org.apache.parquet.io.SeekableInputStream;
 import org.prunepeft.io.FormatException;
@@ -18,9 +19,10 @@ final class ParquetPages {
   private ParquetPages() {}
 
   /**
-   * Checks that column and pages lie in the file.
+   * Checks that column and pages lie in the file, and that a page may have the size that it is to
+   * have when it is decompressed.
    *
-   * @throws FormatException if they do not
+   * @throws FormatException if not
    * @throws IOException if a page's header can't be read
    */
   static void require(Path path, ColumnChunkMetaData column) throws IOException {
@@ -31,6 +33,7 @@ final class ParquetPages {
       for (long values = 0; values < column.getValueCount(); ) {
         PageHeader page = Util.readPageHeader(in);
         require(path, "page", page.getCompressed_page_size(), size - in.getPos());
+        requireGiven(path, column.getCodec(), page);
         if (page.isSetData_page_header()) {
           values += page.getData_page_header().getNum_values();
         } else if (page.isSetData_page_header_v2()) {
@@ -44,6 +47,17 @@ final class ParquetPages {
         }
         in.seek(in.getPos() + page.getCompressed_page_size());
       }
+    }
+  }
+
+  private static void requireGiven(Path path, CompressionCodecName codec, PageHeader page)
+      throws FormatException {
+    int claimed = page.getUncompressed_page_size();
+    long most = ParquetCodecs.most(codec, page.getCompressed_page_size());
+    if (claimed < 0 || claimed > most) {
+      throw new FormatException(
+          "%s is no Parquet file or is damaged: a page of %d bytes by %s is to become %d, at most %d are possible"
+              .formatted(path, page.getCompressed_page_size(), codec, claimed, most));
     }
   }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -15,13 +16,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.zip.GZIPOutputStream;
+import org.apache.parquet.ParquetReadOptions;
 import org.apache.parquet.bytes.BytesInput;
 import org.apache.parquet.compression.CompressionCodecFactory;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
+import org.apache.parquet.format.PageHeader;
+import org.apache.parquet.format.Util;
+import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.parquet.hadoop.example.ExampleParquetWriter;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
+import org.apache.parquet.io.LocalInputFile;
 import org.apache.parquet.io.LocalOutputFile;
 import org.apache.parquet.io.api.Binary;
 import org.apache.parquet.schema.MessageType;
@@ -29,6 +35,7 @@ import org.apache.parquet.schema.MessageTypeParser;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.Columns;
@@ -176,6 +183,37 @@ class ParquetTableTest {
     assertEquals(expected, cells(file, PAIRS));
     assertEquals("0.5", cells(file, new Columns("sentence1", null, "score", true)).get(2).get(1));
     assertEquals("false", cells(file, new Columns("sentence1", null, "flag", true)).get(1).get(1));
+  }
+
+  /** The text is what each codec makes least of, close to what its format can. */
+  @ParameterizedTest
+  @CsvSource({"UNCOMPRESSED, 1", "SNAPPY, 22", "GZIP, 1032", "ZSTD, 32768", "LZ4_RAW, 255"})
+  void aPageThatIsToBecomeMoreThanItsCodecGivesIsRefused(CompressionCodecName codec, int times)
+      throws IOException {
+    String text = "a".repeat(1_200_000);
+    Path file = write("long.parquet", codec, List.of(row(text, "b", 1)));
+    assertEquals(text, cells(file, PAIRS).get(0).get(0));
+    int start;
+    var options = ParquetReadOptions.builder().build();
+    try (var reader = ParquetFileReader.open(new LocalInputFile(file), options)) {
+      start = (int) reader.getRowGroups().get(0).getColumns().get(0).getStartingPos();
+    }
+    byte[] bytes = Files.readAllBytes(file);
+    var in = new ByteArrayInputStream(bytes, start, bytes.length - start);
+    PageHeader page = Util.readPageHeader(in);
+    int length = bytes.length - start - in.available();
+    int claimed = times * page.getCompressed_page_size() + 1;
+    var header = new ByteArrayOutputStream();
+    Util.writePageHeader(page.setUncompressed_page_size(claimed), header);
+    assertEquals(length, header.size(), "as long as it was");
+    System.arraycopy(header.toByteArray(), 0, bytes, start, length);
+    Files.write(file, bytes);
+    String message = message(DataException.class, file, PAIRS);
+    String reason =
+        "a page of %d bytes by %s is to become %d, at most %d are possible"
+            .formatted(page.getCompressed_page_size(), codec, claimed, claimed - 1);
+    assertTrue(message.contains(reason), message);
+    assertEquals(List.of(), OpenFiles.below(temporary));
   }
 
   @Test
