@@ -5,9 +5,13 @@
 #include <cstdio>
 
 #include "core/dropout.h"
+#include "linear/kept_mask.h"
 
 namespace prunepeft {
 namespace {
+
+/** The gradient products copy a mask 16 bytes at a time. */
+constexpr size_t kKeptMaskAlignment = 16;
 
 /** "modules[3].a" */
 class Field {
@@ -66,7 +70,12 @@ void check_module(Arguments& arguments, const ModuleCall& call, const pp_lora_mo
     arguments.at_most(field("first_column"), module.first_column, call.N - module.b.rows);
   }
   if (call.use & kWritesDb) check_matrix(arguments, field("db"), module.db, PP_FLOAT32, module.b.rows, rank, needed);
-  if (call.use & kDrops) check_dropout(arguments, field("dropout"), module.dropout, module.rows, call.K);
+  if (call.use & kDrops) {
+    check_dropout(arguments, field("dropout"), module.dropout, module.rows, call.K);
+    arguments.require(call.device.type == PP_CPU || reinterpret_cast<uintptr_t>(module.kept_mask) % kKeptMaskAlignment == 0,
+                      "%s must be at a multiple of %zu bytes, got %p", field("kept_mask"), kKeptMaskAlignment,
+                      module.kept_mask);
+  }
 }
 
 }  // namespace
@@ -112,22 +121,36 @@ Runs::Runs(const pp_lora_module* modules, int32_t module_count) {
   }
 }
 
+}  // namespace prunepeft
+
+size_t pp_kept_mask_bytes(int64_t rows, int64_t K) {
+  using namespace prunepeft;
+  if (rows < 1 || K < 1) return 0;
+  size_t bytes = sizeof(uint16_t);
+  const auto strips = static_cast<size_t>((K - 1) / kKeptColumns + 1), groups = static_cast<size_t>((rows - 1) / kKeptRows + 1);
+  const bool overflows =
+      __builtin_mul_overflow(bytes * kKeptRows, strips, &bytes) || __builtin_mul_overflow(bytes, groups, &bytes);
+  return overflows ? SIZE_MAX : bytes;
+}
+
+namespace prunepeft {
+
 void* element(const pp_matrix& matrix, int64_t row, int64_t column) {
   if (matrix.data == nullptr) return nullptr;
   return static_cast<char*>(matrix.data) + static_cast<size_t>(row * matrix.ld + column) * pp_dtype_size(matrix.dtype);
 }
 
 LoraModule lora_module(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu) {
-  return {module.a.data, module.a.ld,
-          module.b.data, module.b.ld,
-          s.cols,        module.first_column,
-          module.b.rows, module.scale,
-          module.mask,   element(s, row),
-          s.ld,          element(module.ds, row),
-          module.ds.ld,  static_cast<float*>(module.da.data),
-          module.da.ld,  static_cast<float*>(module.db.data),
-          module.db.ld,  on_cpu ? make_mask(module.dropout) : make_mask(nullptr),
-          module.dropout};
+  return {module.a.data,  module.a.ld,
+          module.b.data,  module.b.ld,
+          s.cols,         module.first_column,
+          module.b.rows,  module.scale,
+          module.mask,    element(s, row),
+          s.ld,           element(module.ds, row),
+          module.ds.ld,   static_cast<float*>(module.da.data),
+          module.da.ld,   static_cast<float*>(module.db.data),
+          module.db.ld,   on_cpu ? make_mask(module.dropout) : make_mask(nullptr),
+          module.dropout, static_cast<uint16_t*>(module.kept_mask)};
 }
 
 bool drop_alike(const pp_dropout* one, const pp_dropout* other) {

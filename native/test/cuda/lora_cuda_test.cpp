@@ -134,6 +134,19 @@ void test_different_rows(pp_dtype dtype, const Case& c, bool odd) {
   for (const Call call : {Call::kGradUp, Call::kGradUpAlone, Call::kGradDown}) test_call(call, dtype, c);
 }
 
+/** Odd shapes and ranks, stacks, modules that drop each in its own way; nearly all of x dropped. */
+void test_kept() {
+  std::vector<Case> cases(std::begin(kSameRows), std::end(kSameRows));
+  cases.insert(cases.end(), std::begin(kDifferentRows), std::end(kDifferentRows));
+  cases.push_back(same_rows(70, 150, {8}, {0, 2}, 0.99f));
+  cases.push_back(same_rows(300, 264, {16}, {0, 0}, 0.5f));  // several tiles of rows, aligned
+  for (const Case& c : cases) {
+    const bool drops = std::any_of(c.modules.begin(), c.modules.end(), [](const ModuleCase& m) { return m.p > 0; });
+    for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16})
+      if (drops) test_kept_masks(dtype, c, Call::kDown, {Call::kGradDown, Call::kGradInput});
+  }
+}
+
 /** Nothing is read or written, so that data pointers may be null and gradients keep what they hold. */
 void test_no_rows(pp_dtype dtype) {
   current_case = std::string("M = 0 ") + name(dtype);
@@ -194,6 +207,7 @@ int main() {
       odd = !odd;
       test_different_rows(dtype, c, odd);
     }
+  test_kept();
   for (const pp_dtype dtype : kDtypes) test_no_rows(dtype);
   for (const pp_dtype dtype : kDtypes) test_what_a_workspace_held(dtype);
   return finish();

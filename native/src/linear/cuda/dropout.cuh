@@ -9,6 +9,7 @@
 #include "cuda/element.cuh"
 #include "linear/cuda/product.cuh"
 #include "linear/cuda/stack.cuh"
+#include "linear/kept_mask.h"
 
 namespace prunepeft::cuda {
 static_assert(gpu::kGroup == kDropoutGroup, "a draw is one group");
@@ -85,12 +86,11 @@ GPU_INLINE LeftFragment<float> mask_rows(const LeftFragment<float>& left, const 
   return result;
 }
 
-/**
- * Where, among a warp's words, the word of row pair `pair` lies: that of rows 2 pair and 2 pair + 1, two bytes each, for the
- * warp's 16 columns. The two words that a lane needs of a fragment lie side by side.
- */
-__host__ __device__ constexpr int pair_place(int pair) {
-  return pair / 8 * 8 + pair % 4 * 2 + pair / 4 % 2;
+/** The byte of the group of column `column` (a multiple of 8) of a row, in a mask that was kept; 0 if it is not there. */
+GPU_INLINE unsigned kept_byte(const uint16_t* kept, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+  const int64_t index = kept_index(row, column, rows, columns);
+  if (index >= kept_size(rows, columns)) return 0;
+  return reinterpret_cast<const unsigned char*>(kept)[2 * index + column / kMaskColumns % 2];
 }
 
 /** The transposed fragment of 16 columns by kStep rows from `row` on, masked by the warp's words. */

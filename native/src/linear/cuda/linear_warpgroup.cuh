@@ -241,15 +241,32 @@ GPU_INLINE void release(RingBarriers& barriers, int stage, int lane) {
  */
 GPU_INLINE unsigned draw_lane_masks(const DropoutMask& dropout, uint32_t mask_name, int64_t row, int64_t column,
                                     int64_t columns, const ConsumerPlace& place) {
+  const PhiloxKeys keys = philox_keys(dropout_key(dropout.seed));
+  const MaskGenerator generator(dropout, keys, mask_name);
   unsigned word = 0;
 #pragma unroll
-  for (int h = 0; h < 2; h++)
+  for (int h = 1; h >= 0; h--)
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int64_t group =
-          (row + place.row + 8 * h) * dropout_groups(columns) + column / kDropoutGroup + place.lane % 4 + 4 * i;
-      word |= dropout_keep_bits(dropout, mask_name, static_cast<uint64_t>(group)) << 8 * (2 * h + i);
-    }
+    for (int i = 1; i >= 0; i--)
+      generator.append(word, mask_group(row + place.row + 8 * h, column + (place.lane % 4 + 4 * i) * kMaskColumns, columns));
+  return word;
+}
+
+/** The same of a mask that the forward pass has kept. */
+GPU_INLINE unsigned kept_lane_masks(const uint16_t* kept, int64_t row, int64_t column, int64_t rows, int64_t columns,
+                                    const ConsumerPlace& place) {
+  static_assert(WarpgroupTile::kOutRows == kKeptRows && kept_place(8) == kept_place(0) + 2, "a warp's rows are a group");
+  const int64_t strip_bytes = kept_rows(rows) * static_cast<int64_t>(sizeof(uint16_t));
+  const int64_t own = column + place.lane % 4 * kMaskColumns;
+  const auto* from = reinterpret_cast<const unsigned char*>(kept + row + kept_place(place.row)) +
+                     own / kKeptColumns * strip_bytes + place.lane % 2;
+  unsigned word = 0;
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    if (row < rows && own + 4 * i * kMaskColumns < columns)
+      word |= (from[0] | static_cast<unsigned>(from[2 * sizeof(uint16_t)]) << 16) << 8 * i;
+    from += 4 * kMaskColumns / kKeptColumns * strip_bytes;
+  }
   return word;
 }
 
@@ -261,7 +278,7 @@ GPU_INLINE void add_masked(float (&sums)[kSumsOfTile], const float (&product)[kS
                            const ConsumerPlace& place) {
 #pragma unroll
   for (int t = 0; t < 4; t++) {
-    const unsigned kept = __shfl_sync(gpu::kFullMask, word, place.lane / 4 * 4 + t) >> place.column;
+    const unsigned kept = __shfl_sync(gpu::kFullMask, word, place.lane / 4 * 4 + t) >> mask_bit(place.column + 1);
 #pragma unroll
     for (int i = 0; i < 2; i++)
 #pragma unroll
@@ -269,7 +286,7 @@ GPU_INLINE void add_masked(float (&sums)[kSumsOfTile], const float (&product)[kS
 #pragma unroll
         for (int e = 0; e < 2; e++) {
           const int at = 4 * (t + 4 * i) + 2 * h + e;
-          sums[kFirst + at] += (kept >> (8 * (2 * h + i) + e) & 1) != 0 ? product[at] * keep_scale : 0.0f;
+          sums[kFirst + at] += (kept >> (8 * (2 * h + i) + 4 * (1 - e)) & 1) != 0 ? product[at] * keep_scale : 0.0f;
         }
   }
 }
@@ -355,8 +372,10 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
     unsigned masks[Tile::kSlabs] = {};  // of the first module, drawn when the tensor cores have work
     int drawn = 0;
     const auto draw = [&](int slab, int columns_slab) {
-      return draw_lane_masks(dropout, arguments.slabs[slab].mask_name, row, column + columns_slab * Tile::kSlabColumns,
-                             arguments.columns, place);
+      const RankSlab& from = arguments.slabs[slab];
+      const int64_t first = column + columns_slab * Tile::kSlabColumns;
+      return from.kept != nullptr ? kept_lane_masks(from.kept, row, first, arguments.left.rows, arguments.columns, place)
+                                  : draw_lane_masks(dropout, from.mask_name, row, first, arguments.columns, place);
     };
 
     float sums[kSumsOfTile] = {};
