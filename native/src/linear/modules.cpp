@@ -72,7 +72,8 @@ void check_module(Arguments& arguments, const ModuleCall& call, const pp_lora_mo
   if (call.use & kWritesDb) check_matrix(arguments, field("db"), module.db, PP_FLOAT32, module.b.rows, rank, needed);
   if (call.use & kDrops) {
     check_dropout(arguments, field("dropout"), module.dropout, module.rows, call.K);
-    arguments.require(call.device.type == PP_CPU || reinterpret_cast<uintptr_t>(module.kept_mask) % kKeptMaskAlignment == 0,
+    arguments.require(call.device.type == PP_CPU || module.dropout == nullptr ||
+                          reinterpret_cast<uintptr_t>(module.kept_mask) % kKeptMaskAlignment == 0,
                       "%s must be at a multiple of %zu bytes, got %p", field("kept_mask"), kKeptMaskAlignment,
                       module.kept_mask);
   }

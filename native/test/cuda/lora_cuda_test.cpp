@@ -147,6 +147,24 @@ void test_kept() {
   }
 }
 
+/** Where a mask may not lie, is named, unless nothing is dropped. */
+void test_misplaced_mask() {
+  current_case = "a misplaced mask";
+  const Case c = same_rows(20, 40, {4}, {0, 0}, 0.5f);
+  const Context context;
+  Operands o(PP_FLOAT32, c, Call::kDown);
+  const KeptMasks masks(&o);
+  o.modules[0].kept_mask = static_cast<char*>(o.modules[0].kept_mask) + 8;
+  for (const Call call : {Call::kDown, Call::kGradDown, Call::kGradInput}) {
+    expect(make_call(call, context, nullptr, o.wide(), o.modules, true) == PP_INVALID_ARGUMENT, "a misplaced mask is taken");
+    expect(strstr(pp_last_error(), "modules[0].kept_mask must be at a multiple of 16 bytes, got 0x") != nullptr,
+           pp_last_error());
+  }
+  o.modules[0].dropout = nullptr;
+  expect_ok(make_call(Call::kDown, context, nullptr, o.wide(), o.modules, true));
+  emulator_fault();
+}
+
 /** Nothing is read or written, so that data pointers may be null and gradients keep what they hold. */
 void test_no_rows(pp_dtype dtype) {
   current_case = std::string("M = 0 ") + name(dtype);
@@ -208,6 +226,7 @@ int main() {
       test_different_rows(dtype, c, odd);
     }
   test_kept();
+  test_misplaced_mask();
   for (const pp_dtype dtype : kDtypes) test_no_rows(dtype);
   for (const pp_dtype dtype : kDtypes) test_what_a_workspace_held(dtype);
   return finish();

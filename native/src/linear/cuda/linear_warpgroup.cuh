@@ -369,13 +369,17 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
     const LinearWork work = linear_work(arguments.order, ticket);
     const int64_t column = work.column * Tile::kColumns;
     const int64_t row = cluster.row(work) + place.warp * Tile::kOutRows;  // the warp's
-    unsigned masks[Tile::kSlabs] = {};  // of the first module, drawn when the tensor cores have work
-    int drawn = 0;
-    const auto draw = [&](int slab, int columns_slab) {
-      const RankSlab& from = arguments.slabs[slab];
-      const int64_t first = column + columns_slab * Tile::kSlabColumns;
-      return from.kept != nullptr ? kept_lane_masks(from.kept, row, first, arguments.left.rows, arguments.columns, place)
-                                  : draw_lane_masks(dropout, from.mask_name, row, first, arguments.columns, place);
+    unsigned masks[Tile::kSlabs] = {};  // of the module `masked`; of the first, made when the tensor cores have work
+    int masked = 0, made = 0;
+    const auto make_next_mask = [&] {
+      const RankSlab& from = arguments.slabs[masked];
+      const int64_t first = column + made * Tile::kSlabColumns;
+      const unsigned word = from.kept != nullptr
+                                ? kept_lane_masks(from.kept, row, first, arguments.left.rows, arguments.columns, place)
+                                : draw_lane_masks(dropout, from.mask_name, row, first, arguments.columns, place);
+#pragma unroll
+      for (int i = 0; i < Tile::kSlabs; i++) masks[i] = i == made ? word : masks[i];
+      made++;
     };
 
     float sums[kSumsOfTile] = {};
@@ -390,12 +394,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
         ptx::wgmma_m64n256k16<kRight == Inner::kAlongColumn>(sums, left_operand(stage, place.group, k),
                                                              right_operand<kRight>(stage, 0, k), T{});
       });
-      if (kMasked && drawn < Tile::kSlabs) {
-        const unsigned word = draw(0, drawn);
-#pragma unroll
-        for (int i = 0; i < Tile::kSlabs; i++) masks[i] = i == drawn ? word : masks[i];
-        drawn++;
-      }
+      if (kMasked && made < Tile::kSlabs) make_next_mask();
       ptx::wgmma_wait<1>();
       if (last >= 0) release<kBlocks>(barriers, last, place.lane);
       last = at.stage;
@@ -411,12 +410,17 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
         const unsigned char* const stage = ring + at.stage * Tile::kStageBytes;
         const int inner = static_cast<int>(gpu::least(inner_left(arguments, step), Tile::kInner));
         const float keep_scale = dropout.keep_scale;
-        const auto mask = [&](int i) { return step.slab == 0 && i < drawn ? masks[i] : draw(step.slab, i); };
+        if (step.slab != masked) {
+          masked = step.slab;
+          made = 0;
+        }
+#pragma unroll 1
+        while (made < Tile::kSlabs) make_next_mask();
         ptx::mbarrier_wait(&barriers.full[at.stage], at.parity);
-        add_masked_slab<T, 0>(sums, stage, inner, mask(0), keep_scale, place);
-        add_masked_slab<T, 1>(sums, stage, inner, mask(1), keep_scale, place);
-        add_masked_slab<T, 2>(sums, stage, inner, mask(2), keep_scale, place);
-        add_masked_slab<T, 3>(sums, stage, inner, mask(3), keep_scale, place);
+        add_masked_slab<T, 0>(sums, stage, inner, masks[0], keep_scale, place);
+        add_masked_slab<T, 1>(sums, stage, inner, masks[1], keep_scale, place);
+        add_masked_slab<T, 2>(sums, stage, inner, masks[2], keep_scale, place);
+        add_masked_slab<T, 3>(sums, stage, inner, masks[3], keep_scale, place);
         release<kBlocks>(barriers, at.stage, place.lane);
         at.advance();
         advance(step, arguments, Tile::kInner, column, Tile::kColumns);
