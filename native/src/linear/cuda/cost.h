@@ -120,8 +120,8 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
  * through native/cuda-loops.txt; under dropout what the unit of integer operations, which begins one every second clock, makes
  * of them. A step of down are 16 rows by 64 columns of x, one of grad 64 rows by 16 columns of G.
  */
-constexpr double kDownStep = 101, kDownMasks = 347, kDownKeeps = 12, kDownMoreRanks = 25;
-constexpr double kGradStep = 163, kGradRows = 57, kGradMasks = 315, kGradKept = 95, kGradMoreRanks = 15;
+constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
+constexpr double kGradStep = 153, kGradRows = 57, kGradMasks = 305, kGradKept = 71, kGradMoreRanks = 28;
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
