@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "core/dropout.h"
-#include "linear/kept_mask.h"
 
 namespace prunepeft {
 namespace {
@@ -121,20 +120,6 @@ Runs::Runs(const pp_lora_module* modules, int32_t module_count) {
     ++of[count - 1].count;
   }
 }
-
-}  // namespace prunepeft
-
-size_t pp_kept_mask_bytes(int64_t rows, int64_t K) {
-  using namespace prunepeft;
-  if (rows < 1 || K < 1) return 0;
-  size_t bytes = sizeof(uint16_t);
-  const auto strips = static_cast<size_t>((K - 1) / kKeptColumns + 1), groups = static_cast<size_t>((rows - 1) / kKeptRows + 1);
-  const bool overflows =
-      __builtin_mul_overflow(bytes * kKeptRows, strips, &bytes) || __builtin_mul_overflow(bytes, groups, &bytes);
-  return overflows ? SIZE_MAX : bytes;
-}
-
-namespace prunepeft {
 
 void* element(const pp_matrix& matrix, int64_t row, int64_t column) {
   if (matrix.data == nullptr) return nullptr;

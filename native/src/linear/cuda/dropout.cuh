@@ -86,13 +86,6 @@ GPU_INLINE LeftFragment<float> mask_rows(const LeftFragment<float>& left, const 
   return result;
 }
 
-/** The byte of the group of column `column` (a multiple of 8) of a row, in a mask that was kept; 0 if it is not there. */
-GPU_INLINE unsigned kept_byte(const uint16_t* kept, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-  const int64_t index = kept_index(row, column, rows, columns);
-  if (index >= kept_size(rows, columns)) return 0;
-  return reinterpret_cast<const unsigned char*>(kept)[2 * index + column / kMaskColumns % 2];
-}
-
 /** The transposed fragment of 16 columns by kStep rows from `row` on, masked by the warp's words. */
 template <class T>
 GPU_INLINE LeftFragment<T> mask_columns(const LeftFragment<T>& left, const unsigned* words, int row) {

@@ -117,10 +117,15 @@ GPU_INLINE unsigned masks_of_groups(const UpArguments<T, S>& arguments, const Dr
   unsigned keep = ~0u;
   if (dropout.threshold == 0) return keep;
   if (module.kept != nullptr) {
+    static_assert(Up::kRowStep == kKeptRows, "the groups' rows have the same place in theirs");
+    const int64_t m = row + place.row, n = column + place.column;
+    const auto* from = reinterpret_cast<const unsigned char*>(module.kept + kept_index(m, n, arguments.M, arguments.N)) +
+                       place.column / kMaskColumns % 2;
 #pragma unroll
-    for (int g = Up::kGroups - 1; g >= 0; g--)
-      keep = keep << 8 |
-             kept_byte(module.kept, row + place.row + g * Up::kRowStep, column + place.column, arguments.M, arguments.N);
+    for (int g = Up::kGroups - 1; g >= 0; g--) {
+      const bool there = m + g * Up::kRowStep < arguments.M && n < arguments.N;
+      keep = keep << 8 | (there ? from[g * kKeptRows * static_cast<int>(sizeof(uint16_t))] : 0u);
+    }
     return keep;
   }
   const MaskGenerator generator(dropout, arguments.keys, module.mask_name);
