@@ -74,8 +74,7 @@ public final class Linear implements AutoCloseable {
    * @param ranks of the modules together; 0: the frozen linear alone
    * @param masks how many of the modules drop some of x, each by a mask of its own
    */
-  public record Shape(
-      DType dtype, long rows, long inputs, long outputs, long ranks, int masks) {}
+  public record Shape(DType dtype, long rows, long inputs, long outputs, long ranks, int masks) {}
 
   private final DType dtype;
   private final long outputs;
@@ -150,8 +149,7 @@ public final class Linear implements AutoCloseable {
           LibPrunePeft.pp_linear_choose_paths(
               device.struct(), struct, forward, backward, keepMasks));
     }
-    return new Paths(
-        Path.values()[forward[0]], Path.values()[backward[0]], keepMasks[0] != 0);
+    return new Paths(Path.values()[forward[0]], Path.values()[backward[0]], keepMasks[0] != 0);
   }
 
   /**

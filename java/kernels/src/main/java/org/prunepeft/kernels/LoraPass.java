@@ -12,9 +12,9 @@ import org.bytedeco.javacpp.Pointer;
  * @param da dA [r,K], float32
  * @param db dB [n,r], float32. Passes of the same dA and dB are one module on several runs of rows:
  *     gradients add up
- * @param keptMask for CUDA: {@link Linear#keptMaskBytes} of the device's memory, aligned to 16 bytes,
- *     in which forward calls leave the module's dropout mask for those of the backward pass; these
- *     give the same bits. Null: they draw the mask again
+ * @param keptMask for CUDA: {@link Linear#keptMaskBytes} of the device's memory, aligned to 16
+ *     bytes, in which forward calls leave the module's dropout mask for those of the backward pass;
+ *     these give the same bits. Null: they draw the mask again
  */
 public record LoraPass(
     LoraModule<Matrix> module, Matrix s, Matrix ds, Matrix da, Matrix db, Pointer keptMask) {
