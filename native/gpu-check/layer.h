@@ -79,12 +79,12 @@ class Layer {
     dropout_.p = p;
     const std::string suffix = p > 0 ? ", dropout" : "";
     Costs cost = costs();
-    cost.dropout = p > 0;
+    cost.masks = p > 0 ? 1 : 0;
     const auto run = [this, p](auto calls) {
       return [this, p, calls] {
-        const pp_lora_module module = {a_.view(), b_.view(),  0,          0,
-                                       M_,        kScale,     kMask,      p > 0 ? &dropout_ : nullptr,
-                                       s_.view(), ds_.view(), da_.view(), db_.view()};
+        const pp_lora_module module = {
+            a_.view(), b_.view(),  0,          0,          M_,     kScale, kMask, p > 0 ? &dropout_ : nullptr,
+            s_.view(), ds_.view(), da_.view(), db_.view(), nullptr};
         calls(&module);
       };
     };

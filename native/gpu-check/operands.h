@@ -60,6 +60,7 @@ class Operands {
         all_db_(PP_FLOAT32, kModules * N, r) {
     const pp_context context = workspace_.on(kDevice);
     check(pp_linear_create(&context, w_, nullptr, &linear_));
+    mask_.poison(0x5a);
   }
   ~Operands() { pp_linear_destroy(linear_); }
   Operands(const Operands&) = delete;
@@ -110,7 +111,7 @@ class Operands {
     add(&calls,
         {"lora_grad_input, overwriting", true, false, nullptr, &s_, {&out_}, {}, x_bytes, x_flops, grad_input, input_cost});
     const auto forward = [this](auto c, auto m, auto n) { return pp_linear_forward(c, linear_, x_, m, n, wide_out_); };
-    const auto y_cost = [this](const Costs& c) { return c.fused_forward(path(LinearDirection::kForward, c.dropout)); };
+    const auto y_cost = [this](const Costs& c) { return c.fused_forward(path(LinearDirection::kForward, c.masks > 0)); };
     add(&calls, {"linear_forward",
                  true,
                  false,
@@ -123,7 +124,7 @@ class Operands {
                  forward,
                  y_cost});
     const auto dx = [this](auto c, auto m, auto n) { return pp_linear_grad_input(c, linear_, dy_, m, n, out_); };
-    const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput, c.dropout)); };
+    const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput, c.masks > 0)); };
     add(&calls, {"linear_grad_input", true, false, nullptr, &s_, {&out_}, {}, 0, w_flops + x_flops, dx, dx_cost});
     const Costs costs = this->costs(false, M_);
     const pp_adapter adapter = {a_.view(), down_bias_.view(), u_.view(), up_bias_.view(), PP_GELU};
@@ -227,6 +228,7 @@ class Operands {
     for (const bool drops : {false, true})
       if (!drops || f.drops)
         add_call(calls, f, f.name + (drops ? ", dropout" : ""), {module_of(f, drops)}, false, f.cost(costs(drops, M_)));
+    if (f.drops) add_with_mask(calls, f);
     if (!f.several) return;
     std::vector<pp_lora_module> modules;
     for (int i = 0; i < kModules; i++) modules.push_back(part_of(f, i));
@@ -235,6 +237,16 @@ class Operands {
     const std::string name = f.name + (f.drops ? ", dropout, " : ", ") + std::to_string(kModules);
     add_call(calls, f, name + " modules", modules, false, f.cost(costs(f.drops, M_)));
     add_call(calls, f, name + " calls", modules, true, of_all);
+  }
+  /** The function with a module that keeps its mask: forward it writes the mask, else it reads what is there. */
+  void add_with_mask(std::vector<Call>* calls, Function f) {
+    const bool writes = f.s == &s_out_;
+    if (writes) f.outputs.push_back(&mask_);
+    pp_lora_module module = module_of(f, true);
+    module.kept_mask = mask_.data<void>();
+    Costs costs = this->costs(true, M_);
+    costs.kept = true;
+    add_call(calls, f, f.name + (writes ? ", dropout, mask written" : ", mask read"), {module}, false, f.cost(costs));
   }
   void add_call(std::vector<Call>* calls, const Function& f, const std::string& name,
                 const std::vector<pp_lora_module>& modules, bool one_by_one, const Cost& cost) {
@@ -260,7 +272,8 @@ class Operands {
             f.s == nullptr ? none : f.s->view(),
             f.ds == nullptr ? none : f.ds->view(),
             da_.view(),
-            db_.view()};
+            db_.view(),
+            nullptr};
   }
   /** One of several, which share out the rows and differ in masks and gradients alone. */
   pp_lora_module part_of(const Function& f, int i) const {
@@ -277,7 +290,7 @@ class Operands {
   int64_t M_, K_, N_, r_;
   Matrix x_, dy_, a_, b_, s_, y_, dx_, down_bias_, up_bias_, u_, w_;
   Matrix s_out_, ds_, out_, wide_out_, da_, db_, du_, dd_bias_, du_bias_, all_da_, all_db_;
-  Memory magnitude_{sizeof(double)}, counter_{2 * sizeof(uint32_t)};
+  Memory magnitude_{sizeof(double)}, counter_{2 * sizeof(uint32_t)}, mask_{pp_kept_mask_bytes(M_, K_)};
   pp_dropout dropout_{0.1f, 3, 5, 7, nullptr};
   pp_linear* linear_ = nullptr;
   Workspace workspace_;

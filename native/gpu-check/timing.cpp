@@ -233,8 +233,10 @@ void print_choice(const Shape& shape, const Run& run, bool dropout) {
   const char* const names[] = {"split", "fused"};
   const pp_linear_shape wanted = {run.dtype, shape.M, shape.K, shape.N, shape.r, dropout};
   pp_linear_path forward = PP_FUSED, backward = PP_FUSED;
-  check(pp_linear_choose_paths(&kDevice, &wanted, &forward, &backward));
-  printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
+  int32_t keep_masks;
+  check(pp_linear_choose_paths(&kDevice, &wanted, &forward, &backward, &keep_masks));
+  printf("  chosen%s: forward %s, backward %s%s\n", dropout ? " under dropout" : "", names[forward], names[backward],
+         keep_masks != 0 ? ", masks kept" : "");
 }
 
 /**

@@ -84,7 +84,7 @@ struct Given {
       const bool none = module.dropout.p == 0 && check::pick(0, 1) == 0;
       table.push_back({module.a.view(), module.b.view(), module.first_column, module.first_row, module.rows, module.scale,
                        module.mask, none ? nullptr : dropouts.back()->get(), module.s.view(), module.ds.view(),
-                       module.da.view(), module.db.view()});
+                       module.da.view(), module.db.view(), nullptr});
     }
   }
   int32_t count() const { return static_cast<int32_t>(table.size()); }

@@ -606,6 +606,26 @@ TEST(float32_weights_of_modules_are_rounded_to_nearest_even) {
   });
 }
 
+TEST(a_kept_mask_takes_a_bit_an_element_in_strips_of_16_columns_and_16_rows) {
+  CHECK_EQUAL(pp_kept_mask_bytes(0, 8), 0);
+  CHECK_EQUAL(pp_kept_mask_bytes(8, 0), 0);
+  CHECK_EQUAL(pp_kept_mask_bytes(-1, 8), 0);
+  CHECK_EQUAL(pp_kept_mask_bytes(1, 1), 32);
+  CHECK_EQUAL(pp_kept_mask_bytes(16, 16), 32);
+  CHECK_EQUAL(pp_kept_mask_bytes(17, 16), 64);
+  CHECK_EQUAL(pp_kept_mask_bytes(16, 17), 64);
+  CHECK_EQUAL(pp_kept_mask_bytes(8192, 4096), 8192 * 4096 / 8);
+  CHECK_EQUAL(pp_kept_mask_bytes(INT64_MAX, INT64_MAX), SIZE_MAX);
+}
+
+TEST(the_cpu_does_not_look_at_kept_masks) {
+  for (const Call call : {&Calls::forward, &Calls::down, &Calls::grad_down, &Calls::lora_grad_input}) {
+    Calls c;
+    for (pp_lora_module& module : c.modules) module.kept_mask = reinterpret_cast<void*>(uintptr_t{1});
+    CHECK_EQUAL((c.*call)(), PP_OK);
+  }
+}
+
 TEST(no_rows_is_a_no_op) {
   for (const Call call : kAll) {
     Calls c;

@@ -18,7 +18,7 @@ DeviceRates device_of(int major, int minor, double bytes_a_clock) {
 
 LoraShape random_shape() {
   return {check::pick(0, 20000), check::pick(8, 9000),  check::pick(8, 9000),
-          check::pick(1, 160),   2 * check::pick(1, 2), check::pick(0, 1) == 1};
+          check::pick(1, 160),   2 * check::pick(1, 2), static_cast<int>(check::pick(0, 3))};
 }
 
 DeviceRates random_device() {
@@ -31,17 +31,18 @@ DeviceRates random_device() {
           check::pick(99, 227) * 1024};
 }
 
-Costs costs_of(const LoraShape& shape, const DeviceRates& device) {
+Costs costs_of(const LoraShape& shape, const DeviceRates& device, bool kept) {
   return {static_cast<double>(shape.M),
           static_cast<double>(shape.K),
           static_cast<double>(shape.N),
           static_cast<double>(shape.rank),
           static_cast<double>(shape.element_bytes),
-          shape.dropout,
-          device.multiprocessors};
+          shape.masks,
+          device.multiprocessors,
+          kept};
 }
 
-TEST(no_path_is_predicted_to_be_faster_than_the_chosen) {
+TEST(no_paths_are_predicted_to_be_faster_than_the_chosen_with_masks_kept_or_not) {
   for (int turn = 0; turn < 2000; ++turn) {
     const DeviceRates device = random_device();
     const LoraShape shape = random_shape();
@@ -49,13 +50,16 @@ TEST(no_path_is_predicted_to_be_faster_than_the_chosen) {
     const LinearPaths chosen = choose_paths(device, shape);
     const LinearPath there = fused_kernel(device, shape, LinearDirection::kForward);
     const LinearPath back = fused_kernel(device, shape, LinearDirection::kGradInput);
-    const double forward = predict_forward(ceilings, costs_of(shape, device), chosen.forward, there);
-    const double backward = predict_backward(ceilings, costs_of(shape, device), chosen.backward, back);
-    CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
-    for (pp_linear_path path : kPaths) {
-      CHECK(forward <= predict_forward(ceilings, costs_of(shape, device), path, there));
-      CHECK(backward <= predict_backward(ceilings, costs_of(shape, device), path, back));
-    }
+    const auto step = [&](pp_linear_path forward, pp_linear_path backward, bool kept) {
+      const Costs costs = costs_of(shape, device, kept);
+      return predict_forward(ceilings, costs, forward, there) + predict_backward(ceilings, costs, backward, back);
+    };
+    const double taken = step(chosen.forward, chosen.backward, chosen.keep_masks);
+    CHECK(std::isfinite(taken) && taken > 0);
+    for (pp_linear_path forward : kPaths)
+      for (pp_linear_path backward : kPaths)
+        for (const bool kept : {false, true}) CHECK(taken <= step(forward, backward, kept));
+    CHECK(shape.masks > 0 || !chosen.keep_masks);
   }
 }
 
@@ -165,6 +169,21 @@ TEST(memory_binds_the_skinny_products_under_masks_too) {
   }
 }
 
+TEST(masks_are_kept_where_drawing_them_again_binds) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  // Of one module memory binds, and the mask is only more to move.
+  CHECK(!choose_paths(h100, {8192, 4096, 4096, 16, 2, 1}).keep_masks);
+  CHECK(choose_paths(h100, {8192, 4096, 4096, 48, 2, 3}).keep_masks);
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  Costs three = {8192, 4096, 4096, 48, 2, 3};
+  const Cost drawn = three.grad_down();
+  three.kept = true;
+  const Cost kept = three.grad_down();
+  CHECK(predict(ceilings, kept) < 0.7 * predict(ceilings, drawn));
+  CHECK_EQUAL(kept.bytes - drawn.bytes, 3 * 8192 * 4096 / 8);
+  CHECK_EQUAL(kept.draws, 0);
+}
+
 TEST(a_frozen_linear_goes_to_the_library_where_its_product_is_faster) {
   const LinearPaths chosen = choose_paths(device_of(9, 0, 14), {8192, 4096, 4096, 0, 2, false});
   CHECK(chosen.forward == PP_SPLIT && chosen.backward == PP_SPLIT);
@@ -198,22 +217,29 @@ TEST(the_cpu_takes_its_own_product) {
   const pp_device cpu = {PP_CPU, 0, nullptr};
   const pp_linear_shape shape = {PP_BFLOAT16, 100, 64, 32, 8, 1};
   pp_linear_path forward = PP_SPLIT, backward = PP_SPLIT;
-  CHECK_EQUAL(pp_linear_choose_paths(&cpu, &shape, &forward, &backward), PP_OK);
-  CHECK(forward == PP_FUSED && backward == PP_FUSED);
+  int32_t keep_masks = 1;
+  CHECK_EQUAL(pp_linear_choose_paths(&cpu, &shape, &forward, &backward, &keep_masks), PP_OK);
+  CHECK(forward == PP_FUSED && backward == PP_FUSED && keep_masks == 0);
 }
 
 TEST(wrong_arguments_are_named) {
   const pp_device cpu = {PP_CPU, 0, nullptr}, cuda = {PP_CUDA, 0, nullptr};
   pp_linear_path path = PP_SPLIT;
-  const auto choose = [&](const pp_linear_shape& shape) { return pp_linear_choose_paths(&cpu, &shape, &path, &path); };
+  int32_t keep = 0;
+  const auto choose = [&](const pp_linear_shape& shape) { return pp_linear_choose_paths(&cpu, &shape, &path, &path, &keep); };
   const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, 8, 0};
   CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, 8, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, -1, 0}), PP_INVALID_ARGUMENT, "shape->ranks must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, 8, -1}), PP_INVALID_ARGUMENT, "shape->masks must be at least 0, got -1");
   CHECK_FAILS(choose({PP_FLOAT16, 1, 64, 32, 8, 0}), PP_UNSUPPORTED, "float16");
-  CHECK_FAILS(pp_linear_choose_paths(&cpu, &good, nullptr, &path), PP_INVALID_ARGUMENT, "forward must not be null");
-  CHECK_FAILS(pp_linear_choose_paths(&cpu, nullptr, &path, &path), PP_INVALID_ARGUMENT, "shape must not be null");
+  const auto choose_into = [&](const pp_linear_shape* shape, pp_linear_path* forward, int32_t* keep_masks) {
+    return pp_linear_choose_paths(&cpu, shape, forward, &path, keep_masks);
+  };
+  CHECK_FAILS(choose_into(&good, nullptr, &keep), PP_INVALID_ARGUMENT, "forward must not be null");
+  CHECK_FAILS(choose_into(&good, &path, nullptr), PP_INVALID_ARGUMENT, "keep_masks must not be null");
+  CHECK_FAILS(choose_into(nullptr, &path, &keep), PP_INVALID_ARGUMENT, "shape must not be null");
   // A build without CUDA says so; one with CUDA has no device here.
-  const pp_status status = pp_linear_choose_paths(&cuda, &good, &path, &path);
+  const pp_status status = pp_linear_choose_paths(&cuda, &good, &path, &path, &keep);
   int32_t devices = 0;
   pp_device_count(PP_CUDA, &devices);
   CHECK((status == PP_OK) == (devices > 0));

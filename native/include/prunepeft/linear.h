@@ -29,7 +29,7 @@
 // and dX of rows with several modules, or in a batch whose modules are on different rows, are rounded launch by launch. Rows
 // that no module covers keep what the ranks' part would have added to; so do gradients of modules without rows.
 //
-// Dropout. The mask is never stored: forward and backward draw it again from Philox4x32-10 (Salmon et al., "Parallel random
+// Dropout. Forward and backward draw the same mask from Philox4x32-10 (Salmon et al., "Parallel random
 // numbers: as easy as 1, 2, 3", SC11). The key is `seed` (low word first). Elements come in groups of eight along a row: group
 // g = i·ceil(K/8) + floor(k/8) for the module's row i, counted from its first, and column k. The counter words are: low 32 bits
 // of g; bits 32 to 47 of g in the low half and `micro_batch` in the high half; `step`; the module's `mask`. The four output
@@ -86,6 +86,13 @@ typedef struct pp_lora_module {
   pp_matrix da;
   /** dB [n,r], float32. Modules with the same dA and dB data are one module on several runs of rows: gradients add up. */
   pp_matrix db;
+  /**
+   * [device] pp_kept_mask_bytes(rows, K) bytes, aligned to 16, for the module's mask, a bit an element, in an order of the
+   * library's own. pp_linear_forward and pp_lora_down write it; pp_lora_grad_down, pp_lora_grad_input and pp_linear_grad_input
+   * read it in place of drawing the mask again, and results are the same bit for bit. Null: they draw it. Not looked at without
+   * dropout, nor on the CPU.
+   */
+  void* kept_mask;
 } pp_lora_module;
 
 /** The most modules of a call, and of these the most on one run of rows. */
@@ -113,6 +120,9 @@ PP_API pp_status pp_linear_create_quantized(const pp_context* context, const pp_
 
 /** Frees a plan; null is allowed. No call that uses it may be running. */
 PP_API pp_status pp_linear_destroy(pp_linear* linear);
+
+/** Bytes of a module's kept_mask, for its rows of K columns, some rows·K/8; 0 if there are none, SIZE_MAX if too many. */
+PP_API size_t pp_kept_mask_bytes(int64_t rows, int64_t K);
 
 /** y = x Wᵀ + b + Σ S Bᵀ (overwritten) with S = s·D(x) Aᵀ, kept for the backward pass. Reads a and b, writes s. */
 PP_API pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, const pp_matrix* x,
@@ -155,16 +165,17 @@ typedef struct pp_linear_shape {
   int64_t N;
   /** The modules' ranks together; 0: the frozen linear alone. */
   int64_t ranks;
-  /** Whether modules drop inputs: 0 or 1. */
-  int32_t dropout;
+  /** How many of the modules drop inputs, each by a mask of its own. */
+  int32_t masks;
 } pp_linear_shape;
 
 /**
- * The path that a linear should take in each direction. On CUDA it is predicted from the device's multiprocessors, clock and
- * bandwidth; on the CPU it is PP_FUSED, whose product is the faster one there.
+ * The path that a linear should take in each direction, and whether modules should keep their masks (1) or not (0). On CUDA it
+ * is predicted from the device's multiprocessors, clock and bandwidth; on the CPU it is PP_FUSED, whose product is the faster
+ * one there, without masks to keep.
  */
 PP_API pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape* shape, pp_linear_path* forward,
-                                        pp_linear_path* backward);
+                                        pp_linear_path* backward, int32_t* keep_masks);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@
 #include "linear/cpu/lora_cpu.h"
 #include "linear/cuda/lora_cuda.h"
 #include "linear/cuda/multi_lora_cuda.h"
+#include "linear/kept_mask.h"
 #include "linear/modules.h"
 
 namespace prunepeft {
@@ -334,6 +335,15 @@ pp_status lora_grad_down(Room& room, const pp_matrix& x, const pp_lora_module* m
 }  // namespace prunepeft
 
 using namespace prunepeft;
+
+size_t pp_kept_mask_bytes(int64_t rows, int64_t K) {
+  if (rows < 1 || K < 1) return 0;
+  size_t bytes = sizeof(uint16_t);
+  const auto strips = static_cast<size_t>((K - 1) / kKeptColumns + 1), groups = static_cast<size_t>((rows - 1) / kKeptRows + 1);
+  const bool overflows =
+      __builtin_mul_overflow(bytes * kKeptRows, strips, &bytes) || __builtin_mul_overflow(bytes, groups, &bytes);
+  return overflows ? SIZE_MAX : bytes;
+}
 
 pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
   const pp_status status = check_call(context, "x", x, modules, count, kReadsA | kTakesS | kDrops);

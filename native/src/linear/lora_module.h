@@ -35,6 +35,8 @@ struct LoraModule {
   DropoutMask mask;
   /** The same for CUDA, whose kernels read a counter when they run; null: nothing. */
   const pp_dropout* dropout;
+  /** For CUDA: the mask as the forward pass keeps it, or null. */
+  uint16_t* kept_mask;
 };
 
 }  // namespace prunepeft

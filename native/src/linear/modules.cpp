@@ -9,6 +9,9 @@
 namespace prunepeft {
 namespace {
 
+/** The gradient products copy a mask 16 bytes at a time. */
+constexpr size_t kKeptMaskAlignment = 16;
+
 /** "modules[3].a" */
 class Field {
  public:
@@ -66,7 +69,13 @@ void check_module(Arguments& arguments, const ModuleCall& call, const pp_lora_mo
     arguments.at_most(field("first_column"), module.first_column, call.N - module.b.rows);
   }
   if (call.use & kWritesDb) check_matrix(arguments, field("db"), module.db, PP_FLOAT32, module.b.rows, rank, needed);
-  if (call.use & kDrops) check_dropout(arguments, field("dropout"), module.dropout, module.rows, call.K);
+  if (call.use & kDrops) {
+    check_dropout(arguments, field("dropout"), module.dropout, module.rows, call.K);
+    arguments.require(call.device.type == PP_CPU || module.dropout == nullptr ||
+                          reinterpret_cast<uintptr_t>(module.kept_mask) % kKeptMaskAlignment == 0,
+                      "%s must be at a multiple of %zu bytes, got %p", field("kept_mask"), kKeptMaskAlignment,
+                      module.kept_mask);
+  }
 }
 
 }  // namespace
@@ -118,16 +127,16 @@ void* element(const pp_matrix& matrix, int64_t row, int64_t column) {
 }
 
 LoraModule lora_module(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu) {
-  return {module.a.data, module.a.ld,
-          module.b.data, module.b.ld,
-          s.cols,        module.first_column,
-          module.b.rows, module.scale,
-          module.mask,   element(s, row),
-          s.ld,          element(module.ds, row),
-          module.ds.ld,  static_cast<float*>(module.da.data),
-          module.da.ld,  static_cast<float*>(module.db.data),
-          module.db.ld,  on_cpu ? make_mask(module.dropout) : make_mask(nullptr),
-          module.dropout};
+  return {module.a.data,  module.a.ld,
+          module.b.data,  module.b.ld,
+          s.cols,         module.first_column,
+          module.b.rows,  module.scale,
+          module.mask,    element(s, row),
+          s.ld,           element(module.ds, row),
+          module.ds.ld,   static_cast<float*>(module.da.data),
+          module.da.ld,   static_cast<float*>(module.db.data),
+          module.db.ld,   on_cpu ? make_mask(module.dropout) : make_mask(nullptr),
+          module.dropout, static_cast<uint16_t*>(module.kept_mask)};
 }
 
 bool drop_alike(const pp_dropout* one, const pp_dropout* other) {

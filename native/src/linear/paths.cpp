@@ -37,7 +37,7 @@ pp_status known_rates(int32_t device_index, cuda::DeviceRates* rates) {
 using namespace prunepeft;
 
 pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape* shape, pp_linear_path* forward,
-                                 pp_linear_path* backward) {
+                                 pp_linear_path* backward, int32_t* keep_masks) {
   Arguments arguments;
   arguments.not_null("shape", shape);
   if (arguments.failed()) return arguments.status();
@@ -47,21 +47,24 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
   arguments.at_least("shape->N", shape->N, 1);
   arguments.at_least("shape->ranks", shape->ranks, 0);
   arguments.not_null("forward", forward);
+  arguments.at_least("shape->masks", shape->masks, 0);
   arguments.not_null("backward", backward);
+  arguments.not_null("keep_masks", keep_masks);
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_trainable(device, shape->dtype);
   if (supported != PP_OK) return supported;
-  cuda::LinearPaths paths = {PP_FUSED, PP_FUSED};
+  cuda::LinearPaths paths = {PP_FUSED, PP_FUSED, false};
   if constexpr (kCuda) {
     if (is_cuda(device)) {
       cuda::DeviceRates rates;
       const pp_status status = known_rates(device->index, &rates);
       if (status != PP_OK) return status;
-      paths = cuda::choose_paths(rates, {shape->M, shape->K, shape->N, shape->ranks,
-                                         static_cast<int64_t>(pp_dtype_size(shape->dtype)), shape->dropout != 0});
+      paths = cuda::choose_paths(
+          rates, {shape->M, shape->K, shape->N, shape->ranks, static_cast<int64_t>(pp_dtype_size(shape->dtype)), shape->masks});
     }
   }
   *forward = paths.forward;
   *backward = paths.backward;
+  *keep_masks = paths.keep_masks ? 1 : 0;
   return PP_OK;
 }

@@ -53,16 +53,17 @@ double operand_bytes(const Call& call, pp_dtype dtype) {
   const double modules = call.name.find("modules") != std::string::npos ? kModules : 1;
   const double x = size * kM * kK, y = size * kM * kN, w = size * kN * kK, s = size * kM * kRank;
   const double a = size * kRank * kK, b = size * kN * kRank;  // the same for all modules
+  const double mask = call.name.find(", mask ") != std::string::npos ? static_cast<double>(pp_kept_mask_bytes(kM, kK)) : 0;
   const double da = modules * 4.0 * kRank * kK, db = modules * 4.0 * kN * kRank;
-  if (begins("lora_down")) return x + a + s;
+  if (begins("lora_down")) return x + a + s + mask;
   if (begins("lora_up, overwriting")) return y + s + b;
   if (begins("lora_up")) return 2 * y + s + b;
   if (begins("lora_grad_up")) return y + b + 2 * s + db;
-  if (begins("lora_grad_down")) return x + s + da;
-  if (begins("lora_grad_input, overwriting")) return x + s + a;
-  if (begins("lora_grad_input")) return 2 * x + s + a;
-  if (begins("linear_forward")) return x + w + y + a + b + s;
-  if (begins("linear_grad_input")) return y + w + x + a + s;
+  if (begins("lora_grad_down")) return x + s + da + mask;
+  if (begins("lora_grad_input, overwriting")) return x + s + a + mask;
+  if (begins("lora_grad_input")) return 2 * x + s + a + mask;
+  if (begins("linear_forward")) return x + w + y + a + b + s + mask;
+  if (begins("linear_grad_input")) return y + w + x + a + s + mask;
   if (begins("adapter_forward")) return 3 * x + s + 2 * a;
   if (begins("adapter_backward")) return 3 * x + s + 2 * (a + da);
   if (begins("output_magnitude")) return s + b;

@@ -1,5 +1,7 @@
 // Recorded work on CUDA streams: launches give the bits of direct calls, also once the workspace has grown; a spoilt recording
 // leaves a stream that works.
+#include <optional>
+
 #include "linear_operands.h"
 #include "prunepeft/graph.h"
 
@@ -98,8 +100,9 @@ void test_launches_do_what_direct_calls_do() {
   emulator_fault();
 }
 
-void test_a_launch_draws_the_mask_of_the_step_in_memory() {
-  current_case = "dropout's step in memory";
+/** The mask is drawn in each of a launch's kernels, or kept from its first for the others; direct calls draw it. */
+void test_a_launch_has_the_mask_of_the_step_in_memory(bool kept) {
+  current_case = std::string("dropout's step in memory") + (kept ? ", mask kept" : "");
   Stream stream;
   const Context context(stream.device, false), of_direct(kDevice, false);
   make_room(context);
@@ -107,6 +110,8 @@ void test_a_launch_draws_the_mask_of_the_step_in_memory() {
   void* counter = nullptr;
   check_cuda(cudaMalloc(&counter, 2 * sizeof(uint32_t)));
   steps.launched.set_dropout(0, 0, counter);
+  std::optional<KeptMasks> mask;
+  if (kept) mask.emplace(&steps.launched.operands);
   pp_graph* const graph = record(stream.device, context, &steps.launched);
   std::vector<unsigned char> s_before;
   for (const uint32_t turn : {0u, 1u, 2u, 3u}) {
@@ -205,7 +210,7 @@ void test_what_cannot_record_is_named() {
 
 int main() {
   test_launches_do_what_direct_calls_do();
-  test_a_launch_draws_the_mask_of_the_step_in_memory();
+  for (const bool kept : {false, true}) test_a_launch_has_the_mask_of_the_step_in_memory(kept);
   test_a_workspace_grows_under_a_graph();
   test_a_spoilt_recording_leaves_a_stream_that_works();
   test_what_cannot_record_is_named();

@@ -99,6 +99,11 @@ const Case kWithSCases[] = {
     {270, 104, 300, {{11, 3, 280, 0, 270, 0}}, {0, 0}, {3, 2}},  // S at odd addresses
 };
 
+void test_kept(pp_dtype dtype, const Case& c) {
+  const bool drops = std::any_of(c.modules.begin(), c.modules.end(), [](const ModuleCase& m) { return m.p > 0; });
+  if (drops) test_kept_masks(dtype, c, Call::kForward, {Call::kGradDown, Call::kLinearGradInput});
+}
+
 /** By warpgroups and, if so, in clusters: these must give the same bits. */
 void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
   const auto run = [&](LinearPath path) {
@@ -106,6 +111,10 @@ void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
     return std::make_pair(test_call(Call::kForward, dtype, c), test_call(Call::kLinearGradInput, dtype, c));
   };
   const auto alone = run(LinearPath::kWarpgroup);
+  {
+    const ForcedLinearPath in_force(clusters ? LinearPath::kWarpgroupClusters : LinearPath::kWarpgroup);
+    if (dtype == PP_BFLOAT16) test_kept(dtype, c);
+  }
   if (!clusters) return;
   const auto side_by_side = run(LinearPath::kWarpgroupClusters);
   current_case = "clusters, " + describe(Call::kForward, dtype, c);
@@ -180,6 +189,9 @@ int main() {
     for (const Case* c = cases; c != cases + count; c++)
       for (const pp_dtype dtype : kDtypes)
         for (const Call call : {Call::kForward, Call::kLinearGradInput}) test_call(call, dtype, *c);
+  for (const auto& [cases, count] : {std::make_pair(kCases, std::size(kCases)), {kOtherCases, std::size(kOtherCases)}})
+    for (const Case* c = cases; c != cases + count; c++)
+      for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_kept(dtype, *c);
 #if defined(PRUNEPEFT_EMULATED)
   const Case sharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);  // its S would have shares of K: a launch more
   test_launches(Call::kForward, sharing, 1);

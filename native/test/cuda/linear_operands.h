@@ -172,7 +172,7 @@ struct Operands {
       const size_t of = c.weights_of(n), narrow = c.narrow_of(n);
       modules.push_back({a[of]->view(), b[of]->view(), m.first_column, m.first_row, m.rows, scale(n), mask(n),
                          m.p == 0 ? nullptr : &given[n], s[narrow]->view(m.rank), ds[narrow]->view(m.rank), da[of]->view(),
-                         db[of]->view()});
+                         db[of]->view(), nullptr});
     }
     if (!is_fused(call)) return;
     const pp_context context = {kDevice, nullptr};
@@ -363,6 +363,82 @@ struct Operands {
     }
   }
 };
+
+/** Memory for the masks of a case's modules, as near to 16 bytes as it may lie, in which each byte has to be written. */
+class KeptMasks {
+ public:
+  explicit KeptMasks(Operands* operands) {
+    for (size_t n = 0; n < operands->modules.size(); n++) {
+      pp_lora_module& module = operands->modules[n];
+      const auto halves = static_cast<int64_t>(pp_kept_mask_bytes(module.rows, operands->c.K) / sizeof(uint16_t));
+      if (module.dropout == nullptr || halves == 0) continue;
+      masks_.push_back(std::make_unique<Matrix>(PP_FLOAT16, 1, halves, Placement{8, 0}, Content::kUnwritten));
+      module.kept_mask = masks_.back()->data();
+    }
+  }
+
+  bool empty() const { return masks_.empty(); }
+  /** What is there, all of it written and nothing beside it. */
+  std::vector<std::vector<unsigned char>> read() {
+    std::vector<std::vector<unsigned char>> all;
+    for (auto& mask : masks_) {
+      mask->download();
+      all.emplace_back(static_cast<size_t>(mask->columns()) * sizeof(uint16_t));
+      check_cuda(cudaMemcpy(all.back().data(), mask->data(), all.back().size(), cudaMemcpyDeviceToHost));
+    }
+    return all;
+  }
+  /** Has the bits of each byte in the other order. */
+  void reverse_bytes() {
+    auto all = read();
+    for (size_t n = 0; n < masks_.size(); n++) {
+      for (unsigned char& byte : all[n]) {
+        unsigned char reversed = 0;
+        for (int bit = 0; bit < 8; bit++) reversed = static_cast<unsigned char>(reversed | (byte >> bit & 1) << (7 - bit));
+        byte = reversed;
+      }
+      give(masks_[n]->data(), all[n].data(), all[n].size());
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<Matrix>> masks_;
+};
+
+/**
+ * A forward call and then `calls`, with masks kept and drawn again: the same bits, whatever the masks' memory held. With the
+ * bits of a kept mask in another order, results that depend on masks differ.
+ */
+inline void test_kept_masks(pp_dtype dtype, const Case& c, Call forward, const std::vector<Call>& calls) {
+  run_case(
+      describe(forward, dtype, c) + ", masks kept",
+      [&] {
+        const auto state = random_bits;
+        const Context context;
+        const auto go = [&](Operands& operands, bool reversed, KeptMasks* masks) {
+          operands.run(context);
+          if (reversed) masks->reverse_bytes();
+          for (const Call call : calls)
+            expect_ok(make_call(call, context, operands.linear, operands.wide(), operands.modules, true));
+          return operands.read();
+        };
+        Operands drawn(dtype, c, forward);
+        const auto bytes = go(drawn, false, nullptr);
+        for (const bool reversed : {false, true}) {
+          random_bits = state;
+          Operands kept(dtype, c, forward);
+          KeptMasks masks(&kept);
+          const bool same = go(kept, reversed, &masks) == bytes;
+          if (masks.empty()) break;
+          masks.read();
+          const bool too_small = c.M * c.K < 100;  // then a byte may be the same backwards
+          expect(reversed ? !same || too_small : same, reversed ? "masks with their bits in another order make no difference"
+                                                                : "masks that were kept give other bits");
+        }
+        return bytes;
+      },
+      1);
+}
 
 /**
  * The call against float64 and, where modules are on rows of their own, bit for bit against calls for these rows alone, which

@@ -134,6 +134,37 @@ void test_different_rows(pp_dtype dtype, const Case& c, bool odd) {
   for (const Call call : {Call::kGradUp, Call::kGradUpAlone, Call::kGradDown}) test_call(call, dtype, c);
 }
 
+/** Odd shapes and ranks, stacks, modules that drop each in its own way; nearly all of x dropped. */
+void test_kept() {
+  std::vector<Case> cases(std::begin(kSameRows), std::end(kSameRows));
+  cases.insert(cases.end(), std::begin(kDifferentRows), std::end(kDifferentRows));
+  cases.push_back(same_rows(70, 150, {8}, {0, 2}, 0.99f));
+  cases.push_back(same_rows(300, 264, {16}, {0, 0}, 0.5f));  // several tiles of rows, aligned
+  for (const Case& c : cases) {
+    const bool drops = std::any_of(c.modules.begin(), c.modules.end(), [](const ModuleCase& m) { return m.p > 0; });
+    for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16})
+      if (drops) test_kept_masks(dtype, c, Call::kDown, {Call::kGradDown, Call::kGradInput});
+  }
+}
+
+/** Where a mask may not lie, is named, unless nothing is dropped. */
+void test_misplaced_mask() {
+  current_case = "a misplaced mask";
+  const Case c = same_rows(20, 40, {4}, {0, 0}, 0.5f);
+  const Context context;
+  Operands o(PP_FLOAT32, c, Call::kDown);
+  const KeptMasks masks(&o);
+  o.modules[0].kept_mask = static_cast<char*>(o.modules[0].kept_mask) + 8;
+  for (const Call call : {Call::kDown, Call::kGradDown, Call::kGradInput}) {
+    expect(make_call(call, context, nullptr, o.wide(), o.modules, true) == PP_INVALID_ARGUMENT, "a misplaced mask is taken");
+    expect(strstr(pp_last_error(), "modules[0].kept_mask must be at a multiple of 16 bytes, got 0x") != nullptr,
+           pp_last_error());
+  }
+  o.modules[0].dropout = nullptr;
+  expect_ok(make_call(Call::kDown, context, nullptr, o.wide(), o.modules, true));
+  emulator_fault();
+}
+
 /** Nothing is read or written, so that data pointers may be null and gradients keep what they hold. */
 void test_no_rows(pp_dtype dtype) {
   current_case = std::string("M = 0 ") + name(dtype);
@@ -194,6 +225,8 @@ int main() {
       odd = !odd;
       test_different_rows(dtype, c, odd);
     }
+  test_kept();
+  test_misplaced_mask();
   for (const pp_dtype dtype : kDtypes) test_no_rows(dtype);
   for (const pp_dtype dtype : kDtypes) test_what_a_workspace_held(dtype);
   return finish();

@@ -120,8 +120,8 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
  * through native/cuda-loops.txt; under dropout what the unit of integer operations, which begins one every second clock, makes
  * of them. A step of down are 16 rows by 64 columns of x, one of grad 64 rows by 16 columns of G.
  */
-constexpr double kDownStep = 101, kDownMasks = 347, kDownMoreRanks = 25;
-constexpr double kGradStep = 163, kGradRows = 57, kGradMasks = 315, kGradMoreRanks = 15;
+constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
+constexpr double kGradStep = 153, kGradRows = 57, kGradMasks = 305, kGradKept = 71, kGradMoreRanks = 28;
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
@@ -183,8 +183,9 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
 /** Costs of the calls on a linear [M,K] to [M,N] with rank r; `size` is bytes an element. */
 struct Costs {
   double M, K, N, r, size;
-  bool dropout = false;
+  int masks = 0;              // of dropout: a module has its own
   int multiprocessors = 132;  // which decide how often a product that makes S does so
+  bool kept = false;          // masks are written by the forward pass, and read by the backward pass
 
   Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
   /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
@@ -192,31 +193,34 @@ struct Costs {
     return {0, 0, 2 * M * K * N, 1, 0, 0, 0, size * (M * (K + N) + N * K + M * columns)};
   }
   Cost down() const {
-    Cost cost = {size * (M * K * chunks() + r * K + M * r), 2 * M * K * padded_ranks(), 0, down_shares() > 1 ? 2 : 1, draws()};
+    Cost cost = {size * (M * K * chunks() + r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
+                 down_shares() > 1 ? 2 : 1, masks * groups()};
     if (down_shares() > 1) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
     if (size == 2)
       cost.instructions =
-          M / 16 * K / 64 * (kDownStep + (dropout ? kDownMasks : 0) + kDownMoreRanks * (padded_ranks() / 16 - 1));
+          M / 16 * K / 64 *
+          (kDownStep + masks * (kDownMasks + (kept ? kDownKeeps : 0)) + kDownMoreRanks * (padded_ranks() / 16 - 1));
     return cost;
   }
   /** y is read too, or overwritten. */
   Cost up(bool adds = true) const { return {size * ((adds ? 2 : 1) * M * N + (M + N) * r), 2 * M * N * padded_ranks(), 0, 1}; }
   Cost grad_up() const {
-    Cost cost = grad(N, true, false);
+    Cost cost = grad(N, true, 0);
     cost.bytes = size * (M * N * chunks() + N * r + 2 * M * r) + kSlotBytes * N * r;
     return cost;
   }
   Cost grad_down() const {
-    Cost cost = grad(K, false, dropout);
-    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * K * r;
-    cost.draws = draws();
+    Cost cost = grad(K, false, masks);
+    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * K * r + kept_bytes() * chunks();
+    cost.draws = draws_again();
     return cost;
   }
   Cost grad_input(bool adds = true) const {
-    return {size * ((adds ? 2 : 1) * M * K + M * r + r * K), 2 * M * K * padded_ranks(), 0, 1, draws()};
+    return {size * ((adds ? 2 : 1) * M * K + M * r + r * K) + kept_bytes(), 2 * M * K * padded_ranks(), 0, 1, draws_again()};
   }
   Cost fused_forward(LinearPath path) const {
-    if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
+    if (!is_by_warpgroups(path))
+      return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, masks * groups()};
     if (path == LinearPath::kClustersWithS) {
       Cost cost = by_warpgroups(path, 2 * M * (N * (K + padded_ranks()) + K * columns_of_s_made()));
       cost.launches = 1;
@@ -229,9 +233,12 @@ struct Costs {
     return cost;
   }
   Cost fused_grad_input(LinearPath path) const {
-    if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
-    Cost cost = by_warpgroups(path, 2 * M * K * (N + padded_ranks()));  // masks are drawn beside the products
+    if (!is_by_warpgroups(path))
+      return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * K, 0, 1, draws_again()};
+    Cost cost = by_warpgroups(path, 2 * M * K * (N + padded_ranks()));
     cost.launches = 1;
+    // The first mask is drawn beside the products, others at their turn.
+    if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks;
     return cost;
   }
   /** Our own product without ranks, in either direction. */
@@ -262,14 +269,14 @@ struct Costs {
   static constexpr double kSlotBytes = sizeof(float);
 
   /** One read of a matrix of so many columns: column products, and row products on request. */
-  Cost grad(double columns, bool rows, bool masked) const {
+  Cost grad(double columns, bool rows, int drawn) const {
     const double shares = grad_shares(columns);
     Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows ? 3 : 2};
     cost.slot_bytes = kSlotBytes * shares * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * std::ceil(columns / kGradColumns) * M * r;
     if (size == 2)
       cost.instructions = M / 64 * columns / 16 *
-                          (kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + (masked ? kGradMasks : 0) +
+                          (kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
                            kGradMoreRanks * (padded_ranks() / 16 - 1));
     return cost;
   }
@@ -286,7 +293,11 @@ struct Costs {
     const int64_t runners = std::max<int64_t>(multiprocessors / kClusterBlocks, 1);
     return makings_of_row(order_of_runs(shape, runners), runners) * static_cast<double>(columns_of_s(shape.rank_tiles));
   }
-  double draws() const { return dropout ? M * K / 8 : 0; }
+  double groups() const { return M * K / 8; }
+  /** In a gradient's call. */
+  double draws_again() const { return kept ? 0 : masks * groups(); }
+  /** A bit an element, written or read. */
+  double kept_bytes() const { return kept ? masks * groups() : 0; }
   /** Products take 16 ranks at a time. */
   double padded_ranks() const { return std::ceil(r / 16) * 16; }
   /** A block holds 80 ranks; more read the wide matrix again. */

@@ -2,8 +2,9 @@
 //
 // Tiling: a block of 4 warps takes 64 rows, a share of K, and up to 80 stacked ranks. K is walked in tiles of 64 columns, kept
 // in a ring that cp.async fills ahead; a warp multiplies its 16 rows by all ranks. Dropout masks, one bit an element and
-// module, are drawn a tile ahead, 32 columns of a row by each thread. With more than one share of K the sums go to slots, which
-// finish_rows adds in order; the dropout's scale and s are applied to the float32 sum, just before it is rounded.
+// module, are drawn a tile ahead, 32 columns of a row by each thread, which also writes them out where the mask is to be kept.
+// With more than one share of K the sums go to slots, which finish_rows adds in order; the dropout's scale and s are applied to
+// the float32 sum, just before it is rounded.
 //
 // Where all operands have aligned rows, a thread's addresses are made once and moved from tile to tile (kAligned); else
 // load_tile makes them. One module has kernels of its own (S), for one, two and four tiles of ranks others again (kMostTiles).
@@ -46,7 +47,7 @@ static_assert(Down::shared_bytes<float>(kChunkTiles, true) <= gpu::kMostSharedBy
 template <class T, class S = Stack>
 struct DownArguments {
   Source<T> x;
-  S stack;         // a, s, rank, scale, module
+  S stack;         // a, s, rank, scale, module, kept
   bool a_aligned;  // all of the A's
   DropoutSpec dropout;
   PhiloxKeys keys;  // of the dropout
@@ -165,17 +166,25 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
     }
     ptx::cp_async_commit();
   };
-  uint64_t group = mask_group(row + thread / Down::kMaskWords, begin + thread % Down::kMaskWords * 4 * kMaskColumns,
-                              arguments.x.columns);  // of the thread's next word
+  const int64_t mask_row = row + thread / Down::kMaskWords, mask_column = begin + thread % Down::kMaskWords * 4 * kMaskColumns;
+  uint64_t group = mask_group(mask_row, mask_column, arguments.x.columns);  // of the thread's next word
+  const int64_t kept_strip = kept_rows(M), kept_end = kept_size(M, arguments.x.columns);
+  int64_t kept_at = kept_index(mask_row, mask_column, M, arguments.x.columns);  // of that word's first half
   const auto draw = [&](int step) {
     if (step >= steps) return;
 #pragma unroll 1
     for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
       if ((starts >> t & 1) == 0) continue;
-      const MaskGenerator generator(mask, arguments.keys, stack.modules[rank_tile(stack, first_tile + t).module].mask_name);
-      masks[step % 2 * mask_words + t * Down::kThreads + thread] = generator.template draw<4>(group);
+      const RankTile ranks = rank_tile(stack, first_tile + t);
+      const StackedModule& module = stack.modules[ranks.module];
+      const unsigned word = MaskGenerator(mask, arguments.keys, module.mask_name).template draw<4>(group);
+      masks[step % 2 * mask_words + t * Down::kThreads + thread] = word;
+      if (module.kept == nullptr || ranks.first != 0) continue;  // of its chunks the first keeps it
+      if (kept_at < kept_end) module.kept[kept_at] = static_cast<uint16_t>(word);
+      if (kept_at + kept_strip < kept_end) module.kept[kept_at + kept_strip] = static_cast<uint16_t>(word >> 16);
     }
     group += Down::kColumns / kDropoutGroup;
+    kept_at += Down::kColumns / kKeptColumns * kept_strip;
   };
 
   Accumulator sums[kMostTiles] = {};

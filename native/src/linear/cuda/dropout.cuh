@@ -9,6 +9,7 @@
 #include "cuda/element.cuh"
 #include "linear/cuda/product.cuh"
 #include "linear/cuda/stack.cuh"
+#include "linear/kept_mask.h"
 
 namespace prunepeft::cuda {
 static_assert(gpu::kGroup == kDropoutGroup, "a draw is one group");
@@ -83,14 +84,6 @@ GPU_INLINE LeftFragment<float> mask_rows(const LeftFragment<float>& left, const 
     for (int k = 0; k < kStep<float>; k++)
       result.v[i][k] = (words[i] >> (8 * byte + mask_bit(k)) & 1) != 0 ? left.v[i][k] : 0.0f;
   return result;
-}
-
-/**
- * Where, among a warp's words, the word of row pair `pair` lies: that of rows 2 pair and 2 pair + 1, two bytes each, for the
- * warp's 16 columns. The two words that a lane needs of a fragment lie side by side.
- */
-__host__ __device__ constexpr int pair_place(int pair) {
-  return pair / 8 * 8 + pair % 4 * 2 + pair / 4 % 2;
 }
 
 /** The transposed fragment of 16 columns by kStep rows from `row` on, masked by the warp's words. */

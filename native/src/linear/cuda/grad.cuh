@@ -6,7 +6,8 @@
 // kept in a ring that cp.async fills ahead, of three tiles where these fit every device, else two. For column products a warp
 // keeps its 16 columns by up to 80 ranks in registers to the end; for row products the warps share the tile's 16-row strips and
 // ranks, and each block leaves the sum over its 128 columns in a slot. finish_rows and finish_columns add the slots in order. A
-// warp draws the masks of its own columns, two rows a thread.
+// warp draws the masks of its own columns, two rows a thread; or copies them with the tiles, where the forward pass has kept
+// them.
 //
 // Where all operands have aligned rows, and all P's the same leading dimension, a thread's addresses are made once and moved
 // from tile to tile (kAligned); else load_tile makes them. One module has kernels of its own (S), for one, two and four
@@ -42,8 +43,8 @@ struct Grad {
     const size_t g = static_cast<size_t>(kRows<T>) * padded<T>(kColumns);
     const size_t p = static_cast<size_t>(kRows<T>) * padded<T>(tiles * kTileRanks);
     const size_t b = row_tiles > 0 ? static_cast<size_t>(kColumns) * padded<T>(row_tiles * kTileRanks) : 0;
-    const size_t masks = dropout ? 2 * static_cast<size_t>(tiles) * kMaskTile<T> * sizeof(unsigned) : 0;
-    return (static_cast<size_t>(stages) * (g + p) + b) * sizeof(T) + masks;
+    const size_t masks = dropout ? static_cast<size_t>(tiles) * kMaskTile<T> * sizeof(unsigned) : 0;
+    return static_cast<size_t>(stages) * ((g + p) * sizeof(T) + masks) + b * sizeof(T);
   }
 
   /** Tiles in the ring. */
@@ -60,7 +61,7 @@ static_assert(Grad::shared_bytes<float>(2, kChunkTiles, kChunkTiles, false) <= g
 template <class T, class S = Stack>
 struct GradArguments {
   Source<T> g;
-  S stack;         // s as P, rank, module; of the first module also a as B [N,rank] where row products are wanted
+  S stack;         // s as P, rank, module, kept; of the first module also a as B [N,rank] where row products are wanted
   bool p_aligned;  // all of the P's
   bool b_aligned;
   DropoutSpec dropout;
@@ -214,6 +215,21 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
     }
   }
 
+  const int64_t kept_strip = kept_rows(arguments.g.rows), kept_first = (column / kKeptColumns + warp) * kept_strip;
+  const bool kept_there = kept_first < kept_size(arguments.g.rows, N);
+  const auto copy_kept = [&](int step, int stage) {
+    constexpr int kVectorRows = gpu::kVectorBytes / static_cast<int>(sizeof(uint16_t));
+    const int64_t row = begin + step * kRows + lane * kVectorRows;
+    const bool there = kept_there && row < kept_strip;
+#pragma unroll 1
+    for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
+      if ((starts >> t & 1) == 0 || lane >= kRows / kVectorRows) continue;
+      const uint16_t* const kept = stack.modules[rank_tile(stack, first_tile + t).module].kept;
+      if (kept == nullptr) continue;
+      unsigned* const to = masks + stage * mask_words + t * Grad::kMaskTile<T> + (warp * kRows + lane * kVectorRows) / 2;
+      ptx::cp_async16(to, there ? kept + kept_first + row : kept, there ? gpu::kVectorBytes : 0);
+    }
+  };
   const auto fetch = [&](int step, int stage) {
     if (step < steps) {
       T* to = ring + stage * stage_elements;
@@ -233,24 +249,27 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
         load_tile(to, kLd, kRows, Grad::kColumns, arguments.g, row, column, Grad::kThreads);
         load_stacked_columns(to + p_offset, ldp, arguments, first_tile, tiles, row, arguments.g.rows);
       }
+      copy_kept(step, stage);
     }
     ptx::cp_async_commit();
   };
   const int64_t groups = dropout_groups(N);
   uint64_t group = mask_group(begin + 2 * lane, column + warp * kProductRows, N);  // the first of the thread's next word
-  const auto draw = [&](int step) {
+  const auto draw = [&](int step, int stage) {
     if (step >= steps) return;
 #pragma unroll 1
     for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
       if ((starts >> t & 1) == 0 || lane >= kRows / 2) continue;
-      const MaskGenerator generator(mask, arguments.keys, stack.modules[rank_tile(stack, first_tile + t).module].mask_name);
+      const StackedModule& module = stack.modules[rank_tile(stack, first_tile + t).module];
+      if (module.kept != nullptr) continue;
+      const MaskGenerator generator(mask, arguments.keys, module.mask_name);
       const uint64_t below = group + static_cast<uint64_t>(groups);
       unsigned word = 0;
       generator.append(word, below + 1);
       generator.append(word, below);
       generator.append(word, group + 1);
       generator.append(word, group);
-      masks[step % 2 * mask_words + t * Grad::kMaskTile<T> + warp * kRows / 2 + pair_place(lane)] = word;
+      masks[stage * mask_words + t * Grad::kMaskTile<T> + warp * kRows / 2 + pair_place(lane)] = word;
     }
     group += static_cast<uint64_t>(kRows * groups);
   };
@@ -262,7 +281,7 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   }
   Accumulator sums[kMostTiles] = {};
   for (int step = 0; step < stages - 1; step++) fetch(step, step);
-  draw(0);
+  draw(0, 0);
   int stage = 0;
   for (int step = 0; step < steps; step++) {
     if (stages == Grad::kMostStages)
@@ -270,12 +289,13 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
     else
       ptx::cp_async_wait<0>();
     __syncthreads();  // this step's tiles are there, and the last step's are free
+    const int next = stage + 1 == stages ? 0 : stage + 1;
     fetch(step + stages - 1, stage == 0 ? stages - 1 : stage - 1);
-    draw(step + 1);
+    draw(step + 1, next);
     const T* tile = ring + stage * stage_elements;
-    multiply_columns(sums, tile, tile + p_offset, ldp, masks + step % 2 * mask_words, starts, tiles);
+    multiply_columns(sums, tile, tile + p_offset, ldp, masks + stage * mask_words, starts, tiles);
     if (row_tiles > 0) multiply_rows(arguments, tile, b, ldb, first_tile, row_tiles, column_block, begin + step * kRows);
-    stage = stage + 1 == stages ? 0 : stage + 1;
+    stage = next;
   }
 
   const int64_t warp_column = column + warp * kProductRows;

@@ -80,6 +80,7 @@ struct RankSlab {
   int64_t rank;
   int64_t first_column;
   int64_t columns;
+  const uint16_t* kept;  // its mask, as the forward pass keeps it; null: it is drawn
   uint32_t mask_name;
   bool left_aligned;
   bool right_aligned;
@@ -104,8 +105,8 @@ template <class T>
 struct LinearForwardArguments {
   LinearArguments<T> product;
   DownArguments<T> down;
-  FinishRowsArguments<T> finish;  // adds the slots of S, one for each share of K
-  unsigned* counters;             // the next ticket, then for each row block of S its parts that are done; null without modules
+  int32_t shares;      // of K, each with a slot for S
+  unsigned* counters;  // the next ticket, then for each row block of S its parts that are done; null without modules
 };
 constexpr size_t kParameterBytes = 4096;
 static_assert(sizeof(LinearForwardArguments<float>) <= kParameterBytes, "every driver passes that much");
@@ -197,17 +198,24 @@ GPU_INLINE void multiply_step(LinearSums<Tile>& sums, const T* left_tile, const 
   }
 }
 
-/** Draws a module's mask of the tile at (row, column): a word for each row and 16 columns. */
+/** A module's mask of the tile at (row, column), drawn or as it was kept: a word for each row and 16 columns. */
 template <class Tile>
-GPU_INLINE void draw_tile_mask(uint16_t* words, const DropoutMask& dropout, uint32_t mask_name, int64_t row, int64_t column,
-                               int64_t columns) {
+GPU_INLINE void make_tile_mask(uint16_t* words, const DropoutMask& dropout, const RankSlab& slab, int64_t row, int64_t column,
+                               int64_t rows, int64_t columns) {
   constexpr int kWords = Tile::kColumns / kTileMaskColumns;
+  static_assert(kTileMaskColumns == kKeptColumns, "a word is what is kept of a row");
   const PhiloxKeys keys = philox_keys(dropout_key(dropout.seed));
-  const MaskGenerator generator(dropout, keys, mask_name);
+  const MaskGenerator generator(dropout, keys, slab.mask_name);
 #pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < Tile::kRows * kWords; i += Tile::kThreads)
-    words[i] = static_cast<uint16_t>(
-        generator.template draw<2>(mask_group(row + i / kWords, column + i % kWords * kTileMaskColumns, columns)));
+  for (int i = static_cast<int>(threadIdx.x); i < Tile::kRows * kWords; i += Tile::kThreads) {
+    const int64_t m = row + i / kWords, n = column + i % kWords * kTileMaskColumns;
+    if (slab.kept == nullptr) {
+      words[i] = static_cast<uint16_t>(generator.template draw<2>(mask_group(m, n, columns)));
+    } else {
+      const int64_t index = kept_index(m, n, rows, columns);
+      words[i] = index < kept_size(rows, columns) ? slab.kept[index] : uint16_t{0};
+    }
+  }
 }
 
 /** Like multiply_step, with the mask on the product. */
@@ -292,7 +300,7 @@ GPU_INLINE void add_masked_ranks(LinearSums<Tile>& sums, const LinearArguments<T
     __syncthreads();  // what lay there has been read
     load_step<T, Tile, kRight>(ring, arguments, step, row, column);
     ptx::cp_async_commit();
-    draw_tile_mask<Tile>(masks, read_mask(arguments.dropout), arguments.slabs[step.slab].mask_name, row, column,
+    make_tile_mask<Tile>(masks, read_mask(arguments.dropout), arguments.slabs[step.slab], row, column, arguments.left.rows,
                          arguments.columns);
     ptx::cp_async_wait<0>();
     __syncthreads();
@@ -354,7 +362,7 @@ GPU_INLINE void linear_tile(const LinearArguments<T>& arguments, int64_t row, in
 /** Counts that are done of the row blocks of S from which rows of it may be read: a block that adds slots counts once more. */
 template <class T>
 GPU_INLINE unsigned finished_count(const LinearForwardArguments<T>& arguments) {
-  return static_cast<unsigned>(arguments.product.order.s_parts) + (arguments.finish.count > 1 ? 1 : 0);
+  return static_cast<unsigned>(arguments.product.order.s_parts) + (arguments.shares > 1 ? 1 : 0);
 }
 
 /** Makes a part of S; the block that is the last of its rows' adds the shares' sums, in order. */
@@ -362,22 +370,24 @@ template <class T>
 GPU_INLINE void make_s(const LinearForwardArguments<T>& arguments, const LinearWork& work, unsigned char* memory) {
   GPU_SHARED(bool, is_last);
   const DownArguments<T>& down = arguments.down;
-  down_block<false, kChunkTiles, false>(down, work.row, work.part % arguments.finish.count,
-                                        static_cast<int>(work.part / arguments.finish.count), memory);
+  down_block<false, kChunkTiles, false>(down, work.row, work.part % arguments.shares,
+                                        static_cast<int>(work.part / arguments.shares), memory);
   unsigned* const count = arguments.counters + 1 + work.row;
   __syncthreads();
   if (threadIdx.x == 0) {
     ptx::fence_release();  // the block's part before its count
     is_last = atomicAdd(count, 1u) + 1 == static_cast<unsigned>(arguments.product.order.s_parts);
   }
-  if (arguments.finish.count == 1) return;
+  if (arguments.shares == 1) return;
   __syncthreads();
   if (!is_last) return;
   ptx::load_acquire(count);  // the counts before the others' slots, for each thread that reads them
+  const FinishRowsArguments<T, const Stack&> finish = {down.slots, arguments.shares, down.x.rows, down.stack, nullptr, nullptr,
+                                                       0,          PP_IDENTITY,      nullptr};
   const int64_t first = work.row * Down::kRows, end = gpu::least(first + Down::kRows, down.x.rows);
   for (int64_t i = first * down.stack.columns + static_cast<int64_t>(threadIdx.x); i < end * down.stack.columns;
        i += Down::kThreads)
-    finish_row_element<false>(arguments.finish, i);
+    finish_row_element<false>(finish, i);
   __syncthreads();
   if (threadIdx.x == 0) {
     ptx::fence_release();  // S before its count

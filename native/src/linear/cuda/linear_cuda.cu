@@ -50,6 +50,7 @@ RankSlab rank_slab(const LoraModule& module, const pp_linear& linear, bool forwa
   slab.rank = module.rank;
   slab.first_column = forward ? module.first_column : 0;
   slab.columns = forward ? module.columns : linear.K;
+  slab.kept = module.kept_mask;
   slab.mask_name = module.mask_name;
   return slab;
 }
@@ -160,7 +161,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   if (call.module_count > 0) {
     const Split columns = split_columns(M, K);
     arguments.down = down_arguments<T>(down, stack, columns, memory.slots);
-    arguments.finish = {memory.slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY, nullptr};
+    arguments.shares = static_cast<int32_t>(columns.shares);
     arguments.counters = memory.counters;
     shared = Down::shared_bytes<T>(stack.chunk_tiles(), call.dropout.threshold != 0);
     error = cudaMemsetAsync(memory.counters, 0, static_cast<size_t>(counter_count(M)) * sizeof(unsigned), call.stream);
@@ -172,7 +173,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
     order = tile_order<Tile>(arguments.product, choice.group_rows);
     if (call.module_count > 0) {
       order.s_row_blocks = gpu::divide_up(M, Down::kRows);
-      order.s_parts = arguments.finish.count * stack.chunks();
+      order.s_parts = arguments.shares * stack.chunks();
     }
     if constexpr (sizeof(T) == 2)
       if (call.linear.decoding.used) return run_linear_forward_codes(arguments, code_source(call.linear), shared, call.stream);

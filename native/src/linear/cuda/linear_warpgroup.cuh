@@ -241,15 +241,32 @@ GPU_INLINE void release(RingBarriers& barriers, int stage, int lane) {
  */
 GPU_INLINE unsigned draw_lane_masks(const DropoutMask& dropout, uint32_t mask_name, int64_t row, int64_t column,
                                     int64_t columns, const ConsumerPlace& place) {
+  const PhiloxKeys keys = philox_keys(dropout_key(dropout.seed));
+  const MaskGenerator generator(dropout, keys, mask_name);
   unsigned word = 0;
 #pragma unroll
-  for (int h = 0; h < 2; h++)
+  for (int h = 1; h >= 0; h--)
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int64_t group =
-          (row + place.row + 8 * h) * dropout_groups(columns) + column / kDropoutGroup + place.lane % 4 + 4 * i;
-      word |= dropout_keep_bits(dropout, mask_name, static_cast<uint64_t>(group)) << 8 * (2 * h + i);
-    }
+    for (int i = 1; i >= 0; i--)
+      generator.append(word, mask_group(row + place.row + 8 * h, column + (place.lane % 4 + 4 * i) * kMaskColumns, columns));
+  return word;
+}
+
+/** The same of a mask that the forward pass has kept. */
+GPU_INLINE unsigned kept_lane_masks(const uint16_t* kept, int64_t row, int64_t column, int64_t rows, int64_t columns,
+                                    const ConsumerPlace& place) {
+  static_assert(WarpgroupTile::kOutRows == kKeptRows && kept_place(8) == kept_place(0) + 2, "a warp's rows are a group");
+  const int64_t strip_bytes = kept_rows(rows) * static_cast<int64_t>(sizeof(uint16_t));
+  const int64_t own = column + place.lane % 4 * kMaskColumns;
+  const auto* from = reinterpret_cast<const unsigned char*>(kept + row + kept_place(place.row)) +
+                     own / kKeptColumns * strip_bytes + place.lane % 2;
+  unsigned word = 0;
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    if (row < rows && own + 4 * i * kMaskColumns < columns)
+      word |= (from[0] | static_cast<unsigned>(from[2 * sizeof(uint16_t)]) << 16) << 8 * i;
+    from += 4 * kMaskColumns / kKeptColumns * strip_bytes;
+  }
   return word;
 }
 
@@ -261,7 +278,7 @@ GPU_INLINE void add_masked(float (&sums)[kSumsOfTile], const float (&product)[kS
                            const ConsumerPlace& place) {
 #pragma unroll
   for (int t = 0; t < 4; t++) {
-    const unsigned kept = __shfl_sync(gpu::kFullMask, word, place.lane / 4 * 4 + t) >> place.column;
+    const unsigned kept = __shfl_sync(gpu::kFullMask, word, place.lane / 4 * 4 + t) >> mask_bit(place.column + 1);
 #pragma unroll
     for (int i = 0; i < 2; i++)
 #pragma unroll
@@ -269,7 +286,7 @@ GPU_INLINE void add_masked(float (&sums)[kSumsOfTile], const float (&product)[kS
 #pragma unroll
         for (int e = 0; e < 2; e++) {
           const int at = 4 * (t + 4 * i) + 2 * h + e;
-          sums[kFirst + at] += (kept >> (8 * (2 * h + i) + e) & 1) != 0 ? product[at] * keep_scale : 0.0f;
+          sums[kFirst + at] += (kept >> (8 * (2 * h + i) + 4 * (1 - e)) & 1) != 0 ? product[at] * keep_scale : 0.0f;
         }
   }
 }
@@ -352,11 +369,17 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
     const LinearWork work = linear_work(arguments.order, ticket);
     const int64_t column = work.column * Tile::kColumns;
     const int64_t row = cluster.row(work) + place.warp * Tile::kOutRows;  // the warp's
-    unsigned masks[Tile::kSlabs] = {};  // of the first module, drawn when the tensor cores have work
-    int drawn = 0;
-    const auto draw = [&](int slab, int columns_slab) {
-      return draw_lane_masks(dropout, arguments.slabs[slab].mask_name, row, column + columns_slab * Tile::kSlabColumns,
-                             arguments.columns, place);
+    unsigned masks[Tile::kSlabs] = {};  // of the module `masked`; of the first, made when the tensor cores have work
+    int masked = 0, made = 0;
+    const auto make_next_mask = [&] {
+      const RankSlab& from = arguments.slabs[masked];
+      const int64_t first = column + made * Tile::kSlabColumns;
+      const unsigned word = from.kept != nullptr
+                                ? kept_lane_masks(from.kept, row, first, arguments.left.rows, arguments.columns, place)
+                                : draw_lane_masks(dropout, from.mask_name, row, first, arguments.columns, place);
+#pragma unroll
+      for (int i = 0; i < Tile::kSlabs; i++) masks[i] = i == made ? word : masks[i];
+      made++;
     };
 
     float sums[kSumsOfTile] = {};
@@ -371,12 +394,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
         ptx::wgmma_m64n256k16<kRight == Inner::kAlongColumn>(sums, left_operand(stage, place.group, k),
                                                              right_operand<kRight>(stage, 0, k), T{});
       });
-      if (kMasked && drawn < Tile::kSlabs) {
-        const unsigned word = draw(0, drawn);
-#pragma unroll
-        for (int i = 0; i < Tile::kSlabs; i++) masks[i] = i == drawn ? word : masks[i];
-        drawn++;
-      }
+      if (kMasked && made < Tile::kSlabs) make_next_mask();
       ptx::wgmma_wait<1>();
       if (last >= 0) release<kBlocks>(barriers, last, place.lane);
       last = at.stage;
@@ -392,12 +410,17 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
         const unsigned char* const stage = ring + at.stage * Tile::kStageBytes;
         const int inner = static_cast<int>(gpu::least(inner_left(arguments, step), Tile::kInner));
         const float keep_scale = dropout.keep_scale;
-        const auto mask = [&](int i) { return step.slab == 0 && i < drawn ? masks[i] : draw(step.slab, i); };
+        if (step.slab != masked) {
+          masked = step.slab;
+          made = 0;
+        }
+#pragma unroll 1
+        while (made < Tile::kSlabs) make_next_mask();
         ptx::mbarrier_wait(&barriers.full[at.stage], at.parity);
-        add_masked_slab<T, 0>(sums, stage, inner, mask(0), keep_scale, place);
-        add_masked_slab<T, 1>(sums, stage, inner, mask(1), keep_scale, place);
-        add_masked_slab<T, 2>(sums, stage, inner, mask(2), keep_scale, place);
-        add_masked_slab<T, 3>(sums, stage, inner, mask(3), keep_scale, place);
+        add_masked_slab<T, 0>(sums, stage, inner, masks[0], keep_scale, place);
+        add_masked_slab<T, 1>(sums, stage, inner, masks[1], keep_scale, place);
+        add_masked_slab<T, 2>(sums, stage, inner, masks[2], keep_scale, place);
+        add_masked_slab<T, 3>(sums, stage, inner, masks[3], keep_scale, place);
         release<kBlocks>(barriers, at.stage, place.lane);
         at.advance();
         advance(step, arguments, Tile::kInner, column, Tile::kColumns);

@@ -17,6 +17,7 @@ inline Stack make_stack(const LoraModule* modules, int32_t count, float scale, b
     module.lds = from.lds;
     module.gradient = from.da;
     module.ldg = from.ldda;
+    module.kept = from.kept_mask;
     module.scale = own_scale ? scale * from.scale : scale;
     module.mask_name = from.mask_name;
     module.rank = static_cast<int32_t>(from.rank);

@@ -27,6 +27,7 @@ struct ModuleRun {
   int64_t ld_gradient;
   int64_t column_slots;  // where its partial sums begin
   int64_t row_slots;
+  uint16_t* kept;  // its mask, or null
   DropoutSpec dropout;
   float scale;  // of the row products
   uint32_t mask_name;
@@ -79,6 +80,7 @@ GPU_INLINE OneModule run_stack(const ModuleRun& run, const void* s, int64_t lds)
   module.lda = run.ld_weights;
   module.s = row_of<T>(s, lds, run.first_row);
   module.lds = lds;
+  module.kept = run.kept;
   module.scale = run.scale;
   module.mask_name = run.mask_name;
   module.rank = run.rank;

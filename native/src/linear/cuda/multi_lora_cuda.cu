@@ -30,6 +30,7 @@ MultiArguments make_arguments(const ModulesOnRows& multi, Weights weights, int64
     run.gradient = weights == Weights::kA ? module.da : module.db;
     run.ld_gradient = weights == Weights::kA ? module.ldda : module.lddb;
     run.dropout = weights == Weights::kA ? make_spec(module.dropout) : kNoDropout;
+    run.kept = module.kept_mask;
     run.scale = module.scale;
     run.mask_name = module.mask_name;
     run.rank = static_cast<int32_t>(module.rank);

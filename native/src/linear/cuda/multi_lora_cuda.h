@@ -5,7 +5,7 @@
 
 namespace prunepeft::cuda {
 /** Runs of a call are at most as many. */
-constexpr int32_t kMostRuns = 32;
+constexpr int32_t kMostRuns = 31;
 
 /**
  * Rows of a batch that go through a module. Runs with the same `adapter` are one module: their gradients are those of the

@@ -11,11 +11,13 @@ namespace prunepeft::cuda {
 struct LoraShape {
   int64_t M, K, N, rank;
   int64_t element_bytes;
-  bool dropout;
+  int masks;  // modules that drop
 };
 
 struct LinearPaths {
   pp_linear_path forward, backward;
+  /** Whether the backward pass reads the masks of the forward pass rather than draws them again. */
+  bool keep_masks;
 };
 
 /** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding, and of one module. */
@@ -26,24 +28,40 @@ inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
-  const int64_t rank_tiles = forward && !shape.dropout ? tiles_of(shape.rank, kRankTileRanks) : 0;
+  const int64_t rank_tiles = forward && shape.masks == 0 ? tiles_of(shape.rank, kRankTileRanks) : 0;
   return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles}).path;
 }
 
-/** What is predicted to be the faster; of equals fused, which demands less. */
-inline LinearPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
+/** The path of a direction that is predicted to be the faster, and its microseconds; of equals fused, which demands less. */
+struct PredictedPath {
+  pp_linear_path path;
+  double microseconds;
+};
+template <class Predict>
+PredictedPath faster_path(const DeviceRates& device, const LoraShape& shape, bool kept, LinearDirection direction,
+                          Predict predict_path) {
   const Ceilings ceilings = assumed_ceilings(device, shape.element_bytes);
   const Costs cost = {static_cast<double>(shape.M),
                       static_cast<double>(shape.K),
                       static_cast<double>(shape.N),
                       static_cast<double>(shape.rank),
                       static_cast<double>(shape.element_bytes),
-                      shape.dropout,
-                      device.multiprocessors};
-  const auto faster = [&](auto predict_path, LinearDirection direction) {
-    const LinearPath fused = fused_kernel(device, shape, direction);
-    return predict_path(ceilings, cost, PP_SPLIT, fused) < predict_path(ceilings, cost, PP_FUSED, fused) ? PP_SPLIT : PP_FUSED;
+                      shape.masks,
+                      device.multiprocessors,
+                      kept};
+  const LinearPath kernel = fused_kernel(device, shape, direction);
+  const double split = predict_path(ceilings, cost, PP_SPLIT, kernel), fused = predict_path(ceilings, cost, PP_FUSED, kernel);
+  return split < fused ? PredictedPath{PP_SPLIT, split} : PredictedPath{PP_FUSED, fused};
+}
+
+/** The faster paths, and masks kept where both passes together are the faster for it. */
+inline LinearPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
+  const auto forward = [&](bool kept) { return faster_path(device, shape, kept, LinearDirection::kForward, predict_forward); };
+  const auto backward = [&](bool kept) {
+    return faster_path(device, shape, kept, LinearDirection::kGradInput, predict_backward);
   };
-  return {faster(predict_forward, LinearDirection::kForward), faster(predict_backward, LinearDirection::kGradInput)};
+  const auto step = [&](bool kept) { return forward(kept).microseconds + backward(kept).microseconds; };
+  const bool keep = step(true) < step(false);
+  return {forward(keep).path, backward(keep).path, keep};
 }
 }  // namespace prunepeft::cuda

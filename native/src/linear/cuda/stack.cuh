@@ -20,6 +20,7 @@ struct StackedModule {
   int64_t lds;
   float* gradient;
   int64_t ldg;
+  uint16_t* kept;  // its mask (dropout.cuh): the down kernel writes it, others read it in place of draws; null: all draw
   float scale;
   uint32_t mask_name;
   int32_t rank;

@@ -4,8 +4,8 @@
 //
 // Tiling: a block of 4 warps makes 64 by 64 elements. Each thread first reads its part of the base (four groups of eight
 // columns), so that this read overlaps the product; ranks are taken 64 at a time; the warps' products pass through shared
-// memory to the threads that hold the groups, one Philox draw a group and module. The grid is one-dimensional, column blocks
-// fastest.
+// memory to the threads that hold the groups, one Philox draw a group and module, or a byte of the mask that the forward pass
+// has kept. The grid is one-dimensional, column blocks fastest.
 //
 // Limit: the bytes of base and out over memory bandwidth (of nothing but P and Q for the magnitude).
 #pragma once
@@ -31,8 +31,11 @@ struct Up {
   static constexpr int kRowStep = kThreads / kGroupsPerRow;
   static constexpr int kGroups = kRows / kRowStep;
   static_assert(kGroups == 4, "a thread's masks are a word");
-  /** Given to the compiler, which else spills to reach more. */
+  /** Given to the compiler: what it reaches without spills, and in `up` of 16-bit types four, for which it else takes a few
+   * registers too many. */
   static constexpr int kBlocksPerProcessor = 2;
+  template <class T>
+  static constexpr int kBlocksOfUp = sizeof(T) == 2 ? 4 : kBlocksPerProcessor;
   static constexpr int kProductLd = padded<float>(kColumns);
 
   /** The two operand tiles, and in their place the product. */
@@ -53,7 +56,7 @@ template <class T, class S = Stack>
 struct UpArguments {
   int64_t M;
   int64_t N;
-  S stack;          // s as P, a as Q, rank, module
+  S stack;          // s as P, a as Q, rank, module, kept
   bool p_aligned;   // all of the P's
   bool q_aligned;   // all of the Q's
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
@@ -103,27 +106,48 @@ GPU_INLINE void multiply_operands(Accumulator (&sums)[Up::kColumnTiles], const T
   }
 }
 
-/** Adds a module's product, which lies in shared memory, to the thread's groups, under the module's mask. */
+/** Where a thread's groups begin: its first row of the block's tile, and its column. */
+struct UpPlace {
+  int row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
+  int column = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
+};
+
+/** The module's masks of the thread's groups: byte g is that of group g. */
 template <class T, class S>
-GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, const UpArguments<T, S>& arguments,
-                            const DropoutMask& dropout, const StackedModule& module, int64_t row, int64_t column) {
-  const int first_row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
-  const int c = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
-  unsigned keep = ~0u;  // byte g: the mask of group g
-  if (dropout.threshold != 0) {
-    const MaskGenerator generator(dropout, arguments.keys, module.mask_name);
-    const uint64_t group = mask_group(row + first_row, column + c, arguments.N);
+GPU_INLINE unsigned masks_of_groups(const UpArguments<T, S>& arguments, const DropoutMask& dropout, const StackedModule& module,
+                                    int64_t row, int64_t column) {
+  const UpPlace place;
+  unsigned keep = ~0u;
+  if (dropout.threshold == 0) return keep;
+  if (module.kept != nullptr) {
+    static_assert(Up::kRowStep == kKeptRows, "the groups' rows have the same place in theirs");
+    const int64_t m = row + place.row, n = column + place.column;
+    const auto* from = reinterpret_cast<const unsigned char*>(module.kept + kept_index(m, n, arguments.M, arguments.N)) +
+                       place.column / kMaskColumns % 2;
 #pragma unroll
-    for (int g = Up::kGroups - 1; g >= 0; g--)
-      generator.append(keep, group + static_cast<uint64_t>(g * Up::kRowStep * dropout_groups(arguments.N)));
+    for (int g = Up::kGroups - 1; g >= 0; g--) {
+      const bool there = m + g * Up::kRowStep < arguments.M && n < arguments.N;
+      keep = keep << 8 | (there ? from[g * kKeptRows * static_cast<int>(sizeof(uint16_t))] : 0u);
+    }
+    return keep;
   }
+  const MaskGenerator generator(dropout, arguments.keys, module.mask_name);
+  const uint64_t group = mask_group(row + place.row, column + place.column, arguments.N);
+#pragma unroll
+  for (int g = Up::kGroups - 1; g >= 0; g--)
+    generator.append(keep, group + static_cast<uint64_t>(g * Up::kRowStep * dropout_groups(arguments.N)));
+  return keep;
+}
+
+/** Adds a module's product, which lies in shared memory, to the thread's groups, of which `keep` are the masks. */
+GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, unsigned keep, float keep_scale) {
+  const UpPlace place;
 #pragma unroll
   for (int g = 0; g < Up::kGroups; g++) {
     float v[gpu::kGroup];
-    gpu::load_group(product + (first_row + g * Up::kRowStep) * Up::kProductLd + c, v);
+    gpu::load_group(product + (place.row + g * Up::kRowStep) * Up::kProductLd + place.column, v);
 #pragma unroll
-    for (int k = 0; k < gpu::kGroup; k++)
-      sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * dropout.keep_scale : 0.0f;
+    for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * keep_scale : 0.0f;
   }
 }
 
@@ -210,8 +234,9 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
       for (int e = 0; e < 8; e++)
         product[(warp_row + accumulator_row(e % 4)) * Up::kProductLd + t * kTileRanks + accumulator_column(e / 4, e % 4)] =
             products[t][e / 4][e % 4];
+    const unsigned keep = masks_of_groups(arguments, dropout, module, row, column);
     __syncthreads();
-    add_product(sums, product, arguments, dropout, module, row, column);
+    add_product(sums, product, keep, dropout.keep_scale);
   }
 
   if (arguments.magnitudes != nullptr) {
@@ -236,7 +261,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
 // CUDA kernels
 
 template <class T>
-__global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(const __grid_constant__ UpArguments<T> arguments) {
+__global__ void __launch_bounds__(Up::kThreads, Up::kBlocksOfUp<T>) up(const __grid_constant__ UpArguments<T> arguments) {
   GPU_DYNAMIC_SHARED(memory);
   up_block(arguments, blockIdx.x, memory);
 }

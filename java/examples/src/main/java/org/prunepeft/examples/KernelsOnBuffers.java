@@ -44,7 +44,7 @@ public final class KernelsOnBuffers {
               new LoraPass(
                   module, s.matrix(2, 1), ds.matrix(2, 1), da.matrix(1, 3), db.matrix(2, 1)));
       Linear.Paths paths =
-          Linear.choosePaths(device, new Linear.Shape(DType.FLOAT32, 2, 3, 2, 1, false));
+          Linear.choosePaths(device, new Linear.Shape(DType.FLOAT32, 2, 3, 2, 1, 0));
       if (paths.forward() == Linear.Path.FUSED) {
         linear.forward(context, x.matrix(2, 3), lora, y.matrix(2, 2));
       } else {

@@ -50,6 +50,7 @@ final class Arguments implements AutoCloseable {
     static final int DS = offset("ds");
     static final int DA = offset("da");
     static final int DB = offset("db");
+    static final int KEPT_MASK = offset("kept_mask");
 
     private static int offset(String member) {
       return Loader.offsetof(LoraModuleStruct.class, member);
@@ -190,6 +191,8 @@ final class Arguments implements AutoCloseable {
       moduleMemory.putFloat(at + Of.SCALE, module.scale());
       moduleMemory.putInt(at + Of.MASK, module.dropout() == null ? 0 : module.dropout().mask());
       moduleMemory.putLong(at + Of.DROPOUT, dropout(i, module.dropout()));
+      moduleMemory.putLong(
+          at + Of.KEPT_MASK, pass.keptMask() == null ? 0 : pass.keptMask().address());
     }
     return modules;
   }

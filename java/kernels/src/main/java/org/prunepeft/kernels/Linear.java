@@ -49,8 +49,20 @@ public final class Linear implements AutoCloseable {
    *
    * @param forward that of y
    * @param backward that of dX and the gradients
+   * @param keepMasks whether the backward pass should read dropout masks that the forward pass has
+   *     kept ({@link LoraPass#keptMask}) rather than draw them again
    */
-  public record Paths(Path forward, Path backward) {}
+  public record Paths(Path forward, Path backward, boolean keepMasks) {
+    /**
+     * Paths that keep no masks.
+     *
+     * @param forward that of y
+     * @param backward that of dX and the gradients
+     */
+    public Paths(Path forward, Path backward) {
+      this(forward, backward, false);
+    }
+  }
 
   /**
    * What a choice of paths depends on.
@@ -60,10 +72,9 @@ public final class Linear implements AutoCloseable {
    * @param inputs K, 1 or more
    * @param outputs N, 1 or more
    * @param ranks of the modules together; 0: the frozen linear alone
-   * @param dropout whether some of x is dropped
+   * @param masks how many of the modules drop some of x, each by a mask of its own
    */
-  public record Shape(
-      DType dtype, long rows, long inputs, long outputs, long ranks, boolean dropout) {}
+  public record Shape(DType dtype, long rows, long inputs, long outputs, long ranks, int masks) {}
 
   private final DType dtype;
   private final long outputs;
@@ -130,12 +141,25 @@ public final class Linear implements AutoCloseable {
   public static Paths choosePaths(Device device, Shape shape) {
     int[] forward = new int[1];
     int[] backward = new int[1];
+    int[] keepMasks = new int[1];
     try (LinearShapeStruct struct = new LinearShapeStruct()) {
       struct.dtype(shape.dtype.ordinal()).M(shape.rows).K(shape.inputs).N(shape.outputs);
-      struct.ranks(shape.ranks).dropout(shape.dropout ? 1 : 0);
-      check(LibPrunePeft.pp_linear_choose_paths(device.struct(), struct, forward, backward));
+      struct.ranks(shape.ranks).masks(shape.masks);
+      check(
+          LibPrunePeft.pp_linear_choose_paths(
+              device.struct(), struct, forward, backward, keepMasks));
     }
-    return new Paths(Path.values()[forward[0]], Path.values()[backward[0]]);
+    return new Paths(Path.values()[forward[0]], Path.values()[backward[0]], keepMasks[0] != 0);
+  }
+
+  /**
+   * {@return the bytes of a mask that is kept from the forward to the backward pass}
+   *
+   * @param rows that the module serves
+   * @param inputs K
+   */
+  public static long keptMaskBytes(long rows, long inputs) {
+    return LibPrunePeft.pp_kept_mask_bytes(rows, inputs);
   }
 
   /**

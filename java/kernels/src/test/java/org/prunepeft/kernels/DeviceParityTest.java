@@ -230,7 +230,7 @@ class DeviceParityTest {
               path != null
                   ? new Linear.Paths(path, path)
                   : Linear.choosePaths(
-                      run.device, new Linear.Shape(DType.FLOAT32, M, K, N, R, p > 0));
+                      run.device, new Linear.Shape(DType.FLOAT32, M, K, N, R, p > 0 ? 1 : 0));
           LoraModule<Matrix> module =
               new LoraModule<>(run.random(R, K), run.random(N, R), 0, null, 0.5f, dropout);
           LoraPass pass =

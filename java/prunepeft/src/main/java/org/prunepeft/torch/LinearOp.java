@@ -51,19 +51,24 @@ public final class LinearOp {
   /** The paths that suit. Modules on rows of their own are launches of their own on both. */
   private static Linear.Paths paths(
       Tensor x, FrozenWeight linear, List<LoraModule<Tensor>> modules) {
-    if (linear.isQuantized()) {
-      return new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED);
-    }
     boolean inside = modules.stream().allMatch(module -> module.rows() == null);
-    return Linear.choosePaths(
-        ComputeDevice.of(x).kernels(),
-        new Linear.Shape(
-            Torch.dtype(linear.type()),
-            x.size(0),
-            x.size(1),
-            linear.outputs(),
-            inside ? modules.stream().mapToLong(module -> module.a().size(0)).sum() : 0,
-            inside && modules.stream().anyMatch(module -> module.dropout() != null)));
+    Linear.Paths chosen =
+        Linear.choosePaths(
+            ComputeDevice.of(x).kernels(),
+            new Linear.Shape(
+                Torch.dtype(linear.type()),
+                x.size(0),
+                x.size(1),
+                linear.outputs(),
+                inside ? modules.stream().mapToLong(module -> module.a().size(0)).sum() : 0,
+                inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0));
+    return linear.isQuantized()
+        ? new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED, chosen.keepMasks())
+        : chosen;
+  }
+
+  private static boolean drops(LoraModule<Tensor> module) {
+    return module.dropout() != null && module.dropout().p() > 0;
   }
 
   /** By given paths. */
@@ -75,7 +80,7 @@ public final class LinearOp {
       List<LoraModule<Tensor>> modules,
       ObjIntConsumer<ModuleOutput> observer) {
     Tensor input = x.detach();
-    Operands call = new Operands(tape, linear, input, modules);
+    Operands call = new Operands(tape, linear, input, modules, paths.keepMasks());
     Tensor y;
     try (NoGradGuard guard = new NoGradGuard()) {
       y = call.forward(paths.forward());
@@ -95,6 +100,7 @@ public final class LinearOp {
     } else {
       saved.addAll(inputs.subList(1, inputs.size()));
       saved.addAll(List.of(input, call.s));
+      call.masks.stream().filter(Objects::nonNull).forEach(saved::add);
     }
     boolean needsInput = x.requires_grad();
     return tape.record(
@@ -120,7 +126,15 @@ public final class LinearOp {
     /** S [M,R] of all modules. */
     private final Tensor s;
 
-    Operands(Tape tape, FrozenWeight linear, Tensor x, List<LoraModule<Tensor>> given) {
+    /** Memory for the modules' dropout masks; null for those that are drawn again. */
+    private final List<Tensor> masks = new ArrayList<>();
+
+    Operands(
+        Tape tape,
+        FrozenWeight linear,
+        Tensor x,
+        List<LoraModule<Tensor>> given,
+        boolean keepMasks) {
       this.linear = linear;
       this.x = x;
       place = ComputeDevice.of(x);
@@ -132,6 +146,14 @@ public final class LinearOp {
         }
         columns = new long[modules.size()];
         s = place.emptyMatrix(x.size(0), placeColumns(), place.stagedType(type));
+        for (LoraModule<Tensor> module : given) {
+          long rows = module.rows() == null ? x.size(0) : module.rows().count();
+          long bytes = Linear.keptMaskBytes(rows, x.size(1));
+          masks.add(
+              keepMasks && drops(module) && bytes > 0
+                  ? place.emptyMatrix(1, bytes, torch.ScalarType.Byte)
+                  : null);
+        }
       }
     }
 
@@ -180,6 +202,11 @@ public final class LinearOp {
       return whole.part(0, columns[module], whole.rows(), modules.get(module).a().size(0));
     }
 
+    private LoraPass keepingMask(LoraPass pass, int module) {
+      Tensor mask = masks.get(module);
+      return mask == null ? pass : pass.keeping(mask.data_ptr());
+    }
+
     private LoraModule<Matrix> matrices(int module) {
       LoraModule<Tensor> own = modules.get(module);
       return own.of(Torch.matrix(own.a()), Torch.matrix(own.b()));
@@ -188,7 +215,7 @@ public final class LinearOp {
     Tensor forward(Linear.Path path) {
       List<LoraPass> passes = new ArrayList<>();
       for (int i = 0; i < modules.size(); i++) {
-        passes.add(new LoraPass(matrices(i), part(s, i)));
+        passes.add(keepingMask(new LoraPass(matrices(i), part(s, i)), i));
       }
       if (path == Linear.Path.FUSED) {
         Tensor y = place.emptyMatrix(x.size(0), linear.outputs(), x.scalar_type().intern());
@@ -232,8 +259,9 @@ public final class LinearOp {
           da.zero_();
           db.zero_();
         }
-        passes.add(
-            new LoraPass(matrices(i), part(s, i), part(ds, i), Torch.matrix(da), Torch.matrix(db)));
+        LoraPass pass =
+            new LoraPass(matrices(i), part(s, i), part(ds, i), Torch.matrix(da), Torch.matrix(db));
+        passes.add(keepingMask(pass, i));
         gradients[1 + 2 * i] = da;
         gradients[2 + 2 * i] = db;
       }

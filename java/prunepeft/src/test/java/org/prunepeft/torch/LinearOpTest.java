@@ -96,8 +96,11 @@ class LinearOpTest {
             for (Path forward : Path.values()) {
               Linear.Paths paths = new Linear.Paths(forward, Path.SPLIT);
               List<float[]> results = run(paths, x, linear, modules, dy);
+              paths = new Linear.Paths(forward, Path.SPLIT, true);
+              List<float[]> withMasksKept = run(paths, x, linear, modules, dy);
               for (int i = 0; i < expected.size(); i++) {
                 assertArrayEquals(expected.get(i), results.get(i), 2e-4f, paths + ", result " + i);
+                assertArrayEquals(results.get(i), withMasksKept.get(i), paths + ", result " + i);
               }
             }
           }
