@@ -39,8 +39,8 @@ import org.prunepeft.train.head.LanguageModelHead;
  * How many tokens does a training step of a language model take in a second: forward, backward and
  * AdamW's update, 8 rows of 256 tokens, LoRA of rank 16 on all linears of {@link RandomLlama}?
  * {@code ours} trains with the library's operations in float32, {@code oursBf16} in bfloat16,
- * {@code oursNf4} so with the layers' weights in 4 bits; {@code eager} with LibTorch's operations
- * in float32, recorded one by one, and the cross-entropy of all logits.
+ * {@code oursInt8} and {@code oursNf4} so with the layers' weights in 8 and 4 bits; {@code eager}
+ * with LibTorch's operations in float32, recorded one by one, and the cross-entropy of all logits.
  */
 @State(Scope.Benchmark)
 public class LanguageStepBenchmark extends StepBenchmark {
@@ -118,6 +118,7 @@ public class LanguageStepBenchmark extends StepBenchmark {
     model =
         switch (method) {
           case "oursBf16" -> LanguageModel.of(layers, Precision.BF16, Quantization.NONE);
+          case "oursInt8" -> LanguageModel.of(layers, Precision.BF16, Quantization.INT8);
           case "oursNf4" -> LanguageModel.of(layers, Precision.BF16, Quantization.NF4);
           default -> LanguageModel.of(layers, Precision.FLOAT32, Quantization.NONE);
         };
@@ -171,6 +172,11 @@ public class LanguageStepBenchmark extends StepBenchmark {
   }
 
   @Benchmark
+  public double oursInt8(Counters counters) {
+    return oursStep(counters);
+  }
+
+  @Benchmark
   public double oursNf4(Counters counters) {
     return oursStep(counters);
   }
@@ -208,6 +214,24 @@ public class LanguageStepBenchmark extends StepBenchmark {
     Tensor hidden = model.decoder.forward(input, eager);
     Tensor logits = torch.linear(hidden, model.decoder.outputWeight());
     return torch.cross_entropy_loss(logits, model.head.targets(batch));
+  }
+
+  /** Bytes that the layers' linears take for a method, as the kernels read them. */
+  static double packedBytes(int layers, String method) throws IOException {
+    EncoderConfig config = RandomLlama.config(layers);
+    double weights = 0;
+    for (Projection projection : config.projections()) {
+      weights += (double) config.inputs(projection) * config.outputs(projection);
+    }
+    return layers
+        * weights
+        * switch (method) {
+          case "ours" -> 2 * Float.BYTES;
+          case "oursBf16" -> 2 * Short.BYTES;
+          case "oursInt8" -> Quantization.INT8.preparedBytes();
+          case "oursNf4" -> Quantization.NF4.preparedBytes();
+          default -> Float.BYTES;
+        };
   }
 
   private void count(Counters counters) {
