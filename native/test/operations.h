@@ -8,6 +8,7 @@
 #include "prunepeft/attention.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
+#include "prunepeft/loss.h"
 
 /** A function with all its arguments but the context, of which it takes the workspace too. */
 struct Operation {
@@ -38,6 +39,7 @@ class Operations {
     if (device_.type == PP_CPU) {
       CHECK_EQUAL(pp_quantize(&context, &w_view_, &codes_view_), PP_OK);
       CHECK_EQUAL(pp_linear_create_quantized(&context, &codes_view_, &bias_view_, dtype_, &quantized), PP_OK);
+      CHECK_EQUAL(pp_linear_borrow(&context, &w_view_, &bias_view_, &borrowed), PP_OK);
     }
     for (size_t i = 0; i < modules_.size(); ++i) {
       Module& of = modules_[i];
@@ -56,6 +58,7 @@ class Operations {
   ~Operations() {
     CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
     CHECK_EQUAL(pp_linear_destroy(quantized), PP_OK);
+    CHECK_EQUAL(pp_linear_destroy(borrowed), PP_OK);
     CHECK_EQUAL(pp_importance_plan_destroy(plan), PP_OK);
   }
   Operations(const Operations&) = delete;
@@ -96,6 +99,17 @@ class Operations {
           {"pp_linear_grad_input quantised",
            [=](const pp_context& in) { return pp_linear_grad_input(&in, quantized, &dy_view_, modules, 3, &dx_view_); },
            {&dx_}});
+      all.push_back({"pp_linear_forward borrowed",
+                     [=](const pp_context& in) { return pp_linear_forward(&in, borrowed, &x_view_, modules, 3, &y_view_); },
+                     s_and_y});
+      all.push_back(
+          {"pp_linear_grad_input borrowed",
+           [=](const pp_context& in) { return pp_linear_grad_input(&in, borrowed, &dy_view_, modules, 3, &dx_view_); },
+           {&dx_}});
+      all.push_back(
+          {"pp_cross_entropy_loss",
+           [=](const pp_context& in) { return pp_cross_entropy_loss(&in, &target_, &dy_view_, &losses_view_, &y_view_); },
+           {&losses_, &y_}});
       all.push_back({"pp_attention_forward",
                      [=](const pp_context& in) {
                        return pp_attention_forward(&in, &attention_, &qkv_view_, &values_view_, log_sums_.data());
@@ -133,7 +147,7 @@ class Operations {
     return all;
   }
 
-  pp_linear *linear = nullptr, *quantized = nullptr;
+  pp_linear *linear = nullptr, *quantized = nullptr, *borrowed = nullptr;
   pp_importance_plan* plan = nullptr;
 
  private:
@@ -162,6 +176,10 @@ class Operations {
   Matrix weights_down_ = narrow(kWidth, K), weights_down_bias_ = narrow(1, kWidth), weights_up_ = narrow(K, kWidth),
          weights_up_bias_ = narrow(1, K);
   Matrix down_ = narrow(kWidth, K), down_bias_ = narrow(1, kWidth), up_ = narrow(K, kWidth), up_bias_ = narrow(1, K);
+  Matrix losses_ = narrow(M, 1);
+  pp_matrix losses_view_ = losses_.view();
+  std::array<int64_t, M> labels_{0, 11, 5, 5, 2, 7};
+  pp_cross_entropy target_{labels_.data(), 2.0f, 0.1f};
   Matrix qkv_ = wide(M, 3 * K), dqkv_ = wide(M, 3 * K), values_ = wide(M, K), log_sums_ = narrow(2, M);
   /** Two floats are a float64. */
   Matrix table_of_sums_ = narrow(1, 2 * PP_STATISTICS), sum_ = narrow(1, 2), threshold_ = narrow(1, 1);

@@ -148,6 +148,32 @@ TEST(grad_input_is_the_transposed_linear_plus_its_masked_modules) {
   }
 }
 
+TEST(a_borrowed_w_gives_the_bits_of_a_copied_one) {
+  std::vector<Problem> list = problems(kBoth);
+  for (const pp_dtype dtype : kBoth) list.push_back(Problem(dtype, 500, 777, 1001, {5}, 0.0));
+  for (const Problem& problem : list) {
+    const Plan copied(problem);
+    pp_linear* borrowed = nullptr;
+    const pp_matrix w = problem.w.view(), bias = problem.bias.view();
+    CHECK_EQUAL(pp_linear_borrow(Context(), &w, problem.has_bias ? &bias : nullptr, &borrowed), PP_OK);
+    on_all_settings("borrowed, " + problem.text(), [&] {
+      std::vector<std::vector<Matrix>> seen;
+      for (const pp_linear* linear : {copied.linear, borrowed}) {
+        Given given(problem);
+        Matrix y = Matrix::empty(problem.M, problem.N, problem.dtype), dx = Matrix::empty(problem.M, problem.K, problem.dtype);
+        const pp_matrix x = problem.x.view(), dy = problem.dy.view(), y_view = y.view(), dx_view = dx.view();
+        CHECK_EQUAL(pp_linear_forward(Context(), linear, &x, given.table.data(), given.count(), &y_view), PP_OK);
+        CHECK_EQUAL(pp_linear_grad_input(Context(), linear, &dy, given.table.data(), given.count(), &dx_view), PP_OK);
+        CHECK(y.padding_intact() && dx.padding_intact());
+        seen.push_back(dense({y, dx}));
+      }
+      CHECK(seen[0] == seen[1]);
+      return seen[1];
+    });
+    CHECK_EQUAL(pp_linear_destroy(borrowed), PP_OK);
+  }
+}
+
 TEST(down_is_the_scaled_product_with_the_masked_input) {
   for (const Problem& problem : problems(kFloat32)) {
     std::vector<Reference> s;

@@ -108,12 +108,19 @@ typedef struct pp_linear pp_linear;
 PP_API pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear);
 
 /**
- * The same for a quantised W, with x and y of `dtype` and the bias of that type too. On the CPU codes and scales are copied,
- * the codes twice over: 1.06 bytes for a weight of PP_NF4 in blocks of 64, 2 for one of PP_INT8. They are decoded as they are
- * multiplied, a part at a time. On CUDA codes and scales are borrowed. A call on few rows decodes them in its tiles, if `dtype`
- * has 16 bits, codes lie at a multiple of 16 bytes, and K is a multiple of 32 or, of PP_INT8, of 16; any other decodes all of W
- * into its workspace. Results are bit for bit those of a plan of what pp_dequantize makes of W in `dtype`, on CUDA in rows at
- * multiples of 16 bytes.
+ * The same for a W that the CPU does not copy either: it must live as long as the plan, and is read as it is at each call. It
+ * is brought into order a part at a time as it is multiplied, which adds 10 to 25 % to the time of a call with some hundred
+ * rows, and more than doubles that of one with few. Results are bit for bit those of pp_linear_create.
+ */
+PP_API pp_status pp_linear_borrow(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear);
+
+/**
+ * The same as pp_linear_create for a quantised W, with x and y of `dtype` and the bias of that type too. On the CPU codes and
+ * scales are copied, the codes twice over: 1.06 bytes for a weight of PP_NF4 in blocks of 64, 2 for one of PP_INT8. They are
+ * decoded as they are multiplied, a part at a time. On CUDA codes and scales are borrowed. A call on few rows decodes them in
+ * its tiles, if `dtype` has 16 bits, codes lie at a multiple of 16 bytes, and K is a multiple of 32 or, of PP_INT8, of 16; any
+ * other decodes all of W into its workspace. Results are bit for bit those of a plan of what pp_dequantize makes of W in
+ * `dtype`, on CUDA in rows at multiples of 16 bytes.
  */
 PP_API pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantized* w, const pp_matrix* bias,
                                             pp_dtype dtype, pp_linear** linear);

@@ -72,6 +72,20 @@ static PP_INLINE Logistic logistic(Vec z) {
   return {z < 0.0f ? e * r : r, e * r * r};
 }
 
+/** tanh(x). Near 0, where 1 - exp(-2x) loses digits, by a polynomial. */
+static PP_INLINE Vec hyperbolic_tangent(Vec x) {
+  const Vec size = absolute(x), square = x * x;
+  Vec p = broadcast(-0.00576363876f);
+  p = fma(p, square, broadcast(0.0207058173f));
+  p = fma(p, square, broadcast(-0.0537659749f));
+  p = fma(p, square, broadcast(0.133318558f));
+  p = fma(p, square, broadcast(-0.333333045f));
+  const Vec small = fma(p * square, x, x);
+  const Vec e = exponential(-2.0f * size);
+  const Vec large = (1.0f - e) / (1.0f + e);
+  return size < 0.625f ? small : (x < 0.0f ? -large : large);
+}
+
 /** σ(z). */
 static PP_INLINE Vec activate(pp_activation activation, Vec z) {
   if (activation == PP_RELU) return z < 0.0f ? Vec{} : z;

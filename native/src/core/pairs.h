@@ -137,6 +137,16 @@ static PP_INLINE void with_pair_rows(const Bfloat16* p, int64_t ld, int64_t dept
   }
 }
 
+/** to[k * step + i] = pair k of row i; an odd row ends with a pair whose second half is 0. */
+static inline void transpose_pairs(int64_t rows, int64_t columns, const Bfloat16* from, int64_t ld, float* to, int64_t step) {
+  transpose_words(rows, columns / 2, from, ld * int64_t{sizeof(Bfloat16)}, to, step);
+  if (columns % 2 == 0) return;
+  for (int64_t i = 0; i < rows; ++i) {
+    const uint32_t last = from[i * ld + columns - 1];
+    memcpy(to + columns / 2 * step + i, &last, sizeof last);
+  }
+}
+
 /** Rows of two: pairs (2i, 2i + 1) of `rows` rows, in rows of `step` pairs. Beyond `columns`, up to whole vectors, are zeros.
  */
 static inline void interleave(int64_t rows, int64_t columns, const Bfloat16* from, int64_t ld, float* to, int64_t step) {

@@ -106,7 +106,10 @@ int pp_internal_forced_linear_path(void) {
   return forced_path;
 }
 
-pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear) {
+namespace {
+
+pp_status create_dense(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, bool borrowed,
+                       pp_linear** linear) {
   Arguments arguments;
   arguments.context(context);
   arguments.not_null("w", w);
@@ -118,8 +121,18 @@ pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const 
   const pp_device& device = context->device;
   const pp_status supported = check_trainable(&device, w->dtype);
   if (supported != PP_OK) return supported;
-  return make_linear({device.type, device.index, w->dtype, w->rows, w->cols, w->data, w->ld, data_of(bias), {}, {}, {}, {}},
-                     linear);
+  return make_linear(
+      {device.type, device.index, w->dtype, w->rows, w->cols, w->data, w->ld, data_of(bias), {}, {}, {}, {}, borrowed}, linear);
+}
+
+}  // namespace
+
+pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear) {
+  return create_dense(context, w, bias, false, linear);
+}
+
+pp_status pp_linear_borrow(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear) {
+  return create_dense(context, w, bias, true, linear);
 }
 
 pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantized* w, const pp_matrix* bias, pp_dtype dtype,
@@ -135,7 +148,7 @@ pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantiz
   const pp_status supported = check_trainable(&device, dtype);
   if (supported != PP_OK) return supported;
   return make_linear(
-      {device.type, device.index, dtype, w->rows, w->cols, w->codes, w->cols, data_of(bias), decoding_of(*w), {}, {}, {}},
+      {device.type, device.index, dtype, w->rows, w->cols, w->codes, w->cols, data_of(bias), decoding_of(*w), {}, {}, {}, {}},
       linear);
 }
 

@@ -1,5 +1,5 @@
-// What a prepared linear holds. On the CPU: W packed for both directions and a padded copy of the bias. On CUDA: the caller's
-// pointers.
+// What a prepared linear holds. On the CPU: W packed for both directions, unless it is borrowed, and a padded copy of the bias.
+// On CUDA: the caller's pointers.
 #pragma once
 
 #include "prunepeft/linear.h"
@@ -36,4 +36,9 @@ struct pp_linear {
   void* backward;
   /** CPU: the bias or zeros; null on CUDA. */
   float* padded_bias;
+  /** CPU: a dense W stays where it lies, and `forward` and `backward` are null. */
+  bool borrowed;
+
+  /** CPU: whether W is not packed, so that a part of it is brought into order each time that it is multiplied. */
+  bool by_runs() const { return borrowed || decoding.used; }
 };

@@ -61,13 +61,7 @@ struct BFloat16 {
     with_pair_rows(p, ld, depth, product);
   }
   static void transpose(int64_t rows, int64_t columns, const Bfloat16* from, int64_t ld, float* to, int64_t step) {
-    transpose_words(rows, columns / 2, from, ld * int64_t{sizeof(Bfloat16)}, to, step);
-    if (columns % 2 != 0) {
-      for (int64_t i = 0; i < rows; ++i) {
-        const uint32_t last = from[i * ld + columns - 1];
-        memcpy(to + columns / 2 * step + i, &last, sizeof last);
-      }
-    }
+    transpose_pairs(rows, columns, from, ld, to, step);
     clear_columns(rows, pairs(columns), to, step);
   }
   static void pack(int64_t rows, int64_t columns, const Bfloat16* from, int64_t ld, float* to, int64_t step) {
@@ -166,20 +160,6 @@ class Sight {
   const int32_t* starts_;
   int64_t key_count_;
 };
-
-/** tanh(x). Near 0, where 1 - exp(-2x) loses digits, by a polynomial. */
-Vec hyperbolic_tangent(Vec x) {
-  const Vec size = absolute(x), square = x * x;
-  Vec p = broadcast(-0.00576363876f);
-  p = fma(p, square, broadcast(0.0207058173f));
-  p = fma(p, square, broadcast(-0.0537659749f));
-  p = fma(p, square, broadcast(0.133318558f));
-  p = fma(p, square, broadcast(-0.333333045f));
-  const Vec small = fma(p * square, x, x);
-  const Vec e = exponential(-2.0f * size);
-  const Vec large = (1.0f - e) / (1.0f + e);
-  return size < 0.625f ? small : (x < 0.0f ? -large : large);
-}
 
 /** Scores to c·tanh(score / c), and to slopes (null: not wanted) what a gradient by that is to be multiplied by. */
 void cap_scores(int64_t rows, int64_t columns, float cap, float* scores, float* slopes, int64_t step) {

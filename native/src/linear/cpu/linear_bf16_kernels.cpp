@@ -176,7 +176,7 @@ void run_blocks(double operations, const Items& items, const Phase& packing, con
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
-  const Strips w(*c.linear, true, decoded_runs(*c.linear, pieces));
+  const Strips w(*c.linear, true, run_buffers(*c.linear, pieces));
   RoundedModule modules[kMostModulesOfARow];
   int64_t a_items = 0, b_items = 0;
   for (int32_t n = 0; n < c.module_count; ++n) {
@@ -208,7 +208,7 @@ void forward(const LinearForward& c) {
                module->strips + item * kStrip * module->rank_pairs,
                [&](int64_t k, int64_t column) { return load_one(b + column * given.ldb + k); });
   };
-  const Items items(c.M, N, kStrip, c.linear->decoding.used);
+  const Items items(c.M, N, kStrip, c.linear->by_runs());
   const auto down_block = [&](int64_t block) {
     const int64_t begin = items.row(block), end = begin + items.rows(block);
     for (int64_t row = begin; row < end; row += kRowGroup) {
@@ -249,7 +249,7 @@ void grad_input(const LinearGradInput& c) {
   static_assert(kDepth % kStrip == 0, "a drawn mask holds whole strips");
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
-  const Strips w(*c.linear, false, decoded_runs(*c.linear, pieces));
+  const Strips w(*c.linear, false, run_buffers(*c.linear, pieces));
   RoundedModule modules[kMostModulesOfARow];
   const int64_t strip_count = (K + kStrip - 1) / kStrip;
   for (int32_t n = 0; n < c.module_count; ++n) {
@@ -269,7 +269,7 @@ void grad_input(const LinearGradInput& c) {
                [&](int64_t k, int64_t column) { return load_one(a + k * module.given->lda + column); });
   };
   // A drawn mask is for kDepth columns.
-  const Items items(c.M, K, kDepth, c.linear->decoding.used);
+  const Items items(c.M, K, kDepth, c.linear->by_runs());
   const auto round_block = [&](int64_t block) {
     const int64_t begin = items.row(block);
     for (int32_t n = 0; n < c.module_count; ++n) {

@@ -154,6 +154,10 @@ bool linear_cpu_prepare(pp_linear& linear) {
   const float* given_scales = decoding.scales;
   decoding.scales = nullptr;
   linear.padded_bias = allocate<float>(1, widest_padded(N));
+  if (linear.borrowed) {
+    if (linear.padded_bias != nullptr) copy_bias(linear);
+    return linear.padded_bias != nullptr;
+  }
   if (decoding.used) {
     linear.forward = allocate<uint8_t>((K + 1) / 2 * pair_bytes(decoding.type), widest_padded(N));
     linear.backward = allocate<uint8_t>((N + 1) / 2 * pair_bytes(decoding.type), widest_padded(K));
@@ -192,8 +196,8 @@ void linear_cpu_release(pp_linear& linear) {
 namespace {
 
 /** What Strips take (strips.h). */
-void add_decoded_runs(const pp_linear& linear, WorkspaceSize& size) {
-  if (linear.decoding.used) size.floats(kRunFloats, pp_num_threads());
+void add_runs(const pp_linear& linear, WorkspaceSize& size) {
+  if (linear.by_runs()) size.floats(kRunFloats, pp_num_threads());
 }
 
 }  // namespace
@@ -202,7 +206,7 @@ void add_decoded_runs(const pp_linear& linear, WorkspaceSize& size) {
 
 size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;
-  add_decoded_runs(linear, size);
+  add_runs(linear, size);
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < module_count; ++n) {
@@ -224,7 +228,7 @@ size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const Lo
 
 size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;
-  add_decoded_runs(linear, size);
+  add_runs(linear, size);
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < module_count; ++n) {

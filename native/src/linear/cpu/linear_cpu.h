@@ -7,6 +7,8 @@
 //
 // Packed codes. A quantised W lies in the same strips, with both codes of a pair of neighbours along the inner dimension side
 // by side, in one byte or two, whatever the type of x. strips.h decodes them.
+//
+// A borrowed W is not packed: strips.h packs what is multiplied next.
 #pragma once
 
 #include "linear/cpu/lora_cpu.h"

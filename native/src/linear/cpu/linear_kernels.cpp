@@ -74,7 +74,7 @@ void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   const float* x = static_cast<const float*>(c.x);
   WorkspacePieces pieces(c.workspace);
-  const Strips w(*c.linear, true, decoded_runs(*c.linear, pieces));
+  const Strips w(*c.linear, true, run_buffers(*c.linear, pieces));
   const LoraDown down{c.M, K, x, c.ldx, c.modules, c.module_count, nullptr};
   int64_t ranks = 0;
   for (int32_t n = 0; n < c.module_count; ++n) ranks += round_up(c.modules[n].rank, kWidestVector);
@@ -92,7 +92,7 @@ void forward(const LinearForward& c) {
     const LoraModule& module = c.modules[n];
     pack_transposed(item, static_cast<const float*>(module.b), module.ldb, module.rank, module.columns, b.floats[n]);
   };
-  const Items items(c.M, N, kStrip, c.linear->decoding.used);
+  const Items items(c.M, N, kStrip, c.linear->by_runs());
   float* all_y = static_cast<float*>(c.y);
   const auto down_block = [&](int64_t block) {
     const int64_t begin = items.row(block), end = begin + items.rows(block);
@@ -136,10 +136,10 @@ void grad_input(const LinearGradInput& c) {
   float* all_dx = static_cast<float*>(c.dx);
   const LoraGradInput rest{c.M, K, c.modules, c.module_count, all_dx, c.lddx, true, nullptr};
   WorkspacePieces pieces(c.workspace);
-  const Strips w(*c.linear, false, decoded_runs(*c.linear, pieces));
+  const Strips w(*c.linear, false, run_buffers(*c.linear, pieces));
   const ModulePanels a = carve_panels(pieces.floats(0), c.modules, c.module_count, K, false);
   const auto pack = [&](int64_t item) { pack_a(a, c.modules, K, false, item); };
-  const Items items(c.M, K, kStrip, c.linear->decoding.used);
+  const Items items(c.M, K, kStrip, c.linear->by_runs());
   const auto product = [&](int64_t item) {
     float* dx = all_dx + items.row(items.block(item)) * c.lddx;
     times_packed(items, item, dy, c.lddy, w, N, [&](int64_t first) { return AddTo{dx, c.lddx, first > 0}; });

@@ -10,8 +10,10 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
 /** Rows of an item: many make good use of W, few share the work out evenly. */
-constexpr int64_t kMostRows = 96;
-static_assert(kMostRows % kRowGroup == 0, "whole groups");
+constexpr int64_t kPackedRows = 96;
+/** The same where a part of W is decoded or packed for each item: that takes a share of the time that falls with its rows. */
+constexpr int64_t kMostRows = 192;
+static_assert(kPackedRows % kRowGroup == 0 && kMostRows % kRowGroup == 0, "whole groups");
 constexpr int64_t kItemsOfAThread = 4;
 
 /**
@@ -21,10 +23,12 @@ constexpr int64_t kItemsOfAThread = 4;
 struct Items {
   int64_t M, columns, rows_of_block, blocks, columns_of_part, parts;
 
-  /** `decodes`: as many rows as may be, for a part of W is decoded for each block. */
-  Items(int64_t M, int64_t columns, int64_t unit, bool decodes) : M(M), columns(columns) {
-    const int64_t wanted = kItemsOfAThread * pp_num_threads();
-    rows_of_block = least(kMostRows, round_up(decodes ? M : (M + wanted - 1) / wanted, kRowGroup));
+  /** `by_runs`: in few blocks, of about one size. */
+  Items(int64_t M, int64_t columns, int64_t unit, bool by_runs) : M(M), columns(columns) {
+    const int64_t threads = pp_num_threads(), wanted = kItemsOfAThread * threads;
+    const int64_t fewest = (M + kMostRows - 1) / kMostRows, few = fewest > threads ? round_up(fewest, threads) : fewest;
+    const int64_t shares = by_runs ? few : wanted;
+    rows_of_block = least(by_runs ? kMostRows : kPackedRows, round_up((M + shares - 1) / shares, kRowGroup));
     blocks = (M + rows_of_block - 1) / rows_of_block;
     const int64_t of_a_block = blocks >= wanted ? 1 : (wanted + blocks - 1) / blocks;
     columns_of_part = round_up((columns + of_a_block - 1) / of_a_block, unit);

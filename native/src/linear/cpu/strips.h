@@ -1,8 +1,8 @@
-// W of a plan as a product reads it: strips of floats or of pairs of bfloat16 as they lie, or decoded a run at a time where W
-// is quantised. For the kernels' translation units alone.
+// W of a plan as a product reads it: strips of floats or of pairs of bfloat16 as they lie, or brought into order a run at a
+// time where W is quantised or borrowed. For the kernels' translation units alone.
 //
-// A run is decoded into a buffer of the thread's own, which stays in the second cache while all rows of an item are multiplied
-// by it. What comes out are the bits that a plan of the decoded W holds, so that the results are its results too.
+// A run is decoded or packed into a buffer of the thread's own, which stays in the second cache while all rows of an item are
+// multiplied by it. What comes out are the bits that a plan of the dense W holds, so that the results are its results too.
 #pragma once
 
 #include "core/pairs.h"
@@ -15,9 +15,9 @@
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
-/** Carves the buffers of Strips, none where W is dense. */
-static PP_INLINE float* decoded_runs(const pp_linear& linear, WorkspacePieces& pieces) {
-  return linear.decoding.used ? pieces.floats(kRunFloats, pp_num_threads()) : nullptr;
+/** Carves the buffers of Strips, none where W is packed. */
+static PP_INLINE float* run_buffers(const pp_linear& linear, WorkspacePieces& pieces) {
+  return linear.by_runs() ? pieces.floats(kRunFloats, pp_num_threads()) : nullptr;
 }
 
 /** A value for each of the 16 codes, in registers where they fit. */
@@ -147,7 +147,7 @@ class Int8Codes {
 /** W, or Wᵀ, as a matrix of `depth` x `columns` in strips. */
 class Strips {
  public:
-  /** `buffers` has kRunFloats for each thread where W is quantised. */
+  /** `buffers` has kRunFloats for each thread where W comes by runs. */
   Strips(const pp_linear& linear, bool forward, float* buffers)
       : linear_(linear),
         forward_(forward),
@@ -162,11 +162,13 @@ class Strips {
    * depth, or a pair of bfloat16. `first` is even, steps are at most kMostRun. Until the thread's next call.
    */
   const float* run(int64_t column, int64_t width, int64_t first, int64_t steps) const {
-    if (!linear_.decoding.used) {
+    if (!linear_.by_runs()) {
       return static_cast<const float*>(packed_) + column * (pairs_ ? pairs(depth_) : depth_) + first * width;
     }
     float* to = buffers_ + thread_number() * kRunFloats;
-    if (linear_.decoding.type == PP_NF4) {
+    if (linear_.borrowed) {
+      pack(column, width, first, steps, to);
+    } else if (linear_.decoding.type == PP_NF4) {
       decode<Nf4Codes>(column, width, first, steps, to);
     } else {
       decode<Int8Codes>(column, width, first, steps, to);
@@ -175,6 +177,32 @@ class Strips {
   }
 
  private:
+  /** Packs a run of W, or Wᵀ, from where it lies. */
+  void pack(int64_t column, int64_t width, int64_t first, int64_t steps, float* to) const {
+    const int64_t columns = least(width, columns_ - column), ld = linear_.ldw;
+    if (pairs_) {
+      const int64_t depth = least(2 * steps, depth_ - 2 * first);
+      const Bfloat16* w = static_cast<const Bfloat16*>(linear_.w);
+      if (forward_) {
+        transpose_pairs(columns, depth, w + column * ld + 2 * first, ld, to, width);
+      } else {
+        interleave(depth, columns, w + 2 * first * ld + column, ld, to, width);
+      }
+    } else {
+      const float* w = static_cast<const float*>(linear_.w);
+      if (forward_) {
+        transpose_words(columns, steps, w + column * ld + first, ld * int64_t{sizeof(float)}, to, width);
+      } else {
+        copy_padded(steps, columns, w + first * ld + column, ld, to, width);
+      }
+    }
+    // What is beyond the last column may have any value but is read.
+    const int64_t written = forward_ ? columns : padded(columns);
+    for (int64_t k = 0; k < steps && written < width; ++k) {
+      memset(to + k * width + written, 0, static_cast<size_t>(width - written) * sizeof *to);
+    }
+  }
+
   /** The scales of a strip's columns at one place of the depth. */
   struct Scales {
     alignas(kCacheLine) float of[kStrip];

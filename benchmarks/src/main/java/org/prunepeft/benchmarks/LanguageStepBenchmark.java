@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.AdamW;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -33,17 +34,21 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.LanguageModelHead;
 
 /**
  * How many tokens does a training step of a language model take in a second: forward, backward and
  * AdamW's update, 8 rows of 256 tokens, LoRA of rank 16 on all linears of {@link RandomLlama}?
  * {@code ours} trains with the library's operations in float32, {@code oursBf16} in bfloat16,
- * {@code oursNf4} so with the layers' weights in 4 bits; {@code eager} with LibTorch's operations
- * in float32, recorded one by one, and the cross-entropy of all logits.
+ * {@code oursInt8} and {@code oursNf4} so with the layers' weights in 8 and 4 bits; {@code eager}
+ * with LibTorch's operations in float32, recorded one by one, and the cross-entropy of all logits.
+ * The property {@value #EAGER_THREADS} gives it other threads than all: LibTorch's and OpenBLAS's,
+ * such as 2,1.
  */
 @State(Scope.Benchmark)
 public class LanguageStepBenchmark extends StepBenchmark {
+  private static final String EAGER_THREADS = "prunepeft.eager-threads";
   private static final int ROWS = 8;
   private static final int TOKENS = 256;
 
@@ -118,6 +123,7 @@ public class LanguageStepBenchmark extends StepBenchmark {
     model =
         switch (method) {
           case "oursBf16" -> LanguageModel.of(layers, Precision.BF16, Quantization.NONE);
+          case "oursInt8" -> LanguageModel.of(layers, Precision.BF16, Quantization.INT8);
           case "oursNf4" -> LanguageModel.of(layers, Precision.BF16, Quantization.NF4);
           default -> LanguageModel.of(layers, Precision.FLOAT32, Quantization.NONE);
         };
@@ -134,6 +140,7 @@ public class LanguageStepBenchmark extends StepBenchmark {
       model.modules.begin(ForwardPass.evaluation(tape));
       Tensor oursLoss = oursLoss(input());
       oursLoss.backward();
+      setEagerThreads();
       Tensor eagerLoss = eagerLoss(input());
       eagerLoss.backward();
       requireSame("loss", eagerLoss, oursLoss);
@@ -148,6 +155,7 @@ public class LanguageStepBenchmark extends StepBenchmark {
         }
       }
     } finally {
+      Torch.setThreads(Runtime.getRuntime().availableProcessors());
       tape.clear();
       clearGradients(model.optimizers);
       clearGradients(eagerOptimizers);
@@ -171,6 +179,11 @@ public class LanguageStepBenchmark extends StepBenchmark {
   }
 
   @Benchmark
+  public double oursInt8(Counters counters) {
+    return oursStep(counters);
+  }
+
+  @Benchmark
   public double oursNf4(Counters counters) {
     return oursStep(counters);
   }
@@ -188,10 +201,20 @@ public class LanguageStepBenchmark extends StepBenchmark {
 
   @Benchmark
   public double eager(Counters counters) {
+    setEagerThreads();
     try (PointerScope call = new PointerScope()) {
       double loss = train(eagerLoss(input()), eagerOptimizers);
       count(counters);
       return loss;
+    }
+  }
+
+  private static void setEagerThreads() {
+    String given = System.getProperty(EAGER_THREADS);
+    if (given != null) {
+      String[] counts = given.split(",");
+      torch.set_num_threads(Integer.parseInt(counts[0]));
+      openblas_nolapack.blas_set_num_threads(Integer.parseInt(counts[1]));
     }
   }
 
@@ -208,6 +231,24 @@ public class LanguageStepBenchmark extends StepBenchmark {
     Tensor hidden = model.decoder.forward(input, eager);
     Tensor logits = torch.linear(hidden, model.decoder.outputWeight());
     return torch.cross_entropy_loss(logits, model.head.targets(batch));
+  }
+
+  /** Bytes that the layers' linears take for a method, as the kernels read them. */
+  static double packedBytes(int layers, String method) throws IOException {
+    EncoderConfig config = RandomLlama.config(layers);
+    double weights = 0;
+    for (Projection projection : config.projections()) {
+      weights += (double) config.inputs(projection) * config.outputs(projection);
+    }
+    return layers
+        * weights
+        * switch (method) {
+          case "ours" -> 2 * Float.BYTES;
+          case "oursBf16" -> 2 * Short.BYTES;
+          case "oursInt8" -> Quantization.INT8.preparedBytes();
+          case "oursNf4" -> Quantization.NF4.preparedBytes();
+          default -> Float.BYTES;
+        };
   }
 
   private void count(Counters counters) {

@@ -35,14 +35,15 @@ final class RandomLlama implements Checkpoint {
        "tie_word_embeddings": true}
       """;
 
+  private static final String ORIGIN = "a random Llama";
+
   private static final double DEVIATION = 0.041666666666666664;
 
   private final EncoderConfig config;
   private final Map<String, long[]> shapes = new LinkedHashMap<>();
 
   private RandomLlama(int layers) throws IOException {
-    config =
-        HuggingFaceConfig.read(new ObjectMapper().readTree(CONFIG.formatted(layers)), origin());
+    config = config(layers);
     long hidden = config.hidden();
     long keys = (long) config.decoder().keyValueHeads() * config.decoder().headSize();
     long intermediate = config.intermediate();
@@ -62,6 +63,10 @@ final class RandomLlama implements Checkpoint {
     put("norm", hidden);
   }
 
+  static EncoderConfig config(int layers) throws IOException {
+    return HuggingFaceConfig.read(new ObjectMapper().readTree(CONFIG.formatted(layers)), ORIGIN);
+  }
+
   static Decoder load(int layers, Precision precision, Quantization quantization)
       throws IOException {
     try (RandomLlama checkpoint = new RandomLlama(layers)) {
@@ -76,7 +81,7 @@ final class RandomLlama implements Checkpoint {
 
   @Override
   public String origin() {
-    return "a random Llama";
+    return ORIGIN;
   }
 
   @Override

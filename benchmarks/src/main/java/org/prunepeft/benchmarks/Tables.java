@@ -22,6 +22,9 @@ import org.bytedeco.javacpp.Loader;
 public final class Tables {
   private static final String NONE = "–";
 
+  /** Of the language model whose steps are shown. */
+  private static final int LAYERS = 30;
+
   /** Microseconds, nanoseconds or a rate, and half of JMH's 99.9 % interval. */
   private record Score(double value, double error) {
     Score minus(Score other) {
@@ -418,9 +421,9 @@ public final class Tables {
     row(cells.toArray(String[]::new));
   }
 
-  private void languageModel() {
+  private void languageModel() throws IOException {
     String type = LanguageStepBenchmark.class.getSimpleName();
-    Map<String, String> parameters = Map.of("layers", "30");
+    Map<String, String> parameters = Map.of("layers", String.valueOf(LAYERS));
     Result eager = result(type, "eager", parameters);
     if (values(type, "layers").isEmpty()) {
       return;
@@ -428,16 +431,26 @@ public final class Tables {
     section(
         "Training step of a Llama of SmolLM2-135M's shape, 8 x 256 tokens, LoRA of rank 16 on all linears");
     line(
-        "In float32, but oursBf16 and oursNf4. FLOP are those of the products; the peak is the fastest"
-            + " product below, in float32. Bytes are of Java objects.");
+        "In float32, but oursBf16, oursInt8 and oursNf4. FLOP are those of the products; the peak is the fastest"
+            + " product below, in float32. Packed: the layers' linears as the kernels read them, without embeddings;"
+            + " of eager as LibTorch does. Bytes are of Java objects.");
     line("");
     double peak = peak();
-    row("", "step, ms", "tokens/s", "GFLOP/s", "of the peak", "÷ eager", "Java bytes/step");
-    row("---", "--:", "--:", "--:", "--:", "--:", "--:");
-    for (String method : List.of("ours", "oursBf16", "oursNf4", "eager")) {
+    row(
+        "",
+        "step, ms",
+        "tokens/s",
+        "GFLOP/s",
+        "of the peak",
+        "÷ eager",
+        "packed, MB",
+        "Java bytes/step");
+    row("---", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
+    for (String method : List.of("ours", "oursBf16", "oursInt8", "oursNf4", "eager")) {
       Result result = result(type, method, parameters);
       if (result != null) {
-        stepRow(List.of(method), result, eager, peak, List.of());
+        double packed = LanguageStepBenchmark.packedBytes(LAYERS, method);
+        stepRow(List.of(method), result, eager, peak, List.of(number(packed / 1e6)));
       }
     }
   }

@@ -8,6 +8,7 @@ import org.prunepeft.kernels.binding.AdapterGradientsStruct;
 import org.prunepeft.kernels.binding.AdapterStruct;
 import org.prunepeft.kernels.binding.AttentionStruct;
 import org.prunepeft.kernels.binding.ContextStruct;
+import org.prunepeft.kernels.binding.CrossEntropyStruct;
 import org.prunepeft.kernels.binding.DropoutStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 import org.prunepeft.kernels.binding.LoraModuleStruct;
@@ -70,6 +71,7 @@ final class Arguments implements AutoCloseable {
   private final ByteBuffer normMemory = norm.asByteBuffer();
   private final RotaryStruct rotary = kept(new RotaryStruct());
   private final ByteBuffer rotaryMemory = rotary.asByteBuffer();
+  private final CrossEntropyStruct crossEntropy = kept(new CrossEntropyStruct());
 
   private LoraModuleStruct modules;
   private ByteBuffer moduleMemory;
@@ -152,6 +154,10 @@ final class Arguments implements AutoCloseable {
         .starts(value.positions().starts());
   }
 
+  CrossEntropyStruct crossEntropy() {
+    return crossEntropy;
+  }
+
   /** Throws if a buffer that knows its length is too short; null: there is none. */
   static void requireLength(String name, Pointer buffer, long needed, String unit) {
     if (buffer != null && buffer.limit() > 0 && buffer.limit() - buffer.position() < needed) {
@@ -226,6 +232,16 @@ final class Arguments implements AutoCloseable {
 
   @Override
   public void close() {
-    release(context, matrices, adapter, gradients, attention, norm, rotary, modules, dropouts);
+    release(
+        context,
+        matrices,
+        adapter,
+        gradients,
+        attention,
+        norm,
+        rotary,
+        crossEntropy,
+        modules,
+        dropouts);
   }
 }

@@ -55,6 +55,10 @@ final class Buffer {
     return new Buffer(values.length, cols, cols, () -> values[next[0] / cols][next[0]++ % cols]);
   }
 
+  void set(int row, int col, double value) {
+    memory.put((long) row * ld + col, (float) value);
+  }
+
   Matrix matrix() {
     return Matrix.of(memory, rows, cols, ld);
   }

@@ -47,6 +47,22 @@ class LinearTest extends CpuTest {
   }
 
   @Test
+  void aBorrowedWeightIsReadAsItIsAtTheCall() {
+    Buffer x = Buffer.random(random, 7, 12, 12);
+    Buffer dy = Buffer.random(random, 7, 30, 30);
+    Buffer w = Buffer.random(random, 30, 12, 15);
+    Buffer y = Buffer.poisoned(7, 30, 31);
+    Buffer dx = Buffer.poisoned(7, 12, 12);
+    try (Linear linear = Linear.borrowing(context, w.matrix(), null)) {
+      w.set(29, 11, 17);
+      linear.forward(context, x.matrix(), List.of(), y.matrix());
+      y.assertEqualTo(product(x.values(), transposed(w.values())), "y");
+      linear.gradInput(context, dy.matrix(), List.of(), dx.matrix());
+      dx.assertEqualTo(product(dy.values(), w.values()), "dx");
+    }
+  }
+
+  @Test
   void aModuleAddsToItsColumnsAlone() {
     Buffer x = Buffer.random(random, 9, 12, 12);
     Buffer w = Buffer.random(random, 30, 12, 12);

@@ -14,6 +14,7 @@ import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.torch.TokenLoss;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.TrainingSettings;
 
@@ -52,9 +53,6 @@ record TrainingShape(
     boolean checkpointing,
     boolean dense)
     implements TrainingShapeBuilder.With {
-  /** Logits that are there at once. */
-  private static final long LOGITS = 1L << 23;
-
   /** Measured: what a layer frees is too small for some of what the next one takes. */
   private static final double GAPS = 1.12;
 
@@ -235,14 +233,8 @@ record TrainingShape(
     if (!languageModel) {
       return backward;
     }
-    long chunk = Math.min(LOGITS, tokens * model.vocabulary());
-    // Logits, their exponentials and what becomes of these.
-    long logits = chunk * 4 * Float.BYTES;
-    if (precision == Precision.BF16) {
-      // As measured: LibTorch's two products take the output weight as float32.
-      long weight = (long) model.vocabulary() * model.hidden();
-      logits += chunk * 2 * width() + 2 * weight * Float.BYTES;
-    }
+    // Which become their own gradient.
+    long logits = Math.min(TokenLoss.LOGITS, tokens * model.vocabulary() * width());
     if (full) {
       // The output weight's gradient, and a scaled one.
       logits += 2L * model.vocabulary() * model.hidden() * Float.BYTES;

@@ -6,20 +6,23 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Context;
 
 /**
  * Cross-entropy of next tokens by an output layer, z = cap·tanh(h Wᵀ / cap) where there is a cap.
  * Only rows with a label are multiplied, and logits are there for some rows at a time: with the
  * loss of a chunk its gradient is computed, softmax(z) less what is right, times W. So memory is
  * that of one chunk's logits and of a gradient as large as the labelled rows; where W is trained,
- * of one as large as W too.
+ * of one as large as W too. By our kernels on a CPU, by LibTorch on a GPU.
  */
 public final class TokenLoss {
   /** The label of a row that does not count. */
   public static final long NO_LABEL = -100;
 
-  /** Logits of a chunk, 32 MiB in float32. */
-  private static final long CHUNK = 1 << 23;
+  /** Bytes of the logits that are there at once; LibTorch's operations have several such. */
+  public static final long LOGITS = 96 << 20;
+
+  private static final long LIBTORCH_LOGITS = 32 << 20;
 
   private final Tensor weight;
   private final double cap;
@@ -33,7 +36,14 @@ public final class TokenLoss {
    * @param cap of logits; 0: none
    */
   public TokenLoss(Tensor weight, double cap) {
-    this(weight, cap, Math.max(1, CHUNK / weight.size(0)));
+    this(
+        weight,
+        cap,
+        Math.max(
+            1,
+            byKernels(weight)
+                ? LOGITS / (weight.size(0) * weight.element_size())
+                : LIBTORCH_LOGITS / (weight.size(0) * Float.BYTES)));
   }
 
   /**
@@ -43,6 +53,10 @@ public final class TokenLoss {
     this.weight = weight;
     this.cap = cap;
     this.chunk = chunk;
+  }
+
+  private static boolean byKernels(Tensor weight) {
+    return !ComputeDevice.of(weight).kernels().isCuda();
   }
 
   /**
@@ -59,31 +73,27 @@ public final class TokenLoss {
     if (count == 0) {
       return hidden.sum().to(torch.ScalarType.Float).mul(new Scalar(0.0));
     }
+    ComputeDevice place = ComputeDevice.of(hidden);
     Tensor loss;
     Tensor gradient;
     Tensor ofWeight;
-    try (NoGradGuard guard = new NoGradGuard()) {
+    try (NoGradGuard guard = new NoGradGuard();
+        RowLosses losses = losses(tape.context(place.kernels()), count)) {
       Tensor taken = hidden.detach().index_select(0, rows);
       Tensor right = labels.index_select(0, rows);
       gradient = hidden.requires_grad() ? torch.empty_like(taken) : null;
       ofWeight = weight.requires_grad() ? torch.zeros_like(weight) : null;
-      Tensor sum =
-          torch.zeros(new long[0], ComputeDevice.of(hidden).options(torch.ScalarType.Float));
+      Tensor sum = torch.zeros(new long[0], place.options(torch.ScalarType.Float));
       for (long from = 0; from < count; from += chunk) {
         long size = Math.min(chunk, count - from);
         try (PointerScope temporary = new PointerScope()) {
-          Tensor some = taken.narrow(0, from, size);
-          Chunk own = new Chunk(some, right.narrow(0, from, size));
-          sum.sub_(own.logLikelihoods(smoothing).sum());
-          if (gradient != null || ofWeight != null) {
-            Tensor d = own.gradient(smoothing);
-            if (gradient != null) {
-              gradient.narrow(0, from, size).copy_(d.matmul(weight.detach()));
-            }
-            if (ofWeight != null) {
-              ofWeight.addmm_(d.t(), some);
-            }
-          }
+          RowLosses.Gradients wanted =
+              new RowLosses.Gradients(
+                  gradient == null ? null : gradient.narrow(0, from, size), ofWeight);
+          sum.add_(
+              losses
+                  .of(taken.narrow(0, from, size), right.narrow(0, from, size), smoothing, wanted)
+                  .sum());
         }
       }
       loss = sum.div(new Scalar((double) count));
@@ -105,6 +115,13 @@ public final class TokenLoss {
         });
   }
 
+  /** For chunks of so many rows in all. */
+  private RowLosses losses(Context context, long count) {
+    return byKernels(weight)
+        ? new KernelRowLosses(context, weight, cap, Math.min(chunk, count))
+        : new LibTorchRowLosses(weight, cap);
+  }
+
   /**
    * {@return the logarithm of each label's probability, [rows] float32, 0 where there is none;
    * without a gradient}
@@ -113,18 +130,23 @@ public final class TokenLoss {
    * @param labels [rows] int64
    */
   public Tensor logLikelihoods(Tensor hidden, Tensor labels) {
-    try (NoGradGuard guard = new NoGradGuard()) {
-      Tensor rows = labelled(labels);
-      long count = rows.numel();
-      Tensor all =
-          torch.zeros(
-              new long[] {labels.numel()},
-              ComputeDevice.of(hidden).options(torch.ScalarType.Float));
+    ComputeDevice place = ComputeDevice.of(hidden);
+    Tensor rows = labelled(labels);
+    long count = rows.numel();
+    try (NoGradGuard guard = new NoGradGuard();
+        Context context = new Context(place.kernels());
+        RowLosses losses = losses(context, count)) {
+      Tensor all = torch.zeros(new long[] {labels.numel()}, place.options(torch.ScalarType.Float));
       for (long from = 0; from < count; from += chunk) {
         try (PointerScope temporary = new PointerScope()) {
           Tensor own = rows.narrow(0, from, Math.min(chunk, count - from));
-          Chunk some = new Chunk(hidden.index_select(0, own), labels.index_select(0, own));
-          all.index_copy_(0, own, some.logLikelihoods(0));
+          Tensor some =
+              losses.of(
+                  hidden.detach().index_select(0, own),
+                  labels.index_select(0, own),
+                  0,
+                  RowLosses.Gradients.NONE);
+          all.index_copy_(0, own, some.squeeze(1).neg());
         }
       }
       return all;
@@ -138,51 +160,11 @@ public final class TokenLoss {
    */
   public Tensor logits(Tensor hidden) {
     try (NoGradGuard guard = new NoGradGuard()) {
-      Tensor z = torch.linear(hidden, weight.detach()).to(torch.ScalarType.Float);
-      return cap == 0 ? z : z.div(new Scalar(cap)).tanh().mul(new Scalar(cap));
+      return LibTorchRowLosses.logits(hidden, weight.detach(), cap);
     }
   }
 
   private static Tensor labelled(Tensor labels) {
     return labels.ne(new Scalar(NO_LABEL)).nonzero().squeeze(1);
-  }
-
-  /** Some rows, all labelled. */
-  private final class Chunk {
-    private final Tensor z;
-    private final Tensor normaliser;
-
-    /** [rows, 1] */
-    private final Tensor right;
-
-    Chunk(Tensor hidden, Tensor labels) {
-      z = logits(hidden);
-      normaliser = z.logsumexp(1).unsqueeze(1);
-      right = labels.unsqueeze(1);
-    }
-
-    /** [rows] */
-    Tensor logLikelihoods(double smoothing) {
-      Tensor ofRight = z.gather(1, right).sub(normaliser);
-      if (smoothing == 0) {
-        return ofRight.squeeze(1);
-      }
-      Tensor mean = z.mean(1).unsqueeze(1).sub(normaliser);
-      return ofRight.mul(new Scalar(1 - smoothing)).add(mean.mul(new Scalar(smoothing))).squeeze(1);
-    }
-
-    /** Of the summed loss by h Wᵀ, [rows, vocabulary] of W's type. */
-    Tensor gradient(double smoothing) {
-      Tensor d = z.sub(normaliser).exp();
-      if (smoothing > 0) {
-        d.sub_(new Scalar(smoothing / z.size(1)));
-      }
-      d.scatter_add_(1, right, torch.full_like(z.narrow(1, 0, 1), new Scalar(smoothing - 1)));
-      if (cap > 0) {
-        Tensor tanh = z.div(new Scalar(cap));
-        d.mul_(tanh.mul(tanh).neg().add(new Scalar(1.0)));
-      }
-      return d.to(weight.scalar_type());
-    }
   }
 }

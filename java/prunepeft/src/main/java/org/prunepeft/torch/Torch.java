@@ -6,6 +6,8 @@ import java.util.function.Supplier;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
@@ -138,15 +140,25 @@ public final class Torch {
    * @param numbers int32, dense; null: none
    */
   static IntPointer ints(Tensor numbers) {
-    if (numbers == null) {
-      return null;
-    }
-    if (numbers.scalar_type().intern() != torch.ScalarType.Int || !numbers.is_contiguous()) {
+    return numbers == null ? null : new IntPointer(dense(numbers, torch.ScalarType.Int));
+  }
+
+  /**
+   * The tensor's memory as numbers one after another.
+   *
+   * @param numbers int64, dense
+   */
+  static LongPointer longs(Tensor numbers) {
+    return new LongPointer(dense(numbers, torch.ScalarType.Long));
+  }
+
+  private static Pointer dense(Tensor numbers, torch.ScalarType type) {
+    if (numbers.scalar_type().intern() != type || !numbers.is_contiguous()) {
       throw new IllegalArgumentException(
-          "expected dense int32 numbers, got %s with strides %s"
-              .formatted(numbers.scalar_type(), numbers.strides()));
+          "expected dense numbers of type %s, got %s with strides %s"
+              .formatted(type, numbers.scalar_type(), numbers.strides()));
     }
-    return new IntPointer(numbers.data_ptr());
+    return numbers.data_ptr();
   }
 
   /** The kernels' type for LibTorch's; null: they have none. */

@@ -20,6 +20,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
               "prunepeft/decoder.h",
+              "prunepeft/loss.h",
               "prunepeft/importance.h"
             },
             link = "prunepeft"),
@@ -45,6 +46,7 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
     infoMap.put(new Info("pp_rms_norm").pointerTypes("RmsNormStruct"));
     infoMap.put(new Info("pp_rotary").pointerTypes("RotaryStruct"));
+    infoMap.put(new Info("pp_cross_entropy").pointerTypes("CrossEntropyStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
     infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));
   }

@@ -1,0 +1,62 @@
+package org.prunepeft.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.bytedeco.javacpp.LongPointer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class CrossEntropyTest extends CpuTest {
+  @ParameterizedTest
+  @CsvSource({"1, 1, 0, 0", "5, 23, 0, 0.2", "3, 1500, 0, 0", "7, 99, 0.5, 0.1"})
+  void lossesAndGradientsAreThoseOfTheSoftmax(int rows, int size, float cap, float smoothing) {
+    Buffer z = Buffer.random(random, rows, size, size + 3);
+    long[] labels = random.longs(rows, 0, size).toArray();
+    double[][] losses = new double[rows][1];
+    double[][] gradients = new double[rows][size];
+    for (int i = 0; i < rows; i++) {
+      double[] values = z.values()[i];
+      double total = 0;
+      for (int j = 0; j < size; j++) {
+        values[j] = cap == 0 ? values[j] : cap * Math.tanh(values[j] / cap);
+        total += Math.exp(values[j]);
+      }
+      for (int j = 0; j < size; j++) {
+        double target = smoothing / size + (j == labels[i] ? 1 - smoothing : 0);
+        double slope = cap == 0 ? 1 : 1 - Math.pow(values[j] / cap, 2);
+        losses[i][0] -= target * (values[j] - Math.log(total));
+        gradients[i][j] = (Math.exp(values[j]) / total - target) * slope;
+      }
+    }
+    Buffer seen = Buffer.poisoned(rows, 1);
+    try (LongPointer given = new LongPointer(labels)) {
+      new CrossEntropy(cap, smoothing).loss(context, given, z.matrix(), seen.matrix(), z.matrix());
+    }
+    seen.assertEqualTo(losses, "losses");
+    z.assertEqualTo(gradients, "gradients");
+  }
+
+  @Test
+  void whatDoesNotFitIsNamed() {
+    Buffer z = Buffer.random(random, 2, 4);
+    Buffer losses = Buffer.poisoned(2, 1);
+    CrossEntropy loss = new CrossEntropy(0, 0);
+    try (LongPointer labels = new LongPointer(3, 4);
+        LongPointer one = new LongPointer(1).put(0)) {
+      String beyond =
+          assertThrows(
+                  KernelException.class,
+                  () -> loss.loss(context, labels, z.matrix(), losses.matrix(), null))
+              .getMessage();
+      assertTrue(beyond.contains("labels[1] must be in [0, 4), got 4"), beyond);
+      String few =
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> loss.loss(context, one, z.matrix(), losses.matrix(), null))
+              .getMessage();
+      assertTrue(few.contains("labels must have 2 numbers, got 1"), few);
+    }
+  }
+}
