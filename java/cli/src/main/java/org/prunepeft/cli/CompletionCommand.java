@@ -38,7 +38,7 @@ final class CompletionCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     // One script serves both: in zsh it turns on the completions of bash.
-    System.out.print(AutoComplete.bash(spec.root().name(), spec.root().commandLine()));
+    System.out.print(AutoComplete.bash(spec.root().name(), Main.commandLine()));
     return 0;
   }
 }

@@ -1,9 +1,15 @@
 package org.prunepeft.cli;
 
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.GlueTask;
 import org.prunepeft.data.task.Tasks;
@@ -25,41 +31,67 @@ import picocli.CommandLine.Command;
 final class DoctorCommand implements Callable<Integer> {
   private boolean failed;
 
+  /**
+   * What is said of a piece.
+   *
+   * @param failed whether every run needs it and it does not work
+   */
+  private record Line(String name, String text, boolean failed) {}
+
   @Override
-  public Integer call() {
+  public Integer call() throws InterruptedException, ExecutionException {
+    // Data and models are read while LibTorch is loaded, which takes as long.
+    ExecutorService beside = Executors.newCachedThreadPool();
+    List<Future<Line>> tasks =
+        Tasks.names().stream()
+            // That of GLUE's is the user's.
+            .filter(task -> !(Tasks.byName(task) instanceof GlueTask))
+            .map(task -> beside.submit(() -> line(task)))
+            .toList();
     System.out.printf("%-16s %s%n", "java", java());
     check("kernels", DoctorCommand::kernels);
+    // What they share with LibTorch, JavaCPP's own library, is loaded once that of the kernels is.
+    List<Future<Line>> models =
+        Models.all().stream().map(model -> beside.submit(() -> line(model))).toList();
+    beside.shutdown();
     check("libtorch", DoctorCommand::libTorch);
     check("tokenizers", DoctorCommand::tokenizers);
     check("gpu", DoctorCommand::gpu);
     System.out.printf("%-16s %s%n", "memory", memory());
-    for (Models.KnownModel entry : Models.all()) {
-      look("model " + entry.name(), entry.download() == null, () -> model(entry));
+    for (Future<Line> model : models) {
+      print(model.get());
     }
-    for (String task : Tasks.names()) {
-      if (Tasks.byName(task) instanceof GlueTask) {
-        // Its data is the user's.
-        continue;
-      }
-      look("task " + task, task.equals("wordnet"), () -> task(task));
+    for (Future<Line> task : tasks) {
+      print(task.get());
     }
     return failed ? 1 : 0;
   }
 
-  /** Shows what a piece says of itself, or why it does not work. */
   private void check(String name, Callable<String> piece) {
-    look(name, true, piece);
+    print(line(name, true, piece));
   }
 
-  private void look(String name, boolean needed, Callable<String> piece) {
-    String line;
+  private void print(Line line) {
+    failed |= line.failed;
+    System.out.printf("%-16s %s%n", line.name, line.text);
+  }
+
+  private static Line line(Models.KnownModel model) {
+    return line("model " + model.name(), model.download() == null, () -> model(model));
+  }
+
+  private static Line line(String task) {
+    return line("task " + task, task.equals("wordnet"), () -> task(task));
+  }
+
+  /** What a piece says of itself, or why it does not work. */
+  private static Line line(String name, boolean needed, Callable<String> piece) {
     try {
-      line = piece.call();
+      return new Line(name, piece.call(), false);
     } catch (Exception | Error e) {
-      failed |= needed;
-      line = (needed ? "DOES NOT WORK: " : "not here: ") + Main.message(e);
+      String sort = needed ? "DOES NOT WORK: " : "not here: ";
+      return new Line(name, sort + Main.message(e), needed);
     }
-    System.out.printf("%-16s %s%n", name, line);
   }
 
   private static String java() {
@@ -115,9 +147,11 @@ final class DoctorCommand implements Callable<Integer> {
         .formatted(machine >> 20, Runtime.getRuntime().maxMemory() >> 20);
   }
 
-  private static String model(Models.KnownModel entry) {
+  private static String model(Models.KnownModel entry) throws IOException {
     if (entry.download() == null) {
-      entry.loader().load().encoder().close();
+      try (Models.Pretrained parts = entry.loader().open()) {
+        parts.encoder();
+      }
       return "loads";
     }
     return Files.exists(entry.download().file())

@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.report.Environment;
 import picocli.CommandLine;
@@ -17,28 +18,6 @@ import picocli.CommandLine.Spec;
     description = "Finds which PEFT modules to train, and in which layers, by pruning a supernet.",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
-    subcommands = {
-      SearchCommand.class,
-      TrainCommand.class,
-      ExportCommand.class,
-      ImportCommand.class,
-      EvaluateCommand.class,
-      PredictCommand.class,
-      GenerateCommand.class,
-      ChatCommand.class,
-      StrategyCommand.class,
-      RunsCommand.class,
-      CompareCommand.class,
-      StudyCommand.class,
-      ReportCommand.class,
-      ExplainCommand.class,
-      ExportMlflowCommand.class,
-      SealCommand.class,
-      ModelsCommand.class,
-      TasksCommand.class,
-      DoctorCommand.class,
-      CompletionCommand.class
-    },
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
@@ -47,6 +26,30 @@ import picocli.CommandLine.Spec;
       "130, 143:interrupted by Ctrl-C or SIGTERM; the error stream says how to go on"
     })
 public final class Main implements Runnable {
+  /** In the order in which help lists them. */
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          SearchCommand.class,
+          TrainCommand.class,
+          ExportCommand.class,
+          ImportCommand.class,
+          EvaluateCommand.class,
+          PredictCommand.class,
+          GenerateCommand.class,
+          ChatCommand.class,
+          StrategyCommand.class,
+          RunsCommand.class,
+          CompareCommand.class,
+          StudyCommand.class,
+          ReportCommand.class,
+          ExplainCommand.class,
+          ExportMlflowCommand.class,
+          SealCommand.class,
+          ModelsCommand.class,
+          TasksCommand.class,
+          DoctorCommand.class,
+          CompletionCommand.class);
+
   @Spec private CommandSpec spec;
 
   /** Shows a failure's stack trace as well; for those who report it. */
@@ -61,7 +64,7 @@ public final class Main implements Runnable {
   public static void main(String[] arguments) {
     Interruption.install();
     ChildProcess.endWithInput();
-    int code = printed(System.out, execute(commandLine(), arguments));
+    int code = printed(System.out, execute(commandLine(arguments), arguments));
     Interruption.ended();
     System.exit(code);
   }
@@ -76,8 +79,28 @@ public final class Main implements Runnable {
     return code;
   }
 
+  /** With all commands. */
   static CommandLine commandLine() {
+    return commandLine(COMMANDS);
+  }
+
+  /**
+   * With the command alone that the first word names, since to read the options of all takes long;
+   * with all if it names none.
+   */
+  static CommandLine commandLine(String... words) {
+    List<Class<?>> named =
+        COMMANDS.stream().filter(type -> words.length > 0 && name(type).equals(words[0])).toList();
+    return commandLine(named.isEmpty() ? COMMANDS : named);
+  }
+
+  private static String name(Class<?> command) {
+    return command.getAnnotation(Command.class).name();
+  }
+
+  private static CommandLine commandLine(List<Class<?>> commands) {
     CommandLine commandLine = new CommandLine(new Main());
+    commands.forEach(commandLine::addSubcommand);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     commandLine.setUsageHelpWidth(100);
     commandLine.setUsageHelpAutoWidth(true);

@@ -52,7 +52,7 @@ final class UsageErrors implements IParameterExceptionHandler {
   private static String unknown(String option, CommandSpec command) {
     String message = "unknown option %s of %s".formatted(option, command.qualifiedName());
     List<String> others =
-        command.root().subcommands().values().stream()
+        Main.commandLine().getSubcommands().values().stream()
             .map(CommandLine::getCommandSpec)
             .filter(other -> other.optionsMap().containsKey(option))
             .map(CommandSpec::name)

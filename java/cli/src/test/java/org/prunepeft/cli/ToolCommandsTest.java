@@ -11,6 +11,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -53,6 +54,16 @@ class ToolCommandsTest {
     String text = Child.call(new ProcessBuilder(doctor)).exits(1).out();
     assertTrue(text.matches("(?s).*model minilm +DOES NOT WORK: .*/absent.jar.*"), text);
     assertTrue(text.matches("(?s).*task wordnet +reads.*"), text);
+  }
+
+  @Test
+  void aCommandIsReadWithoutTheOptionsOfOthers() {
+    assertEquals(Set.of("doctor"), Main.commandLine("doctor", "-h").getSubcommands().keySet());
+    Set<String> all = Main.commandLine().getSubcommands().keySet();
+    assertTrue(all.containsAll(List.of("search", "train", "doctor")), all.toString());
+    assertEquals(all, Main.commandLine("docter").getSubcommands().keySet());
+    assertEquals(all, Main.commandLine("--help").getSubcommands().keySet());
+    assertEquals(all, Main.commandLine(new String[0]).getSubcommands().keySet());
   }
 
   @Test

@@ -31,6 +31,7 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.LibraryLoading;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.DecisionThreshold;
@@ -133,14 +134,18 @@ public final class Session implements AutoCloseable {
     phases.begin(RunPhase.PREPARATION);
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
-    dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
-    double[] targets = dataset.train().stream().mapToDouble(Example::target).toArray();
-    double[] classWeights = setup.training().classWeights().of(dataset.schema(), targets);
-    if (setup.training().tuneThreshold()) {
-      DecisionThreshold.requireTwo(dataset.labels().size());
+    double[] classWeights;
+    try (LibraryLoading libraries = Torch.loading()) {
+      dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
+      double[] targets = dataset.train().stream().mapToDouble(Example::target).toArray();
+      classWeights = setup.training().classWeights().of(dataset.schema(), targets);
+      if (setup.training().tuneThreshold()) {
+        DecisionThreshold.requireTwo(dataset.labels().size());
+      }
+      DataNotes.of(dataset, setup.sizes()).forEach(progress::message);
+      data = setup.output() == null ? List.of() : RunData.of(task);
+      libraries.await();
     }
-    DataNotes.of(dataset, setup.sizes()).forEach(progress::message);
-    data = setup.output() == null ? List.of() : RunData.of(task);
     PairEncoding pairs =
         setup
             .pairEncoding()

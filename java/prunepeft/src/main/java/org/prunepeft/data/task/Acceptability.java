@@ -185,9 +185,17 @@ public final class Acceptability implements Task {
     return "put org.languagetool:language-en:6.8 from Maven Central on the class path, whole";
   }
 
-  private record Sentence(String rule, String text, boolean acceptable) {
-    /** Without what does not count as a difference. */
-    String words() {
+  /**
+   * An example.
+   *
+   * @param words the text without what does not count as a difference
+   */
+  private record Sentence(String rule, String text, String words, boolean acceptable) {
+    Sentence(String rule, String text, boolean acceptable) {
+      this(rule, text, words(text), acceptable);
+    }
+
+    private static String words(String text) {
       return NOT_IN_WORDS.matcher(text.toLowerCase(Locale.ROOT)).replaceAll(" ").strip();
     }
   }
