@@ -8,7 +8,6 @@
 #include "prunepeft/attention.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
-#include "prunepeft/loss.h"
 
 /** A function with all its arguments but the context, of which it takes the workspace too. */
 struct Operation {
@@ -106,10 +105,6 @@ class Operations {
           {"pp_linear_grad_input borrowed",
            [=](const pp_context& in) { return pp_linear_grad_input(&in, borrowed, &dy_view_, modules, 3, &dx_view_); },
            {&dx_}});
-      all.push_back(
-          {"pp_cross_entropy_loss",
-           [=](const pp_context& in) { return pp_cross_entropy_loss(&in, &target_, &dy_view_, &losses_view_, &y_view_); },
-           {&losses_, &y_}});
       all.push_back({"pp_attention_forward",
                      [=](const pp_context& in) {
                        return pp_attention_forward(&in, &attention_, &qkv_view_, &values_view_, log_sums_.data());
@@ -176,10 +171,6 @@ class Operations {
   Matrix weights_down_ = narrow(kWidth, K), weights_down_bias_ = narrow(1, kWidth), weights_up_ = narrow(K, kWidth),
          weights_up_bias_ = narrow(1, K);
   Matrix down_ = narrow(kWidth, K), down_bias_ = narrow(1, kWidth), up_ = narrow(K, kWidth), up_bias_ = narrow(1, K);
-  Matrix losses_ = narrow(M, 1);
-  pp_matrix losses_view_ = losses_.view();
-  std::array<int64_t, M> labels_{0, 11, 5, 5, 2, 7};
-  pp_cross_entropy target_{labels_.data(), 2.0f, 0.1f};
   Matrix qkv_ = wide(M, 3 * K), dqkv_ = wide(M, 3 * K), values_ = wide(M, K), log_sums_ = narrow(2, M);
   /** Two floats are a float64. */
   Matrix table_of_sums_ = narrow(1, 2 * PP_STATISTICS), sum_ = narrow(1, 2), threshold_ = narrow(1, 1);
