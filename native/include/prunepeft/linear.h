@@ -29,13 +29,13 @@
 // and dX of rows with several modules, or in a batch whose modules are on different rows, are rounded launch by launch. Rows
 // that no module covers keep what the ranks' part would have added to; so do gradients of modules without rows.
 //
-// Dropout. Forward and backward draw the same mask from Philox4x32-10 (Salmon et al., "Parallel random
-// numbers: as easy as 1, 2, 3", SC11). The key is `seed` (low word first). Elements come in groups of eight along a row: group
-// g = i·ceil(K/8) + floor(k/8) for the module's row i, counted from its first, and column k. The counter words are: low 32 bits
-// of g; bits 32 to 47 of g in the low half and `micro_batch` in the high half; `step`; the module's `mask`. The four output
-// words give eight 16-bit numbers, the low half of word 0 first, then its high half, and so on; element k takes number k mod 8
-// and is kept when it is >= t with t = round(65536 p). Kept elements are multiplied by 65536 / (65536 - t). A p that rounds to
-// t = 65536 is refused.
+// Dropout. Forward and backward pass have the same mask, drawn in both or kept for the second (`kept_mask`), from Philox4x32-10
+// (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11). The key is `seed` (low word first). Elements come in
+// groups of eight along a row: group g = i·ceil(K/8) + floor(k/8) for the module's row i, counted from its first, and column k.
+// The counter words are: low 32 bits of g; bits 32 to 47 of g in the low half and `micro_batch` in the high half; `step`; the
+// module's `mask`. The four output words give eight 16-bit numbers, the low half of word 0 first, then its high half, and so
+// on; element k takes number k mod 8 and is kept when it is >= t with t = round(65536 p). Kept elements are multiplied by 65536
+// / (65536 - t). A p that rounds to t = 65536 is refused.
 #pragma once
 
 #include "prunepeft/quantized.h"

@@ -13,7 +13,7 @@
 //
 // Forward: S has been made by the down product, an earlier launch. dX under dropout: the mask applies to the ranks' product by
 // element, so that has 32 registers of its own for 64 columns at a time, is masked, and is then added. The masks of the first
-// module are drawn during the first steps, in which the warps only wait for the tensor cores.
+// module are drawn, or read where they were kept, in the first steps, in which the warps only wait for the tensor cores.
 //
 // Clusters: kBlocks are 1, or 2 with tiles of the same columns in row tiles that lie side by side. Of each step's right
 // operand, which is theirs in common, each brings half, to both: a block then reads 32 KB a step in place of 48. So a stage of

@@ -31,8 +31,10 @@ struct Up {
   static constexpr int kRowStep = kThreads / kGroupsPerRow;
   static constexpr int kGroups = kRows / kRowStep;
   static_assert(kGroups == 4, "a thread's masks are a word");
-  /** Given to the compiler: what it reaches without spills, and in `up` of 16-bit types four, for which it else takes a few
-   * registers too many. */
+  /**
+   * Given to the compiler: what it reaches without spills. For `up` in 16 bits these are four, of which it else misses the
+   * registers by a few.
+   */
   static constexpr int kBlocksPerProcessor = 2;
   template <class T>
   static constexpr int kBlocksOfUp = sizeof(T) == 2 ? 4 : kBlocksPerProcessor;
