@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -11,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -19,7 +21,16 @@ import org.junit.jupiter.api.io.TempDir;
 /** The script {@code prunepeft}, in a directory that looks as after a build. */
 class LauncherTest {
   private static final Path JAVA = Path.of(System.getProperty("java.home"));
-  private static final String VERSION = "1";
+  private static final String CLASS_PATH = System.getProperty("java.class.path");
+
+  /** The library's, where it is a jar already. */
+  private static final String VERSION =
+      Pattern.compile("/prunepeft-(\\d[^/:]*)\\.jar")
+          .matcher(CLASS_PATH)
+          .results()
+          .map(jar -> jar.group(1))
+          .findFirst()
+          .orElse("1");
 
   @TempDir Path temporary;
 
@@ -37,7 +48,7 @@ class LauncherTest {
       Files.createFile(temporary.resolve(file));
     }
     StringBuilder classPath = new StringBuilder();
-    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+    for (String entry : CLASS_PATH.split(File.pathSeparator)) {
       Path path = Path.of(entry);
       if (!Files.isDirectory(path)) {
         classPath.append(File.pathSeparator).append(path);
@@ -87,7 +98,7 @@ class LauncherTest {
     assertTrue(first.out().contains("archiving Java's classes"), first.out());
     Path log = temporary.resolve("classes.log");
     Call doctor = call("-Xlog:class+load:file=" + log, "doctor").exits(0);
-    assertTrue(doctor.out().startsWith("java "), doctor.out());
+    assertFalse(doctor.out().contains("archiving"), doctor.out());
     assertTrue(doctor.out().contains("\nlibtorch         2."), doctor.out());
     List<String> loaded =
         Files.readAllLines(log).stream().filter(line -> line.contains("source:")).toList();
@@ -101,7 +112,8 @@ class LauncherTest {
     Files.delete(archive);
     Files.createFile(archive);
     Call without = call("", "tasks").exits(0);
-    assertTrue(without.out().startsWith("acceptability"), without.out());
+    assertFalse(without.out().contains("archiving"), without.out());
+    assertTrue(without.out().contains("\nwordnet\n"), without.out());
   }
 
   private Path archive() throws IOException {
