@@ -133,6 +133,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {loss, [](Calls& c) { c.z.cols = c.dz.cols = 0; }, "z must be float32 [3, 1], got float32 [3, 0]"},
       {loss, [](Calls& c) { c.of.cap = -1.0f; }, "target->cap must be at least 0, got -1"},
       {loss, [](Calls& c) { c.of.cap = NAN; }, "target->cap must be at least 0, got nan"},
+      {loss, [](Calls& c) { c.of.cap = INFINITY; }, "target->cap must be finite, got inf"},
       {loss, [](Calls& c) { c.of.smoothing = 1.0f; }, "target->smoothing must be in [0, 1), got 1"},
       {loss, [](Calls& c) { c.of.labels = nullptr; }, "target->labels must not be null"},
       {loss, [](Calls& c) { c.labels[1] = 8; }, "target->labels[1] must be in [0, 8), got 8"},

@@ -54,7 +54,10 @@ PP_API pp_status pp_synchronize(const pp_device* device);
 /** More threads than any processor runs; the most that a process may set. */
 enum { PP_MOST_THREADS = 1024 };
 
-/** Sets how many threads CPU calls use, in [1, PP_MOST_THREADS], for the whole process. It changes no result. */
+/**
+ * Sets how many threads CPU calls use, in [1, PP_MOST_THREADS], for the whole process. It changes no result. No call may be
+ * running. Callers on several threads share the process's helpers; the child of a fork has none of them.
+ */
 PP_API pp_status pp_set_num_threads(int32_t threads);
 
 /** How many threads CPU calls use; at first, the number of processors that this process may run on. */

@@ -8,6 +8,9 @@
 #include <new>
 #include <thread>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -27,8 +30,17 @@ constexpr int kPausesAtABarrier = 1000, kPausesWhenIdle = 2000, kPausesBeforeYie
 
 constexpr size_t kCacheLine = 64;
 
+/** Processors that this process may run on, as it began; hardware_concurrency may count those that it may not. */
 int32_t processors() {
-  return std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency()));
+  static const int32_t count = [] {
+    int found = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+    cpu_set_t own;
+    if (sched_getaffinity(0, sizeof own, &own) == 0) found = CPU_COUNT(&own);
+#endif
+    return std::clamp(found, 1, static_cast<int>(PP_MOST_THREADS));
+  }();
+  return count;
 }
 
 std::atomic<int32_t>& thread_count() {
@@ -83,22 +95,15 @@ class Job {
   /** What a member does last with a job. */
   void leave() { members_.fetch_sub(1, std::memory_order_release); }
 
+  bool wants_help() const { return places_.load(std::memory_order_relaxed) > 0; }
+
   bool deserted() const { return members_.load(std::memory_order_acquire) == 0; }
 
   /** The next of the numbers that name a member's scratch memory; the caller has 0. */
   int64_t next_number() { return numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
   /** Takes items until none is left, phase by phase. Of the last phase others may still be at work on theirs. */
-  void work() {
-    for (int i = 0; i < count_; ++i) {
-      if (i > 0) wait_for_phase(i - 1);
-      int64_t done = 0;
-      for (ItemRun run; run = next_run(i), run.begin < run.end; done += run.end - run.begin) {
-        for (int64_t item = run.begin; item < run.end; ++item) phases_[i].run(phases_[i].context, item);
-      }
-      if (done > 0) count_done(i, done);
-    }
-  }
+  void work();
 
   void wait_for_end() { wait_for_phase(count_ - 1); }
 
@@ -237,11 +242,14 @@ class Pool {
     return false;
   }
 
+  static bool are_enough(int32_t helpers) { return helpers >= std::max(pp_num_threads(), processors()) - 1; }
+
   /** A new thread for a job; false: there are enough, or the system gives none. */
   bool start(Job& job) {
+    if (are_enough(count_.load(std::memory_order_relaxed))) return false;
     const std::lock_guard<std::mutex> lock(mutex_);
     const int32_t count = count_.load(std::memory_order_relaxed);
-    if (count >= std::max(pp_num_threads(), processors()) - 1 || count >= PP_MOST_THREADS) return false;
+    if (are_enough(count)) return false;
     Helper* const helper = new (std::nothrow) Helper;
     if (helper == nullptr) return false;
     helper->offer(&job);
@@ -260,6 +268,19 @@ class Pool {
   std::atomic<int32_t> count_{0};
   Helper* helpers_[PP_MOST_THREADS] = {};
 };
+
+void Job::work() {
+  for (int i = 0; i < count_; ++i) {
+    if (i > 0) wait_for_phase(i - 1);
+    int64_t done = 0;
+    for (ItemRun run; run = next_run(i), run.begin < run.end; done += run.end - run.begin) {
+      // Helpers that were another caller's at this one's beginning may be idle now.
+      if (run.end < phases_[i].items && wants_help()) Pool::instance().recruit(*this);
+      for (int64_t item = run.begin; item < run.end; ++item) phases_[i].run(phases_[i].context, item);
+    }
+    if (done > 0) count_done(i, done);
+  }
+}
 
 void Helper::run() {
   for (;;) {

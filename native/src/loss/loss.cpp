@@ -2,6 +2,7 @@
 #include "prunepeft/loss.h"
 
 #include <cstring>
+#include <limits>
 
 #include "core/arguments.h"
 #include "core/status.h"
@@ -33,6 +34,8 @@ pp_status pp_cross_entropy_loss(const pp_context* context, const pp_cross_entrop
   arguments.not_null("target", target);
   if (arguments.failed()) return arguments.status();
   arguments.require(target->cap >= 0, "target->cap must be at least 0, got %g", static_cast<double>(target->cap));
+  arguments.require(target->cap <= std::numeric_limits<float>::max(), "target->cap must be finite, got %g",
+                    static_cast<double>(target->cap));
   arguments.require(target->smoothing >= 0 && target->smoothing < 1, "target->smoothing must be in [0, 1), got %g",
                     static_cast<double>(target->smoothing));
   arguments.matrix("losses", losses, PP_FLOAT32, z->rows, 1);

@@ -152,7 +152,7 @@ final class DoctorCommand implements Callable<Integer> {
       try (Models.Pretrained parts = entry.loader().open()) {
         parts.encoder();
       }
-      return "loads";
+      return "reads";
     }
     return Files.exists(entry.download().file())
         ? "at " + entry.download().file()

@@ -38,7 +38,7 @@ class ToolCommandsTest {
             "libtorch         2.",
             "tokenizers       load",
             "gpu              ",
-            "model minilm     loads",
+            "model minilm     reads",
             "task wordnet     reads")) {
       assertTrue(lines.stream().anyMatch(line -> line.startsWith(start)), start + call.out());
     }

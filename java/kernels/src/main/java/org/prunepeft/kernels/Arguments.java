@@ -154,8 +154,9 @@ final class Arguments implements AutoCloseable {
         .starts(value.positions().starts());
   }
 
-  CrossEntropyStruct crossEntropy() {
-    return crossEntropy;
+  CrossEntropyStruct crossEntropy(LongPointer labels) {
+    reachable[MATRICES] = labels;
+    return crossEntropy.labels(labels);
   }
 
   /** Throws if a buffer that knows its length is too short; null: there is none. */
@@ -197,10 +198,28 @@ final class Arguments implements AutoCloseable {
       moduleMemory.putFloat(at + Of.SCALE, module.scale());
       moduleMemory.putInt(at + Of.MASK, module.dropout() == null ? 0 : module.dropout().mask());
       moduleMemory.putLong(at + Of.DROPOUT, dropout(i, module.dropout()));
-      moduleMemory.putLong(
-          at + Of.KEPT_MASK, pass.keptMask() == null ? 0 : pass.keptMask().address());
+      moduleMemory.putLong(at + Of.KEPT_MASK, keptMask(pass, rows));
     }
     return modules;
+  }
+
+  /** The address of the memory for a module's mask; 0 if there is none. */
+  private static long keptMask(LoraPass pass, long rows) {
+    Pointer mask = pass.keptMask();
+    if (mask == null) {
+      return 0;
+    }
+    LoraModule<Matrix> module = pass.module();
+    long bytes = (mask.limit() - mask.position()) * mask.sizeof();
+    if (mask.limit() > 0 && module.a() != null) {
+      long own = module.rows() == null ? rows : module.rows().count();
+      long needed = Linear.keptMaskBytes(own, module.a().cols());
+      if (bytes < needed) {
+        throw new IllegalArgumentException(
+            "keptMask must have %d bytes, got %d".formatted(needed, bytes));
+      }
+    }
+    return mask.address() + mask.position() * mask.sizeof();
   }
 
   /** The address of a module's dropout; 0 if it drops nothing. */

@@ -31,7 +31,7 @@ public record CrossEntropy(float cap, float smoothing) {
     check(
         LibPrunePeft.pp_cross_entropy_loss(
             context.struct(),
-            call.crossEntropy().labels(labels).cap(cap).smoothing(smoothing),
+            call.crossEntropy(labels).cap(cap).smoothing(smoothing),
             call.matrix(0, z),
             call.matrix(1, losses),
             call.matrix(2, dz)));

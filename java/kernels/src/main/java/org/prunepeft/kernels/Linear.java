@@ -114,8 +114,8 @@ public final class Linear implements AutoCloseable {
 
   /**
    * A linear that has no copy of W on the CPU either: calls read W where it lies, as it is then.
-   * For those on some hundred rows, which take 10 to 25 % longer; the results are the same, bit for
-   * bit.
+   * For those on some hundred rows, which take 10 to 25 % longer; one on few rows takes more than
+   * twice as long. The results are the same, bit for bit.
    *
    * @param context for this call alone
    * @param weight W [N,K], must outlive the linear

@@ -24,9 +24,8 @@ public final class ProcessEnvironment {
 
   /**
    * Lets idle threads sleep: OpenMP's (OMP_WAIT_POLICY=passive) after some ten microseconds
-   * (GOMP_SPINCOUNT=3000), in which most of a kernel's barriers are passed, and OpenBLAS's
-   * (OPENBLAS_THREAD_TIMEOUT=4) soon, unless the user has set these variables. No effect on a
-   * library that is loaded already.
+   * (GOMP_SPINCOUNT=3000), and OpenBLAS's (OPENBLAS_THREAD_TIMEOUT=4) soon, unless the user has set
+   * these variables. No effect on a library that is loaded already.
    */
   public static void makeThreadsYield() {
     if (System.getenv("OMP_WAIT_POLICY") == null && System.getenv("GOMP_SPINCOUNT") == null) {

@@ -83,7 +83,8 @@ public final class AtomicFile {
    * Writes a file that is not there yet. Of several that do so at once, on other machines that see
    * the directory too, one has written it when all have returned.
    *
-   * @param content whole there or not at all; unlike that of any other
+   * @param content whole there or not at all where the file system has hard links, otherwise as
+   *     {@link #holds} finds it; unlike that of any other
    * @return whether the file is this one; if not, another is there
    * @throws IOException if it can't be written
    */

@@ -135,7 +135,7 @@ public final class Session implements AutoCloseable {
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     double[] classWeights;
-    try (LibraryLoading libraries = Torch.loading()) {
+    try (LibraryLoading libraries = LibraryLoading.begin()) {
       dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
       double[] targets = dataset.train().stream().mapToDouble(Example::target).toArray();
       classWeights = setup.training().classWeights().of(dataset.schema(), targets);

@@ -234,7 +234,7 @@ record TrainingShape(
       return backward;
     }
     // Which become their own gradient.
-    long logits = Math.min(TokenLoss.LOGITS, tokens * model.vocabulary() * width());
+    long logits = Math.min(TokenLoss.KERNEL_LOGITS, tokens * model.vocabulary() * width());
     if (full) {
       // The output weight's gradient, and a scaled one.
       logits += 2L * model.vocabulary() * model.hidden() * Float.BYTES;

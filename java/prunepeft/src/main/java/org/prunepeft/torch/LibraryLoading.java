@@ -10,6 +10,14 @@ import java.util.concurrent.CompletionException;
 public final class LibraryLoading implements AutoCloseable {
   private final CompletableFuture<Void> work;
 
+  /**
+   * Begins to load LibTorch and the kernels ({@link Torch#load}). It is not a method of Torch,
+   * since that class's initialisation alone loads LibTorch, in the thread that asks for it.
+   */
+  public static LibraryLoading begin() {
+    return new LibraryLoading(() -> Torch.load());
+  }
+
   LibraryLoading(Runnable load) {
     work = CompletableFuture.runAsync(load, task -> new Thread(task, "load libraries").start());
   }
@@ -25,6 +33,9 @@ public final class LibraryLoading implements AutoCloseable {
     } catch (CompletionException e) {
       if (e.getCause() instanceof Error error) {
         throw error;
+      }
+      if (e.getCause() instanceof RuntimeException exception) {
+        throw exception;
       }
       throw e;
     }

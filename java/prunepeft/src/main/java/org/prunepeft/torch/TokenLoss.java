@@ -19,8 +19,8 @@ public final class TokenLoss {
   /** The label of a row that does not count. */
   public static final long NO_LABEL = -100;
 
-  /** Bytes of the logits that are there at once; LibTorch's operations have several such. */
-  public static final long LOGITS = 96 << 20;
+  /** Bytes of the logits that are there at once, by our kernels. */
+  public static final long KERNEL_LOGITS = 96 << 20;
 
   private static final long LIBTORCH_LOGITS = 32 << 20;
 
@@ -42,7 +42,7 @@ public final class TokenLoss {
         Math.max(
             1,
             byKernels(weight)
-                ? LOGITS / (weight.size(0) * weight.element_size())
+                ? KERNEL_LOGITS / (weight.size(0) * weight.element_size())
                 : LIBTORCH_LOGITS / (weight.size(0) * Float.BYTES)));
   }
 

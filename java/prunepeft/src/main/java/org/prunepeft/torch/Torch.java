@@ -52,11 +52,6 @@ public final class Torch {
     Kernels.threads();
   }
 
-  /** Begins to {@link #load}, beside what the caller does. */
-  public static LibraryLoading loading() {
-    return new LibraryLoading(Torch::load);
-  }
-
   /**
    * Lets go of tensors that nobody reads any more, before their scope ends. What backward passes
    * need of them stays: autograd and the tape's operations hold it by themselves.

@@ -76,7 +76,10 @@ class LinearOpTest {
     return results;
   }
 
-  /** The product with W by LibTorch gives what our own gives, in each direction. */
+  /**
+   * The product with W by LibTorch gives what our own gives, in each direction; and memory for
+   * masks, which the CPU does not look at, changes nothing.
+   */
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 2})
   void bothPathsGiveTheSame(int count) {
