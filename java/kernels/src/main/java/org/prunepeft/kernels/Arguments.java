@@ -3,6 +3,7 @@ package org.prunepeft.kernels;
 import java.nio.ByteBuffer;
 import java.util.List;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.AdapterGradientsStruct;
 import org.prunepeft.kernels.binding.AdapterStruct;
