@@ -12,6 +12,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -20,7 +21,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.TrainedModel;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.ModuleChoice;
 
 /**
  * Commands on a small Llama of random weights, which learns that a letter is answered by the next.
@@ -85,6 +90,27 @@ class LanguageModelTest {
             .out();
     assertTrue(both.startsWith(twice.out()), both);
     assertTrue(both.contains("so it goes:"), both);
+  }
+
+  @Test
+  void aTrainingShowsTokensASecond() {
+    Path run = temporary.resolve("followed");
+    Call.of("train", options(run)).exits(0);
+    List<String> shown = new ArrayList<>();
+    try (TrainedModel trained = TrainedModel.load(run)) {
+      PrunePeft.train(
+          trained.setup().with().output(null).epochs(1).build(),
+          ModuleChoice.supernet(),
+          new ProgressListener() {
+            @Override
+            public void progress(long done, String detail) {
+              shown.add(detail);
+            }
+          });
+    }
+    assertTrue(
+        shown.stream().anyMatch(detail -> detail.matches("loss [0-9.]+, [1-9][0-9]* tokens/s")),
+        shown.toString());
   }
 
   /** It is neither a regression's nor one of a model with a head. */

@@ -74,7 +74,8 @@ class ExamplesTest {
   @Test
   void kernelsMultiplyPlainBuffersAndTensors() {
     assertEquals(
-        PRODUCTS + "Paths[forward=FUSED, backward=FUSED, keepMasks=false]\n", output(KernelsOnBuffers::main, "cpu"));
+        PRODUCTS + "Paths[forward=FUSED, backward=FUSED, keepMasks=false]\n",
+        output(KernelsOnBuffers::main, "cpu"));
     assertEquals("y 4.0 8.0 11.5 20.0\n", output(KernelsOnByteBuffers::main));
     String[] words = output(KernelsOnTensors::main).strip().split(" ");
     assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);

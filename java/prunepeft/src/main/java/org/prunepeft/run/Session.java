@@ -397,14 +397,26 @@ public final class Session implements AutoCloseable {
   public StepListener follow(String kind, int steps, MetricsLog log) {
     String name = names.next(kind);
     progress.started(name, "steps", steps);
+    boolean language = dataset.schema().kind() == TaskKind.LANGUAGE_MODELING;
+    long begun = System.nanoTime();
     return new StepListener() {
       private int done;
+      private long tokens;
       private boolean noted;
+
+      @Override
+      public void read(long read) {
+        tokens += read;
+      }
 
       @Override
       public void step(int step, int of, double loss, double rate) {
         done = step;
-        progress.progress(step, String.format("loss %.3f", loss));
+        String shown = String.format("loss %.3f", loss);
+        if (language) {
+          shown += String.format(", %.0f tokens/s", tokens * 1e9 / (System.nanoTime() - begun));
+        }
+        progress.progress(step, shown);
         log.step(name, step, loss, rate);
         progress.metrics(name, step, Map.of("loss", loss, "learning_rate_factor", rate));
       }

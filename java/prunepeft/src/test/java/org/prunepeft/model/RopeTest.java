@@ -5,15 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.model.Rope.Type;
 
-/** Frequencies of rotation that were worked out by hand. */
+/**
+ * Frequencies of rotation that were worked out by hand, and some that Hugging Face has published.
+ */
 class RopeTest {
   private static final double EXACT = 1e-12;
 
@@ -62,6 +69,22 @@ class RopeTest {
     // Theta grows by (2 · 200 / 100 - 1)^(4/2) = 9.
     assertArrayEquals(new double[] {1, 0.01 / 3}, rope.frequencies(200), EXACT);
     assertEquals(200, rope.maxTokens(100));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"DYNAMIC", "YARN", "LLAMA3"})
+  void frequenciesAreThosePublished(Type type) throws IOException {
+    JsonNode published;
+    try (InputStream in = RopeTest.class.getResourceAsStream("published-rope-frequencies.json")) {
+      published = new ObjectMapper().readTree(in).get(type.name().toLowerCase(Locale.ROOT));
+    }
+    double[] frequencies = rope(type, 1e4, 128, 10, 2048).frequencies(16384);
+    assertEquals(64, frequencies.length);
+    for (int i = 0; i < 64; i++) {
+      // Five digits are published.
+      double expected = published.get(i).doubleValue();
+      assertEquals(expected, frequencies[i], 5.1e-5 * expected, "pair " + i);
+    }
   }
 
   @Test

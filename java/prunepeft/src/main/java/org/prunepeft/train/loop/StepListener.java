@@ -8,6 +8,13 @@ public interface StepListener {
   StepListener NONE = new StepListener() {};
 
   /**
+   * What the step that is reported next has read.
+   *
+   * @param tokens of its batch, padding left out
+   */
+  default void read(long tokens) {}
+
+  /**
    * A step is done.
    *
    * @param step 1-based, over all epochs

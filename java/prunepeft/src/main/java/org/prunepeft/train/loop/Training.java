@@ -382,6 +382,7 @@ final class Training implements AutoCloseable {
 
   private void report(Unread done, double loss) {
     lossSum += loss * done.batch.weight();
+    listener.read(done.batch.tokens());
     listener.step(done.step, steps, loss, done.factor);
     lastRead = System.nanoTime();
   }
