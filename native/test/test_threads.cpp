@@ -4,6 +4,12 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include "check.h"
 #include "prunepeft/device.h"
 #if defined(PRUNEPEFT_FAILING_ALLOCATIONS)
@@ -48,8 +54,27 @@ int64_t faults_of_a_call(std::mt19937_64& random, int64_t most_items) {
 
 }  // namespace
 
+#if defined(__linux__)
+// Before another test, since the number is taken once.
+TEST(at_first_there_are_as_many_threads_as_the_process_may_have_processors) {
+  const pid_t child = fork();
+  if (child == 0) {
+    cpu_set_t own;
+    sched_getaffinity(0, sizeof own, &own);
+    int first = 0;
+    while (!CPU_ISSET(first, &own)) ++first;
+    CPU_ZERO(&own);
+    CPU_SET(first, &own);
+    _exit(sched_setaffinity(0, sizeof own, &own) == 0 && pp_num_threads() == 1 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK_EQUAL(status, 0);
+}
+#endif
+
 #if defined(PRUNEPEFT_FAILING_ALLOCATIONS)
-// The first test, since helpers stay once they are there.
+// Before other tests with helpers, since helpers stay once they are there.
 TEST(without_memory_for_helpers_the_caller_does_all) {
   pp_set_num_threads(4);
   const std::thread::id caller = std::this_thread::get_id();

@@ -16,6 +16,14 @@ namespace PRUNEPEFT_ISA {
 typedef uint16_t Bfloat16 __attribute__((aligned(1), may_alias));
 typedef uint16_t HalfWordVec __attribute__((vector_size(2 * kWidth), may_alias));
 
+/** Types that name the elements', whose alignment a template's argument would lose. */
+struct Float32 {
+  typedef float Element;
+};
+struct BFloat16 {
+  typedef Bfloat16 Element;
+};
+
 static PP_INLINE int64_t pairs(int64_t elements) {
   return (elements + 1) / 2;
 }

@@ -200,7 +200,7 @@ class alignas(kCacheLine) Helper {
   std::condition_variable woken_;
 };
 
-/** All helpers of the process, which its callers share: a call takes those that are idle. They are started when first wanted.
+/** All helpers of the process, which its callers share. They are started when first wanted; a call takes those that are idle.
  */
 class Pool {
  public:

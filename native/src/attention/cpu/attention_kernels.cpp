@@ -30,8 +30,7 @@ void clear_columns(int64_t first, int64_t rows, float* to, int64_t step) {
 }
 
 /** How operands of float32 are read and packed. */
-struct Float32 {
-  typedef float Element;
+struct Float32Operands : Float32 {
   static int64_t units(int64_t n) { return n; }
 
   template <class Product>
@@ -52,8 +51,7 @@ struct Float32 {
 };
 
 /** How those of bfloat16 are, in pairs. */
-struct BFloat16 {
-  typedef Bfloat16 Element;
+struct BFloat16Operands : BFloat16 {
   static int64_t units(int64_t n) { return pairs(n); }
 
   template <class Product>
@@ -497,8 +495,9 @@ void backward(const AttentionBackward& c) {
 }  // namespace
 
 extern const AttentionTables attention_kernels;
-const AttentionTables attention_kernels = {{forward<Float32>, one_token<Float32>, backward<Float32>},
-                                           {forward<BFloat16>, one_token<BFloat16>, backward<BFloat16>}};
+const AttentionTables attention_kernels = {
+    {forward<Float32Operands>, one_token<Float32Operands>, backward<Float32Operands>},
+    {forward<BFloat16Operands>, one_token<BFloat16Operands>, backward<BFloat16Operands>}};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

@@ -14,14 +14,6 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 namespace {
 
-// Types that name the elements', whose alignment a template's argument would lose.
-struct Float32 {
-  typedef float Element;
-};
-struct BFloat16 {
-  typedef Bfloat16 Element;
-};
-
 template <class Type>
 const typename Type::Element* row_of(const pp_matrix& matrix, int64_t row) {
   return static_cast<const typename Type::Element*>(matrix.data) + row * matrix.ld;

@@ -15,14 +15,6 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 namespace {
 
-// Types that name the elements', whose alignment a template's argument would lose.
-struct Float32 {
-  typedef float Element;
-};
-struct BFloat16 {
-  typedef Bfloat16 Element;
-};
-
 /** Elements that are summed in float32; these sums are added up in float64. */
 constexpr int64_t kRun = 64 * kWidth;
 
