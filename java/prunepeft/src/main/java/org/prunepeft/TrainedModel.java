@@ -13,8 +13,8 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.TrainingText;
-import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.task.GlueTask;
@@ -31,13 +31,15 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
-import org.prunepeft.run.TaskEncoding;
+import org.prunepeft.run.TextEncoding;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
+import org.prunepeft.train.TooLong;
+import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -67,6 +69,9 @@ public final class TrainedModel implements TextGenerator {
   private final Schema schema;
   private final Tokenizer tokenizer;
 
+  /** Null: it is no language model. */
+  private final TextEncoding encoding;
+
   /** Of prompts, which are not cut; null: it writes no texts. */
   private final Tokenizer prompter;
 
@@ -80,6 +85,11 @@ public final class TrainedModel implements TextGenerator {
     schema = loaded.schema();
     Encoder encoder = loaded.model().encoder();
     tokenizer = Tokenizer.of(loaded.model().tokenizer(), setup.training().maxLength());
+    encoding =
+        generates()
+            ? new TextEncoding(
+                encoder.config(), loaded.model().tokenizer(), tokenizer, setup.training())
+            : null;
     prompter = generates() ? LanguageModel.prompter(loaded.model()) : null;
     threads =
         new ModelThreads(
@@ -100,7 +110,7 @@ public final class TrainedModel implements TextGenerator {
    * @throws IllegalArgumentException if its model is not known
    */
   public static TrainedModel load(Path run) {
-    return load(run, null, null, null);
+    return load(run, null, null, null, null);
   }
 
   /**
@@ -114,18 +124,42 @@ public final class TrainedModel implements TextGenerator {
    * @return the model, the caller's to close
    */
   public static TrainedModel load(Path run, Integer threads, String device, String model) {
+    return load(run, threads, device, model, null);
+  }
+
+  /**
+   * Loads a run.
+   *
+   * @param run the directory of a complete run
+   * @param threads as {@link #load(Path, Integer, String, String)} has it
+   * @param device where it is computed: cpu, cuda, cuda:N or auto; null: where the run was
+   * @param model the base model's name or directory; null: where the run found it
+   * @param tooLong what becomes of a language model's texts that are longer than the run's maximum
+   *     length; null: as in the run
+   * @return the model, the caller's to close
+   * @throws IllegalArgumentException if tooLong is named and it is no language model
+   */
+  public static TrainedModel load(
+      Path run, Integer threads, String device, String model, TooLong tooLong) {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
     Setup setup = ModelFiles.setup(directory, model);
+    TrainingSettings training = setup.training();
     LoadedRun loaded =
         LoadedRun.of(
             directory,
             setup
                 .with()
+                .training(tooLong == null ? training : training.withTooLong(tooLong))
                 .threads(threads == null ? setup.threads() : threads)
                 .device(device == null ? setup.device() : device)
                 .build());
     try {
+      if (tooLong != null && loaded.schema().kind() != TaskKind.LANGUAGE_MODELING) {
+        throw new IllegalArgumentException(
+            "--too-long is for the texts of a language model, and the run %s is a %s; leave it out"
+                .formatted(run, described(loaded.schema())));
+      }
       return new TrainedModel(loaded);
     } catch (RuntimeException | Error e) {
       loaded.close();
@@ -248,6 +282,8 @@ public final class TrainedModel implements TextGenerator {
    * @param examples at least one, labelled as the {@link #schema()} says
    * @throws IllegalArgumentException if one has a label that the schema does not have, or none, or
    *     as many texts as the run's have not; names it
+   * @throws org.prunepeft.data.DataException if a language model's text is too long, and such are
+   *     refused; names its place
    */
   public Evaluation evaluate(List<Example> examples) {
     return evaluate(examples, schema.metrics());
@@ -266,10 +302,9 @@ public final class TrainedModel implements TextGenerator {
     Schema asked = schema.withMetrics(metrics);
     return threads.call(
         state -> {
-          EncodedDataset data = encoded(examples);
+          EncodedDataset data = encoded(examples, true);
           if (generates()) {
-            int most = setup.training().maxNewTokens();
-            data = data.withAnswers(Answers.of(asked, texts(examples), tokenizer, prompter, most));
+            data = data.withAnswers(encoding.answers(asked, texts(examples), prompter));
           }
           Predictions predictions = state.trainer().predict(state.modules(), loaded.head(), data);
           return Evaluation.of(
@@ -286,12 +321,13 @@ public final class TrainedModel implements TextGenerator {
    * @param examples whose targets are not looked at; of pairs, {@code new Example(text, pair)}
    * @throws NullPointerException if one is null; names it
    * @throws IllegalArgumentException if one has not as many texts as the run's have; names it
+   * @throws org.prunepeft.data.DataException as {@link #evaluate(List)}
    * @throws IllegalStateException if the model is closed, or a prediction is not finite
    */
   public Predictions predict(List<Example> examples) {
     requireTexts(examples);
     return threads.call(
-        state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples)));
+        state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples, false)));
   }
 
   /**
@@ -388,11 +424,13 @@ public final class TrainedModel implements TextGenerator {
     }
   }
 
-  private EncodedDataset encoded(List<Example> examples) {
+  private EncodedDataset encoded(List<Example> examples, boolean evaluated) {
     if (generates()) {
-      return TaskEncoding.texts(
-              tokenizer, texts(examples), TaskEncoding.end(loaded.model().encoder().config()))
-          .data();
+      EncodedTexts encoded = encoding.texts(texts(examples));
+      if (evaluated) {
+        encoding.cutNote("evaluated", encoded).ifPresent(LOG::warn);
+      }
+      return encoded.data();
     }
     return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
   }
@@ -402,7 +440,9 @@ public final class TrainedModel implements TextGenerator {
     return examples.stream()
         .map(
             example ->
-                example.training() == null ? Example.of(TrainingText.of(example.text())) : example)
+                example.training() == null
+                    ? Example.of(TrainingText.of(example.text())).at(example.place())
+                    : example)
         .toList();
   }
 

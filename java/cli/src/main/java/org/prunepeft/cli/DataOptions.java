@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.train.TooLong;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Option;
 
@@ -12,6 +13,7 @@ import picocli.CommandLine.Option;
 final class DataOptions {
   static final String TASK = "--task";
   static final String MAX_LENGTH = "--max-seq-length";
+  static final String TOO_LONG = "--too-long";
 
   @Option(
       names = {"--model", "--model-name-or-path"},
@@ -68,9 +70,16 @@ final class DataOptions {
       names = MAX_LENGTH,
       paramLabel = "TOKENS",
       description =
-          "Maximum sequence length in tokens; longer texts are truncated (default:"
+          "Maximum sequence length in tokens; longer texts are truncated, or see --too-long (default:"
               + " ${DEFAULT-VALUE}, for a language model "
               + TrainingSettings.DEFAULT_TEXT_LENGTH
               + ", or the most that the model takes).")
   int maxLength;
+
+  @Option(
+      names = TOO_LONG,
+      paramLabel = "WHAT",
+      description =
+          "Of a language model: what to do with texts of more than --max-seq-length tokens: ${COMPLETION-CANDIDATES}; cut truncates and counts them, refuse ends the run and names the first one's file, line and tokens (default: ${DEFAULT-VALUE}).")
+  TooLong tooLong;
 }

@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.torch.Threads;
+import org.prunepeft.train.TooLong;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -37,12 +38,19 @@ final class RunOptions {
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
 
+  @Option(
+      names = DataOptions.TOO_LONG,
+      paramLabel = "WHAT",
+      description =
+          "Of a language model: what to do with texts that are longer than the run's --max-seq-length: ${COMPLETION-CANDIDATES} (default: the run's).")
+  private TooLong tooLong;
+
   @Mixin private PluginOptions plugins;
 
   TrainedModel load() {
     if (threads != null) {
       Threads.requireHere(threads);
     }
-    return TrainedModel.load(directory, threads, device, model);
+    return TrainedModel.load(directory, threads, device, model, tooLong);
   }
 }

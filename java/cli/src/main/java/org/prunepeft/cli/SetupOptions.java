@@ -181,10 +181,12 @@ final class SetupOptions {
     training.settle(command);
     DataFiles own = files.settle(columns, Models.isDecoder(data.model));
     boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
-    if (!texts && ConfigFile.isTyped(TrainingOptions.PACKING, command)) {
-      throw new IllegalArgumentException(
-          "%s is for the texts of a language model; leave it out, or name a --train-file without labels and a decoder as --model"
-              .formatted(TrainingOptions.PACKING));
+    for (String option : List.of(TrainingOptions.PACKING, DataOptions.TOO_LONG)) {
+      if (!texts && ConfigFile.isTyped(option, command)) {
+        throw new IllegalArgumentException(
+            "%s is for the texts of a language model; leave it out, or name a --train-file without labels and a decoder as --model"
+                .formatted(option));
+      }
     }
     own = withChat(own, command);
     if (texts && !ConfigFile.isNamed(TrainingOptions.BATCH_SIZE, command)) {

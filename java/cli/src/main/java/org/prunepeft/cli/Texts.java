@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.LineNumberReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,6 +14,7 @@ import java.util.Optional;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.io.Utf8Reader;
 
@@ -27,6 +29,10 @@ final class Texts implements Closeable {
    * @param id what its row is called; null: nothing
    */
   record UnlabelledText(Example example, String id) {
+    static UnlabelledText at(Place place, String line) {
+      return new UnlabelledText(new Example(line, null).at(place), null);
+    }
+
     static UnlabelledText of(String text, String pair) {
       return new UnlabelledText(new Example(text, pair, Example.UNLABELLED), null);
     }
@@ -64,10 +70,12 @@ final class Texts implements Closeable {
     } catch (IOException e) {
       throw DataException.unreadable(name, e);
     }
-    BufferedReader reader = new BufferedReader(new Utf8Reader(in, name));
+    LineNumberReader reader = new LineNumberReader(new Utf8Reader(in, name));
     return new Texts(
         name,
-        () -> Optional.ofNullable(line(reader)).map(line -> UnlabelledText.of(line, null)),
+        () ->
+            Optional.ofNullable(line(reader))
+                .map(line -> UnlabelledText.at(new Place(name, reader.getLineNumber()), line)),
         reader);
   }
 

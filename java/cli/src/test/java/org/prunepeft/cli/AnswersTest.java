@@ -93,7 +93,7 @@ class AnswersTest {
             .containsKey("accuracy"));
     double accuracy = 0;
     double normalised = 0;
-    List<Choices> all = ChoiceFile.read(questions);
+    List<Choices> all = ChoiceFile.read(questions).stream().map(Example::choices).toList();
     try (TrainedModel trained = TrainedModel.load(run)) {
       for (Choices one : all) {
         double[] means = trained.predict(one.texts().stream().map(Example::of).toList()).values();

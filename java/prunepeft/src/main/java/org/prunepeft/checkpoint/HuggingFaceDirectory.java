@@ -54,6 +54,10 @@ public final class HuggingFaceDirectory {
 
   private static final String POOLING = "1_Pooling/config.json";
 
+  /** Of SentencePiece, tiktoken and Mistral, and what byte-level BPE had before tokenizer.json. */
+  private static final List<String> OTHER_TOKENIZERS =
+      List.of("tokenizer.model", "spiece.model", "tekken.json", "vocab.json");
+
   private static final List<String> OF_TOKENIZER =
       List.of(TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json");
 
@@ -194,9 +198,15 @@ public final class HuggingFaceDirectory {
     if (wordPiece && Files.exists(directory.resolve(VOCABULARY))) {
       return wordPieceTokenizer();
     }
+    String other =
+        OTHER_TOKENIZERS.stream()
+            .filter(name -> Files.exists(directory.resolve(name)))
+            .findFirst()
+            .map(name -> ", but " + name + ", which is not read")
+            .orElse("");
     throw new FormatException(
-        "%s has no %s%s; make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
-            .formatted(directory, TOKENIZER, wordPiece ? " and no " + VOCABULARY : ""));
+        "%s has no %s%s%s; make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+            .formatted(directory, TOKENIZER, wordPiece ? " and no " + VOCABULARY : "", other));
   }
 
   /**

@@ -11,9 +11,10 @@ import java.util.Objects;
  *     known
  * @param training what a language model learns of the text; null for other tasks
  * @param choices the question that it is, with answers to choose from; null for other texts
+ * @param place the row that it is made of, which others may share; null if that is not known
  */
 public record Example(
-    String text, String pair, double target, TrainingText training, Choices choices) {
+    String text, String pair, double target, TrainingText training, Choices choices, Place place) {
   /** The target of an example that is there to be predicted: not a number. */
   public static final double UNLABELLED = Double.NaN;
 
@@ -39,7 +40,7 @@ public record Example(
    *     known
    */
   public Example(String text, String pair, double target) {
-    this(text, pair, target, null, null);
+    this(text, pair, target, null, null, null);
   }
 
   /**
@@ -48,7 +49,7 @@ public record Example(
    * @param training the text by its parts that contribute to the loss and those that do not
    */
   public static Example of(TrainingText training) {
-    return new Example(training.text(), null, UNLABELLED, training, null);
+    return new Example(training.text(), null, UNLABELLED, training, null, null);
   }
 
   /**
@@ -58,7 +59,7 @@ public record Example(
    */
   public static Example of(Choices choices) {
     TrainingText training = choices.training();
-    return new Example(training.text(), null, UNLABELLED, training, choices);
+    return new Example(training.text(), null, UNLABELLED, training, choices, null);
   }
 
   /**
@@ -69,6 +70,15 @@ public record Example(
    */
   public Example(String text, String pair) {
     this(text, pair, UNLABELLED);
+  }
+
+  /**
+   * {@return the same example, of a row of a file}
+   *
+   * @param row where it is
+   */
+  public Example at(Place row) {
+    return new Example(text, pair, target, training, choices, row);
   }
 
   /** {@return whether it is known what is to be predicted} */

@@ -450,6 +450,7 @@ public final class Models {
       throws IOException {
     boolean wordPiece = config.architecture().tokenizerModel().equals("WordPiece");
     byte[] tokenizer = directory.tokenizer(wordPiece);
+    TokenizerVocabulary.requireFits(tokenizer, config, directory.path());
     return new Pretrained(
         config,
         tokenizer,

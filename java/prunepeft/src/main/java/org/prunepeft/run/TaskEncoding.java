@@ -2,7 +2,7 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
+import java.util.Objects;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -14,7 +14,6 @@ import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
-import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.train.TrainingSettings;
 
@@ -46,8 +45,9 @@ public final class TaskEncoding implements AutoCloseable {
         prompter = null;
         return;
       }
-      OptionalInt end = end(model.encoder().config());
-      EncodedDataset texts = texts(TRAINING, tokenizer, dataset.train(), end).learnt();
+      TextEncoding encoding =
+          new TextEncoding(model.encoder().config(), model.tokenizer(), tokenizer, settings);
+      EncodedDataset texts = texts(TRAINING, encoding, dataset.train()).learnt();
       train = settings.packing() ? texts.packed(settings.maxLength()) : texts;
       if (settings.packing()) {
         notes.add(
@@ -55,24 +55,19 @@ public final class TaskEncoding implements AutoCloseable {
                 .formatted(texts.size(), train.size(), settings.maxLength()));
       }
       Schema schema = dataset.schema();
-      EncodedDataset validated = texts("validation", tokenizer, dataset.validation(), end);
-      EncodedDataset tested = texts("test", tokenizer, dataset.test(), end);
+      EncodedDataset validated = texts("validation", encoding, dataset.validation());
+      EncodedDataset tested = texts("test", encoding, dataset.test());
       prompter =
           schema.metrics().contains(Metric.EXACT_MATCH)
               ? Tokenizer.decoding(model.tokenizer(), model.encoder().config().maxTokens())
               : null;
-      int most = settings.maxNewTokens();
       // Answers take long: each epoch is asked for them only if they choose the best one.
       validation =
           schema.primary() == Metric.LOG_LIKELIHOOD
               ? validated
               : validated.withAnswers(
-                  noted(
-                      "validation",
-                      Answers.of(schema, dataset.validation(), tokenizer, prompter, most)));
-      test =
-          tested.withAnswers(
-              noted("test", Answers.of(schema, dataset.test(), tokenizer, prompter, most)));
+                  noted("validation", encoding.answers(schema, dataset.validation(), prompter)));
+      test = tested.withAnswers(noted("test", encoding.answers(schema, dataset.test(), prompter)));
     }
   }
 
@@ -93,18 +88,14 @@ public final class TaskEncoding implements AutoCloseable {
     }
   }
 
-  private EncodedDataset texts(
-      String part, Tokenizer tokenizer, List<Example> examples, OptionalInt end) {
-    EncodedTexts texts = texts(tokenizer, examples, end);
-    if (!texts.cut().isEmpty()) {
-      notes.add(
-          "%,d of %,d %s texts have more than %,d tokens and are cut there; --max-seq-length takes more"
-              .formatted(texts.cut().cardinality(), examples.size(), part, tokenizer.maxLength()));
-    }
+  private EncodedDataset texts(String part, TextEncoding encoding, List<Example> examples) {
+    EncodedTexts texts = encoding.texts(examples);
+    noteConversations(part, examples);
+    encoding.cutNote(part, texts).ifPresent(notes::add);
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {
       throw new DataException(
           "no %s text has a token that contributes to the loss within %,d tokens; take more with --max-seq-length, or look at the columns"
-              .formatted(part, tokenizer.maxLength()));
+              .formatted(part, encoding.maxLength()));
     }
     if (texts.unlearnt() > 0) {
       notes.add(
@@ -118,20 +109,14 @@ public final class TaskEncoding implements AutoCloseable {
     return texts.data();
   }
 
-  /**
-   * {@return texts that a language model learns from, encoded}
-   *
-   * @param end from {@link #end}
-   */
-  public static EncodedTexts texts(Tokenizer tokenizer, List<Example> examples, OptionalInt end) {
-    return EncodedTexts.of(tokenizer, examples.stream().map(Example::training).toList(), end);
-  }
-
-  /** {@return the id of the token that ends a text of a model; empty if there is none} */
-  public static OptionalInt end(EncoderConfig config) {
-    return config.decoder() == null
-        ? OptionalInt.empty()
-        : config.decoder().endTokens().stream().mapToInt(Integer::intValue).findFirst();
+  /** Where a conversation is several texts, which have its place. */
+  private void noteConversations(String part, List<Example> examples) {
+    long rows = examples.stream().map(Example::place).filter(Objects::nonNull).distinct().count();
+    if (rows > 0 && rows < examples.size()) {
+      notes.add(
+          "%,d %s conversations are %,d texts: the chat template writes a turn otherwise once more follows, so that each of the assistant's is learnt in a text of its own"
+              .formatted(rows, part, examples.size()));
+    }
   }
 
   /** To train on; of a language model an example may be a row of several texts. */

@@ -27,7 +27,7 @@ import org.prunepeft.text.Required;
  * @param schedule how the rate goes afterwards
  * @param earlyStoppingPatience epochs without a better validation result after which a training
  *     ends; 0: it never ends early
- * @param maxLength longest sequence in tokens, 8 or more; longer texts are cut
+ * @param maxLength longest sequence in tokens, 8 or more; longer texts are cut, or see tooLong
  * @param activationCacheMegabytes memory in which the outputs of layers below the lowest module are
  *     kept from epoch to epoch, for each data set; 0: they are computed each time
  * @param activationCacheHalf whether they are kept as float16
@@ -43,6 +43,8 @@ import org.prunepeft.text.Required;
  *     each no more than its input is kept: less memory, a third more time, the same gradients
  * @param maxNewTokens the most tokens that a language model writes as an answer, for exact match;
  *     0: 256
+ * @param tooLong what becomes of a language model's texts of more than maxLength tokens; null: they
+ *     are cut
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -68,7 +70,8 @@ public record TrainingSettings(
     boolean tuneThreshold,
     Boolean packing,
     boolean gradientCheckpointing,
-    int maxNewTokens)
+    int maxNewTokens,
+    TooLong tooLong)
     implements TrainingSettingsBuilder.With {
   /** The longest sequence in tokens, unless another is set. */
   public static final int DEFAULT_MAX_LENGTH = 128;
@@ -104,6 +107,7 @@ public record TrainingSettings(
           .classWeights(ClassWeights.NONE)
           .packing(true)
           .maxNewTokens(DEFAULT_NEW_TOKENS)
+          .tooLong(TooLong.CUT)
           .build();
 
   /** Dropout masks carry the number of the batch within its step in 16 bits. */
@@ -120,6 +124,7 @@ public record TrainingSettings(
     classWeights = classWeights == null ? ClassWeights.NONE : classWeights;
     packing = packing == null || packing;
     maxNewTokens = maxNewTokens == 0 ? DEFAULT_NEW_TOKENS : maxNewTokens;
+    tooLong = tooLong == null ? TooLong.CUT : tooLong;
     require(maxNewTokens >= 1, "max new tokens must be at least 1", maxNewTokens);
     Required.present("the optimizer", optimizer);
     Required.present("the schedule", schedule);

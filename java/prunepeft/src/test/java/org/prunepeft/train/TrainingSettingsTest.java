@@ -74,7 +74,8 @@ class TrainingSettingsTest {
             true,
             false,
             true,
-            12);
+            12,
+            TooLong.REFUSE);
     assertEquals(settings, settings.with().build());
   }
 }

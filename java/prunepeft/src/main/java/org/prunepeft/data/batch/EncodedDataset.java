@@ -234,6 +234,11 @@ public final class EncodedDataset {
     return length;
   }
 
+  /** The largest token id of an example, whose texts are encoded jointly; -1 if it has no token. */
+  public int largestId(int i) {
+    return Arrays.stream(encodings[i].ids()).max().orElse(-1);
+  }
+
   /** That of a text; not a copy. */
   Encoding encoding(int i) {
     return encodings[i];

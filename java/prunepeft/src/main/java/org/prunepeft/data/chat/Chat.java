@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.TrainingText.Span;
 import org.prunepeft.template.Rendering;
@@ -66,22 +67,67 @@ public final class Chat {
   }
 
   /**
-   * {@return what is learnt of a conversation}
+   * {@return what is learnt of a conversation: one text, or one for each of the assistant's turns,
+   * with the messages up to it, where the template writes a turn otherwise once more follows}
    *
    * @param place of its row, for errors
-   * @throws DataException if the template refuses it, or the assistant's part of the text cannot be
+   * @throws DataException if the template refuses it, or the assistant's part of a text cannot be
    *     determined
    */
-  TrainingText text(String place, Conversation conversation) {
+  List<TrainingText> texts(Place place, Conversation conversation) {
     Rendering rendering = render(place, conversation, false);
-    List<Range> learnt =
-        format.assistantOnly()
-            ? assistant(place, conversation, rendering)
-            : List.of(new Range(0, rendering.text().length()));
-    return new TrainingText(spans(rendering.text(), learnt), format.plain(), format.plain());
+    String text = rendering.text();
+    if (!format.assistantOnly()) {
+      return List.of(text(text, List.of(new Range(0, text.length()))));
+    }
+    List<Integer> turns = conversation.assistantTurns();
+    List<Integer> learnt = turns.stream().filter(i -> i >= conversation.learntFrom()).toList();
+    if (learnt.isEmpty()) {
+      throw new DataException(
+          "%s: the assistant says nothing, so there is nothing to learn".formatted(place));
+    }
+    List<Range> generated = rendering.generated();
+    if (generated.size() == turns.size()) {
+      return List.of(text(text, generated.subList(turns.size() - learnt.size(), generated.size())));
+    }
+    List<Turn> prefixes = learnt.stream().map(i -> turn(place, conversation, i, text)).toList();
+    return prefixes.stream().allMatch(turn -> text.startsWith(turn.text))
+        ? List.of(text(text, prefixes.stream().map(Turn::range).toList()))
+        : prefixes.stream().map(turn -> text(turn.text, List.of(turn.range()))).toList();
   }
 
-  private Rendering render(String place, Conversation conversation, boolean goesOn) {
+  /**
+   * The text up to the end of a turn of the assistant's.
+   *
+   * @param from where the turn begins
+   */
+  private record Turn(String text, int from) {
+    Range range() {
+      return new Range(from, text.length());
+    }
+  }
+
+  /**
+   * A turn goes from where the text before it ends, which asks the assistant to go on, to where the
+   * text with it ends.
+   */
+  private Turn turn(Place place, Conversation conversation, int i, String whole) {
+    String before = i == 0 ? "" : render(place, conversation.first(i), true).text();
+    boolean last = i == conversation.messages().size() - 1;
+    String after = last ? whole : render(place, conversation.first(i + 1), false).text();
+    if (!after.startsWith(before)) {
+      throw new DataException(
+          "%s: the chat template does not write messages[%d] behind the text by which it asks for it, so its part of the text cannot be determined; give a template that marks it by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
+              .formatted(place, i));
+    }
+    return new Turn(after, before.length());
+  }
+
+  private TrainingText text(String text, List<Range> learnt) {
+    return new TrainingText(spans(text, learnt), format.plain(), format.plain());
+  }
+
+  private Rendering render(Object place, Conversation conversation, boolean goesOn) {
     Map<String, Object> variables = new HashMap<>(format.specialTokens());
     variables.put("messages", conversation.messages());
     variables.put("tools", conversation.tools());
@@ -95,47 +141,6 @@ public final class Chat {
               .formatted(place, e.getMessage()),
           e);
     }
-  }
-
-  /** The parts of a text that the assistant wrote, of those messages that are learnt. */
-  private List<Range> assistant(String place, Conversation conversation, Rendering rendering) {
-    int turns = 0;
-    int before = 0;
-    for (int i = 0; i < conversation.messages().size(); i++) {
-      turns += conversation.isAssistant(i) ? 1 : 0;
-      before += conversation.isAssistant(i) && i < conversation.learntFrom() ? 1 : 0;
-    }
-    if (turns == before) {
-      throw new DataException(
-          "%s: the assistant says nothing, so there is nothing to learn".formatted(place));
-    }
-    List<Range> generated = rendering.generated();
-    return generated.size() == turns
-        ? generated.subList(before, turns)
-        : byPrefixes(place, conversation, rendering.text());
-  }
-
-  /**
-   * A turn goes from where the text before it ends, which asks the assistant to go on, to where the
-   * text with it ends; if each of these is how the whole text begins.
-   */
-  private List<Range> byPrefixes(String place, Conversation conversation, String text) {
-    List<Range> ranges = new ArrayList<>();
-    int size = conversation.messages().size();
-    for (int i = conversation.learntFrom(); i < size; i++) {
-      if (!conversation.isAssistant(i)) {
-        continue;
-      }
-      String before = i == 0 ? "" : render(place, conversation.first(i), true).text();
-      String after = i == size - 1 ? text : render(place, conversation.first(i + 1), false).text();
-      if (!text.startsWith(before) || !text.startsWith(after) || !after.startsWith(before)) {
-        throw new DataException(
-            "%s: the chat template writes messages[%d] otherwise where more follows, so its part of the text cannot be determined; give a template that marks it by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
-                .formatted(place, i));
-      }
-      ranges.add(new Range(before.length(), after.length()));
-    }
-    return ranges;
   }
 
   private static List<Span> spans(String text, List<Range> learnt) {

@@ -2,6 +2,7 @@ package org.prunepeft.data.chat;
 
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * Messages, checked.
@@ -11,8 +12,12 @@ import java.util.Map;
  * @param tools their descriptions; null: none
  */
 record Conversation(List<Map<String, Object>> messages, int learntFrom, Object tools) {
-  boolean isAssistant(int message) {
-    return Role.ASSISTANT.key().equals(messages.get(message).get("role"));
+  /** Indices of the assistant's messages. */
+  List<Integer> assistantTurns() {
+    return IntStream.range(0, messages.size())
+        .filter(i -> Role.ASSISTANT.key().equals(messages.get(i).get("role")))
+        .boxed()
+        .toList();
   }
 
   /** Its first messages. */

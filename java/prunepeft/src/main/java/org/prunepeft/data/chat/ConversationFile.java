@@ -8,6 +8,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.table.ExampleFile;
 
@@ -37,10 +39,8 @@ public final class ConversationFile {
 
   private final Chat chat;
   private final Dialect dialect;
-  private final String file;
 
-  private ConversationFile(String file, Dialect dialect, Chat chat) {
-    this.file = file;
+  private ConversationFile(Dialect dialect, Chat chat) {
     this.dialect = dialect;
     this.chat = chat;
   }
@@ -72,7 +72,9 @@ public final class ConversationFile {
   }
 
   /**
-   * {@return the texts of a file's conversations, 1 or more}
+   * {@return the texts of a file's conversations, 1 or more} A conversation is one, or one for each
+   * of the assistant's turns, one after the other and with the same place: where the template
+   * writes a turn otherwise once more follows.
    *
    * @param file whose name gives its format and whose columns {@link #suits suit}
    * @param format by which conversations are written; prompts and completions that are texts are
@@ -80,7 +82,7 @@ public final class ConversationFile {
    * @throws DataException if the file can't be read or is damaged, or a row is no conversation or
    *     can't be written; names line and member
    */
-  public static List<TrainingText> read(Path file, ChatFormat format) {
+  public static List<Example> read(Path file, ChatFormat format) {
     List<String> there = ExampleFile.columns(file);
     Dialect dialect =
         Dialect.of(there)
@@ -93,16 +95,23 @@ public final class ConversationFile {
     if (there.contains(TOOLS)) {
       columns.add(TOOLS);
     }
-    ConversationFile reader = new ConversationFile(file.toString(), dialect, new Chat(format));
-    return ExampleFile.values(file, columns, reader::text);
+    ConversationFile reader = new ConversationFile(dialect, new Chat(format));
+    List<List<Example>> rows =
+        ExampleFile.values(
+            file,
+            columns,
+            (place, values) ->
+                reader.texts(place, values).stream()
+                    .map(text -> Example.of(text).at(place))
+                    .toList());
+    return rows.stream().flatMap(List::stream).toList();
   }
 
-  private TrainingText text(long line, List<JsonNode> values) {
-    String place = "%s, line %d".formatted(file, line);
+  private List<TrainingText> texts(Place place, List<JsonNode> values) {
     int count = dialect.columns.size();
     Object tools = values.size() > count ? Messages.plain(place, TOOLS, values.get(count)) : null;
     if (dialect != Dialect.COMPLETION) {
-      return chat.text(place, new Conversation(messages(place, 0, values.get(0)), 0, tools));
+      return chat.texts(place, new Conversation(messages(place, 0, values.get(0)), 0, tools));
     }
     JsonNode prompt = values.get(0);
     JsonNode completion = values.get(1);
@@ -110,7 +119,7 @@ public final class ConversationFile {
       List<Map<String, Object>> all = messages(place, 0, prompt);
       int learntFrom = all.size();
       all.addAll(messages(place, 1, completion));
-      return chat.text(place, new Conversation(all, learntFrom, tools));
+      return chat.texts(place, new Conversation(all, learntFrom, tools));
     }
     if (!prompt.isValueNode()
         || !completion.isValueNode()
@@ -120,10 +129,10 @@ public final class ConversationFile {
           "%s: 'prompt' and 'completion' must both be texts, or both lists of messages"
               .formatted(place));
     }
-    return TrainingText.of(prompt.asText(), completion.asText());
+    return List.of(TrainingText.of(prompt.asText(), completion.asText()));
   }
 
-  private List<Map<String, Object>> messages(String place, int column, JsonNode value) {
+  private List<Map<String, Object>> messages(Place place, int column, JsonNode value) {
     boolean shareGpt =
         dialect == Dialect.CONVERSATIONS && !(value.isArray() && value.path(0).has("role"));
     return Messages.of(place, dialect.columns.get(column), value, shareGpt);

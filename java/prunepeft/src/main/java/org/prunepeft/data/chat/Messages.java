@@ -9,21 +9,22 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Place;
 import org.prunepeft.text.Spelling;
 
 /** Reads the messages of a row; an error begins with where it is and names the member. */
 final class Messages {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** Of the row, for errors: file and line. */
-  private final String place;
+  /** Of the row, for errors. */
+  private final Place place;
 
   /** Names of the members that say who and what. */
   private final String role;
 
   private final String content;
 
-  private Messages(String place, String role, String content) {
+  private Messages(Place place, String role, String content) {
     this.place = place;
     this.role = role;
     this.content = content;
@@ -37,20 +38,20 @@ final class Messages {
    * @param shareGpt whether members are from and value in place of role and content
    */
   static List<Map<String, Object>> of(
-      String place, String column, JsonNode value, boolean shareGpt) {
+      Place place, String column, JsonNode value, boolean shareGpt) {
     return new Messages(place, shareGpt ? "from" : "role", shareGpt ? "value" : "content")
         .list(column, value);
   }
 
   /** A value of any kind in Java's types; null for none. */
-  static Object plain(String place, String column, JsonNode value) {
+  static Object plain(Place place, String column, JsonNode value) {
     JsonNode read = value.isTextual() ? parsed(place, column, value.asText()) : value;
     return read.isNull() || read.isMissingNode()
         ? null
         : JSON.convertValue(read, new TypeReference<Object>() {});
   }
 
-  private static JsonNode parsed(String place, String column, String text) {
+  private static JsonNode parsed(Place place, String column, String text) {
     if (text.isBlank()) {
       return JSON.nullNode();
     }

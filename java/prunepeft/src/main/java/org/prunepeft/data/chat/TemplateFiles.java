@@ -9,6 +9,8 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import org.prunepeft.data.DataException;
+import org.prunepeft.template.Template;
+import org.prunepeft.template.TemplateException;
 
 /** The chat template and special tokens of a model's directory, as transformers keeps them. */
 final class TemplateFiles {
@@ -23,32 +25,52 @@ final class TemplateFiles {
 
   ChatFormat format(Path other) {
     JsonNode config = json(CONFIG);
-    Map<String, String> templates = templates(config);
-    String template = other == null ? templates.get("default") : read(other);
+    Map<String, Source> templates =
+        other == null ? templates(config) : Map.of("default", new Source(other, read(other)));
     return new ChatFormat(
-        template,
-        other == null ? templates.get("tool_use") : null,
+        understood(templates.get("default")),
+        understood(templates.get("tool_use")),
         specialTokens(config),
         true,
         null);
   }
 
+  /** A template's text, and the file that it is in. */
+  private record Source(Path file, String text) {}
+
+  /** The text of a template that can be read; null: there is none. */
+  private static String understood(Source template) {
+    if (template == null) {
+      return null;
+    }
+    try {
+      Template.parse(template.text);
+      return template.text;
+    } catch (TemplateException e) {
+      throw new DataException(
+          "%s: the chat template is not understood: %s".formatted(template.file, e.getMessage()),
+          e);
+    }
+  }
+
   /** By name; a file of its own goes before the one in the configuration. */
-  private Map<String, String> templates(JsonNode config) {
-    Map<String, String> templates = new HashMap<>();
+  private Map<String, Source> templates(JsonNode config) {
+    Map<String, Source> templates = new HashMap<>();
     JsonNode inConfig = config.path("chat_template");
     if (inConfig.isTextual()) {
-      templates.put("default", inConfig.asText());
+      templates.put("default", new Source(file(CONFIG), inConfig.asText()));
     }
     for (JsonNode named : inConfig) {
       if (!named.path("name").isTextual() || !named.path("template").isTextual()) {
         throw new DataException(
             "%s: each of chat_template must have a name and a template".formatted(file(CONFIG)));
       }
-      templates.put(named.get("name").asText(), named.get("template").asText());
+      templates.put(
+          named.get("name").asText(), new Source(file(CONFIG), named.get("template").asText()));
     }
     if (Files.exists(file(ChatFormat.FILE))) {
-      templates.put("default", read(file(ChatFormat.FILE)));
+      Path own = file(ChatFormat.FILE);
+      templates.put("default", new Source(own, read(own)));
     }
     return templates;
   }

@@ -11,6 +11,8 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.prunepeft.data.Choices;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Place;
 
 /** Questions with answers to choose from, known by their columns. */
 public final class ChoiceFile {
@@ -39,11 +41,9 @@ public final class ChoiceFile {
     }
   }
 
-  private final String file;
   private final ChoiceColumns layout;
 
-  private ChoiceFile(String file, ChoiceColumns layout) {
-    this.file = file;
+  private ChoiceFile(ChoiceColumns layout) {
     this.layout = layout;
   }
 
@@ -63,7 +63,7 @@ public final class ChoiceFile {
    * @throws DataException if the file can't be read or is damaged, or a row has no question, fewer
    *     than 2 answers or no right one; names line and column
    */
-  public static List<Choices> read(Path file) {
+  public static List<Example> read(Path file) {
     List<String> there = ExampleFile.columns(file);
     ChoiceColumns layout =
         ChoiceColumns.of(there)
@@ -72,8 +72,8 @@ public final class ChoiceFile {
                     new IllegalArgumentException(
                         "%s has the columns %s; questions are in question, choices and answerKey or answer, or in ctx, endings and label"
                             .formatted(file, there)));
-    ChoiceFile reader = new ChoiceFile(file.toString(), layout);
-    return ExampleFile.values(file, layout.columns, reader::question);
+    ChoiceFile reader = new ChoiceFile(layout);
+    return ExampleFile.values(file, layout.columns, reader::example);
   }
 
   /**
@@ -87,7 +87,7 @@ public final class ChoiceFile {
         .map(layout -> layout.columns.get(2))
         .filter(
             answer ->
-                ExampleFile.values(file, List.of(answer), (line, values) -> values.get(0)).stream()
+                ExampleFile.values(file, List.of(answer), (place, values) -> values.get(0)).stream()
                     .allMatch(value -> isNoAnswer(value.asText().strip())))
         .isPresent();
   }
@@ -96,8 +96,11 @@ public final class ChoiceFile {
     return key.isEmpty() || key.equals("-1");
   }
 
-  private Choices question(long line, List<JsonNode> values) {
-    String place = "%s, line %d".formatted(file, line);
+  private Example example(Place place, List<JsonNode> values) {
+    return Example.of(question(place, values)).at(place);
+  }
+
+  private Choices question(Place place, List<JsonNode> values) {
     if (!values.get(0).isTextual() || values.get(0).asText().isBlank()) {
       throw new DataException("%s: '%s' has no text".formatted(place, layout.columns.get(0)));
     }
@@ -159,7 +162,7 @@ public final class ChoiceFile {
   }
 
   /** By its label, or else by its letter or its number from 0. */
-  private int right(String place, JsonNode value, List<String> labels, int answers) {
+  private int right(Place place, JsonNode value, List<String> labels, int answers) {
     String key = value.isValueNode() ? value.asText().strip() : "";
     if (isNoAnswer(key)) {
       throw new DataException(

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Place;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.text.Spelling;
 import org.slf4j.Logger;
@@ -144,8 +145,8 @@ final class DelimitedReader implements TableReader {
   }
 
   @Override
-  public long line() {
-    return line;
+  public Place place() {
+    return new Place(name, line);
   }
 
   @Override

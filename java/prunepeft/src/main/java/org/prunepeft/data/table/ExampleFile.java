@@ -10,9 +10,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.Schema;
 import org.prunepeft.io.Utf8Reader;
 
@@ -36,15 +38,15 @@ public final class ExampleFile implements Closeable {
   /**
    * An example as it is in the file.
    *
-   * @param line where its row begins, from 1
+   * @param place where it is
    * @param text the text, or the first of two
    * @param pair the second; null for single texts
    * @param label without spaces around it; null if it was not asked for
    */
-  public record Row(long line, String text, String pair, String label) {
+  public record Row(Place place, String text, String pair, String label) {
     /** {@return the example without its label} */
     public Example unlabelled() {
-      return new Example(text, pair, Example.UNLABELLED);
+      return new Example(text, pair, Example.UNLABELLED).at(place);
     }
   }
 
@@ -161,7 +163,7 @@ public final class ExampleFile implements Closeable {
    */
   public static List<Example> labelled(Path file, Columns columns, Schema schema) {
     try (ExampleFile examples = open(file, columns, true)) {
-      return new LabelReader(schema).examples(file, examples.rows());
+      return new LabelReader(schema).examples(examples.rows());
     }
   }
 
@@ -182,16 +184,15 @@ public final class ExampleFile implements Closeable {
     }
     List<String> names = columns.names(labelled);
     for (int i = 0; i < cells.size(); i++) {
-      requireCharacters(cells.get(i), name, reader.line(), names.get(i));
+      requireCharacters(cells.get(i), reader.place(), names.get(i));
     }
     String label = labelled ? cells.get(cells.size() - 1).strip() : null;
     if (labelled && label.isEmpty()) {
       throw new DataException(
-          "%s, line %d: the label, column '%s', is empty"
-              .formatted(name, reader.line(), columns.label()));
+          "%s: the label, column '%s', is empty".formatted(reader.place(), columns.label()));
     }
     return Optional.of(
-        new Row(reader.line(), cells.get(0), columns.pair() == null ? null : cells.get(1), label));
+        new Row(reader.place(), cells.get(0), columns.pair() == null ? null : cells.get(1), label));
   }
 
   /**
@@ -226,21 +227,24 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
-   * {@return the wanted cells of all rows, 1 or more}
+   * {@return what is made of the wanted cells of all rows, 1 or more}
    *
    * @param file whose name gives its format
    * @param columns that are wanted, by name
+   * @param row what is made of a row
+   * @param <T> its type
    * @throws DataException if it can't be read, is empty or is damaged
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
-  static List<List<String>> cells(Path file, List<String> columns) {
-    List<List<String>> rows = new ArrayList<>();
+  static <T> List<T> cells(
+      Path file, List<String> columns, BiFunction<Place, List<String>, T> row) {
+    List<T> rows = new ArrayList<>();
     try (TableReader reader = reader(file, columns, true, false, false)) {
       for (List<String> cells = reader.next(); cells != null; cells = reader.next()) {
         for (int i = 0; i < cells.size(); i++) {
-          requireCharacters(cells.get(i), file.toString(), reader.line(), columns.get(i));
+          requireCharacters(cells.get(i), reader.place(), columns.get(i));
         }
-        rows.add(cells);
+        rows.add(row.apply(reader.place(), cells));
       }
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -256,11 +260,11 @@ public final class ExampleFile implements Closeable {
     /**
      * {@return what a row says}
      *
-     * @param line where it begins, from 1
+     * @param place where it is
      * @param values of the wanted columns: texts, numbers, lists and objects; a null node where
      *     there is none
      */
-    T read(long line, List<JsonNode> values);
+    T read(Place place, List<JsonNode> values);
   }
 
   /**
@@ -279,11 +283,10 @@ public final class ExampleFile implements Closeable {
       for (List<JsonNode> values = reader.values(); values != null; values = reader.values()) {
         for (int i = 0; i < values.size(); i++) {
           if (values.get(i).isTextual()) {
-            requireCharacters(
-                values.get(i).asText(), file.toString(), reader.line(), columns.get(i));
+            requireCharacters(values.get(i).asText(), reader.place(), columns.get(i));
           }
         }
-        rows.add(row.read(reader.line(), values));
+        rows.add(row.read(reader.place(), values));
       }
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -315,7 +318,7 @@ public final class ExampleFile implements Closeable {
     return reader.classes(columns.label());
   }
 
-  private static void requireCharacters(String cell, String name, long line, String column) {
+  private static void requireCharacters(String cell, Place place, String column) {
     for (int i = 0; i < cell.length(); i++) {
       char c = cell.charAt(i);
       if (Character.isHighSurrogate(c)
@@ -324,10 +327,9 @@ public final class ExampleFile implements Closeable {
         i++;
       } else if (c == 0 || Character.isSurrogate(c)) {
         throw new DataException(
-            "%s, line %d, column '%s': %s at character %d is not text; take it out"
+            "%s, column '%s': %s at character %d is not text; take it out"
                 .formatted(
-                    name,
-                    line,
+                    place,
                     column,
                     c == 0 ? "a NUL" : "half a surrogate pair, \\u%04x,".formatted((int) c),
                     i + 1));

@@ -14,6 +14,7 @@ import java.io.Reader;
 import java.util.ArrayList;
 import java.util.List;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Place;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.text.Spelling;
 
@@ -134,8 +135,8 @@ final class JsonLinesReader implements TableReader {
   }
 
   @Override
-  public long line() {
-    return line;
+  public Place place() {
+    return new Place(name, line);
   }
 
   @Override

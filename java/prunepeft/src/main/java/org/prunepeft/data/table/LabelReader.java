@@ -1,6 +1,5 @@
 package org.prunepeft.data.table;
 
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,22 +33,19 @@ public final class LabelReader {
   /**
    * {@return examples of a file's rows, in their order}
    *
-   * @param file for messages
    * @param rows with labels
    * @throws DataException if a label is none of the schema's, or no number; names file and line
    */
-  public List<Example> examples(Path file, List<Row> rows) {
-    return rows.stream()
-        .map(row -> new Example(row.text(), row.pair(), target(file, row)))
-        .toList();
+  public List<Example> examples(List<Row> rows) {
+    return rows.stream().map(row -> new Example(row.text(), row.pair(), target(row))).toList();
   }
 
-  private double target(Path file, Row row) {
+  private double target(Row row) {
     if (schema.kind() == TaskKind.REGRESSION) {
       if (!isNumber(row.label())) {
         throw new DataException(
-            "%s, line %d: a number is to be predicted, but the label is '%s'"
-                .formatted(file, row.line(), shortened(row.label())));
+            "%s: a number is to be predicted, but the label is '%s'"
+                .formatted(row.place(), shortened(row.label())));
       }
       return Double.parseDouble(row.label());
     }
@@ -57,9 +53,8 @@ public final class LabelReader {
     if (number == null) {
       List<String> shown = schema.labels().subList(0, Math.min(SHOWN, schema.labels().size()));
       throw new DataException(
-          "%s, line %d: the training data has no such label: %s"
-                  .formatted(
-                      file, row.line(), Spelling.unknown("label", shortened(row.label()), shown))
+          "%s: the training data has no such label: %s"
+                  .formatted(row.place(), Spelling.unknown("label", shortened(row.label()), shown))
               + (shown.size() < schema.labels().size() ? ", ..." : ""));
     }
     return number;

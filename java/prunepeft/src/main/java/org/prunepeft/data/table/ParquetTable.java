@@ -28,6 +28,7 @@ import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType;
 import org.apache.parquet.schema.Type;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Place;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.text.Spelling;
 
@@ -321,8 +322,8 @@ final class ParquetTable implements TableReader {
   }
 
   @Override
-  public long line() {
-    return line;
+  public Place place() {
+    return new Place(shards.get(shard).toString(), line);
   }
 
   @Override

@@ -6,6 +6,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Place;
 
 /** Rows of a file, of which some columns are wanted. */
 interface TableReader extends Closeable {
@@ -41,6 +42,6 @@ interface TableReader extends Closeable {
     return List.of();
   }
 
-  /** The line in which the row that was read last begins, from 1. */
-  long line();
+  /** Where the row that was read last begins. */
+  Place place();
 }

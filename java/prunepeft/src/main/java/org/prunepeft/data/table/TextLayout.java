@@ -1,10 +1,10 @@
 package org.prunepeft.data.table;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.prunepeft.data.Example;
 import org.prunepeft.data.TrainingText;
 
 /** How rows of texts for a language model are laid out, by the columns that they have. */
@@ -86,11 +86,8 @@ public enum TextLayout {
    *     line
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
-  public static List<TrainingText> read(Path file, TextLayout layout, List<String> columns) {
-    List<TrainingText> texts = new ArrayList<>();
-    for (List<String> cells : ExampleFile.cells(file, columns)) {
-      texts.add(layout.text(cells));
-    }
-    return texts;
+  public static List<Example> read(Path file, TextLayout layout, List<String> columns) {
+    return ExampleFile.cells(
+        file, columns, (place, cells) -> Example.of(layout.text(cells)).at(place));
   }
 }

@@ -44,7 +44,7 @@ public final class FileTask extends OwnFilesTask {
     Schema schema =
         Schema.of(this, kind() == TaskKind.REGRESSION ? List.of() : labels(rows, classes));
     LabelReader labels = new LabelReader(schema);
-    List<Example> train = labels.examples(files.train(), rows);
+    List<Example> train = labels.examples(rows);
     requireVariety(train);
     return new Splits(
             name(),
@@ -56,7 +56,7 @@ public final class FileTask extends OwnFilesTask {
   }
 
   private List<Example> optional(Path file, LabelReader labels) {
-    return file == null ? null : labels.examples(file, rows(file));
+    return file == null ? null : labels.examples(rows(file));
   }
 
   private List<Row> rows(Path file) {

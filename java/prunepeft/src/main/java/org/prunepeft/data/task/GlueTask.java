@@ -271,7 +271,7 @@ public final class GlueTask implements Task {
             : ExampleFile.open(file, corpus.labelledColumns(), true)) {
       rows = examples.rows();
     }
-    return new LabelReader(schema).examples(file, rows);
+    return new LabelReader(schema).examples(rows);
   }
 
   /** A file in the directory, or in the task's own directory within it. */

@@ -1,11 +1,16 @@
 package org.prunepeft.data.task;
 
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
@@ -29,17 +34,43 @@ public final class LanguageTask extends OwnFilesTask {
 
   @Override
   public Dataset load(SplitSizes sizes, long seed, long testSeed) {
-    return new Splits(
-            name(),
-            Schema.of(this, List.of()),
-            examples(files.train(), files.columns(), files.chat()),
-            optional(files.validation()),
-            optional(files.test()))
-        .draw(sizes, seed, testSeed);
+    Map<Place, List<Example>> rows = new HashMap<>();
+    Dataset drawn =
+        new Splits(
+                name(),
+                Schema.of(this, List.of()),
+                firsts(files.train(), rows),
+                firsts(files.validation(), rows),
+                firsts(files.test(), rows))
+            .draw(sizes, seed, testSeed);
+    return new Dataset(
+        drawn.name(),
+        drawn.schema(),
+        all(drawn.train(), rows),
+        all(drawn.validation(), rows),
+        all(drawn.test(), rows));
   }
 
-  private List<Example> optional(Path file) {
-    return file == null ? null : examples(file, files.columns(), files.chat());
+  /**
+   * The first text of each row, which is drawn with the others of its conversation.
+   *
+   * @param file null: there is none
+   * @param rows to which those of the file are added
+   */
+  private List<Example> firsts(Path file, Map<Place, List<Example>> rows) {
+    if (file == null) {
+      return null;
+    }
+    Map<Place, List<Example>> own =
+        examples(file, files.columns(), files.chat()).stream()
+            .collect(
+                Collectors.groupingBy(Example::place, LinkedHashMap::new, Collectors.toList()));
+    rows.putAll(own);
+    return own.values().stream().map(texts -> texts.get(0)).toList();
+  }
+
+  private static List<Example> all(List<Example> firsts, Map<Place, List<Example>> rows) {
+    return firsts.stream().flatMap(first -> rows.get(first.place()).stream()).toList();
   }
 
   /**
@@ -87,7 +118,7 @@ public final class LanguageTask extends OwnFilesTask {
   }
 
   /**
-   * {@return the texts of a file}
+   * {@return the texts of a file, one or more a row}
    *
    * @param file whose name gives its format
    * @param columns whose text is the column of texts, where it is not named text
@@ -99,10 +130,10 @@ public final class LanguageTask extends OwnFilesTask {
     boolean own = hasOwnColumn(columns);
     if (!own && ConversationFile.suits(there)) {
       ChatFormat format = chat == null ? ChatFormat.DEFAULT : chat;
-      return ConversationFile.read(file, format).stream().map(Example::of).toList();
+      return ConversationFile.read(file, format);
     }
     if (!own && ChoiceFile.suits(there)) {
-      return ChoiceFile.read(file).stream().map(Example::of).toList();
+      return ChoiceFile.read(file);
     }
     TextLayout layout =
         own
@@ -114,6 +145,6 @@ public final class LanguageTask extends OwnFilesTask {
                             "%s has the columns %s; texts for a language model are in a column text, in messages or conversations, in prompt and completion, in question and answer, in question, choices and answerKey or answer, or in instruction, input and output; or name their column with --text-column"
                                 .formatted(file, there)));
     List<String> names = own ? List.of(columns.text()) : layout.columns();
-    return TextLayout.read(file, layout, names).stream().map(Example::of).toList();
+    return TextLayout.read(file, layout, names);
   }
 }

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.TrainingText.Span;
 
@@ -28,7 +29,11 @@ class ConversationFileTest {
   }
 
   private List<TrainingText> texts(String lines, ChatFormat format) throws IOException {
-    return ConversationFile.read(file("a.jsonl", lines.replace('\'', '"')), format);
+    return texts(file("a.jsonl", lines.replace('\'', '"')), format);
+  }
+
+  private static List<TrainingText> texts(Path file, ChatFormat format) {
+    return ConversationFile.read(file, format).stream().map(Example::training).toList();
   }
 
   private static ChatFormat format(String template) {
@@ -93,6 +98,79 @@ class ConversationFileTest {
     assertEquals(
         List.of(TrainingText.of("2+2=", "4")),
         texts("{'prompt': '2+2=', 'completion': '4'}", format(CHATML)));
+  }
+
+  /** As Qwen3's does it: what was thought before the last question is left out. */
+  private static final String THINKING =
+      "{% set ns = namespace(asked=-1) %}"
+          + "{% for m in messages %}{% if m.role == 'user' %}{% set ns.asked = loop.index0 %}{% endif %}{% endfor %}"
+          + "{% for m in messages %}<{{ m.role }}>"
+          + "{% if m.role == 'assistant' and loop.index0 > ns.asked %}({{ m.reasoning_content }}){% endif %}"
+          + "{{ m.content }}</s>{% endfor %}"
+          + "{% if add_generation_prompt %}<assistant>{% endif %}";
+
+  /** As Phi-3's does it: a token that only the end has. */
+  private static final String ENDING =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+          + "{% if add_generation_prompt %}<assistant>{% else %}<end>{% endif %}";
+
+  private List<String> allMarked(String line, ChatFormat format) throws IOException {
+    return texts(line, format).stream().map(ConversationFileTest::marked).toList();
+  }
+
+  @Test
+  void aTurnThatIsWrittenOtherwiseOnceMoreFollowsIsLearntInATextOfItsOwn() throws IOException {
+    String thoughts =
+        TWO_TURNS
+            .replace("'content': 'b'", "'content': 'b', 'reasoning_content': 'x'")
+            .replace("'content': 'd'", "'content': 'd', 'reasoning_content': 'y'");
+    assertEquals(
+        List.of(
+            "<system>S</s><user>a</s><assistant>[(x)b</s>]",
+            "<system>S</s><user>a</s><assistant>b</s><user>c</s><assistant>[(y)d</s>]"),
+        allMarked(thoughts, format(THINKING)));
+    assertEquals(
+        List.of(
+            "<system>S</s><user>a</s><assistant>[b</s><end>]",
+            "<system>S</s><user>a</s><assistant>b</s><user>c</s><assistant>[d</s><end>]"),
+        allMarked(TWO_TURNS, format(ENDING)));
+    // Each is preceded by what the model is asked with.
+    String before = texts(TWO_TURNS, format(ENDING)).get(1).prompt();
+    assertEquals(
+        before,
+        new Chat(format(ENDING))
+            .prompt(
+                List.of(
+                    new Chat.Message("system", "S"),
+                    new Chat.Message("user", "a"),
+                    new Chat.Message("assistant", "b"),
+                    new Chat.Message("user", "c"))));
+    assertEquals(1, texts(TWO_TURNS, format(ENDING).with(false, null)).size());
+  }
+
+  @Test
+  void ofTextsOfTheirOwnOnlyTheTurnsToLearnAreThere() throws IOException {
+    String one =
+        "{'messages': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}]}";
+    assertEquals(List.of("<user>a</s><assistant>[b</s><end>]"), allMarked(one, format(ENDING)));
+    String asked = one.replace("]}", ", {'role': 'user', 'content': 'c'}]}");
+    assertEquals(List.of("<user>a</s><assistant>[b</s><end>]"), allMarked(asked, format(ENDING)));
+    String completed =
+        "{'prompt': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'},"
+            + " {'role': 'user', 'content': 'c'}], 'completion': [{'role': 'assistant', 'content': 'd'}]}";
+    assertEquals(
+        List.of("<user>a</s><assistant>b</s><user>c</s><assistant>[d</s><end>]"),
+        allMarked(completed, format(ENDING)));
+  }
+
+  @Test
+  void textsOfAConversationHaveItsPlace() throws IOException {
+    Path file = file("a.jsonl", ("\n" + TWO_TURNS + "\n" + TWO_TURNS).replace('\'', '"'));
+    assertEquals(
+        List.of(2L, 2L, 3L, 3L),
+        ConversationFile.read(file, format(ENDING)).stream()
+            .map(example -> example.place().line())
+            .toList());
   }
 
   @Test
@@ -174,7 +252,7 @@ class ConversationFileTest {
             "a.csv",
             "messages\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"a\"\"},"
                 + " {\"\"role\"\": \"\"assistant\"\", \"\"content\"\": \"\"b\"\"}]\"\n");
-    List<TrainingText> texts = ConversationFile.read(file, format(CHATML));
+    List<TrainingText> texts = texts(file, format(CHATML));
     assertEquals("<user>a</s>\n<assistant>[b</s>\n]", marked(texts.get(0)));
   }
 
@@ -192,12 +270,12 @@ class ConversationFileTest {
         "{'messages': [{'role': 'user', 'content': [{'type': 'image'}]}]}§ messages[0].content has a part of type image; texts alone are learnt",
         "{'messages': [{'role': 'user', 'content': 'a'}]}§ the assistant says nothing, so there is nothing to learn",
         "{'messages': [{'role': 'tool', 'content': 'a'}, {'role': 'assistant', 'content': 'a'}]}§ the model's chat template can't write the conversation: template line 1: the template says: no tools",
-        "{'messages': [{'role': 'assistant', 'content': 'a'}, {'role': 'user', 'content': 'b'}]}§ the chat template writes messages[0] otherwise where more follows",
+        "{'messages': [{'role': 'user', 'content': 'b'}, {'role': 'assistant', 'content': 'a'}]}§ the chat template does not write messages[1] behind the text by which it asks for it",
       })
   void errorsNameLineAndMember(String row, String message) {
     String template =
         "{% for m in messages %}{{ raise_exception('no tools') if m.role == 'tool' else m.content }}"
-            + "{% if loop.last %}.{% endif %}{% endfor %}";
+            + "{% endfor %}{% if add_generation_prompt %}>{% endif %}";
     DataException e = assertThrows(DataException.class, () -> texts("\n" + row, format(template)));
     assertEquals(
         directory.resolve("a.jsonl") + ", line 2: " + message,

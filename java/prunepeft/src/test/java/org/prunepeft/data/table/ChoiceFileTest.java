@@ -14,13 +14,16 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.Choices;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
 import org.prunepeft.data.TrainingText;
 
 class ChoiceFileTest {
   @TempDir private Path directory;
 
   private List<Choices> read(String name, String... lines) throws IOException {
-    return ChoiceFile.read(Files.write(directory.resolve(name), List.of(lines)));
+    return ChoiceFile.read(Files.write(directory.resolve(name), List.of(lines))).stream()
+        .map(Example::choices)
+        .toList();
   }
 
   @Test

@@ -101,7 +101,8 @@ class ExampleFileTest {
         Files.writeString(
             temporary.resolve("a.csv"), "text,label\n\"two\nlines\",a\n\nplain,b\n\"x\",c");
     try (ExampleFile examples = ExampleFile.open(file, Columns.DEFAULT, true)) {
-      assertEquals(List.of(2L, 5L, 6L), examples.rows().stream().map(Row::line).toList());
+      assertEquals(
+          List.of(2L, 5L, 6L), examples.rows().stream().map(row -> row.place().line()).toList());
     }
   }
 

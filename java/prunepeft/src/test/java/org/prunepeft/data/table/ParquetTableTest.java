@@ -137,7 +137,7 @@ class ParquetTableTest {
     }
     List<String> rows =
         ExampleFile.values(
-            file, List.of("score", "messages"), (line, values) -> line + ": " + values);
+            file, List.of("score", "messages"), (place, values) -> place.line() + ": " + values);
     assertEquals(
         List.of(
             "1: [null, [{\"role\":\"user\",\"numbers\":[1,2]}, {\"content\":\"ö\"}]]",

@@ -10,17 +10,22 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.TrainingText.Span;
+import org.prunepeft.data.chat.ChatFormat;
 
 class LanguageTaskTest {
   @TempDir private Path directory;
@@ -118,6 +123,32 @@ class LanguageTaskTest {
     Path file = file("a.csv", "topic,reply\nx,y\n");
     Exception e = assertThrows(IllegalArgumentException.class, () -> texts(file));
     assertTrue(e.getMessage().contains("has the columns [topic, reply]"), e.getMessage());
+  }
+
+  @Test
+  void textsOfAConversationAreInOnePart() throws IOException {
+    String line =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"%d\"}, {\"role\": \"assistant\", \"content\": \"b\"},"
+            + " {\"role\": \"user\", \"content\": \"c\"}, {\"role\": \"assistant\", \"content\": \"d\"}]}";
+    String ending =
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+            + "{{ '<assistant>' if add_generation_prompt else '</s>' }}";
+    Path train =
+        file(
+            "train.jsonl",
+            IntStream.range(0, 40).mapToObj(line::formatted).collect(Collectors.joining("\n")));
+    DataFiles files =
+        new DataFiles(train, null, null, Columns.DEFAULT, TaskKind.LANGUAGE_MODELING, List.of())
+            .withChat(new ChatFormat(ending, null, Map.of(), true, null));
+    Dataset dataset = files.task().load(new SplitSizes(30, 4, 5), 1, 0);
+    List<List<Example>> parts = List.of(dataset.train(), dataset.validation(), dataset.test());
+    assertEquals(List.of(60, 8, 10), parts.stream().map(List::size).toList());
+    Set<Place> all = new HashSet<>();
+    for (List<Example> part : parts) {
+      Set<Place> places = part.stream().map(Example::place).collect(Collectors.toSet());
+      assertEquals(part.size(), 2 * places.size());
+      assertTrue(places.stream().allMatch(all::add), places.toString());
+    }
   }
 
   @Test
