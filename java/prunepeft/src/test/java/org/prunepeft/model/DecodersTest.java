@@ -44,6 +44,11 @@ class DecodersTest {
     return DecoderFamilies.all();
   }
 
+  /** With all the fields that models on the hub have. */
+  static Stream<Family> published() {
+    return HubDecodersTest.small();
+  }
+
   /** Our own operations, without modules. */
   private record Kernels(Tape tape) implements Insertions {}
 
@@ -114,7 +119,7 @@ class DecodersTest {
   }
 
   @ParameterizedTest
-  @MethodSource("families")
+  @MethodSource({"families", "published"})
   void hiddenStatesAgreeWithFloat64(Family family) {
     Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = family.tensors(random);
