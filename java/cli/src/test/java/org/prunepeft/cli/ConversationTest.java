@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -112,11 +115,97 @@ class ConversationTest {
   }
 
   @Test
+  void turnsThatAreWrittenOtherwiseOnceMoreFollowsAreTextsOfTheirOwn() throws IOException {
+    Path ending = temporary.resolve("ending.jinja");
+    Files.writeString(
+        ending,
+        "{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}{% endfor %}"
+            + "{{ '<a>' if add_generation_prompt else '</s>' }}");
+    String turn =
+        "{\"role\": \"user\", \"content\": \"%s\"}, {\"role\": \"assistant\", \"content\": \"b\"}";
+    Path two =
+        Files.writeString(
+            temporary.resolve("two.jsonl"),
+            IntStream.range(0, 40)
+                .mapToObj(i -> turn.formatted((char) ('a' + i % 6)))
+                .map(one -> "{\"messages\": [%s, %s]}\n".formatted(one, one))
+                .collect(Collectors.joining()));
+    train(model, two, "two", "--chat-template=" + ending)
+        .exits(
+            0,
+            "32 training conversations are 64 texts",
+            "4 validation conversations are 8 texts",
+            "4 test conversations are 8 texts");
+    Call.of("evaluate", temporary.resolve("two"), "--test-file=" + two)
+        .exits(0)
+        .prints("80 examples");
+    // One turn each: as ever.
+    Call one = train(model, chats, "one", "--chat-template=" + ending).exits(0);
+    assertFalse(one.err().contains("training conversations are"), one.err());
+  }
+
+  @Test
   void aTemplateThatRefusesNamesTheLine() throws IOException {
     Path refusing = temporary.resolve("refusing.jinja");
     Files.writeString(refusing, "{{ raise_exception('never') }}");
     train(model, chats, "refused", "--chat-template=" + refusing)
         .exits(1, "chats.jsonl, line 1: ", "template line 1: the template says: never");
+  }
+
+  @Test
+  void aTemplateThatIsNotUnderstoodIsNamedWithItsLine() throws IOException {
+    Path broken = temporary.resolve("broken.jinja");
+    Files.writeString(broken, "{% for m in messages %}\n{{ m.content }\n{% endfor %}");
+    String message = "the chat template is not understood: template line 2: ";
+    train(model, chats, "broken", "--chat-template=" + broken).exits(1, broken + ": " + message);
+    Call.of("chat", model, "--chat-template=" + broken).exits(1, broken + ": " + message);
+    Path damaged = LlamaDirectory.write(temporary.resolve("damaged"));
+    Path own = damaged.resolve("chat_template.jinja");
+    Files.copy(broken, own);
+    train(damaged, chats, "broken").exits(1, own + ": " + message);
+    Call.of("chat", damaged).exits(1, own + ": " + message);
+    // With another one it is not asked for.
+    train(damaged, chats, "broken", "--chat-template=" + temporary.resolve("none.jinja"))
+        .exits(1, "can't read " + temporary.resolve("none.jinja"));
+    assertFalse(Files.exists(temporary.resolve("broken")));
+  }
+
+  @Test
+  void whatATemplateSaysOfAConversationIsShownInAChat() throws IOException {
+    Path refusing = temporary.resolve("silent.jinja");
+    Files.writeString(refusing, "{{ raise_exception('only tools may speak') }}");
+    InputStream input = System.in;
+    try {
+      System.setIn(new ByteArrayInputStream("hi\n".getBytes(StandardCharsets.UTF_8)));
+      Call.of("chat", model, "--chat-template=" + refusing)
+          .exits(1, "template line 1: the template says: only tools may speak");
+    } finally {
+      System.setIn(input);
+    }
+  }
+
+  @Test
+  void aMessageWithoutARoleIsNamed() throws IOException {
+    Path silent = temporary.resolve("silent.jsonl");
+    Files.writeString(
+        silent, Files.readString(chats) + "{\"messages\": [{\"content\": \"who says it?\"}]}\n");
+    for (String command : List.of("train", "search")) {
+      Call.of(
+              command,
+              "--model=" + model,
+              "--train-file=" + silent,
+              "--output=" + temporary.resolve("silent"))
+          .exits(1, silent + ", line 41: messages[0] has no role; it must be one of system, ");
+    }
+    Call.of("evaluate", trained(), "--test-file=" + silent)
+        .exits(1, silent + ", line 41: messages[0] has no role");
+    assertFalse(Files.exists(temporary.resolve("silent")));
+  }
+
+  private static Path trained() {
+    Path run = temporary.resolve("trained");
+    train(model, chats, "trained").exits(0);
+    return run;
   }
 
   @Test

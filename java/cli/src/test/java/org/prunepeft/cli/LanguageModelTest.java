@@ -210,6 +210,47 @@ class LanguageModelTest {
   }
 
   @Test
+  void textsThatAreTooLongAreRefusedWhereThatIsAsked() throws IOException {
+    // Without merges a byte is a token; the end is one more.
+    String line = "{\"text\": \"%s\"}\n";
+    Path some =
+        Files.writeString(
+            temporary.resolve("longer.jsonl"),
+            Files.readString(pairs).replaceAll("prompt.*?, ", "text\": \"z\", ")
+                + line.formatted("z".repeat(23))
+                + line.formatted("z".repeat(30)));
+    String message =
+        "longer.jsonl, line 122: the text has 31 tokens, but --max-seq-length is 24 (1 of 122 texts";
+    Path run = temporary.resolve("too long");
+    for (String command : List.of("train", "search")) {
+      Call.of(
+              command,
+              options(model, some, run),
+              "--too-long=refuse",
+              "--validation-file=" + pairs,
+              "--test-file=" + pairs)
+          .exits(1, message, "--too-long cut");
+      assertFalse(Files.exists(run));
+    }
+    Call.of("train", options(run), "--epochs=1", "--too-long=refuse").exits(0);
+    String options = Files.readString(run.resolve("config.yaml"));
+    assertTrue(options.matches("(?s).*\ntoo_long: \\W?refuse.*"), options);
+    Call.of("evaluate", run, "--test-file=" + some).exits(1, message);
+    Call.of("evaluate", run, "--test-file=" + some, "--too-long=cut")
+        .exits(0, "1 of 122 evaluated texts have more than 24 tokens and are cut there");
+    Path lines =
+        Files.writeString(temporary.resolve("lines.txt"), "z\n\n" + "z".repeat(24) + "\nz\n");
+    Call.of("predict", run, lines)
+        .exits(1, lines + ", line 3: the text has 25 tokens, but --max-seq-length is 24");
+    Call.of("predict", run, lines, "--too-long=cut").exits(0).prints("z".repeat(24));
+    Call.of("predict", run, some, "--text-column=text").exits(1, message.split(" \\(")[0]);
+    Call.of("predict", run, "--text=z", "--text=" + "z".repeat(24)).exits(1, "example 1: the text");
+    Path encoder = Small.model(Files.createDirectories(temporary.resolve("with encoder")));
+    Call.of("train", "--model=" + encoder, "--too-long=refuse")
+        .exits(2, "--too-long is for the texts of a language model");
+  }
+
+  @Test
   void seedsOfALanguageModelAreTrainedTogether() {
     Path together = temporary.resolve("together");
     Call.of("train", options(together), "--seeds=1,2", "--together").exits(0);

@@ -87,6 +87,9 @@ public final class Chat {
           "%s: the assistant says nothing, so there is nothing to learn".formatted(place));
     }
     List<Range> generated = rendering.generated();
+    if (!generated.isEmpty() && learnt.size() == turns.size()) {
+      return List.of(text(text, generated));
+    }
     if (generated.size() == turns.size()) {
       return List.of(text(text, generated.subList(turns.size() - learnt.size(), generated.size())));
     }

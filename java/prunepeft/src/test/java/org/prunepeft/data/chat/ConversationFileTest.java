@@ -84,6 +84,15 @@ class ConversationFileTest {
   }
 
   @Test
+  void aTemplateMayMarkMoreThanOnePartOfATurn() throws IOException {
+    String template =
+        "{% for m in messages %}{% if m.role == 'assistant' %}"
+            + "A:{% generation %}{{ m.content }}{% endgeneration %}|{% else %}{{ m.content }}{% endif %}"
+            + "{% endfor %}{% generation %}</s>{% endgeneration %}";
+    assertEquals("SaA:[b]|cA:[d]|[</s>]", marked(TWO_TURNS, format(template)));
+  }
+
+  @Test
   void ofPromptsCompletionsAreLearnt() throws IOException {
     String row =
         "{'prompt': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'},"
