@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -20,9 +21,9 @@ final class DataNotes {
   /** A line each: parts that are smaller than asked for, texts in two parts, numbers as classes. */
   static List<String> of(Dataset data, SplitSizes asked) {
     List<String> notes = new ArrayList<>();
-    fewer(notes, "training", data.train().size(), asked.train());
-    fewer(notes, "validation", data.validation().size(), asked.validation());
-    fewer(notes, "test", data.test().size(), asked.test());
+    fewer(notes, "training", rows(data.train()), asked.train());
+    fewer(notes, "validation", rows(data.validation()), asked.validation());
+    fewer(notes, "test", rows(data.test()), asked.test());
     Set<String> trained = data.train().stream().map(DataNotes::texts).collect(Collectors.toSet());
     twice(notes, "validation", data.validation(), trained);
     twice(notes, "test", data.test(), trained);
@@ -30,7 +31,14 @@ final class DataNotes {
     return notes;
   }
 
-  private static void fewer(List<String> notes, String part, int there, Integer asked) {
+  /** How many rows examples are made of: a conversation may be several of them. */
+  static long rows(List<Example> examples) {
+    long alone = examples.stream().filter(example -> example.place() == null).count();
+    return alone
+        + examples.stream().map(Example::place).filter(Objects::nonNull).distinct().count();
+  }
+
+  private static void fewer(List<String> notes, String part, long there, Integer asked) {
     if (asked != null && there < asked) {
       notes.add(
           "there are %,d examples for the %s part, not the %,d asked for; all are used"

@@ -2,7 +2,6 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -91,7 +90,9 @@ public final class TaskEncoding implements AutoCloseable {
   private EncodedDataset texts(String part, TextEncoding encoding, List<Example> examples) {
     EncodedTexts texts = encoding.texts(examples);
     noteConversations(part, examples);
-    encoding.cutNote(part, texts).ifPresent(notes::add);
+    encoding
+        .cutNote(part, texts)
+        .ifPresent(note -> notes.add(note + "; --max-seq-length takes more"));
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {
       throw new DataException(
           "no %s text has a token that contributes to the loss within %,d tokens; take more with --max-seq-length, or look at the columns"
@@ -111,8 +112,8 @@ public final class TaskEncoding implements AutoCloseable {
 
   /** Where a conversation is several texts, which have its place. */
   private void noteConversations(String part, List<Example> examples) {
-    long rows = examples.stream().map(Example::place).filter(Objects::nonNull).distinct().count();
-    if (rows > 0 && rows < examples.size()) {
+    long rows = DataNotes.rows(examples);
+    if (rows < examples.size()) {
       notes.add(
           "%,d %s conversations are %,d texts: the chat template writes a turn otherwise once more follows, so that each of the assistant's is learnt in a text of its own"
               .formatted(rows, part, examples.size()));

@@ -90,7 +90,7 @@ public final class TextEncoding {
     return texts.cut().isEmpty()
         ? Optional.empty()
         : Optional.of(
-            "%,d of %,d %s texts have more than %,d tokens and are cut there; --max-seq-length takes more"
+            "%,d of %,d %s texts have more than %,d tokens and are cut there"
                 .formatted(
                     texts.cut().cardinality(), texts.data().size(), part, settings.maxLength()));
   }

@@ -12,6 +12,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.Place;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
@@ -42,6 +43,20 @@ class NotesTest {
     assertEquals(2, notes.size());
     assertTrue(notes.get(0).contains("8 examples for the training part, not the 1,000"));
     assertTrue(notes.get(1).contains("4 examples for the test part, not the 5"));
+  }
+
+  @Test
+  void conversationsOfSeveralTextsCountOnce() {
+    List<Example> texts =
+        IntStream.range(0, 8)
+            .mapToObj(i -> new Example("text " + i, null, i % 2).at(new Place("a", 1 + i / 2)))
+            .toList();
+    Dataset data = data(List.of("a", "b"), 12);
+    Dataset several = new Dataset("t", data.schema(), texts, data.validation(), data.test());
+    assertEquals(List.of(), DataNotes.of(several, new SplitSizes(4, 4, 4)));
+    List<String> notes = DataNotes.of(several, new SplitSizes(5, 4, 4));
+    assertTrue(
+        notes.get(0).contains("4 examples for the training part, not the 5"), notes::toString);
   }
 
   @Test

@@ -54,7 +54,7 @@ class TextEncodingTest {
     EncodedTexts texts =
         encoding(TooLong.CUT).texts(List.of(text("1234567", 1), text("12345678", 2)));
     assertEquals(
-        "1 of 2 test texts have more than 8 tokens and are cut there; --max-seq-length takes more",
+        "1 of 2 test texts have more than 8 tokens and are cut there",
         encoding(TooLong.CUT).cutNote("test", texts).orElseThrow());
     assertEquals(LONGEST, texts.data().length(1));
   }
