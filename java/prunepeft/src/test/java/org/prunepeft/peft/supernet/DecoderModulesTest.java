@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
@@ -27,6 +28,7 @@ import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfig.Style;
 import org.prunepeft.peft.ForwardPass;
@@ -38,7 +40,10 @@ import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
-/** LoRA on all linears of small decoders, and adapters, against LibTorch's autograd. */
+/**
+ * LoRA and its variants on all linears of small decoders, and adapters, against LibTorch's
+ * autograd.
+ */
 class DecoderModulesTest {
   private static final double LARGEST = 1e-5;
 
@@ -47,25 +52,73 @@ class DecoderModulesTest {
     Torch.load();
   }
 
-  static Stream<Family> families() {
-    return DecoderFamilies.all();
+  static Stream<Arguments> families() {
+    return DecoderFamilies.all()
+        .flatMap(family -> Stream.of(Updates.values()).map(of -> Arguments.of(family, of)));
   }
 
-  /** The same in plain operations. */
-  private record Plain(PeftModules modules, Style style) implements Insertions {
+  /** What sits on the linears, rank 3, alpha 5. */
+  private enum Updates {
+    LORA,
+    RSLORA,
+    DORA,
+    ADALORA;
+
+    LoraConfig on(List<String> targets) {
+      LoraConfig lora = LoraConfig.of(3, 5, 0, targets);
+      return switch (this) {
+        case LORA -> lora;
+        case RSLORA -> lora.withRsLora(true);
+        case DORA -> lora.withDora(true);
+        case ADALORA -> lora.withAdaLora(new AdaLoraConfig(3, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9));
+      };
+    }
+
+    /** PEFT adds 1e-5 to AdaLoRA's rank. */
+    double scale() {
+      return switch (this) {
+        case LORA, DORA -> 5.0 / 3;
+        case RSLORA -> 5 / Math.sqrt(3);
+        case ADALORA -> 5 / (3 + 1e-5);
+      };
+    }
+  }
+
+  /** The same in plain operations, by the papers' formulas. */
+  private record Plain(PeftModules modules, Updates updates, Style style) implements Insertions {
     private Tensor parameter(String kind, String name) {
       return modules.groups().get(kind).get(name);
+    }
+
+    private Tensor low(FrozenLinear.Part part, String name) {
+      return parameter(Candidate.LORA, part.path() + ".lora_" + name);
+    }
+
+    /** W as it is with what sits on it, [rows,K]. */
+    private Tensor weight(FrozenLinear linear, FrozenLinear.Part part) {
+      Tensor w = linear.weight().narrow(0, part.firstRow(), part.rows());
+      Scalar scale = new Scalar(updates.scale());
+      if (updates == Updates.ADALORA) {
+        Tensor lambda = low(part, "E").view(-1).diag();
+        return w.add(low(part, "B").matmul(lambda).matmul(low(part, "A")), scale);
+      }
+      Tensor v = w.add(low(part, "B.weight").matmul(low(part, "A.weight")), scale);
+      if (updates != Updates.DORA) {
+        return v;
+      }
+      Tensor magnitude = w.square().sum(1L).sqrt().add(low(part, "magnitude_change"));
+      return v.mul(magnitude.div(v.detach().square().sum(1L).sqrt()).unsqueeze(1));
     }
 
     @Override
     public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
       TensorVector columns = new TensorVector();
       for (FrozenLinear.Part part : linear.parts()) {
-        Tensor a = parameter(Candidate.LORA, part.path() + ".lora_A.weight");
-        Tensor b = parameter(Candidate.LORA, part.path() + ".lora_B.weight");
-        columns.push_back(
-            y.narrow(1, part.firstRow(), part.rows())
-                .add(x.matmul(a.t()).matmul(b.t()).mul(new Scalar(5.0 / 3))));
+        TensorOptional bias =
+            linear.bias() == null
+                ? Torch.none()
+                : new TensorOptional(linear.bias().narrow(0, part.firstRow(), part.rows()));
+        columns.push_back(torch.linear(x, weight(linear, part), bias));
       }
       return torch.cat(columns, 1);
     }
@@ -103,12 +156,12 @@ class DecoderModulesTest {
 
   @ParameterizedTest
   @MethodSource("families")
-  void gradientsAgreeWithAutograd(Family family) {
+  void gradientsAgreeWithAutograd(Family family, Updates updates) {
     Random random = TestSeed.random();
     List<String> targets = family.config().projections().stream().map(Projection::target).toList();
     Style style = Style.values()[random.nextInt(Style.values().length)];
     PeftConfig config =
-        PeftConfig.of(LoraConfig.of(3, 5, 0, targets), AdapterConfig.of(4, Activation.GELU, style));
+        PeftConfig.of(updates.on(targets), AdapterConfig.of(4, Activation.GELU, style));
     try (CausalDecoder decoder = family.decoder(family.tensors(random));
         PeftModules modules =
             new PeftModules(config, decoder.config(), config.space(decoder.config()).candidates());
@@ -123,7 +176,7 @@ class DecoderModulesTest {
       Tensor weights =
           RandomTensors.normal(27, decoder.config().hidden()).mul(input.mask().view(27, 1));
       Map<String, float[]> expected =
-          Agreement.run(decoder, modules, new Plain(modules, style), input, weights);
+          Agreement.run(decoder, modules, new Plain(modules, updates, style), input, weights);
       modules.begin(ForwardPass.evaluation(tape));
       Map<String, float[]> actual = Agreement.run(decoder, modules, modules, input, weights);
       assertEquals(expected.keySet(), actual.keySet());
