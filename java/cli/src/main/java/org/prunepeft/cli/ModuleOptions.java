@@ -44,7 +44,7 @@ final class ModuleOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, gate_proj, or the model's own names; all-linear: all of them; auto: query and value of an encoder, all of a language model. All LoRA of a layer is one module unless --module-per-projection is given (default: ${DEFAULT-VALUE}).")
+          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, gate_proj, or the model's own names; all-linear: all of them; auto: query and value of an encoder, all of a decoder (default: ${DEFAULT-VALUE}).")
   List<String> targets;
 
   @Option(
@@ -133,8 +133,9 @@ final class ModuleOptions {
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
-      description = "LoRA on each linear layer is a module of its own, kept or pruned separately.")
-  boolean perProjection;
+      description =
+          "LoRA on each linear layer is a module of its own, kept or pruned separately; false: all LoRA of a layer is one module (default: true for a decoder, false for an encoder).")
+  Boolean perProjection;
 
   @Option(
       names = SIZE,

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -262,9 +263,8 @@ class LanguageModelTest {
         0.05);
   }
 
-  @Test
-  void aSearchPrunesModulesOfADecoder() {
-    Path run = temporary.resolve("search");
+  private Path searched(String name, String... more) {
+    Path run = temporary.resolve(name);
     Call.of(
             "search",
             options(run),
@@ -272,11 +272,49 @@ class LanguageModelTest {
             "--warm-up-examples=8",
             "--warm-up-epochs=1",
             "--rounds=2",
-            "--round-examples=12")
+            "--round-examples=12",
+            List.of(more))
         .exits(0)
         .prints("round 1", "without modules ", "search ");
+    return run;
+  }
+
+  /** What a summary says of the LoRA modules of each layer. */
+  private static List<String> loraOfLayers(Path run) throws IOException {
+    return Files.readAllLines(run.resolve("summary.md")).stream()
+        .filter(line -> line.matches("\\| +\\d+ \\|.*"))
+        .map(line -> line.split(" *\\| *")[3])
+        .toList();
+  }
+
+  @Test
+  void aSearchPrunesProjectionsOfADecoder() throws IOException {
+    Path run = searched("search");
     assertTrue(
         LetterPairs.likelihood(run, "test") > LetterPairs.likelihood(run, "head_alone_test"));
+    List<String> layers = loraOfLayers(run);
+    assertEquals(LlamaDirectory.LAYERS, layers.size());
+    for (String layer : layers) {
+      assertEquals(
+          List.of(
+              "attention.output.dense",
+              "gate_proj",
+              "intermediate.dense",
+              "key",
+              "output.dense",
+              "query",
+              "value"),
+          Stream.of(layer.split(", ")).map(module -> module.split(" ")[0]).toList());
+    }
+  }
+
+  @Test
+  void aLayersProjectionsMayBeOneModule() throws IOException {
+    Path run = searched("layers", "--module-per-projection=false");
+    List<String> layers = loraOfLayers(run);
+    assertEquals(LlamaDirectory.LAYERS, layers.size());
+    layers.forEach(layer -> assertTrue(layer.matches("kept|round [12]"), layer));
+    Call.of("evaluate", run).exits(0).prints("test log-likelihood");
   }
 
   @Test

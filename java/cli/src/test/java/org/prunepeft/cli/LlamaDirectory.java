@@ -36,25 +36,28 @@ final class LlamaDirectory {
   }
 
   static Path write(Path directory) throws IOException {
-    return write(directory, Size.SMALL, true);
+    return write(directory, Size.SMALL, 0, true);
   }
 
-  static Path write(Path directory, Size size) throws IOException {
-    return write(directory, size, true);
+  /**
+   * @param vocabulary tokens that the model has, of which the tokenizer may know fewer; 0: as many
+   */
+  static Path write(Path directory, Size size, int vocabulary) throws IOException {
+    return write(directory, size, vocabulary, true);
   }
 
   /**
    * @param tied whether the embeddings are the output layer too
    */
   static Path write(Path directory, boolean tied) throws IOException {
-    return write(directory, Size.SMALL, tied);
+    return write(directory, Size.SMALL, 0, tied);
   }
 
-  private static Path write(Path directory, Size size, boolean tied) throws IOException {
+  private static Path write(Path directory, Size size, int words, boolean tied) throws IOException {
     ObjectNode tokenizer = RobertaDirectory.tokenizer();
     // Nothing is put around a text.
     tokenizer.putNull("post_processor");
-    int vocabulary = tokenizer.at("/model/vocab").size();
+    int vocabulary = Math.max(words, tokenizer.at("/model/vocab").size());
     LlamaDirectory llama = new LlamaDirectory(size);
     llama.draw(vocabulary);
     if (!tied) {

@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.TestSeed;
 
@@ -26,18 +26,29 @@ class PlannedMemoryTest {
 
   @TempDir static Path temporary;
 
+  /**
+   * @param vocabulary that of SmolLM2, or 0: as few tokens as the tokenizer has
+   */
   @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void thePredictionIsNearThePeak(boolean checkpointing) throws IOException, InterruptedException {
-    Path model = LlamaDirectory.write(temporary.resolve("llama" + checkpointing), SIZE);
-    Path texts = temporary.resolve("texts.jsonl");
+  @CsvSource({
+    "0,     float32, false",
+    "0,     float32, true",
+    "49152, float32, false",
+    "49152, bf16,    false",
+    "49152, bf16,    true",
+  })
+  void thePredictionIsNearThePeak(int vocabulary, String precision, boolean checkpointing)
+      throws IOException, InterruptedException {
+    Path own = Files.createTempDirectory(temporary, "case");
+    Path model = LlamaDirectory.write(own.resolve("llama"), SIZE, vocabulary);
+    Path texts = own.resolve("texts.jsonl");
     Random random = TestSeed.random();
     Files.writeString(
         texts,
         IntStream.range(0, 40)
             .mapToObj(i -> "{\"text\": \"%s\"}%n".formatted(letters(random, 300)))
             .collect(Collectors.joining()));
-    Path run = temporary.resolve("run" + checkpointing);
+    Path run = own.resolve("run");
     ProcessBuilder builder =
         new ProcessBuilder(
             Child.command(
@@ -56,6 +67,7 @@ class PlannedMemoryTest {
                     "--modules=lora",
                     "--lora-r=8",
                     "--epochs=1",
+                    "--precision=" + precision,
                     "--gradient-checkpointing=" + checkpointing,
                     "--output=" + run)));
     // As the launcher has them.
@@ -74,8 +86,8 @@ class PlannedMemoryTest {
     double predicted = ((Number) memory.get("predicted_bytes")).doubleValue();
     double peak = ((Number) memory.get("peak_bytes")).doubleValue();
     System.out.printf(
-        "checkpointing %s: predicted %.0f MB, peak %.0f MB%n",
-        checkpointing, predicted / (1 << 20), peak / (1 << 20));
+        "vocabulary %d, %s, checkpointing %s: predicted %.0f MB, peak %.0f MB%n",
+        vocabulary, precision, checkpointing, predicted / (1 << 20), peak / (1 << 20));
     assertEquals(1, predicted / peak, LARGEST_ERROR);
   }
 

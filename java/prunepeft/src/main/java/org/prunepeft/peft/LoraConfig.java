@@ -20,7 +20,8 @@ import org.prunepeft.text.Required;
  * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
  * @param dora use_dora: magnitude and direction of each output are trained apart
  * @param perProjection whether each projection's update is a module of its own; else those of a
- *     layer are one module together
+ *     layer are one module together. Null: each of a decoder is, an encoder's are together; {@link
+ *     #on} says which
  * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
  *     names
  * @param alphaPattern alpha_pattern: other alphas, likewise
@@ -34,7 +35,7 @@ public record LoraConfig(
     List<String> targets,
     boolean rsLora,
     boolean dora,
-    boolean perProjection,
+    Boolean perProjection,
     Map<String, Integer> rankPattern,
     Map<String, Double> alphaPattern,
     AdaLoraConfig adaLora)
@@ -98,17 +99,26 @@ public record LoraConfig(
   }
 
   /**
-   * {@return the same with the targets that a model has, by their names}
+   * {@return the same with the targets that a model has, by their names, and whether each is a
+   * module of its own}
    *
    * @param model whose layers get modules
    */
   public LoraConfig on(EncoderConfig model) {
-    if (targets.equals(List.of(AUTO)) && model.decoder() == null) {
-      return withTargets(List.of(Projection.QUERY.target(), Projection.VALUE.target()));
+    boolean decoder = model.decoder() != null;
+    return with()
+        .targets(targets(model, decoder))
+        .perProjection(perProjection == null ? decoder : perProjection)
+        .build();
+  }
+
+  private List<String> targets(EncoderConfig model, boolean decoder) {
+    if (targets.equals(List.of(AUTO)) && !decoder) {
+      return List.of(Projection.QUERY.target(), Projection.VALUE.target());
     }
     return targets.equals(List.of(AUTO)) || targets.equals(List.of(ALL))
-        ? withTargets(model.projections().stream().map(Projection::target).toList())
-        : this;
+        ? model.projections().stream().map(Projection::target).toList()
+        : targets;
   }
 
   /**
@@ -139,7 +149,13 @@ public record LoraConfig(
    * @param targets target_modules: the last part of the names of the projections that get one
    */
   public static LoraConfig of(int rank, double alpha, double dropout, List<String> targets) {
-    return builder().rank(rank).alpha(alpha).dropout(dropout).targets(targets).build();
+    return builder()
+        .rank(rank)
+        .alpha(alpha)
+        .dropout(dropout)
+        .targets(targets)
+        .perProjection(false)
+        .build();
   }
 
   /**

@@ -193,6 +193,17 @@ public final class DecoderFamilies {
             .formatted(hidden, intermediate, layers, heads, positions));
   }
 
+  /** A Phi-3 of any size, whose projections of one input are fused. */
+  public static Family phi3(int layers, int hidden, int intermediate, int heads, int positions) {
+    return family(
+        "Phi-3 of any size",
+        """
+        {"model_type": "phi3", "hidden_size": %d, "intermediate_size": %d, "num_hidden_layers": %d,
+         "num_attention_heads": %d, "max_position_embeddings": %d, "tie_word_embeddings": true}
+        """
+            .formatted(hidden, intermediate, layers, heads, positions));
+  }
+
   /** Llama's shape: without biases, windows and caps, its head not tied. */
   public static DecoderConfig shape(int keyValueHeads, int headSize, Rope rope) {
     return DecoderConfigBuilder.builder()

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -33,8 +34,22 @@ class LoadingMemoryTest {
 
   @TempDir Path temporary;
 
-  /** Names and shapes of a model's tensors. */
-  private record Model(EncoderConfig config, Map<String, long[]> shapes) {
+  /**
+   * A model's tensors by name.
+   *
+   * @param bits what bitsandbytes has quantised to 4 bits are the layers' linears; else nothing is
+   */
+  private record Model(EncoderConfig config, Map<String, long[]> shapes, boolean bits) {
+    static Model of(String name, int layers) {
+      return switch (name) {
+        case "bert" -> bert(layers);
+        case "llama" -> decoder(DecoderFamilies.llama(layers, 1024, 3072, 8, 64), false);
+        case "phi3" -> decoder(DecoderFamilies.phi3(layers, 1024, 3072, 8, 64), false);
+        case "nf4" -> decoder(DecoderFamilies.llama(layers, 1024, 3072, 8, 64), true);
+        default -> throw new AssertionError(name);
+      };
+    }
+
     static Model bert(int layers) {
       EncoderConfig config = EncoderConfig.bert(layers, 1024, 16, 4096, 97, 64);
       EncoderConfig small = EncoderConfig.bert(layers, 4, 2, 4, 97, 64);
@@ -52,20 +67,20 @@ class LoadingMemoryTest {
                 }
                 shapes.put(name, shape);
               });
-      return new Model(config, shapes);
+      return new Model(config, shapes, false);
     }
 
-    static Model llama(int layers) {
-      Family family = DecoderFamilies.llama(layers, 1024, 3072, 8, 64);
+    static Model decoder(Family family, boolean bits) {
       EncoderConfig config = family.config();
       Map<String, long[]> shapes = new LinkedHashMap<>();
       shapes.put("model.embed_tokens.weight", new long[] {config.vocabulary(), config.hidden()});
       shapes.put("model.norm.weight", new long[] {config.hidden()});
-      for (int layer = 0; layer < layers; layer++) {
+      for (int layer = 0; layer < config.layers(); layer++) {
         for (Projection projection : config.projections()) {
-          shapes.put(
-              "model." + config.path(layer, projection) + ".weight",
-              new long[] {config.outputs(projection), config.inputs(projection)});
+          String path = "model." + fused(config, layer, projection) + ".weight";
+          long[] shape = {config.outputs(projection), config.inputs(projection)};
+          // What is fused has the rows of all its projections.
+          shapes.merge(path, shape, (above, own) -> new long[] {above[0] + own[0], own[1]});
         }
         for (Block block : Block.values()) {
           shapes.put(
@@ -73,11 +88,77 @@ class LoadingMemoryTest {
               new long[] {config.hidden()});
         }
       }
-      return new Model(config, shapes);
+      return new Model(config, shapes, bits);
     }
 
-    long values() {
-      return shapes.values().stream().mapToLong(Model::count).sum();
+    private static String fused(EncoderConfig config, int layer, Projection projection) {
+      boolean first =
+          switch (projection) {
+            case QUERY, KEY, VALUE -> true;
+            default -> false;
+          };
+      boolean fused =
+          first || projection == Projection.GATE || projection == Projection.INTERMEDIATE;
+      return fused && config.architecture().hasFusedProjections()
+          ? config.architecture().fusedPath(layer, first ? Projection.QUERY : Projection.GATE)
+          : config.path(layer, projection);
+    }
+
+    /** Bytes of the weights in memory. */
+    double bytes(Precision precision) {
+      double bytes = 0;
+      for (Map.Entry<String, long[]> tensor : shapes.entrySet()) {
+        bytes +=
+            count(tensor.getValue())
+                * (quantized(tensor.getKey())
+                    ? Quantization.NF4.preparedBytes()
+                    : precision == Precision.BF16 ? Short.BYTES : Float.BYTES);
+      }
+      return bytes;
+    }
+
+    private boolean quantized(String name) {
+      return bits && name.contains("_proj");
+    }
+
+    /** As they lie in a file. */
+    Map<String, Stored> stored(String dtype) {
+      Map<String, Stored> stored = new LinkedHashMap<>();
+      shapes.forEach(
+          (name, shape) -> {
+            if (quantized(name)) {
+              stored.putAll(fourBits(name, shape));
+            } else {
+              stored.put(name, new Stored(dtype, shape, new byte[0]));
+            }
+          });
+      return stored;
+    }
+
+    /** With scales that are quantised too, as QLoRA has them. */
+    private static Map<String, Stored> fourBits(String name, long[] shape) {
+      long blocks = count(shape) / 64;
+      byte[] state =
+          """
+          {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [%d, %d],
+           "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.5}
+          """
+              .formatted(shape[0], shape[1])
+              .getBytes(StandardCharsets.UTF_8);
+      byte[] none = {};
+      return Map.of(
+          name,
+          new Stored("U8", new long[] {count(shape) / 2, 1}, none),
+          name + ".quant_map",
+          new Stored("F32", new long[] {16}, none),
+          name + ".absmax",
+          new Stored("U8", new long[] {blocks}, none),
+          name + ".nested_quant_map",
+          new Stored("F32", new long[] {256}, none),
+          name + ".nested_absmax",
+          new Stored("F32", new long[] {blocks / 256}, none),
+          name + ".quant_state.bitsandbytes__nf4",
+          new Stored("U8", new long[] {state.length}, state));
     }
 
     static long count(long[] shape) {
@@ -86,29 +167,51 @@ class LoadingMemoryTest {
   }
 
   /**
+   * A tensor in a file.
+   *
+   * @param content empty: zeros
+   */
+  private record Stored(String dtype, long[] shape, byte[] content) {
+    long bytes() {
+      int width =
+          switch (dtype) {
+            case "F32" -> Float.BYTES;
+            case "F16", "BF16" -> Short.BYTES;
+            default -> 1;
+          };
+      return Model.count(shape) * width;
+    }
+  }
+
+  /**
    * @param shards files that the weights are spread over
    */
   @ParameterizedTest
   @CsvSource({
-    "false, F32,  FLOAT32, 1",
-    "false, BF16, FLOAT32, 1",
-    "true,  F32,  FLOAT32, 3",
-    "true,  F32,  BF16,    1",
-    "true,  BF16, BF16,    3",
+    "bert,  F32,  FLOAT32, 1",
+    "bert,  BF16, FLOAT32, 1",
+    "llama, F32,  FLOAT32, 3",
+    "llama, F32,  BF16,    1",
+    "llama, BF16, BF16,    3",
+    "llama, F16,  FLOAT32, 1",
+    "llama, F16,  BF16,    3",
+    "phi3,  F16,  FLOAT32, 3",
+    "phi3,  BF16, BF16,    1",
+    "nf4,   F16,  BF16,    1",
+    "nf4,   F16,  FLOAT32, 3",
   })
   void thePeakGrowsByLittleMoreThanTheWeights(
-      boolean decoder, String dtype, Precision precision, int shards)
+      String name, String dtype, Precision precision, int shards)
       throws IOException, InterruptedException {
-    Model small = decoder ? Model.llama(1) : Model.bert(1);
-    Model large = decoder ? Model.llama(8) : Model.bert(6);
-    long width = precision == Precision.BF16 ? Short.BYTES : Float.BYTES;
-    long more = (large.values() - small.values()) * width;
+    Model small = Model.of(name, 1);
+    Model large = Model.of(name, name.equals("bert") ? 6 : name.equals("nf4") ? 24 : 8);
+    double more = large.bytes(precision) - small.bytes(precision);
     long growth = peak(large, dtype, precision, shards) - peak(small, dtype, precision, shards);
-    double ratio = (double) growth / more;
+    double ratio = growth / more;
     System.out.printf(
-        "loading %d MB more weights in %s from %d files of %s raises the peak by %.3f of that%n",
-        more >> 20, precision, shards, dtype, ratio);
-    assertTrue(ratio > 0.9 && ratio <= MOST, () -> dtype + ": " + ratio);
+        "loading %.0f MB more weights of %s in %s from %d files of %s raises the peak by %.3f of that%n",
+        more / (1 << 20), name, precision, shards, dtype, ratio);
+    assertTrue(ratio > 0.9 && ratio <= MOST, () -> name + ", " + dtype + ": " + ratio);
   }
 
   private long peak(Model model, String dtype, Precision precision, int shards)
@@ -118,20 +221,20 @@ class LoadingMemoryTest {
     JSON.writeValue(
         directory.resolve("config.json").toFile(), HuggingFaceConfig.write(model.config));
     Files.writeString(directory.resolve("tokenizer.json"), "{}");
-    List<Map<String, long[]>> files =
+    List<Map<String, Stored>> files =
         IntStream.range(0, shards)
-            .mapToObj(i -> (Map<String, long[]>) new LinkedHashMap<String, long[]>())
+            .mapToObj(i -> (Map<String, Stored>) new LinkedHashMap<String, Stored>())
             .toList();
     ObjectNode index = JSON.createObjectNode();
     ObjectNode places = index.putObject("weight_map");
     int next = 0;
-    for (var tensor : model.shapes.entrySet()) {
+    for (var tensor : model.stored(dtype).entrySet()) {
       int shard = next++ % shards;
       files.get(shard).put(tensor.getKey(), tensor.getValue());
       places.put(tensor.getKey(), name(shard, shards));
     }
     for (int i = 0; i < shards; i++) {
-      zeros(directory.resolve(name(i, shards)), files.get(i), dtype);
+      write(directory.resolve(name(i, shards)), files.get(i));
     }
     if (shards > 1) {
       JSON.writeValue(directory.resolve("model.safetensors.index.json").toFile(), index);
@@ -145,25 +248,28 @@ class LoadingMemoryTest {
         : "model-%05d-of-%05d.safetensors".formatted(shard + 1, shards);
   }
 
-  /** A file without blocks on the disk, all of whose values are zero. */
-  private static void zeros(Path file, Map<String, long[]> shapes, String dtype)
-      throws IOException {
+  /** A file without blocks on the disk where values are zero. */
+  private static void write(Path file, Map<String, Stored> tensors) throws IOException {
     ObjectNode header = JSON.createObjectNode();
-    long values = 0;
-    int width = dtype.equals("F32") ? 4 : 2;
-    for (var tensor : shapes.entrySet()) {
-      long count = Model.count(tensor.getValue());
-      ObjectNode entry = header.putObject(tensor.getKey()).put("dtype", dtype);
-      entry.set("shape", JSON.valueToTree(tensor.getValue()));
-      entry.putArray("data_offsets").add(values * width).add((values + count) * width);
-      values += count;
+    long at = 0;
+    for (var tensor : tensors.entrySet()) {
+      Stored stored = tensor.getValue();
+      ObjectNode entry = header.putObject(tensor.getKey()).put("dtype", stored.dtype);
+      entry.set("shape", JSON.valueToTree(stored.shape));
+      entry.putArray("data_offsets").add(at).add(at + stored.bytes());
+      at += stored.bytes();
     }
     byte[] text = JSON.writeValueAsBytes(header);
     try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
       sparse.write(
           ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(text.length).array());
       sparse.write(text);
-      sparse.setLength(8 + text.length + values * width);
+      for (Stored stored : tensors.values()) {
+        long begin = sparse.getFilePointer();
+        sparse.write(stored.content);
+        sparse.seek(begin + stored.bytes());
+      }
+      sparse.setLength(8 + text.length + at);
     }
   }
 
@@ -172,7 +278,7 @@ class LoadingMemoryTest {
     public static void main(String[] arguments) {
       Models.byName(arguments[0])
           .loader()
-          .load(Precision.valueOf(arguments[1]), ComputeDevice.CPU)
+          .load(Precision.valueOf(arguments[1]), Quantization.AUTO, ComputeDevice.CPU)
           .encoder();
       ProcessPeak.print();
     }

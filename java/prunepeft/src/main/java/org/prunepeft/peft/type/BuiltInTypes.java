@@ -14,7 +14,7 @@ public final class BuiltInTypes {
   /** Those of a layer; a null configuration leaves the kind out. */
   public static List<ModuleType> of(LoraConfig lora, AdapterConfig adapter) {
     List<ModuleType> types = new ArrayList<>();
-    if (lora != null && lora.perProjection()) {
+    if (lora != null && Boolean.TRUE.equals(lora.perProjection())) {
       lora.targets()
           .forEach(
               target -> types.add(lowRank(lora, Candidate.LORA + "." + target, List.of(target))));

@@ -8,9 +8,16 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.CharacterTokenizer;
 import org.prunepeft.data.batch.Tokenizer;
@@ -21,9 +28,11 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.CausalDecoder;
 import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.DecoderFamilies.Family;
+import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.TokenLoss;
 import org.prunepeft.torch.Torch;
 
 /** A small decoder of random weights, whose tokens are characters. */
@@ -37,7 +46,10 @@ class GeneratorTest {
 
   /** One whose texts have no end. */
   private static Family endless() {
-    Family family = DecoderFamilies.all().findFirst().orElseThrow();
+    return endless(DecoderFamilies.all().findFirst().orElseThrow());
+  }
+
+  private static Family endless(Family family) {
     ObjectNode json = family.json().deepCopy();
     return new Family(family.name(), json.putNull("eos_token_id"));
   }
@@ -76,5 +88,97 @@ class GeneratorTest {
     Exception e =
         assertThrows(IllegalStateException.class, () -> generate(tensors, settings, "A", "BC"));
     assertTrue(e.getMessage().startsWith("prompt 0, new token 1: the logit of"), e.getMessage());
+  }
+
+  static Stream<Family> families() {
+    return DecoderFamilies.all();
+  }
+
+  /** Beyond the windows of those that have one. */
+  @ParameterizedTest
+  @MethodSource("families")
+  void eachTokenIsTheMostProbableWithoutACacheToo(Family family) {
+    Random random = TestSeed.random();
+    Map<String, SafeTensors.Tensor> tensors = family.tensors(random);
+    withoutSpecialTokens(tensors);
+    List<String> prompts = List.of(letters(random, 6), letters(random, 1), letters(random, 13));
+    int tokens = 12;
+    try (CausalDecoder decoder = endless(family).decoder(tensors);
+        Tokenizer tokenizer =
+            Tokenizer.decoding(CharacterTokenizer.json(), decoder.config().maxTokens());
+        Tape tape = new Tape()) {
+      List<Generation> written =
+          new Generator(decoder, tokenizer, Insertions.none(tape))
+              .generate(
+                  prompts,
+                  GenerationSettings.builder().maxNewTokens(tokens).addSpecialTokens(false).build(),
+                  GenerationListener.NONE);
+      double most = logitError(decoder);
+      for (int i = 0; i < prompts.size(); i++) {
+        int[] ids =
+            (prompts.get(i) + written.get(i).text()).chars().map(GeneratorTest::id).toArray();
+        int prompt = prompts.get(i).length();
+        assertEquals(prompt + tokens, ids.length);
+        for (int at = prompt; at < ids.length; at++) {
+          float[] logits = logits(decoder, tape, Arrays.copyOf(ids, at), 13 + tokens - 1);
+          int best = 0;
+          for (int id = 1; id < logits.length; id++) {
+            best = logits[id] > logits[best] ? id : best;
+          }
+          // Either may be off.
+          assertEquals(
+              logits[best], logits[ids[at]], 2 * most, "prompt %d, token %d".formatted(i, at));
+        }
+      }
+    }
+  }
+
+  private static int id(int character) {
+    return CharacterTokenizer.id((char) character);
+  }
+
+  private static String letters(Random random, int count) {
+    return random
+        .ints(count, 'A', ' ' + DecoderFamilies.VOCABULARY - 3)
+        .mapToObj(letter -> String.valueOf((char) letter))
+        .collect(Collectors.joining());
+  }
+
+  /** Their logits are 0, which is never the highest, so that a text has all of its tokens. */
+  private static void withoutSpecialTokens(Map<String, SafeTensors.Tensor> tensors) {
+    SafeTensors.Tensor output =
+        tensors.getOrDefault("lm_head.weight", tensors.get("embed_tokens.weight"));
+    Arrays.fill(output.values(), 0, 3 * (int) output.shape()[1], 0);
+  }
+
+  /** By how much a logit differs where hidden states differ by 1e-5, as DecodersTest allows. */
+  private static double logitError(CausalDecoder decoder) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return 1e-5 * decoder.outputWeight().abs().sum(1L).max().item_double();
+    }
+  }
+
+  /**
+   * Those of the next token, by the whole text.
+   *
+   * @param longest tokens that the texts of the batch will have
+   */
+  private static float[] logits(CausalDecoder decoder, Tape tape, int[] ids, int longest) {
+    byte[] mask = new byte[ids.length];
+    Arrays.fill(mask, (byte) 1);
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      EncoderInput input =
+          EncoderInput.of(
+                  Arrays.stream(ids).asLongStream().toArray(),
+                  new long[ids.length],
+                  mask,
+                  1,
+                  ids.length)
+              .startingAt(new int[ids.length], longest);
+      Tensor last = decoder.forward(input, Insertions.none(tape)).narrow(0, ids.length - 1, 1);
+      return Torch.toFloats(new TokenLoss(decoder.outputWeight(), decoder.logitCap()).logits(last));
+    }
   }
 }

@@ -1,5 +1,6 @@
 package org.prunepeft.peft.supernet;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.HashMap;
@@ -42,6 +43,11 @@ public final class Agreement {
 
   private static final double SHARE = LONGEST * 0x1p-24;
   private static final int PERTURBATIONS = 4;
+
+  /** Of decoders' gradients, ‖difference‖ / ‖gradient‖; see {@link #assertNear}. */
+  static final double LARGEST = 1e-5;
+
+  private static final double LARGEST_OF_ONE = 1e-4;
 
   /** Where ReLU's argument is nearer to 0, rounding chooses between two gradients. */
   private static final double KINK = 1e-4;
@@ -182,6 +188,30 @@ public final class Agreement {
       }
     }
     return limits;
+  }
+
+  /**
+   * Compares gradients by name: all of them together, and each tensor, whose terms may cancel, so
+   * that it is off by more of itself.
+   */
+  public static void assertNear(Map<String, float[]> expected, Map<String, float[]> actual) {
+    assertEquals(expected.keySet(), actual.keySet());
+    double squares = 0;
+    double sizes = 0;
+    for (String name : expected.keySet()) {
+      double size = norm(expected.get(name));
+      double error = distance(expected.get(name), actual.get(name));
+      assertTrue(
+          error <= LARGEST_OF_ONE * size, () -> "%s: off by %.3g".formatted(name, error / size));
+      squares += error * error;
+      sizes += size * size;
+    }
+    double whole = Math.sqrt(squares / sizes);
+    assertTrue(whole <= LARGEST, () -> "all together are off by %.3g".formatted(whole));
+  }
+
+  static double norm(float[] a) {
+    return distance(a, new float[a.length]);
   }
 
   static double distance(float[] a, float[] b) {

@@ -30,7 +30,9 @@ import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.Block;
+import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.LayerNorm;
@@ -368,6 +370,33 @@ class ModuleTypesTest {
     // Rank 2 on layer 1's output.dense alone.
     assertEquals(2 * (24 + 40), candidates.get(5 + 3).parameters());
     assertEquals(5 * (24 + 40), candidates.get(3).parameters());
+  }
+
+  /** LoRA modules of a layer by default. */
+  private static List<String> ofALayer(EncoderConfig model, Boolean perProjection) {
+    LoraConfig lora = LoraConfig.builder().perProjection(perProjection).build().on(model);
+    return PeftConfig.of(lora, null).space(model).candidates().stream()
+        .filter(module -> module.layer() == 1)
+        .map(Candidate::name)
+        .toList();
+  }
+
+  @Test
+  void unlessItIsSaidADecodersProjectionsAreModulesOfTheirOwnAndAnEncodersAreOne() {
+    EncoderConfig decoder = DecoderFamilies.llama().config();
+    List<String> projections =
+        decoder.projections().stream()
+            .map(projection -> "encoder.layer.1.lora." + projection.target())
+            .sorted()
+            .toList();
+    assertEquals(7, projections.size());
+    assertEquals(projections, ofALayer(decoder, null));
+    assertEquals(projections, ofALayer(decoder, true));
+    assertEquals(List.of("encoder.layer.1.lora"), ofALayer(decoder, false));
+    List<String> both = List.of("encoder.layer.1.lora.query", "encoder.layer.1.lora.value");
+    assertEquals(List.of("encoder.layer.1.lora"), ofALayer(SmallBert.CONFIG, null));
+    assertEquals(both, ofALayer(SmallBert.CONFIG, true));
+    assertEquals(List.of("encoder.layer.1.lora"), ofALayer(SmallBert.CONFIG, false));
   }
 
   @Test
