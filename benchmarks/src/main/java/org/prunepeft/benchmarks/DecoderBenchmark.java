@@ -14,13 +14,15 @@ import org.prunepeft.torch.CausalAttention;
 import org.prunepeft.torch.CausalAttentionBuilder;
 import org.prunepeft.torch.GatedActivationOp;
 import org.prunepeft.torch.RmsNormOp;
+import org.prunepeft.torch.RotaryOp;
 import org.prunepeft.torch.Tape;
 
 /**
  * How fast is what a decoder's layer computes beside its linears, in SmolLM2-135M's sizes: causal
- * attention of 9 heads over 3 of keys, 64 columns each; RMS normalisation of 576 columns; SwiGLU of
- * 1536. {@code eager} is LibTorch's operations with autograd, in attention its fused one. {@code
- * Both} is forward and backward.
+ * attention of 9 heads over 3 of keys, 64 columns each; RoPE of these heads' queries and keys, whose
+ * values stand beside them; RMS normalisation of 576 columns; SwiGLU of 1536. {@code eager} is
+ * LibTorch's operations with autograd, in attention its fused one. {@code Both} is forward and
+ * backward.
  */
 @State(Scope.Benchmark)
 public class DecoderBenchmark extends TorchBenchmark {
@@ -37,6 +39,7 @@ public class DecoderBenchmark extends TorchBenchmark {
   /** What is measured. */
   public enum Operation {
     ATTENTION((HEADS + 2 * KEY_HEADS) * HEAD_SIZE, HEADS * HEAD_SIZE),
+    ROPE((HEADS + 2 * KEY_HEADS) * HEAD_SIZE, (HEADS + 2 * KEY_HEADS) * HEAD_SIZE),
     RMS_NORM(576, 576),
     SWIGLU(2 * 1536, 1536);
 
@@ -71,10 +74,16 @@ public class DecoderBenchmark extends TorchBenchmark {
             .headSize(HEAD_SIZE)
             .scale(1 / Math.sqrt(HEAD_SIZE))
             .build();
+    // Any angles take as long.
+    RotaryOp.Angles angles =
+        new RotaryOp.Angles(random(1, tokens, HEAD_SIZE / 2), random(1, tokens, HEAD_SIZE / 2));
+    RotaryOp.Rotation rotation =
+        new RotaryOp.Rotation(sequences, HEADS + KEY_HEADS, HEAD_SIZE, angles, 0, null);
     pass =
         own ->
             switch (operation) {
               case ATTENTION -> attention.apply(own, input);
+              case ROPE -> RotaryOp.apply(own, input, rotation);
               case RMS_NORM -> RmsNormOp.apply(own, input, weight, 1e-5, false);
               case SWIGLU -> GatedActivationOp.apply(own, Gate.SWIGLU, input);
             };
