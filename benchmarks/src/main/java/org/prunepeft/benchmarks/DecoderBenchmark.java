@@ -19,9 +19,9 @@ import org.prunepeft.torch.Tape;
 
 /**
  * How fast is what a decoder's layer computes beside its linears, in SmolLM2-135M's sizes: causal
- * attention of 9 heads over 3 of keys, 64 columns each; RoPE of these heads' queries and keys, whose
- * values stand beside them; RMS normalisation of 576 columns; SwiGLU of 1536. {@code eager} is
- * LibTorch's operations with autograd, in attention its fused one. {@code Both} is forward and
+ * attention of 9 heads over 3 of keys, 64 columns each; RoPE of these heads' queries and keys,
+ * whose values stand beside them; RMS normalisation of 576 columns; SwiGLU of 1536. {@code eager}
+ * is LibTorch's operations with autograd, in attention its fused one. {@code Both} is forward and
  * backward.
  */
 @State(Scope.Benchmark)
