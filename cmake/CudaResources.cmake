@@ -38,19 +38,23 @@ function(kernel_name mangled result)
     string(APPEND name " bf16")
   endif()
   # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked" or, of
-  # skinny products, "aligned", which may be of one module or so many tiles of ranks; of kernels by warpgroups the last, "Li2EE",
-  # to "clusters", and of those that make S the number of tiles of ranks.
+  # skinny products, "aligned", which may be of one module or so many tiles of ranks, and "rows" where a gradient's kernel makes
+  # row products too; of kernels by warpgroups the last, "Li2EE", to "clusters", and of those that make S the number of tiles of
+  # ranks.
   if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
     string(APPEND name " ${CMAKE_MATCH_1}x${CMAKE_MATCH_2}x${CMAKE_MATCH_3}")
   endif()
   if(name MATCHES "^(multi_)?(down|grad)")
-    if(rest MATCHES "Lb1E")
+    if(rest MATCHES "Lb1ELi")
       string(APPEND name " aligned")
     endif()
     if(rest MATCHES "Lb1ELi([124])E")
       string(APPEND name " tiles ${CMAKE_MATCH_1}")
     elseif(rest MATCHES "StackOfILi1EEELb1E")
       string(APPEND name " one module")
+    endif()
+    if(rest MATCHES "Li[0-9]+ELb1E")
+      string(APPEND name " rows")
     endif()
   elseif(rest MATCHES "Lb1E")
     string(APPEND name " masked")

@@ -9,7 +9,8 @@ written with --update. A kernel that uses local memory is an error in either cas
 
 An instruction has 16 bytes; its lowest nine bits are the operation, the next three the form of its operands. A loop is a natural
 loop: it is entered at its head alone. Its instructions are all that lie in it, whether a turn comes to them or not, without those
-of loops inside.
+of loops inside. Of a loop with products (HMMA) and copies (LDGSTS), "turn" is the shortest one that comes to all of its products
+and wherever it copies several vectors, by one turn of each loop inside.
 """
 
 import collections
@@ -174,31 +175,68 @@ def loops_of(starts, leads):
     return outermost
 
 
+def shortest_turn(loop, code, starts, leads, above):
+    """Instructions of the shortest turn that makes what the loop is for; None if it has no products, or no turn makes all."""
+    ends = starts[1:] + [len(code)]
+    found = {b: collections.Counter(OPERATIONS.get(operation(i)) for i in code[starts[b] : ends[b]]) for b in loop.blocks}
+    if not any(f["LDGSTS"] for f in found.values()):
+        return None
+    wanted = {b for b, f in found.items() if f["HMMA"] or f["LDGSTS"] > 1}
+    if not any(found[b]["HMMA"] for b in wanted):
+        return None
+    # Each block after all that lead to it, but for the ends of turns.
+    forward = {b: [to for to in leads[b] if to in loop.blocks and not above[b] >> to & 1] for b in loop.blocks}
+    order, seen = [], set()
+
+    def visit(block):
+        seen.add(block)
+        for to in forward[block]:
+            if to not in seen:
+                visit(to)
+        order.append(block)
+
+    visit(loop.head)
+    best = {loop.head: (0, 0)}  # of ways to a block: wanted blocks before it, fewest instructions before it
+    for block in reversed(order):
+        passed, length = best[block]
+        after = (passed - (block in wanted), length + ends[block] - starts[block])
+        for to in forward[block]:
+            best[to] = min(best.get(to, (0, sys.maxsize)), after)
+    turns = [
+        (best[b][0] - (b in wanted), best[b][1] + ends[b] - starts[b]) for b in best if loop.head in leads[b]
+    ]
+    passed, length = min(turns)
+    return length if -passed == len(wanted) else None
+
+
 def counts(code):
     found = collections.Counter(OPERATIONS[operation(i)] for i in code if operation(i) in OPERATIONS)
     return "".join(f", {name} {found[name]}" for name in ORDER if found[name])
 
 
-def describe(loop, code, starts, depth=1):
+def describe(loop, code, starts, leads, above, depth=1):
     """The loop's line, and the lines of those inside."""
     own = set(loop.blocks)
     for inside in loop.inside:
         own -= inside.blocks
     ends = starts[1:] + [len(code)]
     instructions = [i for block in sorted(own) for i in code[starts[block] : ends[block]]]
-    lines = [line for inside in sorted(loop.inside, key=lambda l: l.head) for line in describe(inside, code, starts, depth + 1)]
+    inside = sorted(loop.inside, key=lambda l: l.head)
+    lines = [line for part in inside for line in describe(part, code, starts, leads, above, depth + 1)]
     named = counts(instructions)
     if not lines and not named and len(instructions) < LEAST_INSTRUCTIONS:
         return []
-    return ["  " * depth + f"loop {len(instructions)}{named}"] + lines
+    turn = shortest_turn(loop, code, starts, leads, above)
+    return ["  " * depth + f"loop {len(instructions)}{named}" + (f", turn {turn}" if turn else "")] + lines
 
 
 def lines_of(code):
     """The whole kernel, then its loops."""
     starts, leads = basic_blocks(code)
     lines = [f"{len(code)}{counts(code)}"]
+    above, _ = dominators(leads)
     for loop in sorted(loops_of(starts, leads), key=lambda loop: loop.head):
-        lines += describe(loop, code, starts)
+        lines += describe(loop, code, starts, leads, above)
     return lines
 
 

@@ -288,7 +288,7 @@ pp_status lora_grad_up(Room& room, const pp_matrix& dy, const pp_lora_module* mo
     const pp_matrix own = columns_of(dy, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
-        return room.with(cuda::lora_grad_up_workspace(own, one.rank),
+        return room.with(cuda::lora_grad_up_workspace(own, one),
                          [&](void* memory) { return cuda::lora_grad_up(device, own, one, batch.accumulate, memory); });
       }
     }

@@ -220,6 +220,11 @@ int main() {
     test_call(Call::kGradDown, dtype, wide);
     test_call(Call::kGradUp, dtype, wide);
   }
+  // So large that the blocks of row products go over their rows in passes, the last share over fewer than the ring holds.
+  test_call(Call::kGradUp, PP_BFLOAT16, {1610, 8, 4300, {{20, 0, 4300, 0, 1610, 0}}, {1, 5}, {1, 3}});
+  Case passes = different_rows(1620, 4296, {3, 18}, {{0, 1610, 0, 0}, {1612, 8, 1, 0}}, {0, 0});
+  passes.K = 8;
+  test_call(Call::kGradUp, PP_FLOAT16, passes);
   for (const Case& c : kDifferentRows)
     for (const pp_dtype dtype : kDtypes) {
       odd = !odd;

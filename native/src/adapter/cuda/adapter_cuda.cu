@@ -5,6 +5,8 @@
 // σ(z) is stored: the products read it once for each block of columns, by copies that cannot compute.
 #include "adapter/cuda/adapter_cuda.h"
 
+#include <algorithm>
+
 #include "cuda/device.h"
 #include "linear/cuda/activate.h"
 #include "linear/cuda/skinny.h"
@@ -33,13 +35,13 @@ struct BackwardParts {
   BackwardParts(pp_dtype dtype, int64_t M, int64_t K, int64_t m, Workspace& workspace)
       : activated(take_matrix(workspace, dtype, M, m)),
         dz(take_matrix(workspace, dtype, M, m)),
-        row_slots(workspace.take<float>(grad_row_slots(M, K, m))),
+        row_slots(workspace.take<float>(grad_slots(dtype, M, K, m + 1, m).rows)),
         column_slots(workspace.take<float>(largest_column_slots(dtype, M, K, m))) {}
 
  private:
   static int64_t largest_column_slots(pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
-    const int64_t up = grad_column_slots(dtype, M, K, m + 1), bias = grad_column_slots(dtype, M, m, 1);
-    return up > bias ? up : bias;
+    return std::max({grad_slots(dtype, M, K, m + 1, m).columns, grad_slots(dtype, M, K, m, 0).columns,
+                     grad_slots(dtype, M, m, 1, 0).columns});
   }
 };
 

@@ -116,12 +116,13 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
 }
 
 /**
- * Instructions of a warp in the loops of down and grad in 16 bits, where operands are aligned: counted by hand along that way
- * through native/cuda-loops.txt; under dropout what the unit of integer operations, which begins one every second clock, makes
- * of them. A step of down are 16 rows by 64 columns of x, one of grad 64 rows by 16 columns of G.
+ * Instructions of a warp in the loops of down and grad in 16 bits, where operands are aligned; under dropout what the unit of
+ * integer operations, which begins one every second clock, makes of them. A step of down are 16 rows by 64 columns of x, one of
+ * grad 64 rows by 16 columns of G; of its tiles of row products each is half of the warps'. cmake/cost_of_loops.py compares
+ * them with native/cuda-loops.txt.
  */
 constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
-constexpr double kGradStep = 153, kGradRows = 57, kGradMasks = 305, kGradKept = 71, kGradMoreRanks = 28;
+constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 71, kGradMoreRanks = 28;
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
@@ -270,14 +271,20 @@ struct Costs {
 
   /** One read of a matrix of so many columns: column products, and row products on request. */
   Cost grad(double columns, bool rows, int drawn) const {
-    const double shares = grad_shares(columns);
-    Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows ? 3 : 2};
-    cost.slot_bytes = kSlotBytes * shares * columns * r;
-    if (rows) cost.slot_bytes += kSlotBytes * std::ceil(columns / kGradColumns) * M * r;
+    Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, 2};
+    if (M < 1) return cost;
+    const GradSplit split =
+        split_grad(static_cast<int64_t>(size), static_cast<int64_t>(M), static_cast<int64_t>(columns), rows);
+    cost.slot_bytes = kSlotBytes * static_cast<double>(split.rows.shares) * columns * r;
+    if (rows) cost.slot_bytes += kSlotBytes * static_cast<double>(split.column_blocks) * M * r;
     if (size == 2)
       cost.instructions = M / 64 * columns / 16 *
                           (kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
                            kGradMoreRanks * (padded_ranks() / 16 - 1));
+    // Multiprocessors without a block issue nothing.
+    const double idle = std::max(1.0, static_cast<double>(multiprocessors) / static_cast<double>(split.blocks()));
+    cost.instructions *= idle;
+    cost.own_flops *= idle;
     return cost;
   }
   static Cost by_warpgroups(LinearPath path, double flops) {
@@ -302,11 +309,6 @@ struct Costs {
   double padded_ranks() const { return std::ceil(r / 16) * 16; }
   /** A block holds 80 ranks; more read the wide matrix again. */
   double chunks() const { return std::ceil(r / 80); }
-  double grad_shares(double columns) const {
-    return M < 1 ? 0
-                 : static_cast<double>(
-                       split_rows(static_cast<int64_t>(size), static_cast<int64_t>(M), static_cast<int64_t>(columns)).shares);
-  }
   double down_shares() const {
     return M < 1 ? 1 : static_cast<double>(split_columns(static_cast<int64_t>(M), static_cast<int64_t>(K)).shares);
   }

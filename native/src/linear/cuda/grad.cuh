@@ -3,9 +3,10 @@
 // without P stands for a column of ones: its product is G's column sums.
 //
 // Tiling: a block of 8 warps takes 128 columns and a share of the rows, which it walks in tiles of 64 rows (32 in float32),
-// kept in a ring that cp.async fills ahead, of three tiles where these fit every device, else two. For column products a warp
-// keeps its 16 columns by up to 80 ranks in registers to the end; for row products the warps share the tile's 16-row strips and
-// ranks, and each block leaves the sum over its 128 columns in a slot. finish_rows and finish_columns add the slots in order. A
+// kept in a ring that cp.async fills ahead, of as many tiles as fit. For column products a warp keeps its 16 columns by up to
+// 80 ranks in registers to the end of the share; for row products (kRows) the warps share the tile's 16-row strips and ranks. A
+// block that makes these goes over its rows several times, by 128 columns each, and adds to its own slot from pass to pass, so
+// that it leaves one for all its columns; the ring does not run empty between passes. finish_grad adds the slots in order. A
 // warp draws the masks of its own columns, two rows a thread; or copies them with the tiles, where the forward pass has kept
 // them.
 //
@@ -13,7 +14,7 @@
 // from tile to tile (kAligned); else load_tile makes them. One module has kernels of its own (S), for one, two and four
 // tiles of ranks others again (kMostTiles).
 //
-// Limit: the bytes of G over memory bandwidth, if the slots (4·M·r·N/128 bytes for rows, 4·N·r for each share) stay in L2.
+// Limit: the bytes of G over memory bandwidth, if the slots (4·M·r for each block of columns, 4·N·r for each share) stay in L2.
 #pragma once
 
 #include "linear/cuda/dropout.cuh"
@@ -28,34 +29,40 @@ struct Grad {
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kColumns = kWarps * kProductRows;
   /** Given to the compiler, which else spills to reach more. */
-  template <class T>
-  static constexpr int kBlocksPerProcessor = sizeof(T) == 2 ? 2 : 1;
-  static constexpr int kMostStages = 3;
+  template <class T, bool kRows>
+  static constexpr int kBlocksPerProcessor = sizeof(T) == 2 && !kRows ? 2 : 1;
+  static constexpr int kMostStages = 4;
   template <class T>
   static constexpr int kRows = sizeof(T) == 2 ? 64 : 32;
   /** Words of a rank tile's masks: one for two rows and a warp's columns. */
   template <class T>
   static constexpr int kMaskTile = kWarps* kRows<T> / 2;
+  /** Tiles of B, side by side: that of a pass and that of the next. */
+  template <class T>
+  static constexpr int kPassesOfB = sizeof(T) == 2 ? 2 : 1;
 
   /** `row_tiles`: rank tiles that row products are wanted for. */
   template <class T>
   static constexpr size_t shared_bytes(int stages, int tiles, int row_tiles, bool dropout) {
     const size_t g = static_cast<size_t>(kRows<T>) * padded<T>(kColumns);
     const size_t p = static_cast<size_t>(kRows<T>) * padded<T>(tiles * kTileRanks);
-    const size_t b = row_tiles > 0 ? static_cast<size_t>(kColumns) * padded<T>(row_tiles * kTileRanks) : 0;
+    const size_t b = row_tiles > 0 ? static_cast<size_t>(kColumns) * padded<T>(kPassesOfB<T> * row_tiles * kTileRanks) : 0;
     const size_t masks = dropout ? static_cast<size_t>(tiles) * kMaskTile<T> * sizeof(unsigned) : 0;
     return static_cast<size_t>(stages) * ((g + p) * sizeof(T) + masks) + b * sizeof(T);
   }
 
-  /** Tiles in the ring. */
+  /** Tiles in the ring of a block that has at most so many bytes; without row products another one stands beside it. */
   template <class T>
-  static constexpr int stages(int tiles, int row_tiles, bool dropout) {
-    return shared_bytes<T>(kMostStages, tiles, row_tiles, dropout) <= gpu::kMostSharedBytes ? kMostStages : 2;
+  static constexpr int stages(int tiles, int row_tiles, bool dropout, size_t most_bytes) {
+    int stages = row_tiles > 0 ? kMostStages : kMostStages - 1;
+    while (stages > 2 && shared_bytes<T>(stages, tiles, row_tiles, dropout) > most_bytes) stages--;
+    return stages;
   }
 };
 static_assert(Grad::shared_bytes<float>(2, kChunkTiles, kChunkTiles, false) <= gpu::kMostSharedBytes &&
                   Grad::shared_bytes<float>(2, kChunkTiles, 0, true) <= gpu::kMostSharedBytes &&
-                  Grad::shared_bytes<__half>(2, kChunkTiles, kChunkTiles, true) <= gpu::kMostSharedBytes,
+                  Grad::shared_bytes<__half>(2, kChunkTiles, kChunkTiles, false) <= gpu::kMostSharedBytes &&
+                  Grad::shared_bytes<__half>(2, kChunkTiles, 0, true) <= gpu::kMostSharedBytes,
               "a block fits every device");
 
 template <class T, class S = Stack>
@@ -68,20 +75,31 @@ struct GradArguments {
   PhiloxKeys keys;  // of the dropout
   int64_t rows_per_share;
   int stages;           // of the ring
-  float* column_slots;  // [shares, stack.columns, N], or null
-  float* row_slots;     // [column blocks, M, rank of the first module], or null
+  int passes;           // over the rows; 1 under dropout
+  bool rank_major;      // column_slots' order
+  float* column_slots;  // [shares, stack.columns, N] if rank_major, else [shares, N, stack.columns]
+  float* row_slots;     // [column blocks, M, rank of the first module]
 };
 
 /** The second stage of column products. */
 struct FinishColumnsArguments {
-  const float* slots;  // [count, stack.columns, N]
+  const float* slots;
   int count;
   int64_t N;
   Stack stack;  // gradient, rank, scale
-  /** gradient is [rank,N] rather than [N,rank]. */
+  /** A gradient is [rank,N] and slots are [count, stack.columns, N], rather than [N,rank] and [count, N, stack.columns]. */
   bool rank_major;
   bool accumulate;
 };
+
+/** An element of a share's slots: column n of G, column `column` of the stack. */
+struct SlotPlace {
+  int64_t n;
+  int column;
+};
+GPU_INLINE SlotPlace slot_place(int64_t i, int64_t N, int columns, bool rank_major) {
+  return rank_major ? SlotPlace{i % N, static_cast<int>(i / N)} : SlotPlace{i / columns, static_cast<int>(i % columns)};
+}
 
 /** The end of a column product: scale times the sum of its slots, after `before` if `add`. */
 GPU_INLINE float finish_column(float before, bool add, const float* slots, int count, int64_t stride, float scale) {
@@ -134,15 +152,64 @@ GPU_INLINE void multiply_columns(Accumulator (&sums)[kMostTiles], const T* g, co
   }
 }
 
-/** Row products of one tile of G: each warp takes a strip of 16 rows and every kParts-th rank tile. */
+/** Two neighbours of partial sums at a time, where `there` of a row are left: one access, if all pairs of the rows allow it. */
+struct SlotPairs {
+  bool aligned;
+
+  /** `evens`: whatever must be even, in bits. */
+  GPU_INLINE SlotPairs(const float* slots, int evens)
+      : aligned(evens % 2 == 0 && reinterpret_cast<uintptr_t>(slots) % sizeof(uint64_t) == 0) {}
+
+  GPU_INLINE void load(float (&pair)[2], const float* from, int there) const {
+    if (aligned) {
+      copy(pair, from);
+    } else {
+      pair[0] = from[0];
+      if (there > 1) pair[1] = from[1];
+    }
+  }
+  GPU_INLINE void store(float* to, float first, float second, int there) const {
+    if (aligned) {
+      alignas(sizeof(uint64_t)) const float pair[2] = {first, second};
+      copy(to, pair);
+    } else {
+      to[0] = first;
+      if (there > 1) to[1] = second;
+    }
+  }
+
+ private:
+  GPU_INLINE static void copy(float* to, const float* from) {
+    *reinterpret_cast<uint64_t*>(to) = *reinterpret_cast<const uint64_t*>(from);
+  }
+};
+
+/**
+ * Row products of one tile of G, added to the block's slot if `adds`: each warp takes a strip of 16 rows and every kParts-th
+ * rank tile.
+ */
 template <class T, class S>
 GPU_INLINE void multiply_rows(const GradArguments<T, S>& arguments, const T* g, const T* b, int ldb, int first_tile,
-                              int row_tiles, int64_t column_block, int64_t row) {
+                              int row_tiles, int64_t column_block, int64_t row, bool adds) {
   constexpr int kLd = padded<T>(Grad::kColumns), kStrips = Grad::kRows<T> / kProductRows, kParts = Grad::kWarps / kStrips;
   static_assert(kStrips * kParts == Grad::kWarps, "strips divide the warps evenly");
   const int warp = static_cast<int>(threadIdx.x) / gpu::kWarp, strip = warp % kStrips * kProductRows;
   const int rank_count = arguments.stack.modules[0].rank;
+  const int rows_left = static_cast<int>(gpu::least(arguments.g.rows - row, Grad::kRows<T>)) - strip;
+  const SlotPairs pairs(arguments.row_slots, rank_count);
   for (int t = warp / kStrips; t < row_tiles; t += kParts) {
+    const int first_rank = (first_tile + t) * kTileRanks;
+    float* const slot = arguments.row_slots + (column_block * arguments.g.rows + row + strip) * rank_count + first_rank;
+    const auto for_pairs = [&](auto run) {
+#pragma unroll
+      for (int e = 0; e < 8; e += 2) {
+        const int m = accumulator_row(e % 4), rank = accumulator_column(e / 4, e % 4);
+        const int there = m < rows_left ? rank_count - first_rank - rank : 0;
+        if (there > 0) run(e, slot + m * rank_count + rank, there);
+      }
+    };
+    alignas(sizeof(uint64_t)) float before[4][2] = {};
+    if (adds) for_pairs([&](int e, const float* from, int there) { pairs.load(before[e / 2], from, there); });
     Accumulator sum = {};
 #pragma unroll(sizeof(T) == 2 ? 4 : 1)
     for (int inner = 0; inner < Grad::kColumns; inner += kStep<T>) {
@@ -150,55 +217,91 @@ GPU_INLINE void multiply_rows(const GradArguments<T, S>& arguments, const T* g, 
       left.template load<Inner::kAlongRow>(g, kLd, strip, inner);
       multiply_add<Inner::kAlongColumn>(sum, left, b, ldb, t * kTileRanks, inner);
     }
-    const int rows_left = static_cast<int>(gpu::least(arguments.g.rows - row, Grad::kRows<T>)) - strip;
-    const int first_rank = (first_tile + t) * kTileRanks;
-    float* to = arguments.row_slots + (column_block * arguments.g.rows + row + strip) * rank_count + first_rank;
+    for_pairs([&](int e, float* to, int there) {
+      pairs.store(to, before[e / 2][0] + sum[e / 4][e % 4], before[e / 2][1] + sum[e / 4][e % 4 + 1], there);
+    });
+  }
+}
+
+/** Leaves a warp's column products, of the columns from `column` on, in the share's slots. */
+template <class T, class S, int kMostTiles>
+GPU_INLINE void store_columns(const GradArguments<T, S>& arguments, const Accumulator (&sums)[kMostTiles], int64_t share,
+                              int64_t column, int first_tile, int tiles) {
+  const int64_t N = arguments.g.columns;
+  const int columns = arguments.stack.columns;
+  float* const slots = arguments.column_slots + share * columns * N;
 #pragma unroll
-    for (int e = 0; e < 8; e++) {
-      const int m = accumulator_row(e % 4), rank = accumulator_column(e / 4, e % 4);
-      if (m < rows_left && first_rank + rank < rank_count) to[m * rank_count + rank] = sum[e / 4][e % 4];
+  for (int t = 0; t < kMostTiles; t++) {
+    if (t >= tiles) continue;
+    const RankTile ranks = rank_tile(arguments.stack, first_tile + t);
+    const int first = arguments.stack.modules[ranks.module].first_column + ranks.first;
+    if (arguments.rank_major) {
+#pragma unroll
+      for (int e = 0; e < 8; e++) {
+        const int64_t n = column + accumulator_row(e % 4);
+        const int rank = accumulator_column(e / 4, e % 4);
+        if (n < N && rank < ranks.count) slots[(first + rank) * N + n] = sums[t][e / 4][e % 4];
+      }
+    } else {
+      const SlotPairs pairs(slots, columns | first | ranks.count);
+#pragma unroll
+      for (int e = 0; e < 8; e += 2) {
+        const int64_t n = column + accumulator_row(e % 4);
+        const int rank = accumulator_column(e / 4, e % 4);
+        if (n < N && rank < ranks.count)
+          pairs.store(slots + n * columns + first + rank, sums[t][e / 4][e % 4], sums[t][e / 4][e % 4 + 1], ranks.count - rank);
+      }
     }
   }
 }
 
-/** What one block does: columns from 128 `column_block` on, share `share` of the rows, the ranks of chunk `chunk`. */
-template <bool kAligned, int kMostTiles, class T, class S>
+/**
+ * What one block does: its passes of 128 columns from those of `column_block` on, share `share` of the rows, the ranks of chunk
+ * `chunk`.
+ */
+template <bool kAligned, int kMostTiles, bool kRows, class T, class S>
 GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_block, int64_t share, int chunk,
                            unsigned char* memory) {
-  constexpr int kRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
+  constexpr int kTileRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const S& stack = arguments.stack;
   constexpr bool kExact = kMostTiles < kChunkTiles;
   const int first_tile = kExact ? 0 : chunk * kChunkTiles;
   const int tiles = kExact ? kMostTiles : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int first_left = static_cast<int>(gpu::divide_up(stack.modules[0].rank, kTileRanks)) - first_tile;
-  const bool with_rows = arguments.row_slots != nullptr && first_left > 0;
-  const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_left, tiles)) : 0;
-  const int64_t N = arguments.g.columns, column = column_block * Grad::kColumns;
+  const int row_tiles = kRows && first_left > 0 ? static_cast<int>(gpu::least(first_left, tiles)) : 0;
+  const int64_t N = arguments.g.columns, first_column = column_block * arguments.passes * Grad::kColumns;
   const int64_t begin = share * arguments.rows_per_share;
   const int64_t end = gpu::least(begin + arguments.rows_per_share, arguments.g.rows);
-  const int steps = static_cast<int>(gpu::divide_up(end - begin, kRows));
+  const int steps = static_cast<int>(gpu::divide_up(end - begin, kTileRows));  // of a pass
+  const int passes =
+      kRows ? static_cast<int>(gpu::least(arguments.passes, gpu::divide_up(N - first_column, Grad::kColumns))) : 1;
   const DropoutMask mask = read_mask(arguments.dropout);
-  const unsigned starts = mask.threshold != 0 ? module_starts(stack, first_tile, tiles) : 0;  // of modules with a mask to draw
-  const int ldp = padded<T>(tiles * kTileRanks), ldb = padded<T>(row_tiles * kTileRanks);
+  // Of modules with a mask to draw; a G whose row products are wanted has none.
+  const unsigned starts = !kRows && mask.threshold != 0 ? module_starts(stack, first_tile, tiles) : 0;
+  const int ldp = padded<T>(tiles * kTileRanks), ldb = padded<T>(Grad::kPassesOfB<T> * row_tiles * kTileRanks);
 
   const int thread = static_cast<int>(threadIdx.x), warp = thread / gpu::kWarp, lane = thread % gpu::kWarp;
 
-  const int p_offset = kRows * kLd, stage_elements = p_offset + kRows * ldp, stages = arguments.stages;
+  // No more tiles ahead than a pass has: the B of the pass after the next would take the place of this one's.
+  const int stages = kRows ? static_cast<int>(gpu::least(arguments.stages, steps + 1)) : arguments.stages;
+  const int p_offset = kTileRows * kLd, stage_elements = p_offset + kTileRows * ldp;
   T* const ring = reinterpret_cast<T*>(memory);
   T* const b = ring + stages * stage_elements;
-  unsigned* const masks = reinterpret_cast<unsigned*>(row_tiles > 0 ? b + Grad::kColumns * ldb : b);
+  unsigned* const masks = reinterpret_cast<unsigned*>(b);  // which are not there both
   const int mask_words = tiles * Grad::kMaskTile<T>;
 
-  using WideWalk = TileWalk<T, kRows, Grad::kColumns, Grad::kThreads>;
-  using NarrowWalk = TileWalk<T, kRows, kTileRanks, Grad::kThreads>;
+  using WideWalk = TileWalk<T, kTileRows, Grad::kColumns, Grad::kThreads>;
+  using NarrowWalk = TileWalk<T, kTileRows, kTileRanks, Grad::kThreads>;
   WideWalk wide = {};
   NarrowWalk narrow[kMostTiles] = {};
-  int wide_bytes = 0, narrow_bytes[kMostTiles] = {};
+  const auto bytes_at = [&](int64_t column) {
+    return WideWalk::bytes(static_cast<int>(gpu::least(N - column, Grad::kColumns)));
+  };
+  int wide_bytes = bytes_at(first_column), narrow_bytes[kMostTiles] = {};
   const int64_t ld_narrow = stack.modules[0].lds;  // kAligned: of all that are read
   unsigned ones = 0;                               // bit t: tile t stands for a column of ones, which needs no copies
   if constexpr (kAligned) {
-    wide.start(arguments.g.data, arguments.g.ld, begin, column);
-    wide_bytes = WideWalk::bytes(static_cast<int>(gpu::least(N - column, Grad::kColumns)));
+    wide.start(arguments.g.data, arguments.g.ld, begin, first_column);
 #pragma unroll
     for (int t = 0; t < kMostTiles; t++) {
       if (t >= tiles) break;
@@ -215,51 +318,71 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
     }
   }
 
-  const int64_t kept_strip = kept_rows(arguments.g.rows), kept_first = (column / kKeptColumns + warp) * kept_strip;
+  const int64_t kept_strip = kept_rows(arguments.g.rows), kept_first = (first_column / kKeptColumns + warp) * kept_strip;
   const bool kept_there = kept_first < kept_size(arguments.g.rows, N);
   const auto copy_kept = [&](int step, int stage) {
     constexpr int kVectorRows = gpu::kVectorBytes / static_cast<int>(sizeof(uint16_t));
-    const int64_t row = begin + step * kRows + lane * kVectorRows;
+    const int64_t row = begin + step * kTileRows + lane * kVectorRows;
     const bool there = kept_there && row < kept_strip;
 #pragma unroll 1
     for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
-      if ((starts >> t & 1) == 0 || lane >= kRows / kVectorRows) continue;
+      if ((starts >> t & 1) == 0 || lane >= kTileRows / kVectorRows) continue;
       const uint16_t* const kept = stack.modules[rank_tile(stack, first_tile + t).module].kept;
       if (kept == nullptr) continue;
-      unsigned* const to = masks + stage * mask_words + t * Grad::kMaskTile<T> + (warp * kRows + lane * kVectorRows) / 2;
+      unsigned* const to = masks + stage * mask_words + t * Grad::kMaskTile<T> + (warp * kTileRows + lane * kVectorRows) / 2;
       ptx::cp_async16(to, there ? kept + kept_first + row : kept, there ? gpu::kVectorBytes : 0);
     }
   };
-  const auto fetch = [&](int step, int stage) {
-    if (step < steps) {
+  const auto load_b = [&](int pass) {
+    const Source<T> source = {static_cast<const T*>(stack.modules[0].a), stack.modules[0].lda, N, stack.modules[0].rank,
+                              arguments.b_aligned};
+    load_tile(b + pass % Grad::kPassesOfB<T> * row_tiles * kTileRanks, ldb, Grad::kColumns, row_tiles * kTileRanks, source,
+              first_column + pass * Grad::kColumns, first_tile * kTileRanks, Grad::kThreads);
+  };
+  int fetched = 0, fetched_pass = 0;  // the step and pass that is fetched next
+  const auto fetch = [&](int stage) {
+    if (fetched_pass < passes) {
       T* to = ring + stage * stage_elements;
-      const int64_t row = begin + step * kRows;
+      const int64_t row = begin + fetched * kTileRows;
+      if (kRows && row_tiles > 0 && fetched == 0) load_b(fetched_pass);
       if constexpr (kAligned) {
-        const int rows = static_cast<int>(gpu::least(arguments.g.rows - row, kRows));
-        wide.copy(to, kLd, rows, wide_bytes, kRows * arguments.g.ld);
+        const int rows = static_cast<int>(gpu::least(arguments.g.rows - row, kTileRows));
+        wide.copy(to, kLd, rows, wide_bytes, kTileRows * arguments.g.ld);
         if (NarrowWalk::takes_part()) {
 #pragma unroll
           for (int t = 0; t < kMostTiles; t++) {
             if (t >= tiles) break;
             if ((ones >> t & 1) == 0)
-              narrow[t].copy(to + p_offset + t * kTileRanks, ldp, rows, narrow_bytes[t], kRows * ld_narrow);
+              narrow[t].copy(to + p_offset + t * kTileRanks, ldp, rows, narrow_bytes[t], kTileRows * ld_narrow);
           }
         }
       } else {
-        load_tile(to, kLd, kRows, Grad::kColumns, arguments.g, row, column, Grad::kThreads);
+        load_tile(to, kLd, kTileRows, Grad::kColumns, arguments.g, row, first_column + fetched_pass * Grad::kColumns,
+                  Grad::kThreads);
         load_stacked_columns(to + p_offset, ldp, arguments, first_tile, tiles, row, arguments.g.rows);
       }
-      copy_kept(step, stage);
+      copy_kept(fetched, stage);
+      if (++fetched == steps) {
+        fetched = 0;
+        fetched_pass++;
+        if constexpr (kAligned && kRows) {
+          wide.from += Grad::kColumns - steps * kTileRows * arguments.g.ld;
+          wide_bytes = bytes_at(first_column + fetched_pass * Grad::kColumns);
+#pragma unroll
+          for (int t = 0; t < kMostTiles; t++)
+            if (NarrowWalk::takes_part() && t < tiles && (ones >> t & 1) == 0) narrow[t].from -= steps * kTileRows * ld_narrow;
+        }
+      }
     }
     ptx::cp_async_commit();
   };
   const int64_t groups = dropout_groups(N);
-  uint64_t group = mask_group(begin + 2 * lane, column + warp * kProductRows, N);  // the first of the thread's next word
+  uint64_t group = mask_group(begin + 2 * lane, first_column + warp * kProductRows, N);  // the first of the thread's next word
   const auto draw = [&](int step, int stage) {
     if (step >= steps) return;
 #pragma unroll 1
     for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
-      if ((starts >> t & 1) == 0 || lane >= kRows / 2) continue;
+      if ((starts >> t & 1) == 0 || lane >= kTileRows / 2) continue;
       const StackedModule& module = stack.modules[rank_tile(stack, first_tile + t).module];
       if (module.kept != nullptr) continue;
       const MaskGenerator generator(mask, arguments.keys, module.mask_name);
@@ -269,57 +392,45 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
       generator.append(word, below);
       generator.append(word, group + 1);
       generator.append(word, group);
-      masks[stage * mask_words + t * Grad::kMaskTile<T> + warp * kRows / 2 + pair_place(lane)] = word;
+      masks[stage * mask_words + t * Grad::kMaskTile<T> + warp * kTileRows / 2 + pair_place(lane)] = word;
     }
-    group += static_cast<uint64_t>(kRows * groups);
+    group += static_cast<uint64_t>(kTileRows * groups);
   };
 
-  if (row_tiles > 0) {
-    const Source<T> source = {static_cast<const T*>(stack.modules[0].a), stack.modules[0].lda, N, stack.modules[0].rank,
-                              arguments.b_aligned};
-    load_tile(b, ldb, Grad::kColumns, row_tiles * kTileRanks, source, column, first_tile * kTileRanks, Grad::kThreads);
-  }
-  Accumulator sums[kMostTiles] = {};
-  for (int step = 0; step < stages - 1; step++) fetch(step, step);
+  for (int stage = 0; stage < stages - 1; stage++) fetch(stage);
   draw(0, 0);
   int stage = 0;
-  for (int step = 0; step < steps; step++) {
-    if (stages == Grad::kMostStages)
-      ptx::cp_async_wait<Grad::kMostStages - 2>();
-    else
-      ptx::cp_async_wait<0>();
-    __syncthreads();  // this step's tiles are there, and the last step's are free
-    const int next = stage + 1 == stages ? 0 : stage + 1;
-    fetch(step + stages - 1, stage == 0 ? stages - 1 : stage - 1);
-    draw(step + 1, next);
-    const T* tile = ring + stage * stage_elements;
-    multiply_columns(sums, tile, tile + p_offset, ldp, masks + stage * mask_words, starts, tiles);
-    if (row_tiles > 0) multiply_rows(arguments, tile, b, ldb, first_tile, row_tiles, column_block, begin + step * kRows);
-    stage = next;
-  }
-
-  const int64_t warp_column = column + warp * kProductRows;
-#pragma unroll
-  for (int t = 0; t < kMostTiles; t++) {
-    if (t >= tiles) continue;
-    const RankTile ranks = rank_tile(stack, first_tile + t);
-    const int first_column = stack.modules[ranks.module].first_column + ranks.first;
-#pragma unroll
-    for (int e = 0; e < 8; e++) {
-      const int64_t n = warp_column + accumulator_row(e % 4);
-      const int rank = accumulator_column(e / 4, e % 4);
-      if (n < N && rank < ranks.count)
-        arguments.column_slots[(share * stack.columns + first_column + rank) * N + n] = sums[t][e / 4][e % 4];
+  for (int pass = 0; pass < passes; pass++) {
+    const int64_t column = first_column + pass * Grad::kColumns;
+    Accumulator sums[kMostTiles] = {};
+    for (int step = 0; step < steps; step++) {
+      if (kRows && stages == 4)
+        ptx::cp_async_wait<2>();
+      else if (stages == 3)
+        ptx::cp_async_wait<1>();
+      else
+        ptx::cp_async_wait<0>();
+      __syncthreads();  // this step's tiles are there, and the last step's are free
+      const int next = stage + 1 == stages ? 0 : stage + 1;
+      fetch(stage == 0 ? stages - 1 : stage - 1);
+      draw(step + 1, next);
+      const T* tile = ring + stage * stage_elements;
+      multiply_columns(sums, tile, tile + p_offset, ldp, masks + stage * mask_words, starts, tiles);
+      if (kRows && row_tiles > 0)
+        multiply_rows(arguments, tile, b + pass % Grad::kPassesOfB<T> * row_tiles * kTileRanks, ldb, first_tile, row_tiles,
+                      column_block, begin + step * kTileRows, pass > 0);
+      stage = next;
     }
+    store_columns(arguments, sums, share, column + warp * kProductRows, first_tile, tiles);
   }
 }
 
 // CUDA kernels
 
-template <class T, class S, bool kAligned, int kMostTiles>
-__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor<T>)
+template <class T, class S, bool kAligned, int kMostTiles, bool kRows>
+__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor<T, kRows>)
     grad(const __grid_constant__ GradArguments<T, S> arguments) {
   GPU_DYNAMIC_SHARED(memory);
-  grad_block<kAligned, kMostTiles>(arguments, blockIdx.x, blockIdx.y, static_cast<int>(blockIdx.z), memory);
+  grad_block<kAligned, kMostTiles, kRows>(arguments, blockIdx.x, blockIdx.y, static_cast<int>(blockIdx.z), memory);
 }
 }  // namespace prunepeft::cuda

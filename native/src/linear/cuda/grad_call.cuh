@@ -13,7 +13,16 @@ inline int64_t grad_tile_rows(pp_dtype dtype) {
   return grad_tile_rows(static_cast<int64_t>(pp_dtype_size(dtype)));
 }
 
-inline Split split_rows(pp_dtype dtype, int64_t M, int64_t N) {
-  return split_rows(static_cast<int64_t>(pp_dtype_size(dtype)), M, N);
+inline GradSplit split_grad(pp_dtype dtype, int64_t M, int64_t N, bool with_rows) {
+  return split_grad(static_cast<int64_t>(pp_dtype_size(dtype)), M, N, with_rows);
+}
+
+/** Shared memory that a block may have at most on the current device. */
+inline cudaError_t most_shared_bytes(size_t* bytes) {
+  int device = 0, most = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  *bytes = static_cast<size_t>(most);
+  return error;
 }
 }  // namespace prunepeft::cuda

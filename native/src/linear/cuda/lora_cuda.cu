@@ -20,6 +20,10 @@ StackedModule up_module(const LoraModule& from) {
   module.rank = static_cast<int32_t>(from.rank);
   return module;
 }
+
+GradSlots grad_up_slots(const pp_matrix& dy, const LoraModule& module) {
+  return grad_slots(dy.dtype, dy.rows, dy.cols, module.rank, module.ds != nullptr ? module.rank : 0);
+}
 }  // namespace
 
 size_t lora_down_workspace(const pp_matrix& x, int64_t ranks) {
@@ -46,10 +50,11 @@ pp_status lora_up(const pp_device& device, const LoraModule& module, const pp_ma
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_up");
 }
 
-size_t lora_grad_up_workspace(const pp_matrix& dy, int64_t rank) {
+size_t lora_grad_up_workspace(const pp_matrix& dy, const LoraModule& module) {
   Workspace workspace(nullptr);
-  workspace.take<float>(grad_column_slots(dy.dtype, dy.rows, dy.cols, rank));
-  workspace.take<float>(grad_row_slots(dy.rows, dy.cols, rank));
+  const GradSlots slots = grad_up_slots(dy, module);
+  workspace.take<float>(slots.columns);
+  workspace.take<float>(slots.rows);
   return workspace.bytes();
 }
 
@@ -63,14 +68,15 @@ pp_status lora_grad_up(const pp_device& device, const pp_matrix& dy, const LoraM
   call.ldrows = module.ldds;
   call.row_scale = module.scale;
   Workspace space(workspace);
-  float* column_slots = space.take<float>(grad_column_slots(dy.dtype, dy.rows, dy.cols, module.rank));
-  float* row_slots = space.take<float>(grad_row_slots(dy.rows, dy.cols, module.rank));
+  const GradSlots slots = grad_up_slots(dy, module);
+  float* column_slots = space.take<float>(slots.columns);
+  float* row_slots = space.take<float>(slots.rows);
   return to_status(run_grad(call, column_slots, row_slots, stream_of(device)), "pp_lora_grad_up");
 }
 
 size_t lora_grad_down_workspace(const pp_matrix& x, int64_t ranks) {
   Workspace workspace(nullptr);
-  workspace.take<float>(grad_column_slots(x.dtype, x.rows, x.cols, ranks));
+  workspace.take<float>(grad_slots(x.dtype, x.rows, x.cols, ranks, 0).columns);
   return workspace.bytes();
 }
 
@@ -82,7 +88,7 @@ pp_status lora_grad_down(const pp_device& device, const pp_matrix& x, const Lora
   call.dropout = make_spec(modules[0].dropout);
   call.stack = make_stack(modules, count, call.dropout.keep_scale, false);
   call.rank_major = true;
-  float* slots = Workspace(workspace).take<float>(grad_column_slots(x.dtype, x.rows, x.cols, call.stack.columns));
+  float* slots = Workspace(workspace).take<float>(grad_slots(x.dtype, x.rows, x.cols, call.stack.columns, 0).columns);
   return to_status(run_grad(call, slots, nullptr, stream_of(device)), "pp_lora_grad_down");
 }
 

@@ -36,6 +36,7 @@ struct ModuleRun {
   int32_t share_tiles;  // a share's length
   int32_t first_block;  // of this launch
   int32_t next;         // the next run of the same adapter; -1: none
+  int16_t passes;       // of multi_grad's blocks
   bool is_first;
 };
 
@@ -50,9 +51,9 @@ struct MultiArguments {
   int64_t ldout;
   float* column_slots;
   float* row_slots;
-  int32_t stages;     // of multi_grad's ring
-  int32_t row_parts;  // slots of a row product; 0: the run's shares
-  bool rank_major;    // weights and gradients are [rank,width] rather than [width,rank]
+  int32_t stages;   // of multi_grad's ring
+  bool row_blocks;  // a row product has a slot for each block of columns, rather than for each share
+  bool rank_major;  // weights and gradients are [rank,width] rather than [width,rank]
   bool accumulate;
   int32_t count;
   ModuleRun runs[kMostRuns];
@@ -142,8 +143,13 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
   up_block(up, block - run.first_block, memory);
 }
 
-/** Parts of D(wide)ᵀ narrow in column_slots, and of wide · weights in row_slots if they are not null. */
-template <class T, bool kAligned, int kMostTiles>
+/** The blocks of multi_grad side by side along the width. */
+__host__ __device__ inline int64_t column_blocks(const ModuleRun& run, int64_t width) {
+  return gpu::divide_up(width, int64_t{run.passes} * Grad::kColumns);
+}
+
+/** Parts of D(wide)ᵀ narrow in column_slots, and if kRows of wide · weights in row_slots. */
+template <class T, bool kAligned, int kMostTiles, bool kRows>
 __global__ void __launch_bounds__(Grad::kThreads, kMultiGradBlocks)
     multi_grad(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
@@ -157,12 +163,14 @@ __global__ void __launch_bounds__(Grad::kThreads, kMultiGradBlocks)
   grad.dropout = run.dropout;
   grad.keys = philox_keys(dropout_key(run.dropout.seed));
   grad.stages = arguments.stages;
+  grad.passes = run.passes;
+  grad.rank_major = arguments.rank_major;
   grad.rows_per_share = int64_t{run.share_tiles} * Grad::kRows<T>;
   grad.column_slots = arguments.column_slots + run.column_slots;
-  grad.row_slots = arguments.row_slots != nullptr ? arguments.row_slots + run.row_slots : nullptr;
-  const int place = block - run.first_block, column_blocks = static_cast<int>(gpu::divide_up(grad.g.columns, Grad::kColumns));
-  grad_block<kAligned, kMostTiles>(grad, place % column_blocks, place / column_blocks % run.shares,
-                                   place / column_blocks / run.shares, memory);
+  grad.row_slots = kRows ? arguments.row_slots + run.row_slots : nullptr;
+  const int place = block - run.first_block, across = static_cast<int>(column_blocks(run, arguments.width));
+  grad_block<kAligned, kMostTiles, kRows>(grad, place % across, place / across % run.shares, place / across / run.shares,
+                                          memory);
 }
 
 /** out = scale times the sums of row_slots. */
@@ -172,15 +180,16 @@ __global__ void __launch_bounds__(kFinishThreads) multi_finish_rows(const __grid
   const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
   const int64_t i = int64_t{block - run.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
   if (i >= run.rows * run.rank) return;
-  const FinishRowsArguments<T, OneModule> finish = {arguments.row_slots + run.row_slots,
-                                                    arguments.row_parts > 0 ? arguments.row_parts : run.shares,
-                                                    run.rows,
-                                                    run_stack<T>(run, arguments.out, arguments.ldout),
-                                                    nullptr,
-                                                    nullptr,
-                                                    0,
-                                                    PP_IDENTITY,
-                                                    nullptr};
+  const FinishRowsArguments<T, OneModule> finish = {
+      arguments.row_slots + run.row_slots,
+      arguments.row_blocks ? static_cast<int>(column_blocks(run, arguments.width)) : run.shares,
+      run.rows,
+      run_stack<T>(run, arguments.out, arguments.ldout),
+      nullptr,
+      nullptr,
+      0,
+      PP_IDENTITY,
+      nullptr};
   finish_row_element<false>(finish, i);
 }
 
@@ -192,8 +201,9 @@ __global__ void __launch_bounds__(kFinishThreads) multi_finish_columns(const __g
   const int64_t N = arguments.width, size = N * run.rank;
   const int64_t i = int64_t{block - run.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
   if (i >= size) return;
-  const int64_t n = i % N, rank = i / N;
-  float* to = run.gradient + (arguments.rank_major ? rank * run.ld_gradient + n : n * run.ld_gradient + rank);
+  const SlotPlace place = slot_place(i, N, run.rank, arguments.rank_major);
+  float* to = run.gradient +
+              (arguments.rank_major ? place.column * run.ld_gradient + place.n : place.n * run.ld_gradient + place.column);
   bool add = arguments.accumulate;
   float sum = add ? *to : 0;
   for (; s >= 0; s = arguments.runs[s].next) {

@@ -97,23 +97,20 @@ int64_t split_down(MultiArguments* arguments) {
   return slots;
 }
 
-struct GradSlots {
-  int64_t columns, rows;
-};
-
-/** Cuts the runs' rows into shares; returns the floats that slots take. */
-GradSlots split_grad(MultiArguments* arguments, pp_dtype dtype) {
+/** Shares the runs out among blocks; returns the floats that slots take. */
+GradSlots split_runs(MultiArguments* arguments, pp_dtype dtype, bool with_rows) {
   GradSlots slots = {0, 0};
-  const int64_t column_blocks = gpu::divide_up(arguments->width, Grad::kColumns);
   for (int i = 0; i < arguments->count; i++) {
     ModuleRun& run = arguments->runs[i];
-    const Split rows = split_rows(dtype, run.rows, arguments->width);
-    run.shares = static_cast<int32_t>(rows.shares);
-    run.share_tiles = static_cast<int32_t>(rows.length / grad_tile_rows(dtype));
+    const GradSplit split = split_grad(dtype, run.rows, arguments->width, with_rows);
+    run.passes = static_cast<int16_t>(split.passes);
+    run.shares = static_cast<int32_t>(split.rows.shares);
+    run.share_tiles = static_cast<int32_t>(split.rows.length / grad_tile_rows(dtype));
     run.column_slots = slots.columns;
     run.row_slots = slots.rows;
-    slots.columns += rows.shares * run.rank * arguments->width;
-    slots.rows += column_blocks * run.rows * run.rank;
+    const GradSlots of_run = grad_slots(dtype, run.rows, arguments->width, run.rank, with_rows ? run.rank : 0);
+    slots.columns += of_run.columns;
+    slots.rows += of_run.rows;
   }
   return slots;
 }
@@ -149,13 +146,16 @@ cudaError_t launch_up(const MultiArguments& arguments, cudaStream_t stream) {
 
 template <class T>
 cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
-  const int64_t column_blocks = gpu::divide_up(arguments.width, Grad::kColumns);
   const bool with_rows = arguments.row_slots != nullptr;
+  size_t most_bytes = gpu::kMostSharedBytes;
+  cudaError_t error = with_rows ? most_shared_bytes(&most_bytes) : cudaSuccess;
+  if (error != cudaSuccess) return error;
   arguments.stages = Grad::kMostStages;
   for (int i = 0; i < arguments.count; i++) {
     const ModuleRun& run = arguments.runs[i];
     const int tiles = chunk_tiles(run);
-    arguments.stages = std::min(arguments.stages, Grad::stages<T>(tiles, with_rows ? tiles : 0, run.dropout.threshold != 0));
+    arguments.stages =
+        std::min(arguments.stages, Grad::stages<T>(tiles, with_rows ? tiles : 0, run.dropout.threshold != 0, most_bytes));
   }
   const size_t shared = most_shared(arguments, [&](const ModuleRun& run) {
     const int tiles = chunk_tiles(run);
@@ -163,13 +163,17 @@ cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
   });
   const bool aligned =
       gpu::rows_aligned<T>(arguments.wide, arguments.ld_wide) && gpu::rows_aligned<T>(arguments.narrow, arguments.ld_narrow);
-  const auto kernel = !aligned                   ? multi_grad<T, false, kChunkTiles>
-                      : one_tile_each(arguments) ? multi_grad<T, true, 1>
-                                                 : multi_grad<T, true, kChunkTiles>;
-  cudaError_t error = launch_runs(kernel, arguments, Grad::kThreads, shared, stream,
-                                  [&](const ModuleRun& run) { return column_blocks * run.shares * chunks(run); });
+  const auto kernel_of = [&](auto rows) {
+    constexpr bool kRows = decltype(rows)::value;
+    return !aligned                   ? multi_grad<T, false, kChunkTiles, kRows>
+           : one_tile_each(arguments) ? multi_grad<T, true, 1, kRows>
+                                      : multi_grad<T, true, kChunkTiles, kRows>;
+  };
+  const auto kernel = with_rows ? kernel_of(std::true_type{}) : kernel_of(std::false_type{});
+  error = launch_runs(kernel, arguments, Grad::kThreads, shared, stream,
+                      [&](const ModuleRun& run) { return column_blocks(run, arguments.width) * run.shares * chunks(run); });
   if (error == cudaSuccess && with_rows) {
-    arguments.row_parts = static_cast<int32_t>(column_blocks);
+    arguments.row_blocks = true;
     error = launch_runs(multi_finish_rows<T>, arguments, kFinishThreads, 0, stream, row_finish_blocks);
   }
   if (error != cudaSuccess) return error;
@@ -216,7 +220,7 @@ pp_status multi_lora_up(const pp_device& device, const ModulesOnRows& multi, con
 
 size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const ModulesOnRows& multi) {
   MultiArguments arguments = make_arguments(multi, Weights::kB, dy.cols);
-  const GradSlots slots = split_grad(&arguments, dy.dtype);
+  const GradSlots slots = split_runs(&arguments, dy.dtype, multi.runs[0].module.ds != nullptr);
   Workspace workspace(nullptr);
   workspace.take<float>(slots.columns);
   workspace.take<float>(slots.rows);
@@ -233,7 +237,7 @@ pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const
   arguments.out = first.ds;
   arguments.ldout = first.ldds;
   arguments.accumulate = accumulate;
-  const GradSlots slots = split_grad(&arguments, dy.dtype);
+  const GradSlots slots = split_runs(&arguments, dy.dtype, first.ds != nullptr);
   Workspace space(workspace);
   arguments.column_slots = space.take<float>(slots.columns);
   float* row_slots = space.take<float>(slots.rows);
@@ -245,7 +249,7 @@ pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const
 size_t multi_lora_grad_down_workspace(const pp_matrix& x, const ModulesOnRows& multi) {
   MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
   Workspace workspace(nullptr);
-  workspace.take<float>(split_grad(&arguments, x.dtype).columns);
+  workspace.take<float>(split_runs(&arguments, x.dtype, false).columns);
   return workspace.bytes();
 }
 
@@ -256,7 +260,7 @@ pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, cons
   MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
   take_wide(&arguments, x);
   arguments.accumulate = accumulate;
-  arguments.column_slots = Workspace(workspace).take<float>(split_grad(&arguments, x.dtype).columns);
+  arguments.column_slots = Workspace(workspace).take<float>(split_runs(&arguments, x.dtype, false).columns);
   return to_status(dispatch(x.dtype, [&](auto e) { return launch_grad<decltype(e)>(arguments, stream_of(device)); }),
                    "pp_lora_grad_down");
 }

@@ -29,16 +29,38 @@ inline Split split_columns(int64_t M, int64_t K) {
   return split(K, kDownColumns, std::min(kDownBlocks / row_blocks, K / kLeastShareColumns));
 }
 
-/** Columns of G that a block of the gradient products takes, and its rows at a time. */
+/** Columns and rows of G that a block of the gradient products takes at a time. */
 constexpr int64_t kGradColumns = 128;
 constexpr int64_t grad_tile_rows(int64_t element_bytes) {
   return element_bytes == 2 ? 64 : 32;
 }
-/** Blocks that fill today's devices about twice. */
-constexpr int64_t kGradBlocks = 256;
+/**
+ * Blocks that fill today's devices about twice. Those that make row products too leave the fewer slots the larger they are:
+ * there is one for each multiprocessor of an A100, which are enough to keep the memory of an H100 busy.
+ */
+constexpr int64_t kGradBlocks = 256, kGradRowBlocks = 104;
 
-inline Split split_rows(int64_t element_bytes, int64_t M, int64_t N) {
-  const int64_t column_blocks = (N + kGradColumns - 1) / kGradColumns, rows = grad_tile_rows(element_bytes);
-  return split(M, rows, std::min(kGradBlocks / column_blocks, (M + rows - 1) / rows));
+/** How G is shared out among the blocks of the gradient products. */
+struct GradSplit {
+  int64_t passes;  // of a block over its rows, each over kGradColumns columns more
+  int64_t column_blocks;
+  Split rows;
+
+  int64_t blocks() const { return column_blocks * rows.shares; }
+};
+
+inline GradSplit split_grad(int64_t element_bytes, int64_t M, int64_t N, bool with_rows) {
+  const int64_t rows = grad_tile_rows(element_bytes), column_tiles = (N + kGradColumns - 1) / kGradColumns;
+  const bool large = with_rows && element_bytes == 2;  // in float32 a block has no room for the passes' B
+  const int64_t most_blocks = large ? kGradRowBlocks : kGradBlocks;
+  // A block leaves as many sums as it has rows and columns, which are fewest where it is square.
+  const auto fits = [&](int64_t passes) {
+    const int64_t columns = passes * kGradColumns;
+    return passes <= column_tiles && columns * columns <= M * N / most_blocks;
+  };
+  int64_t passes = 1;
+  while (large && fits(passes + 1)) passes++;
+  const int64_t column_blocks = (column_tiles + passes - 1) / passes;
+  return {passes, column_blocks, split(M, rows, std::min(most_blocks / column_blocks, (M + rows - 1) / rows))};
 }
 }  // namespace prunepeft::cuda

@@ -62,9 +62,11 @@ inline GradCall grad_call(const pp_matrix& g, bool accumulate) {
   call.accumulate = accumulate;
   return call;
 }
-/** Numbers of floats that run_grad needs as slots. */
-int64_t grad_column_slots(pp_dtype dtype, int64_t M, int64_t N, int64_t columns);
-int64_t grad_row_slots(int64_t M, int64_t N, int64_t rank);
+/** Numbers of floats that run_grad needs as slots, of so many columns of a stack; row_rank is 0 without row products. */
+struct GradSlots {
+  int64_t columns, rows;
+};
+GradSlots grad_slots(pp_dtype dtype, int64_t M, int64_t N, int64_t columns, int64_t row_rank);
 cudaError_t run_grad(const GradCall& call, float* column_slots, float* row_slots, cudaStream_t stream);
 
 struct UpCall {

@@ -38,7 +38,13 @@ struct Up {
   static constexpr int kBlocksPerProcessor = 2;
   template <class T>
   static constexpr int kBlocksOfUp = sizeof(T) == 2 ? 4 : kBlocksPerProcessor;
-  static constexpr int kProductLd = padded<float>(kColumns);
+  /**
+   * Rows of a product in shared memory: with pairs of a fragment's elements, or halves of groups, the lanes that are served at
+   * once are in banks of their own.
+   */
+  static constexpr int kProductLd = kColumns + 8;
+  /** Where a column lies: from 32 on with the halves of its group exchanged. */
+  GPU_INLINE static constexpr int product_column(int column) { return column ^ column / 32 * 4; }
 
   /** The two operand tiles, and in their place the product. */
   template <class T>
@@ -146,8 +152,11 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
   const UpPlace place;
 #pragma unroll
   for (int g = 0; g < Up::kGroups; g++) {
-    float v[gpu::kGroup];
-    gpu::load_group(product + (place.row + g * Up::kRowStep) * Up::kProductLd + place.column, v);
+    const float* const row = product + (place.row + g * Up::kRowStep) * Up::kProductLd;
+    alignas(gpu::kVectorBytes) float v[gpu::kGroup];
+#pragma unroll
+    for (int k = 0; k < gpu::kGroup; k += gpu::kPerVector<float>)
+      *reinterpret_cast<uint4*>(v + k) = *reinterpret_cast<const uint4*>(row + Up::product_column(place.column + k));
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * keep_scale : 0.0f;
   }
@@ -233,9 +242,11 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
 #pragma unroll
     for (int t = 0; t < Up::kColumnTiles; t++)
 #pragma unroll
-      for (int e = 0; e < 8; e++)
-        product[(warp_row + accumulator_row(e % 4)) * Up::kProductLd + t * kTileRanks + accumulator_column(e / 4, e % 4)] =
-            products[t][e / 4][e % 4];
+      for (int e = 0; e < 8; e += 2) {
+        const int column = Up::product_column(t * kTileRanks + accumulator_column(e / 4, e % 4));
+        *reinterpret_cast<float2*>(product + (warp_row + accumulator_row(e % 4)) * Up::kProductLd + column) = {
+            products[t][e / 4][e % 4], products[t][e / 4][e % 4 + 1]};
+      }
     const unsigned keep = masks_of_groups(arguments, dropout, module, row, column);
     __syncthreads();
     add_product(sums, product, keep, dropout.keep_scale);

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Whether cost.h expects of the skinny products' loops the instructions that their machine code has.
+
+usage: cost_of_loops.py COST LOOPS
+
+COST is native/src/linear/cuda/cost.h, LOOPS native/cuda-loops.txt, which the test cuda_loops keeps equal to the machine code. A
+constant counts what a warp comes to in a step; under dropout it counts clocks of the unit of integers, which instructions are
+close to.
+"""
+
+import pathlib
+import re
+import sys
+
+MOST_OFF = 0.1
+
+
+def constants_of(text):
+    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad)\w+) = (\d+)\b", text)}
+
+
+def main_loops(text):
+    """Of each kernel the loop of its steps: instructions, those of its shortest turn, and of the loops of row products inside."""
+    found, kernel, depth_of_steps = {}, None, 0
+    for line in text.splitlines()[1:]:
+        head = re.match(r"(\w[^:]*): ", line)
+        loop = re.match(r"( +)loop (\d+)(.*)", line)
+        if head:
+            kernel = head[1]
+        elif loop:
+            depth, own, rest = len(loop[1]), int(loop[2]), loop[3]
+            turn = re.search(r"turn (\d+)", rest)
+            if turn:  # the innermost that has one
+                found[kernel] = {"all": own, "turn": int(turn[1]), "rows": 0, "products": 0}
+                depth_of_steps = depth
+            elif kernel in found and depth > depth_of_steps:
+                if "HMMA" in rest:
+                    found[kernel]["products"] += own
+                elif "STG" in rest:
+                    found[kernel]["rows"] += own
+    return found
+
+
+def main(arguments):
+    if len(arguments) != 2:
+        sys.exit(__doc__)
+    cost = constants_of(pathlib.Path(arguments[0]).read_text())
+    loops = main_loops(pathlib.Path(arguments[1]).read_text())
+    expected = []  # what, by cost.h, and the least and most that it may be
+    near = lambda counted: (counted / (1 + MOST_OFF), counted * (1 + MOST_OFF))
+    for tiles in (1, 2, 4):
+        down = cost["kDownStep"] + cost["kDownMoreRanks"] * (tiles - 1)
+        grad = cost["kGradStep"] + cost["kGradMoreRanks"] * (tiles - 1)
+        of_down, of_grad, of_rows = (loops[f"{name} bf16 aligned tiles {tiles}{rows}"]
+                                     for name, rows in (("down", ""), ("grad", ""), ("grad", " rows")))
+        expected += [
+            (f"down, {tiles} tiles", down, near(of_down["turn"])),
+            (f"down, {tiles} tiles, masks", down + cost["kDownMasks"] + cost["kDownKeeps"], near(of_down["all"])),
+            (f"grad, {tiles} tiles", grad, near(of_grad["turn"])),
+            (f"grad, {tiles} tiles, masks", grad + cost["kGradMasks"], near(of_grad["all"])),
+        ]
+        # Half of the warps, or all, take tiles of row products: the loop of products has two turns for each of them, and what
+        # loads and stores sums has two ways, of which the shortest turn takes neither.
+        taken = (tiles + 1) // 2
+        least = of_rows["turn"] + of_rows["products"]
+        most = of_rows["all"] + taken * (of_rows["rows"] + 2 * of_rows["products"])
+        expected.append((f"grad, {tiles} tiles, rows", grad + 2 * taken * cost["kGradRows"], (least, most)))
+    off = 0
+    for what, by_cost, (least, most) in expected:
+        wrong = not least <= by_cost <= most
+        off += wrong
+        print(f"{what:24} cost.h {by_cost:4}, counted {least:4.0f} to {most:4.0f}{'  NOT within' if wrong else ''}")
+    return off
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(sys.argv[1:]), 1))
