@@ -79,7 +79,7 @@ class LanguageTokenizerTest {
     ((ObjectNode) tokenizer.at("/model/vocab")).put("never seen", vocabulary);
     write("tokenizer.json", tokenizer);
     String message =
-        "%s: the tokenizer is another model's: tokenizer.json gives token 'never seen' the id %d, and vocab_size in config.json is %d"
+        "%s: the tokenizer does not fit the model: tokenizer.json gives token 'never seen' the id %d, and vocab_size in config.json is %d"
             .formatted(model, vocabulary, vocabulary);
     Call call = train(texts).exits(1, message);
     assertFalse(call.err().contains("tokenise"), call.err());

@@ -450,7 +450,9 @@ public final class Models {
       throws IOException {
     boolean wordPiece = config.architecture().tokenizerModel().equals("WordPiece");
     byte[] tokenizer = directory.tokenizer(wordPiece);
-    TokenizerVocabulary.requireFits(tokenizer, config, directory.path());
+    if (config.decoder() != null) {
+      TokenizerVocabulary.requireFits(tokenizer, config, directory.path());
+    }
     return new Pretrained(
         config,
         tokenizer,

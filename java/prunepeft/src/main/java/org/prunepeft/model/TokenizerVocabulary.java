@@ -42,7 +42,7 @@ final class TokenizerVocabulary {
     if (vocabulary.largest >= config.vocabulary()) {
       String token = vocabulary.token;
       throw new FormatException(
-          "%s: the tokenizer is another model's: tokenizer.json gives token '%s' the id %d, and vocab_size in config.json is %d; take all files from one model"
+          "%s: the tokenizer does not fit the model: tokenizer.json gives token '%s' the id %d, and vocab_size in config.json is %d; take all files from one model, or call model.resize_token_embeddings(len(tokenizer)) in Python"
               .formatted(
                   directory,
                   token.length() <= SHOWN ? token : token.substring(0, SHOWN) + "...",

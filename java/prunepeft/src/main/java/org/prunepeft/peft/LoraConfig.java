@@ -21,7 +21,7 @@ import org.prunepeft.text.Required;
  * @param dora use_dora: magnitude and direction of each output are trained apart
  * @param perProjection whether each projection's update is a module of its own; else those of a
  *     layer are one module together. Null: each of a decoder is, an encoder's are together; {@link
- *     #on} says which
+ *     #on} settles it, and until then they are together
  * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
  *     names
  * @param alphaPattern alpha_pattern: other alphas, likewise

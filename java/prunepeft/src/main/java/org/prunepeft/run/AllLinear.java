@@ -30,6 +30,8 @@ public final class AllLinear {
             .dropout(own.dropout())
             .rsLora(own.rsLora())
             .targets(List.of(LoraConfig.ALL))
+            // Nothing is chosen among them.
+            .perProjection(false)
             .build()
             .on(model);
     Setup alone =

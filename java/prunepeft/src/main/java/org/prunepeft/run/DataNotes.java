@@ -55,8 +55,8 @@ final class DataNotes {
       notes.add(
           "%,d of %,d %s examples have texts that are trained on as well, such as '%s'; the %s result is too good by them"
               .formatted(
-                  both.size(),
-                  examples.size(),
+                  rows(both),
+                  rows(examples),
                   part,
                   text.length() <= SHOWN ? text : text.substring(0, SHOWN) + "...",
                   part));
