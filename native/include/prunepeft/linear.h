@@ -151,8 +151,8 @@ PP_API pp_status pp_lora_up(const pp_context* context, const pp_lora_module* mod
                             int32_t accumulate);
 
 /**
- * dS = s·dY B and dB = dYᵀ S from one read of dY [M,N]. Reads b and s, writes ds, unless its data is null, and db,
- * which is overwritten.
+ * dS = s·dY B and dB = dYᵀ S from one read of dY [M,N]. On CUDA dB may have other last bits where ds is null. Reads b and s,
+ * writes ds, unless its data is null, and db, which is overwritten.
  */
 PP_API pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count);
 

@@ -282,7 +282,7 @@ struct Costs {
                           (kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
                            kGradMoreRanks * (padded_ranks() / 16 - 1));
     // Multiprocessors without a block issue nothing.
-    const double idle = std::max(1.0, static_cast<double>(multiprocessors) / static_cast<double>(split.blocks()));
+    const double idle = std::max(1.0, static_cast<double>(multiprocessors) / (static_cast<double>(split.blocks()) * chunks()));
     cost.instructions *= idle;
     cost.own_flops *= idle;
     return cost;

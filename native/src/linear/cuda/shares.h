@@ -36,7 +36,7 @@ constexpr int64_t grad_tile_rows(int64_t element_bytes) {
 }
 /**
  * Blocks that fill today's devices about twice. Those that make row products too leave the fewer slots the larger they are:
- * there is one for each multiprocessor of an A100, which are enough to keep the memory of an H100 busy.
+ * there is about one for each multiprocessor of an A100, which are enough to keep the memory of an H100 busy.
  */
 constexpr int64_t kGradBlocks = 256, kGradRowBlocks = 104;
 
