@@ -26,12 +26,19 @@ class LanguageDatasetTest {
   private static final String CHAT =
       "{'messages': [{'role': 'user', 'content': '%s'}, {'role': 'assistant', 'content': '%s'}]}";
 
+  /** An instruction's prompt has 200 bytes, each of them a token. */
+  private static final int TOKENS = 256;
+
   @TempDir static Path temporary;
   private static Path model;
 
   @BeforeAll
   static void write() throws IOException {
-    model = LlamaDirectory.write(temporary.resolve("tiny-llama"));
+    model =
+        LlamaDirectory.write(
+            temporary.resolve("tiny-llama"),
+            new LlamaDirectory.Size(LlamaDirectory.LAYERS, 16, 24, 4, 2, TOKENS),
+            0);
   }
 
   /** Columns, and a row that says two letters. */
@@ -47,7 +54,17 @@ class LanguageDatasetTest {
                 ParquetRows.MESSAGES.formatted("prompt"),
                 ParquetRows.MESSAGES.formatted("completion")),
             "{'prompt': [{'role': 'user', 'content': '%s'}], 'completion': [{'role': 'assistant', 'content': '%s'}]}"),
-        Arguments.of(COLUMNS, CHAT));
+        Arguments.of(COLUMNS, CHAT),
+        Arguments.of(
+            List.of(ParquetRows.CONVERSATIONS.formatted("conversations")),
+            "{'conversations': [{'from': 'human', 'value': '%s'}, {'from': 'gpt', 'value': '%s'}]}"),
+        Arguments.of(
+            List.of(
+                text.formatted("instruction"), text.formatted("input"), text.formatted("output")),
+            "{'instruction': 'What follows?', 'input': '%s', 'output': '%s'}"),
+        Arguments.of(
+            List.of(text.formatted("instruction"), text.formatted("output")),
+            "{'instruction': 'What follows %s?', 'output': '%s'}"));
   }
 
   private static List<JsonNode> rows(String row, int from, int to) throws IOException {
@@ -71,7 +88,7 @@ class LanguageDatasetTest {
         "--epochs=1",
         "--lora-r=2",
         "--adapter-size=2",
-        "--max-seq-length=48",
+        "--max-seq-length=" + TOKENS,
         "--threads=2",
         "--output=" + run);
   }

@@ -233,6 +233,13 @@ class LanguageModelTest {
           .exits(1, message, "--too-long cut");
       assertFalse(Files.exists(run));
     }
+    Call.of(
+            "train",
+            options(model, some, temporary.resolve("cut")),
+            "--epochs=1",
+            "--validation-file=" + pairs,
+            "--test-file=" + pairs)
+        .exits(0, "1 of 122 training texts have more than 24 tokens and are cut there");
     Call.of("train", options(run), "--epochs=1", "--too-long=refuse").exits(0);
     String options = Files.readString(run.resolve("config.yaml"));
     assertTrue(options.matches("(?s).*\ntoo_long: \\W?refuse.*"), options);

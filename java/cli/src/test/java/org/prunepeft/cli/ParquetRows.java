@@ -21,6 +21,10 @@ final class ParquetRows {
       "optional group %s (LIST) { repeated group list { optional group element {"
           + " optional binary role (STRING); optional binary content (STRING); } } }";
 
+  /** ShareGPT's messages. */
+  static final String CONVERSATIONS =
+      MESSAGES.replace(" role ", " from ").replace(" content ", " value ");
+
   private ParquetRows() {}
 
   /** Writes rows; columns are fields of a schema. */

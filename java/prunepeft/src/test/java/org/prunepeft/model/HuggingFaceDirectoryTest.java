@@ -18,6 +18,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -135,6 +136,73 @@ class HuggingFaceDirectoryTest {
     tensors.replaceAll((name, tensor) -> rounded(tensor, dtype));
     shards(dtype);
     agrees(BERT, tensors);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"F16,false", "BF16,false", "F32,true", "F16,true", "BF16,true"})
+  void decodersOfEveryWidthAndInShardsComputeWhatFloat64Does(String dtype, boolean inShards)
+      throws IOException {
+    for (var family : DecoderFamilies.all().toList()) {
+      Map<String, Tensor> exact = family.tensors(random);
+      Map<String, Tensor> rounded = new TreeMap<>();
+      exact.forEach((name, tensor) -> rounded.put(name, rounded(tensor, dtype)));
+      tensors.clear();
+      rounded.forEach(
+          (name, tensor) ->
+              tensors.put(name.startsWith("lm_head.") ? name : "model." + name, tensor));
+      JSON.writeValue(directory.resolve("config.json").toFile(), family.json());
+      Files.writeString(directory.resolve("tokenizer.json"), "{}");
+      if (inShards) {
+        shards(dtype);
+      } else {
+        safetensors(weights(), tensors, dtype);
+      }
+      int[] ids = random.ints(6, 0, DecoderFamilies.VOCABULARY).toArray();
+      float[] read = states(ids);
+      // What is left of a difference is float32's.
+      assertTrue(distance(read, reference(family, rounded, ids)) < 1e-5, family.name());
+      // The type's rounding, once for each of the weights that a state comes through: embedding,
+      // two
+      // norms and four products in each of up to four layers, last norm.
+      double rounding =
+          switch (dtype) {
+            case "F16" -> 0x1p-10;
+            case "BF16" -> 0x1p-7;
+            default -> 0x1p-20;
+          };
+      assertTrue(distance(read, reference(family, exact, ids)) < 26 * rounding, family.name());
+    }
+  }
+
+  /** The hidden states that the directory's decoder has of a sample, [T · hidden]. */
+  private float[] states(int[] ids) {
+    byte[] mask = new byte[ids.length];
+    Arrays.fill(mask, (byte) 1);
+    long[] longs = Arrays.stream(ids).asLongStream().toArray();
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Encoder read = Models.byName(directory.toString()).loader().load().encoder()) {
+      EncoderInput input = EncoderInput.of(longs, new long[ids.length], mask, 1, ids.length);
+      return Torch.toFloats(read.forward(input, Insertions.NONE));
+    }
+  }
+
+  private static double[] reference(
+      DecoderFamilies.Family family, Map<String, Tensor> tensors, int[] ids) {
+    double[][] states = new ReferenceDecoder(family.json(), tensors).forward(ids, ids.length);
+    return Arrays.stream(states).flatMapToDouble(Arrays::stream).toArray();
+  }
+
+  /** The norm of the difference, as a part of what is expected. */
+  private static double distance(float[] actual, double[] expected) {
+    assertEquals(expected.length, actual.length);
+    double difference = 0;
+    double size = 0;
+    for (int i = 0; i < actual.length; i++) {
+      difference += Math.pow(actual[i] - expected[i], 2);
+      size += Math.pow(expected[i], 2);
+    }
+    return Math.sqrt(difference / size);
   }
 
   @ParameterizedTest
@@ -465,7 +533,7 @@ class HuggingFaceDirectoryTest {
     int length = 7;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
     byte[] mask = new byte[2 * length];
-    java.util.Arrays.fill(mask, 0, 2 * length - 3, (byte) 1);
+    Arrays.fill(mask, 0, 2 * length - 3, (byte) 1);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
         Encoder read = Models.byName(directory.toString()).loader().load().encoder();
