@@ -5,13 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -74,16 +76,49 @@ class RopeTest {
   @ParameterizedTest
   @EnumSource(names = {"DYNAMIC", "YARN", "LLAMA3"})
   void frequenciesAreThosePublished(Type type) throws IOException {
-    JsonNode published;
-    try (InputStream in = RopeTest.class.getResourceAsStream("published-rope-frequencies.json")) {
-      published = new ObjectMapper().readTree(in).get(type.name().toLowerCase(Locale.ROOT));
+    double[] expected = published(type.name().toLowerCase(Locale.ROOT));
+    assertPublished(expected, rope(type, 1e4, 128, 10, 2048).frequencies(16384));
+  }
+
+  /** Of linear and longrope the published are the unscaled ones, and what each is divided by. */
+  @Test
+  void frequenciesAreThosePublishedDividedByFactors() throws IOException {
+    double[] unscaled = published("default");
+    assertPublished(unscaled, Rope.of(1e4, 128, 2048).frequencies(16384));
+    for (double factor : new double[] {2, 10, 20}) {
+      assertPublished(
+          Arrays.stream(unscaled).map(frequency -> frequency / factor).toArray(),
+          rope(Type.LINEAR, 1e4, 128, factor, 2048).frequencies(16384));
     }
-    double[] frequencies = rope(type, 1e4, 128, 10, 2048).frequencies(16384);
+    Rope longRope =
+        Rope.of(1e4, 128, 2048)
+            .with()
+            .type(Type.LONGROPE)
+            .factor(10)
+            .shortFactors(Collections.nCopies(64, 2.0))
+            .longFactors(IntStream.rangeClosed(1, 64).mapToObj(i -> (double) i).toList())
+            .build();
+    assertPublished(
+        Arrays.stream(unscaled).map(frequency -> frequency / 2).toArray(),
+        longRope.frequencies(2048));
+    assertPublished(
+        IntStream.range(0, 64).mapToDouble(i -> unscaled[i] / (i + 1)).toArray(),
+        longRope.frequencies(16384));
+  }
+
+  private static double[] published(String type) throws IOException {
+    try (InputStream in = RopeTest.class.getResourceAsStream("published-rope-frequencies.json")) {
+      ObjectMapper json = new ObjectMapper();
+      return json.convertValue(json.readTree(in).get(type), double[].class);
+    }
+  }
+
+  private static void assertPublished(double[] expected, double[] frequencies) {
+    assertEquals(64, expected.length);
     assertEquals(64, frequencies.length);
     for (int i = 0; i < 64; i++) {
       // Five digits are published.
-      double expected = published.get(i).doubleValue();
-      assertEquals(expected, frequencies[i], 5.1e-5 * expected, "pair " + i);
+      assertEquals(expected[i], frequencies[i], 5.1e-5 * expected[i], "pair " + i);
     }
   }
 

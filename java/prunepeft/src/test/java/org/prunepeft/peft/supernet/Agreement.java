@@ -44,6 +44,9 @@ public final class Agreement {
   private static final double SHARE = LONGEST * 0x1p-24;
   private static final int PERTURBATIONS = 4;
 
+  /** The name of what {@link #run} leaves beside gradients. */
+  static final String HIDDEN_STATES = "hidden states";
+
   /** Of decoders' gradients, ‖difference‖ / ‖gradient‖; see {@link #assertNear}. */
   static final double LARGEST = 1e-5;
 
@@ -151,7 +154,7 @@ public final class Agreement {
     Map<String, float[]> results = new HashMap<>();
     Tensor weighted = encoder.forward(input, insertions).mul(weights);
     weighted.sum().backward();
-    results.put("hidden states", Torch.toFloats(weighted.detach()));
+    results.put(HIDDEN_STATES, Torch.toFloats(weighted.detach()));
     for (FlatParameters group : modules.groups().values()) {
       group.names().forEach(name -> results.put(name, Torch.toFloats(group.gradient(name))));
       group.clearGradients();

@@ -206,6 +206,10 @@ class DecoderModulesTest {
                     "%s, %s: off by %.3g, in another order by %.3g"
                         .formatted(style, name, error / size, rounding / size));
           });
+      // What cancels has a ceiling too, and all gradients together do not cancel.
+      expected.remove(Agreement.HIDDEN_STATES);
+      actual.remove(Agreement.HIDDEN_STATES);
+      Agreement.assertNear(expected, actual);
     }
   }
 
