@@ -111,7 +111,8 @@ record LoadedRun(
     }
   }
 
-  private static Schema schema(RunDirectory directory) {
+  /** What the run was trained to predict. */
+  static Schema schema(RunDirectory directory) {
     try {
       return Schema.fromMap(directory.readJson(RunFiles.CONFIG));
     } catch (IllegalArgumentException e) {

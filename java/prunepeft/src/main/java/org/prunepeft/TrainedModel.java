@@ -13,6 +13,7 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
@@ -62,6 +63,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class TrainedModel implements TextGenerator {
   private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
+  private static final String EVALUATED = "evaluated";
 
   private final LoadedRun loaded;
   private final RunDirectory run;
@@ -143,6 +145,12 @@ public final class TrainedModel implements TextGenerator {
       Path run, Integer threads, String device, String model, TooLong tooLong) {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
+    Schema schema = LoadedRun.schema(directory);
+    if (tooLong != null && schema.kind() != TaskKind.LANGUAGE_MODELING) {
+      throw new IllegalArgumentException(
+          "tooLong is for the texts of a language model, and the run %s is a %s; leave it out"
+              .formatted(run, described(schema)));
+    }
     Setup setup = ModelFiles.setup(directory, model);
     TrainingSettings training = setup.training();
     LoadedRun loaded =
@@ -155,11 +163,6 @@ public final class TrainedModel implements TextGenerator {
                 .device(device == null ? setup.device() : device)
                 .build());
     try {
-      if (tooLong != null && loaded.schema().kind() != TaskKind.LANGUAGE_MODELING) {
-        throw new IllegalArgumentException(
-            "--too-long is for the texts of a language model, and the run %s is a %s; leave it out"
-                .formatted(run, described(loaded.schema())));
-      }
       return new TrainedModel(loaded);
     } catch (RuntimeException | Error e) {
       loaded.close();
@@ -302,10 +305,7 @@ public final class TrainedModel implements TextGenerator {
     Schema asked = schema.withMetrics(metrics);
     return threads.call(
         state -> {
-          EncodedDataset data = encoded(examples, true);
-          if (generates()) {
-            data = data.withAnswers(encoding.answers(asked, texts(examples), prompter));
-          }
+          EncodedDataset data = encoded(examples, asked);
           Predictions predictions = state.trainer().predict(state.modules(), loaded.head(), data);
           return Evaluation.of(
               generates() ? predictions : new Predictions(asked, predictions.outputs()),
@@ -327,7 +327,7 @@ public final class TrainedModel implements TextGenerator {
   public Predictions predict(List<Example> examples) {
     requireTexts(examples);
     return threads.call(
-        state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples, false)));
+        state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples, null)));
   }
 
   /**
@@ -424,15 +424,26 @@ public final class TrainedModel implements TextGenerator {
     }
   }
 
-  private EncodedDataset encoded(List<Example> examples, boolean evaluated) {
-    if (generates()) {
-      EncodedTexts encoded = encoding.texts(texts(examples));
-      if (evaluated) {
-        encoding.cutNote("evaluated", encoded).ifPresent(LOG::warn);
-      }
-      return encoded.data();
+  /**
+   * As token ids; says what of a language model's texts is cut.
+   *
+   * @param asked with the metrics to evaluate by; null: predicted, of which more may follow
+   */
+  private EncodedDataset encoded(List<Example> examples, Schema asked) {
+    if (!generates()) {
+      return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
     }
-    return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
+    List<Example> texts = texts(examples);
+    if (asked == null) {
+      EncodedTexts predicted = encoding.someTexts(texts);
+      encoding.cutNote("predicted", predicted).ifPresent(LOG::warn);
+      return predicted.data();
+    }
+    EncodedTexts evaluated = encoding.texts(texts);
+    Answers answers = encoding.answers(asked, texts, prompter);
+    encoding.cutNote(EVALUATED, evaluated).ifPresent(LOG::warn);
+    TextEncoding.cutNote(EVALUATED, answers).ifPresent(LOG::warn);
+    return evaluated.data().withAnswers(answers);
   }
 
   /** Plain texts are learnt as a whole. */

@@ -39,6 +39,7 @@ import org.prunepeft.settings.SetupBuilder;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
+import org.prunepeft.train.TooLong;
 
 /** A loaded run as a program uses it: by many threads, in any order, until it is closed. */
 class TrainedModelTest {
@@ -174,6 +175,16 @@ class TrainedModelTest {
         ask(model, questions, random);
       }
     }
+  }
+
+  @Test
+  void whatBecomesOfTooLongTextsIsAskedOfLanguageModelsAlone() {
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> TrainedModel.load(single, null, null, "not looked for", TooLong.CUT));
+    assertEquals(
+        "tooLong is for the texts of a language model", e.getMessage().split(", and the run")[0]);
   }
 
   @Test

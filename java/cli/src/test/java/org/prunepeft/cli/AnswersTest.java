@@ -144,6 +144,9 @@ class AnswersTest {
         .exits(0)
         .says("test questions have an answer that is cut and count as wrong; --max-seq-length");
     assertEquals(0, measured(run, "test", "accuracy"));
+    Call.of("evaluate", run)
+        .exits(0)
+        .says("evaluated questions have an answer that is cut and count as wrong");
   }
 
   @Test

@@ -154,7 +154,7 @@ class LanguageDatasetTest {
     Path run = temporary.resolve("never");
     train(data.getParent(), run)
         .exits(
-            1, data.resolve("train-00001-of-00002.parquet") + ", line 6: messages[0] has no role");
+            1, data.resolve("train-00001-of-00002.parquet") + ", row 6: messages[0] has no role");
     assertFalse(Files.exists(run));
   }
 }

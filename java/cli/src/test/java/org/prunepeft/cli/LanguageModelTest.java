@@ -250,9 +250,11 @@ class LanguageModelTest {
         Files.writeString(temporary.resolve("lines.txt"), "z\n\n" + "z".repeat(24) + "\nz\n");
     Call.of("predict", run, lines)
         .exits(1, lines + ", line 3: the text has 25 tokens, but --max-seq-length is 24");
-    Call.of("predict", run, lines, "--too-long=cut").exits(0).prints("z".repeat(24));
+    Call.of("predict", run, lines, "--too-long=cut")
+        .exits(0, "1 of 3 predicted texts have more than 24 tokens and are cut there")
+        .prints("z".repeat(24));
     Call.of("predict", run, some, "--text-column=text").exits(1, message.split(" \\(")[0]);
-    Call.of("predict", run, "--text=z", "--text=" + "z".repeat(24)).exits(1, "example 1: the text");
+    Call.of("predict", run, "--text=z", "--text=" + "z".repeat(24)).exits(1, "example 2: the text");
     Path encoder = Small.model(Files.createDirectories(temporary.resolve("with encoder")));
     Call.of("train", "--model=" + encoder, "--too-long=refuse")
         .exits(2, "--too-long is for the texts of a language model");

@@ -1,5 +1,7 @@
 package org.prunepeft.data;
 
+import java.util.Locale;
+
 /**
  * Where an example is in a file.
  *
@@ -7,9 +9,10 @@ package org.prunepeft.data;
  * @param line in which its row begins, from 1; of Parquet the row's number
  */
 public record Place(String file, long line) {
-  /** {@return file and line, as errors begin} */
+  /** {@return file and line, or row of Parquet, as errors begin} */
   @Override
   public String toString() {
-    return "%s, line %d".formatted(file, line);
+    boolean parquet = file.toLowerCase(Locale.ROOT).endsWith(".parquet");
+    return "%s, %s %d".formatted(file, parquet ? "row" : "line", line);
   }
 }

@@ -19,6 +19,7 @@ import org.prunepeft.train.TrainingSettings;
 /** The parts of a data set as a model's token ids. */
 public final class TaskEncoding implements AutoCloseable {
   private static final String TRAINING = "training";
+  private static final String MORE = "; --max-seq-length takes more";
 
   private final EncodedDataset train;
   private final EncodedDataset validation;
@@ -71,12 +72,7 @@ public final class TaskEncoding implements AutoCloseable {
   }
 
   private Answers noted(String part, Answers answers) {
-    int cut = answers == null ? 0 : answers.cutQuestions().cardinality();
-    if (cut > 0) {
-      notes.add(
-          "%,d of %,d %s questions have an answer that is cut and count as wrong; --max-seq-length takes more"
-              .formatted(cut, answers.examples().size(), part));
-    }
+    TextEncoding.cutNote(part, answers).ifPresent(note -> notes.add(note + MORE));
     return answers;
   }
 
@@ -90,9 +86,7 @@ public final class TaskEncoding implements AutoCloseable {
   private EncodedDataset texts(String part, TextEncoding encoding, List<Example> examples) {
     EncodedTexts texts = encoding.texts(examples);
     noteConversations(part, examples);
-    encoding
-        .cutNote(part, texts)
-        .ifPresent(note -> notes.add(note + "; --max-seq-length takes more"));
+    encoding.cutNote(part, texts).ifPresent(note -> notes.add(note + MORE));
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {
       throw new DataException(
           "no %s text has a token that contributes to the loss within %,d tokens; take more with --max-seq-length, or look at the columns"
@@ -115,7 +109,7 @@ public final class TaskEncoding implements AutoCloseable {
     long rows = DataNotes.rows(examples);
     if (rows < examples.size()) {
       notes.add(
-          "%,d %s conversations are %,d texts: the chat template writes a turn otherwise once more follows, so that each of the assistant's is learnt in a text of its own"
+          "%,d %s conversations are %,d texts: the chat template writes an assistant turn differently when more messages follow, so each turn is trained as a text of its own"
               .formatted(rows, part, examples.size()));
     }
   }

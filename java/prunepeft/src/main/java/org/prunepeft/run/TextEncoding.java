@@ -1,6 +1,5 @@
 package org.prunepeft.run;
 
-import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +22,7 @@ public final class TextEncoding {
   private final Tokenizer tokenizer;
   private final TrainingSettings settings;
   private final int vocabulary;
+  private final int mostTokens;
   private final OptionalInt end;
 
   /**
@@ -37,6 +37,7 @@ public final class TextEncoding {
     this.tokenizer = tokenizer;
     this.settings = settings;
     vocabulary = model.vocabulary();
+    mostTokens = model.maxTokens();
     end = end(model);
   }
 
@@ -55,10 +56,32 @@ public final class TextEncoding {
    *     that the model has no embedding for
    */
   public EncodedTexts texts(List<Example> examples) {
-    EncodedTexts texts =
-        EncodedTexts.of(tokenizer, examples.stream().map(Example::training).toList(), end);
-    requireWhole(examples, texts.cut());
-    requireKnown(examples, texts);
+    return texts(examples, " (%,d of %,d texts are longer)");
+  }
+
+  /**
+   * {@return texts as {@link #texts}, of which more may follow: an error counts none}
+   *
+   * @param examples with what is learnt of them
+   */
+  public EncodedTexts someTexts(List<Example> examples) {
+    return texts(examples, "");
+  }
+
+  private EncodedTexts texts(List<Example> examples, String count) {
+    List<TrainingText> training = examples.stream().map(Example::training).toList();
+    EncodedTexts texts = EncodedTexts.of(tokenizer, training, end);
+    OptionalInt tooLong = firstRefused(texts.cut());
+    if (tooLong.isPresent()) {
+      int i = tooLong.getAsInt();
+      throw tooLong(
+          place(examples, i) + ": the text",
+          tokens(training.subList(i, i + 1), end),
+          count.formatted(texts.cut().cardinality(), examples.size()));
+    }
+    for (int i = 0; i < examples.size(); i++) {
+      requireKnown(examples, i, "the text", texts.data().largestId(i));
+    }
     return texts;
   }
 
@@ -66,12 +89,30 @@ public final class TextEncoding {
    * {@return what else a language model is asked; null: nothing}
    *
    * @param prompter as {@link Answers} has it
-   * @throws DataException if an answer to choose from is too long, and the settings refuse such
+   * @throws DataException if an answer to choose from is too long, and the settings refuse such; or
+   *     if it has a token that the model has no embedding for
    */
   public Answers answers(Schema schema, List<Example> examples, Tokenizer prompter) {
     Answers answers = Answers.of(schema, examples, tokenizer, prompter, settings.maxNewTokens());
-    if (answers != null) {
-      requireWhole(examples, answers.cutQuestions());
+    if (answers == null || answers.choices() == null) {
+      return answers;
+    }
+    BitSet cut = answers.cutQuestions();
+    OptionalInt tooLong = firstRefused(cut);
+    if (tooLong.isPresent()) {
+      int i = tooLong.getAsInt();
+      throw tooLong(
+          place(examples, i) + ": an answer of the question, with its prompt,",
+          tokens(examples.get(i).choices().texts(), OptionalInt.empty()),
+          " (%,d of %,d questions have a longer one)"
+              .formatted(cut.cardinality(), examples.size()));
+    }
+    int choice = 0;
+    for (int i = 0; i < examples.size(); i++) {
+      for (int k = examples.get(i).choices().answers().size(); k > 0; k--) {
+        requireKnown(
+            examples, i, "an answer of the question", answers.choices().data().largestId(choice++));
+      }
     }
     return answers;
   }
@@ -95,44 +136,50 @@ public final class TextEncoding {
                     texts.cut().cardinality(), texts.data().size(), part, settings.maxLength()));
   }
 
-  private void requireWhole(List<Example> examples, BitSet cut) {
-    if (settings.tooLong() == TooLong.CUT || cut.isEmpty()) {
-      return;
-    }
-    int first = cut.nextSetBit(0);
-    throw new DataException(
-        "%s: the text has %,d tokens, but --max-seq-length is %,d (%,d of %,d texts are longer); take more, shorten them, or say --too-long cut"
-            .formatted(
-                place(examples, first),
-                tokens(examples.get(first)),
-                settings.maxLength(),
-                cut.cardinality(),
-                examples.size()));
+  /**
+   * {@return of how many questions an answer to choose from was cut, a line for the user; empty if
+   * none was}
+   *
+   * @param part of the data that they are
+   * @param answers null: nothing was asked
+   */
+  public static Optional<String> cutNote(String part, Answers answers) {
+    int cut = answers == null ? 0 : answers.cutQuestions().cardinality();
+    return cut == 0
+        ? Optional.empty()
+        : Optional.of(
+            "%,d of %,d %s questions have an answer that is cut and count as wrong"
+                .formatted(cut, answers.examples().size(), part));
+  }
+
+  private OptionalInt firstRefused(BitSet cut) {
+    return settings.tooLong() == TooLong.CUT || cut.isEmpty()
+        ? OptionalInt.empty()
+        : OptionalInt.of(cut.nextSetBit(0));
+  }
+
+  private DataException tooLong(String what, int tokens, String count) {
+    return new DataException(
+        "%s has %,d tokens, but --max-seq-length is %,d%s; raise --max-seq-length (the model takes at most %,d), shorten the texts, or say --too-long cut"
+            .formatted(what, tokens, settings.maxLength(), count, mostTokens));
   }
 
   /** A tokenizer may have a token that was added to it and not to the model. */
-  private void requireKnown(List<Example> examples, EncodedTexts texts) {
-    for (int i = 0; i < examples.size(); i++) {
-      int id = texts.data().largestId(i);
-      if (id >= vocabulary) {
-        throw new DataException(
-            "%s: the text has a token with id %d, and the model has %d (vocab_size in config.json): it was added to the tokenizer alone; take it out of the texts and the chat template, or resize the model's embeddings"
-                .formatted(place(examples, i), id, vocabulary));
-      }
+  private void requireKnown(List<Example> examples, int i, String what, int id) {
+    if (id >= vocabulary) {
+      throw new DataException(
+          "%s: %s has a token with id %d, and the model has %d (vocab_size in config.json): it was added to the tokenizer alone; take it out of the texts and the chat template, or resize the model's embeddings"
+              .formatted(place(examples, i), what, id, vocabulary));
     }
   }
 
-  private static Object place(List<Example> examples, int i) {
+  private static String place(List<Example> examples, int i) {
     Place place = examples.get(i).place();
-    return place == null ? "example " + i : place;
+    return place == null ? "example " + (i + 1) : place.toString();
   }
 
-  /** Those of the longest text of an example, none of which is cut. */
-  private int tokens(Example example) {
-    List<TrainingText> texts = new ArrayList<>(List.of(example.training()));
-    if (example.choices() != null) {
-      texts.addAll(example.choices().texts());
-    }
+  /** Those of the longest, none of which is cut. */
+  private int tokens(List<TrainingText> texts, OptionalInt end) {
     try (Tokenizer whole = Tokenizer.of(tokenizerJson, Integer.MAX_VALUE)) {
       EncodedTexts encoded = EncodedTexts.of(whole, texts, end);
       int most = 0;

@@ -13,6 +13,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.data.Place;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.CharacterTokenizer;
 import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
@@ -63,21 +64,56 @@ class TextEncodingTest {
   void areRefusedWithTheirTokens() {
     assertEquals(1, encoding(TooLong.REFUSE).texts(List.of(text("1234567", 1))).data().size());
     assertEquals(
-        "a.jsonl, line 7: the text has 9 tokens, but --max-seq-length is 8 (2 of 3 texts are longer); take more, shorten them, or say --too-long cut",
+        "a.jsonl, line 7: the text has 9 tokens, but --max-seq-length is 8 (2 of 3 texts are longer); raise --max-seq-length (the model takes at most 8), shorten the texts, or say --too-long cut",
         refusal(text("1", 1), text("12345678", 7), text("123456789", 9)));
     // Far more than is looked at of a text that is cut.
     String message = refusal(text("1", 0), text("a".repeat(100_000), 0));
-    assertEquals("example 1: the text has 100,001 tokens", message.split(", but")[0]);
+    assertEquals("example 2: the text has 100,001 tokens", message.split(", but")[0]);
+  }
+
+  /** Its model has no such character. */
+  private static TextEncoding without(char character) {
+    return new TextEncoding(
+        EncoderConfig.bert(1, 8, 1, 8, CharacterTokenizer.id(character), LONGEST),
+        CharacterTokenizer.json(),
+        TOKENIZER,
+        TrainingSettings.builder().maxLength(LONGEST).build());
+  }
+
+  private static Example question(long line, String... answers) {
+    return Example.of(new Choices("ask:", List.of(answers), 0)).at(new Place("q.jsonl", line));
+  }
+
+  @Test
+  void aWrongAnswerWithATokenWithoutAnEmbeddingIsRefused() {
+    Schema schema =
+        Schema.languageModeling().withMetrics(List.of(Metric.LOG_LIKELIHOOD, Metric.ACCURACY));
+    TextEncoding small = without('x');
+    List<Example> examples = List.of(question(3, "a", "b", "d"), question(5, "a", "x"));
+    assertEquals(2, small.texts(examples).data().size());
+    assertEquals(1, small.answers(schema, examples.subList(0, 1), null).examples().size());
+    String message =
+        assertThrows(DataException.class, () -> small.answers(schema, examples, null)).getMessage();
+    assertEquals(
+        "q.jsonl, line 5: an answer of the question has a token with id "
+            + CharacterTokenizer.id('x'),
+        message.split(", and the model")[0]);
+  }
+
+  @Test
+  void ofSomeTextsNoneAreCounted() {
+    String message =
+        assertThrows(
+                DataException.class,
+                () -> encoding(TooLong.REFUSE).someTexts(List.of(text("12345678", 7))))
+            .getMessage();
+    assertEquals(
+        "a.jsonl, line 7: the text has 9 tokens, but --max-seq-length is 8", message.split(";")[0]);
   }
 
   @Test
   void aTokenWithoutAnEmbeddingIsRefused() {
-    TextEncoding small =
-        new TextEncoding(
-            EncoderConfig.bert(1, 8, 1, 8, CharacterTokenizer.id('c'), LONGEST),
-            CharacterTokenizer.json(),
-            TOKENIZER,
-            TrainingSettings.builder().maxLength(LONGEST).build());
+    TextEncoding small = without('c');
     assertEquals(1, small.texts(List.of(text("ab", 1))).data().size());
     String message =
         assertThrows(DataException.class, () -> small.texts(List.of(text("ab", 1), text("abc", 2))))
@@ -100,8 +136,13 @@ class TextEncodingTest {
         assertThrows(
                 DataException.class, () -> encoding(TooLong.REFUSE).answers(schema, examples, null))
             .getMessage();
-    assertEquals("q.jsonl, line 3: the text has 11 tokens", message.split(", but")[0]);
     assertEquals(
-        1, encoding(TooLong.CUT).answers(schema, examples, null).cutQuestions().cardinality());
+        "q.jsonl, line 3: an answer of the question, with its prompt, has 11 tokens, but --max-seq-length is 8 (1 of 1 questions have a longer one)",
+        message.split(";")[0]);
+    assertEquals(
+        "1 of 1 test questions have an answer that is cut and count as wrong",
+        TextEncoding.cutNote("test", encoding(TooLong.CUT).answers(schema, examples, null))
+            .orElseThrow());
+    assertEquals(true, TextEncoding.cutNote("test", (Answers) null).isEmpty());
   }
 }

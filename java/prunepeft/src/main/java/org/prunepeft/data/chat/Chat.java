@@ -3,6 +3,7 @@ package org.prunepeft.data.chat;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,17 +30,23 @@ public final class Chat {
    */
   public Chat(ChatFormat format) {
     this.format = format;
-    template = parsed(format.plain() ? ChatFormat.PLAIN : format.template());
-    toolTemplate = format.toolTemplate() == null ? template : parsed(format.toolTemplate());
+    String name = "the model's chat template";
+    template = parsed(name, format.plain() ? ChatFormat.PLAIN : format.template());
+    toolTemplate = format.toolTemplate() == null ? template : parsed(name, format.toolTemplate());
     LocalDate day = format.date() == null ? LocalDate.now() : LocalDate.parse(format.date());
     now = day.atStartOfDay();
   }
 
-  private static Template parsed(String source) {
+  /**
+   * A template.
+   *
+   * @param name what it is called in an error
+   */
+  static Template parsed(String name, String source) {
     try {
       return Template.parse(source);
     } catch (TemplateException e) {
-      throw new DataException("the model's chat template is not understood: " + e.getMessage(), e);
+      throw new DataException("%s is not understood: %s".formatted(name, e.getMessage()), e);
     }
   }
 
@@ -68,35 +75,69 @@ public final class Chat {
 
   /**
    * {@return what is learnt of a conversation: one text, or one for each of the assistant's turns,
-   * with the messages up to it, where the template writes a turn otherwise once more follows}
+   * with the messages up to it, where the template writes an assistant turn differently when more
+   * messages follow}
    *
-   * @param place of its row, for errors
+   * @param row where it is, for errors
    * @throws DataException if the template refuses it, or the assistant's part of a text cannot be
    *     determined
    */
-  List<TrainingText> texts(Place place, Conversation conversation) {
+  List<TrainingText> texts(Place row, Conversation conversation) {
+    String place = row.toString();
     Rendering rendering = render(place, conversation, false);
     String text = rendering.text();
     if (!format.assistantOnly()) {
       return List.of(text(text, List.of(new Range(0, text.length()))));
     }
-    List<Integer> turns = conversation.assistantTurns();
-    List<Integer> learnt = turns.stream().filter(i -> i >= conversation.learntFrom()).toList();
+    List<Integer> learnt = conversation.learntTurns();
     if (learnt.isEmpty()) {
       throw new DataException(
           "%s: the assistant says nothing, so there is nothing to learn".formatted(place));
     }
-    List<Range> generated = rendering.generated();
-    if (!generated.isEmpty() && learnt.size() == turns.size()) {
-      return List.of(text(text, generated));
-    }
-    if (generated.size() == turns.size()) {
-      return List.of(text(text, generated.subList(turns.size() - learnt.size(), generated.size())));
+    List<Range> marked = marked(place, conversation, rendering);
+    if (!marked.isEmpty()) {
+      return List.of(text(text, marked));
     }
     List<Turn> prefixes = learnt.stream().map(i -> turn(place, conversation, i, text)).toList();
     return prefixes.stream().allMatch(turn -> text.startsWith(turn.text))
         ? List.of(text(text, prefixes.stream().map(Turn::range).toList()))
         : prefixes.stream().map(turn -> text(turn.text, List.of(turn.range()))).toList();
+  }
+
+  /**
+   * What the template marks of the turns to learn; empty where one of them has no mark, or where
+   * the marks ahead of the first cannot be told from its own.
+   */
+  private List<Range> marked(String place, Conversation conversation, Rendering whole) {
+    List<Range> marks = whole.generated();
+    if (marks.isEmpty()) {
+      return marks;
+    }
+    List<Integer> learnt = conversation.learntTurns();
+    if (learnt.size() < conversation.assistantTurns().size()) {
+      String before = render(place, conversation.first(learnt.get(0)), true).text();
+      if (!whole.text().startsWith(before)) {
+        return List.of();
+      }
+      marks = marks.stream().filter(mark -> mark.from() >= before.length()).toList();
+    }
+    int end = whole.text().length();
+    for (int turn = learnt.size() - 1; turn >= 0; turn--) {
+      int begin = begin(place, conversation, learnt.get(turn), whole.text());
+      int next = end;
+      if (marks.stream().noneMatch(mark -> mark.to() > begin && mark.from() < next)) {
+        return List.of();
+      }
+      end = begin;
+    }
+    return marks;
+  }
+
+  /** Where a message begins: as far as the text is that of the messages before it. */
+  private int begin(String place, Conversation conversation, int message, String whole) {
+    String before = message == 0 ? "" : render(place, conversation.first(message), false).text();
+    int mismatch = Arrays.mismatch(before.toCharArray(), whole.toCharArray());
+    return mismatch < 0 ? whole.length() : mismatch;
   }
 
   /**
@@ -114,13 +155,13 @@ public final class Chat {
    * A turn goes from where the text before it ends, which asks the assistant to go on, to where the
    * text with it ends.
    */
-  private Turn turn(Place place, Conversation conversation, int i, String whole) {
+  private Turn turn(String place, Conversation conversation, int i, String whole) {
     String before = i == 0 ? "" : render(place, conversation.first(i), true).text();
     boolean last = i == conversation.messages().size() - 1;
     String after = last ? whole : render(place, conversation.first(i + 1), false).text();
     if (!after.startsWith(before)) {
       throw new DataException(
-          "%s: the chat template does not write messages[%d] behind the text by which it asks for it, so its part of the text cannot be determined; give a template that marks it by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
+          "%s: with add_generation_prompt=True the text before messages[%d] is not how the text with it begins, so its part of the text cannot be determined; give a template that begins so, or that marks every turn by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
               .formatted(place, i));
     }
     return new Turn(after, before.length());
@@ -130,7 +171,7 @@ public final class Chat {
     return new TrainingText(spans(text, learnt), format.plain(), format.plain());
   }
 
-  private Rendering render(Object place, Conversation conversation, boolean goesOn) {
+  private Rendering render(String place, Conversation conversation, boolean goesOn) {
     Map<String, Object> variables = new HashMap<>(format.specialTokens());
     variables.put("messages", conversation.messages());
     variables.put("tools", conversation.tools());

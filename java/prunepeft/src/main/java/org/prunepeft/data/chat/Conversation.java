@@ -20,6 +20,11 @@ record Conversation(List<Map<String, Object>> messages, int learntFrom, Object t
         .toList();
   }
 
+  /** Those that are learnt; the others come before them. */
+  List<Integer> learntTurns() {
+    return assistantTurns().stream().filter(i -> i >= learntFrom).toList();
+  }
+
   /** Its first messages. */
   Conversation first(int count) {
     return new Conversation(messages.subList(0, count), learntFrom, tools);

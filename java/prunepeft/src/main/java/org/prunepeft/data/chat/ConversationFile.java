@@ -74,7 +74,7 @@ public final class ConversationFile {
   /**
    * {@return the texts of a file's conversations, 1 or more} A conversation is one, or one for each
    * of the assistant's turns, one after the other and with the same place: where the template
-   * writes a turn otherwise once more follows.
+   * writes an assistant turn differently when more messages follow.
    *
    * @param file whose name gives its format and whose columns {@link #suits suit}
    * @param format by which conversations are written; prompts and completions that are texts are

@@ -9,8 +9,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import org.prunepeft.data.DataException;
-import org.prunepeft.template.Template;
-import org.prunepeft.template.TemplateException;
 
 /** The chat template and special tokens of a model's directory, as transformers keeps them. */
 final class TemplateFiles {
@@ -43,14 +41,8 @@ final class TemplateFiles {
     if (template == null) {
       return null;
     }
-    try {
-      Template.parse(template.text);
-      return template.text;
-    } catch (TemplateException e) {
-      throw new DataException(
-          "%s: the chat template is not understood: %s".formatted(template.file, e.getMessage()),
-          e);
-    }
+    Chat.parsed(template.file + ": the chat template", template.text);
+    return template.text;
   }
 
   /** By name; a file of its own goes before the one in the configuration. */

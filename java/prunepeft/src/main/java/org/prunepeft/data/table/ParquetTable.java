@@ -237,8 +237,7 @@ final class ParquetTable implements TableReader {
       try {
         values.add(ParquetValues.value(row, i));
       } catch (CharacterCodingException e) {
-        throw new FormatException(
-            "%s, line %d: '%s' is not UTF-8".formatted(shards.get(shard), line, columns.get(i)), e);
+        throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), columns.get(i)), e);
       }
     }
     return values;
@@ -277,8 +276,7 @@ final class ParquetTable implements TableReader {
   private String cell(Group row, int column) throws FormatException {
     if (row.getFieldRepetitionCount(column) == 0) {
       throw new DataException(
-          "%s, line %d: '%s' must be a text or a number, got null"
-              .formatted(shards.get(shard), line, columns.get(column)));
+          "%s: '%s' must be a text or a number, got null".formatted(place(), columns.get(column)));
     }
     PrimitiveType type = schema.getType(column).asPrimitiveType();
     if (type.getPrimitiveTypeName() != PrimitiveType.PrimitiveTypeName.BINARY) {
@@ -289,9 +287,7 @@ final class ParquetTable implements TableReader {
     try {
       return ParquetValues.text(bytes);
     } catch (CharacterCodingException e) {
-      throw new FormatException(
-          "%s, line %d: '%s' is not UTF-8".formatted(shards.get(shard), line, columns.get(column)),
-          e);
+      throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), columns.get(column)), e);
     }
   }
 
@@ -305,8 +301,8 @@ final class ParquetTable implements TableReader {
       return names.get(Integer.parseInt(value));
     } catch (NumberFormatException | IndexOutOfBoundsException e) {
       throw new DataException(
-          "%s, line %d: '%s' must be the number of one of the file's %d classes, 0 or more, got %s"
-              .formatted(shards.get(shard), line, columns.get(column), names.size(), value),
+          "%s: '%s' must be the number of one of the file's %d classes, 0 or more, got %s"
+              .formatted(place(), columns.get(column), names.size(), value),
           e);
     }
   }

@@ -109,6 +109,41 @@ class ConversationFileTest {
         texts("{'prompt': '2+2=', 'completion': '4'}", format(CHATML)));
   }
 
+  /** Marks the assistant's turns that a condition is true of, each twice. */
+  private static String marking(String condition) {
+    return "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' and "
+        + condition
+        + " %}{% generation %}{{ m.content }}{% endgeneration %}"
+        + "{% generation %}</s>{% endgeneration %}{% else %}{{ m.content }}</s>{% endif %}"
+        + "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+  }
+
+  @Test
+  void marksOfACompletionAreThoseBehindThePrompt() throws IOException {
+    String asked =
+        "{'prompt': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'},"
+            + " {'role': 'user', 'content': 'c'}], 'completion': [{'role': 'assistant', 'content': 'd'}%s]}";
+    String more = ", {'role': 'user', 'content': 'e'}, {'role': 'assistant', 'content': 'f'}";
+    String start = "<user>a</s><assistant>b</s><user>c</s><assistant>";
+    assertEquals(start + "[d][</s>]", marked(asked.formatted(""), format(marking("true"))));
+    // The first turn without a mark, and two marks for the last: as many as there are turns.
+    assertEquals(
+        start + "[d][</s>]", marked(asked.formatted(""), format(marking("m.content != 'b'"))));
+    assertEquals(
+        start + "[d][</s>]<user>e</s><assistant>[f][</s>]",
+        marked(asked.formatted(more), format(marking("m.content != 'b'"))));
+  }
+
+  @Test
+  void aTurnWithoutAMarkIsNotLost() throws IOException {
+    String all = "<system>S</s><user>a</s><assistant>[b</s>]<user>c</s><assistant>[d</s>]";
+    assertEquals(all, marked(TWO_TURNS, format(marking("m.content != 'b'"))));
+    assertEquals(all, marked(TWO_TURNS, format(marking("m.content != 'd'"))));
+    assertEquals(
+        all.replace("[d</s>", "[d][</s>").replace("[b</s>", "[b][</s>"),
+        marked(TWO_TURNS, format(marking("true"))));
+  }
+
   /** As Qwen3's does it: what was thought before the last question is left out. */
   private static final String THINKING =
       "{% set ns = namespace(asked=-1) %}"
@@ -208,8 +243,8 @@ class ConversationFileTest {
             + "{'messages': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}]}";
     ChatFormat format =
         new ChatFormat(
-            "plain {% generation %}x{% endgeneration %}",
-            "{{ tools|tojson }}{% generation %}{{ messages[1].tool_calls|tojson }}{% endgeneration %}",
+            "plain {% for m in messages[1:] %}{% generation %}x{% endgeneration %}{% endfor %}",
+            "{{ tools|tojson }}{% for m in messages[1:] %}{% generation %}{{ m.tool_calls|tojson }}{% endgeneration %}{% endfor %}",
             Map.of(),
             true,
             null);
@@ -279,7 +314,7 @@ class ConversationFileTest {
         "{'messages': [{'role': 'user', 'content': [{'type': 'image'}]}]}§ messages[0].content has a part of type image; texts alone are learnt",
         "{'messages': [{'role': 'user', 'content': 'a'}]}§ the assistant says nothing, so there is nothing to learn",
         "{'messages': [{'role': 'tool', 'content': 'a'}, {'role': 'assistant', 'content': 'a'}]}§ the model's chat template can't write the conversation: template line 1: the template says: no tools",
-        "{'messages': [{'role': 'user', 'content': 'b'}, {'role': 'assistant', 'content': 'a'}]}§ the chat template does not write messages[1] behind the text by which it asks for it",
+        "{'messages': [{'role': 'user', 'content': 'b'}, {'role': 'assistant', 'content': 'a'}]}§ with add_generation_prompt=True the text before messages[1] is not how the text with it begins, so",
       })
   void errorsNameLineAndMember(String row, String message) {
     String template =

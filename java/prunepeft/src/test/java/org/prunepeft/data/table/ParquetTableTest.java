@@ -247,7 +247,7 @@ class ParquetTableTest {
     empty.add("sentence2", "b");
     Path file = write("nulls.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", 1), empty));
     String message = message(DataException.class, file, PAIRS);
-    assertTrue(message.contains("line 2: 'label' must be a text or a number, got null"), message);
+    assertTrue(message.contains("row 2: 'label' must be a text or a number, got null"), message);
     message =
         message(IllegalArgumentException.class, file, new Columns("tokens", null, "label", true));
     assertTrue(message.contains("column 'tokens' must hold texts, numbers"), message);
@@ -263,7 +263,7 @@ class ParquetTableTest {
     bytes.add("label", 1L);
     file = write("bytes.parquet", CompressionCodecName.SNAPPY, List.of(bad, bytes));
     message = message(DataException.class, file, PAIRS);
-    assertTrue(message.contains("line 2: 'sentence1' is not UTF-8"), message);
+    assertTrue(message.contains("row 2: 'sentence1' is not UTF-8"), message);
   }
 
   /** Writes pages by the JDK's gzip, or as they are, whatever the file says. */
@@ -331,7 +331,7 @@ class ParquetTableTest {
     assertEquals("-1", cells(test, PAIRS).get(0).get(2));
     test = write("more.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", 3)), metadata);
     String message = message(DataException.class, test, PAIRS);
-    assertTrue(message.contains("line 1: 'label' must be the number of one of the"), message);
+    assertTrue(message.contains("row 1: 'label' must be the number of one of the"), message);
     assertTrue(message.contains("3 classes, 0 or more, got 3"), message);
   }
 
