@@ -222,8 +222,8 @@ int main() {
   }
   // So large that the blocks of row products go over their rows in passes: three, the last share over fewer rows than the ring
   // holds, all aligned; two of what is not aligned; and on different rows, of which one run takes two.
-  test_call(Call::kGradUp, PP_BFLOAT16, {2350, 8, 6528, {{16, 0, 6528, 0, 2350, 0}}, {0, 0}, {0, 0}});
-  test_call(Call::kGradUp, PP_BFLOAT16, {1610, 8, 4300, {{20, 0, 4300, 0, 1610, 0}}, {1, 5}, {1, 3}});
+  test_call(Call::kGradUp, PP_BFLOAT16, {2350, 8, 6528, {{16, 0, 6528, 0, 2350, 0}}, {0, 0}, {0, 0}}, false, 1);
+  test_call(Call::kGradUp, PP_BFLOAT16, {1610, 8, 4300, {{20, 0, 4300, 0, 1610, 0}}, {1, 5}, {1, 3}}, false, 1);
   Case passes = different_rows(1620, 4296, {3, 23}, {{0, 1610, 0, 0}, {1612, 8, 1, 0}}, {0, 0});
   passes.K = 8;
   test_call(Call::kGradUp, PP_FLOAT16, passes);
