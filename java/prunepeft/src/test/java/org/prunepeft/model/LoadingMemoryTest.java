@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.io.TempDir;
@@ -146,19 +147,21 @@ class LoadingMemoryTest {
               .formatted(shape[0], shape[1])
               .getBytes(StandardCharsets.UTF_8);
       byte[] none = {};
-      return Map.of(
-          name,
-          new Stored("U8", new long[] {count(shape) / 2, 1}, none),
-          name + ".quant_map",
-          new Stored("F32", new long[] {16}, none),
-          name + ".absmax",
-          new Stored("U8", new long[] {blocks}, none),
-          name + ".nested_quant_map",
-          new Stored("F32", new long[] {256}, none),
-          name + ".nested_absmax",
-          new Stored("F32", new long[] {blocks / 256}, none),
-          name + ".quant_state.bitsandbytes__nf4",
-          new Stored("U8", new long[] {state.length}, state));
+      // By name: the order says what comes to which shard.
+      return new TreeMap<>(
+          Map.of(
+              name,
+              new Stored("U8", new long[] {count(shape) / 2, 1}, none),
+              name + ".quant_map",
+              new Stored("F32", new long[] {16}, none),
+              name + ".absmax",
+              new Stored("U8", new long[] {blocks}, none),
+              name + ".nested_quant_map",
+              new Stored("F32", new long[] {256}, none),
+              name + ".nested_absmax",
+              new Stored("F32", new long[] {blocks / 256}, none),
+              name + ".quant_state.bitsandbytes__nf4",
+              new Stored("U8", new long[] {state.length}, state)));
     }
 
     static long count(long[] shape) {
