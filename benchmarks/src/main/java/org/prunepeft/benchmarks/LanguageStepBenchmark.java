@@ -39,12 +39,12 @@ import org.prunepeft.train.head.LanguageModelHead;
 
 /**
  * How many tokens does a training step of a language model take in a second: forward, backward and
- * AdamW's update, 8 rows of 256 tokens, LoRA of rank 16 on all linears of {@link RandomLlama}?
- * {@code ours} trains with the library's operations in float32, {@code oursBf16} in bfloat16,
- * {@code oursInt8} and {@code oursNf4} so with the layers' weights in 8 and 4 bits; {@code eager}
- * with LibTorch's operations in float32, recorded one by one, and the cross-entropy of all logits.
- * The property {@value #EAGER_THREADS} gives it other threads than all: LibTorch's and OpenBLAS's,
- * such as 2,1.
+ * AdamW's update, 8 rows of 256 tokens, LoRA of rank 16 on all linears of {@link
+ * RandomModel#llama}? {@code ours} trains with the library's operations in float32, {@code
+ * oursBf16} in bfloat16, {@code oursInt8} and {@code oursNf4} so with the layers' weights in 8 and
+ * 4 bits; {@code eager} with LibTorch's operations in float32, recorded one by one, and the
+ * cross-entropy of all logits. The property {@value #EAGER_THREADS} gives it other threads than
+ * all: LibTorch's and OpenBLAS's, such as 2,1.
  */
 @State(Scope.Benchmark)
 public class LanguageStepBenchmark extends StepBenchmark {
@@ -71,7 +71,7 @@ public class LanguageStepBenchmark extends StepBenchmark {
       implements AutoCloseable {
     static LanguageModel of(int layers, Precision precision, Quantization quantization)
         throws IOException {
-      Decoder decoder = RandomLlama.load(layers, precision, quantization);
+      Decoder decoder = RandomModel.llama(layers, precision, quantization);
       EncoderConfig shape = decoder.config();
       PeftConfig config = PeftConfig.of(lora().on(shape), null);
       PeftModules modules = new PeftModules(config, shape, config.space(shape).candidates());
@@ -235,7 +235,7 @@ public class LanguageStepBenchmark extends StepBenchmark {
 
   /** Bytes that the layers' linears take for a method, as the kernels read them. */
   static double packedBytes(int layers, String method) throws IOException {
-    EncoderConfig config = RandomLlama.config(layers);
+    EncoderConfig config = RandomModel.llamaConfig(layers);
     double weights = 0;
     for (Projection projection : config.projections()) {
       weights += (double) config.inputs(projection) * config.outputs(projection);

@@ -1,5 +1,6 @@
 package org.prunepeft.benchmarks;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -17,7 +18,6 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.data.Schema;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
-import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
@@ -28,7 +28,7 @@ import org.prunepeft.train.head.Pooling;
 
 /**
  * How does the time of forward and backward pass grow with layers, examples and modules? Layers of
- * bge-small (hidden size 384), 32 tokens in an example.
+ * bge-small's shape ({@link RandomModel#bert}), 32 tokens in an example.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -54,10 +54,10 @@ public class ScalingBenchmark extends TorchBenchmark {
   private int step;
 
   @Setup
-  public void setUp() {
+  public void setUp() throws IOException {
     begin();
-    encoder = Models.byName("bge-small").loader().load().encoder();
     layers = of.equals("layers") ? times : of.equals("examples") ? 4 : 8;
+    encoder = RandomModel.bert(layers);
     rows = of.equals("examples") ? 16 * times : 32;
     int lowest = of.equals("modules") ? 8 - times : 0;
     PeftConfig config =
