@@ -9,6 +9,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.infra.BenchmarkParams;
 import org.prunepeft.kernels.Gate;
 import org.prunepeft.torch.CausalAttention;
 import org.prunepeft.torch.CausalAttentionBuilder;
@@ -57,7 +58,7 @@ public class DecoderBenchmark extends TorchBenchmark {
   private Function<Tape, Tensor> pass;
 
   @Setup
-  public void setUp() {
+  public void setUp(BenchmarkParams benchmark) {
     begin();
     String[] extents = batch.split("x");
     long sequences = Long.parseLong(extents[0]);
@@ -88,6 +89,9 @@ public class DecoderBenchmark extends TorchBenchmark {
               case SWIGLU -> GatedActivationOp.apply(own, Gate.SWIGLU, input);
             };
     check();
+    if (benchmark.getBenchmark().contains(".eager")) {
+      setEagerThreads();
+    }
   }
 
   @TearDown

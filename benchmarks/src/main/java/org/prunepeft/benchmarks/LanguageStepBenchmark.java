@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.AdamW;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -43,12 +42,10 @@ import org.prunepeft.train.head.LanguageModelHead;
  * RandomModel#llama}? {@code ours} trains with the library's operations in float32, {@code
  * oursBf16} in bfloat16, {@code oursInt8} and {@code oursNf4} so with the layers' weights in 8 and
  * 4 bits; {@code eager} with LibTorch's operations in float32, recorded one by one, and the
- * cross-entropy of all logits. The property {@value #EAGER_THREADS} gives it other threads than
- * all: LibTorch's and OpenBLAS's, such as 2,1.
+ * cross-entropy of all logits. See also {@link #EAGER_THREADS}.
  */
 @State(Scope.Benchmark)
 public class LanguageStepBenchmark extends StepBenchmark {
-  private static final String EAGER_THREADS = "prunepeft.eager-threads";
   private static final int ROWS = 8;
   private static final int TOKENS = 256;
 
@@ -206,15 +203,6 @@ public class LanguageStepBenchmark extends StepBenchmark {
       double loss = train(eagerLoss(input()), eagerOptimizers);
       count(counters);
       return loss;
-    }
-  }
-
-  private static void setEagerThreads() {
-    String given = System.getProperty(EAGER_THREADS);
-    if (given != null) {
-      String[] counts = given.split(",");
-      torch.set_num_threads(Integer.parseInt(counts[0]));
-      openblas_nolapack.blas_set_num_threads(Integer.parseInt(counts[1]));
     }
   }
 

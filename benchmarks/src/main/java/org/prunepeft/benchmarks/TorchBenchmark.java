@@ -3,6 +3,7 @@ package org.prunepeft.benchmarks;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -56,6 +57,12 @@ public abstract class TorchBenchmark {
   /** In bfloat16, each of a chain of operations rounds to 8 bits. */
   static final double ROUNDED = 3e-2;
 
+  /**
+   * A property that gives eager operations other threads than all: LibTorch's and OpenBLAS's, such
+   * as 2,1. With all of both, LibTorch's threads wait for each other in OpenBLAS.
+   */
+  static final String EAGER_THREADS = "prunepeft.eager-threads";
+
   /** Frees what was made since {@link #begin}. */
   private PointerScope scope;
 
@@ -70,6 +77,16 @@ public abstract class TorchBenchmark {
     torch.manual_seed(1);
     scope = new PointerScope();
     tape = new Tape();
+  }
+
+  /** What {@link #EAGER_THREADS} says, from now on. */
+  static void setEagerThreads() {
+    String given = System.getProperty(EAGER_THREADS);
+    if (given != null) {
+      String[] counts = given.split(",");
+      torch.set_num_threads(Integer.parseInt(counts[0]));
+      openblas_nolapack.blas_set_num_threads(Integer.parseInt(counts[1]));
+    }
   }
 
   /** The last that is called. */
