@@ -27,6 +27,7 @@ public final class Torch {
     // Before LibTorch loads its OpenMP run-time, and before it allocates.
     ProcessEnvironment.makeThreadsYield();
     ProcessEnvironment.useHugePages();
+    OwnLibTorch.load();
     NO_TENSOR = new TensorOptional();
     NO_TENSOR.retainReference();
   }
