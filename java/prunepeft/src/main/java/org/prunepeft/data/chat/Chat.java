@@ -20,19 +20,20 @@ import org.prunepeft.template.TemplateException;
 public final class Chat {
   private final ChatFormat format;
   private final Template template;
-  private final Template toolTemplate;
   private final LocalDateTime now;
 
+  /** Null: it is parsed when the first conversation with tools comes. */
+  private volatile Template toolTemplate;
+
   /**
-   * Parses a format's templates.
+   * Parses a format's template.
    *
-   * @throws DataException if one is not understood; names its line
+   * @throws DataException if it is not understood; names its line
    */
   public Chat(ChatFormat format) {
     this.format = format;
-    String name = "the model's chat template";
-    template = parsed(name, format.plain() ? ChatFormat.PLAIN : format.template());
-    toolTemplate = format.toolTemplate() == null ? template : parsed(name, format.toolTemplate());
+    template =
+        parsed("the model's chat template", format.plain() ? ChatFormat.PLAIN : format.template());
     LocalDate day = format.date() == null ? LocalDate.now() : LocalDate.parse(format.date());
     now = day.atStartOfDay();
   }
@@ -178,13 +179,25 @@ public final class Chat {
     variables.put("documents", null);
     variables.put("add_generation_prompt", goesOn);
     try {
-      return (conversation.tools() == null ? template : toolTemplate).render(variables, now);
+      Template own = conversation.tools() == null ? template : toolTemplate(place);
+      return own.render(variables, now);
     } catch (TemplateException e) {
       throw new DataException(
           "%s: the model's chat template can't write the conversation: %s"
               .formatted(place, e.getMessage()),
           e);
     }
+  }
+
+  /** Of many conversations none may have tools, so that it is not asked whether it parses. */
+  private Template toolTemplate(String place) {
+    if (format.toolTemplate() == null) {
+      return template;
+    }
+    if (toolTemplate == null) {
+      toolTemplate = parsed(place + ": the model's chat template tool_use", format.toolTemplate());
+    }
+    return toolTemplate;
   }
 
   private static List<Span> spans(String text, List<Range> learnt) {

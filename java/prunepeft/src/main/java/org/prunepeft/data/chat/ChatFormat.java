@@ -14,7 +14,8 @@ import org.prunepeft.data.DataException;
  * file of the model for it.
  *
  * @param template the chat template's text, in Jinja; null: {@link #PLAIN}
- * @param toolTemplate the template for conversations with tools; null: there is no other
+ * @param toolTemplate the template for conversations with tools, which is not looked at until there
+ *     is one; null: there is no other
  * @param specialTokens by the names that templates know: bos_token, eos_token and so on
  * @param assistantOnly whether the assistant's turns alone contribute to the loss; else everything
  *     does
@@ -75,7 +76,8 @@ public record ChatFormat(
    * @param model its directory: chat_template.jinja, or chat_template in tokenizer_config.json; the
    *     special tokens there or in special_tokens_map.json
    * @param template a file with another template; null: the model's
-   * @throws DataException if a file can't be read or is damaged
+   * @throws DataException if a file can't be read or is damaged, or the template is not understood;
+   *     of those with names, the default one
    */
   public static ChatFormat of(Path model, Path template) {
     return new TemplateFiles(model).format(template);

@@ -352,6 +352,30 @@ class ConversationFileTest {
   }
 
   @Test
+  void aTemplateForToolsIsLookedAtWhenThereAreTools() throws IOException {
+    file(
+        "tokenizer_config.json",
+        """
+        {"chat_template": [{"name": "default", "template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"},
+         {"name": "tool_use", "template": "a\\n{% if %}"}]}
+        """);
+    ChatFormat format = ChatFormat.of(directory, null);
+    String row =
+        "{'messages': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}]%s}";
+    assertEquals("<user>a<assistant>[b]", marked(row.formatted(""), format));
+    assertEquals(
+        "<user>a<assistant>",
+        new Chat(format).prompt(List.of(new Chat.Message("user", "a"))));
+    DataException e =
+        assertThrows(
+            DataException.class, () -> marked(row.formatted(", 'tools': [{'name': 'f'}]"), format));
+    assertEquals(
+        directory.resolve("a.jsonl")
+            + ", line 1: the model's chat template tool_use is not understood: template line 2: expected a value, got '%}'",
+        e.getMessage());
+  }
+
+  @Test
   void brokenTemplatesAreNamed() throws IOException {
     DataException e = assertThrows(DataException.class, () -> new Chat(format("a\n{% if %}")));
     assertEquals(
