@@ -9,6 +9,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.report.RunStatus;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Threads;
 import picocli.CommandLine.Option;
@@ -89,7 +90,7 @@ final class WriterOptions {
         throw new IllegalArgumentException(
             "a run has a quantization of its own; leave out --quantize");
       }
-      return TrainedModel.load(Path.of(source), threads, device, model);
+      return TrainedModel.load(Path.of(source), new LoadSettings(threads, device, model, null));
     }
     if (model != null) {
       throw new IllegalArgumentException(
