@@ -17,6 +17,7 @@ import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.task.GlueTask;
 import org.prunepeft.data.task.LanguageTask;
@@ -366,10 +367,7 @@ public final class TrainedModel implements TextGenerator {
   @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
-    if (!generates()) {
-      throw new IllegalArgumentException(
-          "the run %s is a %s, which writes no texts".formatted(run.path(), described(schema)));
-    }
+    requireLanguageModel();
     return threads.call(
         state -> {
           try (Tape tape = new Tape()) {
@@ -383,6 +381,28 @@ public final class TrainedModel implements TextGenerator {
                 listener);
           }
         });
+  }
+
+  @Override
+  public int room(String prompt, boolean addSpecialTokens) {
+    requireLanguageModel();
+    return threads.call(state -> LanguageModel.room(prompter, prompt, addSpecialTokens));
+  }
+
+  @Override
+  public ChatFormat chatFormat(Path template) {
+    requireLanguageModel();
+    ChatFormat trained = setup.files() == null ? null : setup.files().chat();
+    return template == null && trained != null
+        ? trained
+        : LanguageModel.chatFormat(setup.model(), template);
+  }
+
+  private void requireLanguageModel() {
+    if (!generates()) {
+      throw new IllegalArgumentException(
+          "the run %s is a %s, which writes no texts".formatted(run.path(), described(schema)));
+    }
   }
 
   private static String requireText(String name, String text) {

@@ -265,6 +265,10 @@ class TrainedModelTest {
       says(
           "example 1 has the label 2.0; labels are numbers from 0 to 1",
           assertThrows(IllegalArgumentException.class, () -> model.evaluate(labelled)));
+      says("writes no texts", assertThrows(IllegalArgumentException.class, model::chatFormat));
+      says(
+          "writes no texts",
+          assertThrows(IllegalArgumentException.class, () -> model.room("a", true)));
       // What failed left the model as it was.
       assertEquals(1, model.evaluate(labelled.subList(0, 1)).examples());
     }

@@ -3,9 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import org.prunepeft.LanguageModel;
 import org.prunepeft.TrainedModel;
-import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.generate.TextGenerator;
-import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.report.RunStatus;
@@ -56,25 +54,6 @@ final class WriterOptions {
       description =
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
-
-  /**
-   * How conversations with it are written: as those that it was trained with, or by the model's
-   * template.
-   *
-   * @param loaded from {@link #load}
-   * @param template a file with another template; null: that one
-   */
-  ChatFormat format(TextGenerator loaded, Path template) {
-    Setup setup = loaded instanceof TrainedModel trained ? trained.setup() : null;
-    if (template == null
-        && setup != null
-        && setup.files() != null
-        && setup.files().chat() != null) {
-      return setup.files().chat();
-    }
-    String name = setup == null ? source : setup.model();
-    return ChatFormat.of(Models.directory(name).orElse(Path.of(name)), template);
-  }
 
   /** Loads it; the caller closes it. */
   TextGenerator load() {

@@ -3,10 +3,7 @@ package org.prunepeft.data.chat;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.format.DateTimeParseException;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
 
 /**
@@ -91,21 +88,6 @@ public record ChatFormat(
    */
   public ChatFormat with(boolean onlyAssistant, String day) {
     return new ChatFormat(template, toolTemplate, specialTokens, onlyAssistant, day);
-  }
-
-  /**
-   * {@return texts at which an answer ends: without a template the headings of turns, that of
-   * another speaker or one more of its own; with one none, since its tokens end a turn}
-   */
-  public List<String> answerEnds() {
-    return plain() ? Stream.of(Role.values()).map(ChatFormat::heading).toList() : List.of();
-  }
-
-  /** What {@link #PLAIN} writes between the text before and the name of a turn's speaker. */
-  private static String heading(Role role) {
-    String key = role.key();
-    return "\n\n### %s%s:"
-        .formatted(key.substring(0, 1).toUpperCase(Locale.ROOT), key.substring(1));
   }
 
   /** {@return whether it is written without a template of its own} */
