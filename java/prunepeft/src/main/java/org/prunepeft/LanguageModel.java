@@ -1,7 +1,9 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
 import org.prunepeft.generate.GenerationSettings;
@@ -12,22 +14,38 @@ import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
- * A pre-trained language model as it is, without a run: writes texts after prompts. One thread may
- * call it at a time. The owner closes it, which frees native memory.
+ * A pre-trained language model as it is, without a run: writes texts after prompts, and answers in
+ * conversations. One thread may call it at a time. The owner closes it, which frees native memory.
  */
 public final class LanguageModel implements TextGenerator {
+  private final String name;
   private final Decoder decoder;
   private final Tokenizer tokenizer;
   private final Tape tape = new Tape();
 
-  private LanguageModel(Decoder decoder, Tokenizer tokenizer) {
+  private LanguageModel(String name, Decoder decoder, Tokenizer tokenizer) {
+    this.name = name;
     this.decoder = decoder;
     this.tokenizer = tokenizer;
+  }
+
+  /**
+   * Loads a model as {@link Setup#DEFAULT} has it, on the CPU in float32, and sets the process's
+   * threads to all processors.
+   *
+   * @param model its name or directory
+   * @return the model, the caller's to close
+   * @throws IllegalArgumentException if it is not known, or is no decoder
+   */
+  public static LanguageModel load(String model) {
+    Setup setup = Setup.DEFAULT;
+    return load(model, setup.threads(), setup.device(), setup.precision(), setup.quantization());
   }
 
   /**
@@ -37,21 +55,7 @@ public final class LanguageModel implements TextGenerator {
    * @param threads of all native pools of the process, 1 or more
    * @param device where it is computed: cpu, cuda, cuda:N or auto
    * @param precision of its weights and activations
-   * @return the model, the caller's to close
-   * @throws IllegalArgumentException if it is not known, or is no decoder
-   */
-  public static LanguageModel load(String model, int threads, String device, Precision precision) {
-    return load(model, threads, device, precision, Quantization.AUTO);
-  }
-
-  /**
-   * Loads a model quantised, and sets the process's threads.
-   *
-   * @param model its name or directory
-   * @param threads of all native pools of the process, 1 or more
-   * @param device where it is computed: cpu, cuda, cuda:N or auto
-   * @param precision of its other weights and of activations
-   * @param quantization of its layers' linears
+   * @param quantization of its layers' linears; {@link Quantization#AUTO}: as they are stored
    * @return the model, the caller's to close
    * @throws IllegalArgumentException if it is not known, or is no decoder
    */
@@ -62,7 +66,7 @@ public final class LanguageModel implements TextGenerator {
         Models.byName(model).loader().load(precision, quantization, ComputeDevice.parse(device));
     try {
       if (loaded.encoder() instanceof Decoder decoder) {
-        return new LanguageModel(decoder, prompter(loaded));
+        return new LanguageModel(model, decoder, prompter(loaded));
       }
       throw new IllegalArgumentException(
           "%s is an encoder, which writes no texts; take a decoder, such as a Llama"
@@ -93,6 +97,27 @@ public final class LanguageModel implements TextGenerator {
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
     return generate(decoder, tokenizer, Insertions.none(tape), prompts, settings, listener);
+  }
+
+  /** For how many tokens there are positions behind a prompt. */
+  static int room(Tokenizer tokenizer, String prompt, boolean addSpecialTokens) {
+    Tokenizer.Tokens tokens = tokenizer.tokens(prompt, addSpecialTokens);
+    return tokens.cut() ? 0 : tokenizer.maxLength() - tokens.ids().length;
+  }
+
+  @Override
+  public int room(String prompt, boolean addSpecialTokens) {
+    return room(tokenizer, prompt, addSpecialTokens);
+  }
+
+  /** The chat format of a model, by its name or directory. */
+  static ChatFormat chatFormat(String model, Path template) {
+    return ChatFormat.of(Models.directory(model).orElse(Path.of(model)), template);
+  }
+
+  @Override
+  public ChatFormat chatFormat(Path template) {
+    return chatFormat(name, template);
   }
 
   @Override

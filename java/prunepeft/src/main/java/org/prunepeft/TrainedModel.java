@@ -17,6 +17,7 @@ import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.task.GlueTask;
 import org.prunepeft.data.task.LanguageTask;
@@ -34,6 +35,7 @@ import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.TextEncoding;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.Evaluation;
@@ -112,46 +114,30 @@ public final class TrainedModel implements TextGenerator {
    * @throws IllegalArgumentException if its model is not known
    */
   public static TrainedModel load(Path run) {
-    return load(run, null, null, null, null);
+    return load(run, LoadSettings.DEFAULT);
   }
 
   /**
-   * Loads a run.
+   * Loads a run, and sets the process's threads.
    *
    * @param run the directory of a complete run
-   * @param threads of all native pools of the process, 1 or more; null: those of the run. Results
-   *     of another count than the run's may differ in their last bits
-   * @param device where it is computed: cpu, cuda, cuda:N or auto; null: where the run was
-   * @param model the base model's name or directory; null: where the run found it
+   * @param settings what is to be otherwise than the run has it
    * @return the model, the caller's to close
+   * @throws org.prunepeft.io.RunDirectoryException as {@link #load(Path)}
+   * @throws IllegalArgumentException if its model is not known, or tooLong is named and it is no
+   *     language model
    */
-  public static TrainedModel load(Path run, Integer threads, String device, String model) {
-    return load(run, threads, device, model, null);
-  }
-
-  /**
-   * Loads a run.
-   *
-   * @param run the directory of a complete run
-   * @param threads as {@link #load(Path, Integer, String, String)} has it
-   * @param device where it is computed: cpu, cuda, cuda:N or auto; null: where the run was
-   * @param model the base model's name or directory; null: where the run found it
-   * @param tooLong what becomes of a language model's texts that are longer than the run's maximum
-   *     length; null: as in the run
-   * @return the model, the caller's to close
-   * @throws IllegalArgumentException if tooLong is named and it is no language model
-   */
-  public static TrainedModel load(
-      Path run, Integer threads, String device, String model, TooLong tooLong) {
+  public static TrainedModel load(Path run, LoadSettings settings) {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
     Schema schema = LoadedRun.schema(directory);
+    TooLong tooLong = settings.tooLong();
     if (tooLong != null && schema.kind() != TaskKind.LANGUAGE_MODELING) {
       throw new IllegalArgumentException(
           "tooLong is for the texts of a language model, and the run %s is a %s; leave it out"
               .formatted(run, described(schema)));
     }
-    Setup setup = ModelFiles.setup(directory, model);
+    Setup setup = ModelFiles.setup(directory, settings.model());
     TrainingSettings training = setup.training();
     LoadedRun loaded =
         LoadedRun.of(
@@ -159,8 +145,8 @@ public final class TrainedModel implements TextGenerator {
             setup
                 .with()
                 .training(tooLong == null ? training : training.withTooLong(tooLong))
-                .threads(threads == null ? setup.threads() : threads)
-                .device(device == null ? setup.device() : device)
+                .threads(settings.threads() == null ? setup.threads() : settings.threads())
+                .device(settings.device() == null ? setup.device() : settings.device())
                 .build());
     try {
       return new TrainedModel(loaded);
@@ -381,10 +367,7 @@ public final class TrainedModel implements TextGenerator {
   @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
-    if (!generates()) {
-      throw new IllegalArgumentException(
-          "the run %s is a %s, which writes no texts".formatted(run.path(), described(schema)));
-    }
+    requireLanguageModel();
     return threads.call(
         state -> {
           try (Tape tape = new Tape()) {
@@ -398,6 +381,28 @@ public final class TrainedModel implements TextGenerator {
                 listener);
           }
         });
+  }
+
+  @Override
+  public int room(String prompt, boolean addSpecialTokens) {
+    requireLanguageModel();
+    return threads.call(state -> LanguageModel.room(prompter, prompt, addSpecialTokens));
+  }
+
+  @Override
+  public ChatFormat chatFormat(Path template) {
+    requireLanguageModel();
+    ChatFormat trained = setup.files() == null ? null : setup.files().chat();
+    return template == null && trained != null
+        ? trained
+        : LanguageModel.chatFormat(setup.model(), template);
+  }
+
+  private void requireLanguageModel() {
+    if (!generates()) {
+      throw new IllegalArgumentException(
+          "the run %s is a %s, which writes no texts".formatted(run.path(), described(schema)));
+    }
   }
 
   private static String requireText(String name, String text) {

@@ -33,6 +33,7 @@ import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
@@ -168,10 +169,10 @@ class TrainedModelTest {
     Random random = TestSeed.random();
     for (Path run : List.of(single, paired, number)) {
       List<Question> questions;
-      try (TrainedModel alone = TrainedModel.load(run, threads, null, null)) {
+      try (TrainedModel alone = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(threads))) {
         questions = questions(alone, random);
       }
-      try (TrainedModel model = TrainedModel.load(run, threads, null, null)) {
+      try (TrainedModel model = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(threads))) {
         ask(model, questions, random);
       }
     }
@@ -182,7 +183,10 @@ class TrainedModelTest {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> TrainedModel.load(single, null, null, "not looked for", TooLong.CUT));
+            () ->
+                TrainedModel.load(
+                    single,
+                    LoadSettings.DEFAULT.withModel("not looked for").withTooLong(TooLong.CUT)));
     assertEquals(
         "tooLong is for the texts of a language model", e.getMessage().split(", and the run")[0]);
   }
@@ -261,6 +265,10 @@ class TrainedModelTest {
       says(
           "example 1 has the label 2.0; labels are numbers from 0 to 1",
           assertThrows(IllegalArgumentException.class, () -> model.evaluate(labelled)));
+      says("writes no texts", assertThrows(IllegalArgumentException.class, model::chatFormat));
+      says(
+          "writes no texts",
+          assertThrows(IllegalArgumentException.class, () -> model.room("a", true)));
       // What failed left the model as it was.
       assertEquals(1, model.evaluate(labelled.subList(0, 1)).examples());
     }

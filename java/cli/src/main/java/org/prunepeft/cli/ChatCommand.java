@@ -1,16 +1,19 @@
 package org.prunepeft.cli;
 
 import java.io.BufferedReader;
+import java.io.Console;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import org.prunepeft.data.chat.Chat;
 import org.prunepeft.data.chat.Chat.Message;
 import org.prunepeft.data.chat.ChatFormat;
+import org.prunepeft.generate.Dialogue;
+import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationSettings;
+import org.prunepeft.generate.PromptTooLongException;
 import org.prunepeft.generate.TextGenerator;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -52,18 +55,14 @@ final class ChatCommand implements Callable<Integer> {
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     try (TextGenerator model = writer.load()) {
-      ChatFormat format = writer.format(model, another.template());
-      List<String> stop = new ArrayList<>(settings.stop());
-      stop.addAll(format.answerEnds());
-      Dialogue dialogue =
-          new Dialogue(
-              model,
-              new Chat(format),
-              settings.with().stop(stop).addSpecialTokens(format.plain()).build(),
-              system == null ? List.of() : List.of(new Message("system", system)),
-              spec.commandLine().getErr());
+      ChatFormat format = model.chatFormat(another.template());
+      if (format.plain()) {
+        tell("there is no chat template: turns are headed '### User:' and '### Assistant:'");
+      }
+      List<Message> instructions = system == null ? List.of() : List.of(Message.system(system));
+      Dialogue dialogue = new Dialogue(model, format, settings, instructions);
       for (String line = next(in); line != null; line = next(in)) {
-        dialogue.say(line);
+        say(dialogue, line, settings.maxNewTokens());
       }
     }
     return 0;
@@ -71,14 +70,67 @@ final class ChatCommand implements Callable<Integer> {
 
   /** The next message that is not blank; null at the end. */
   private static String next(BufferedReader in) throws IOException {
+    boolean typed = isTyped();
     String line;
     do {
-      if (System.console() != null) {
+      if (typed) {
         System.out.print("> ");
         System.out.flush();
       }
       line = in.readLine();
     } while (line != null && line.isBlank());
+    if (typed && line == null) {
+      System.out.println();
+    }
     return line;
+  }
+
+  /** Whether a person types. From Java 22 on there is a console without a terminal too. */
+  private static boolean isTyped() {
+    Console console = System.console();
+    try {
+      return console != null && (boolean) Console.class.getMethod("isTerminal").invoke(console);
+    } catch (NoSuchMethodException e) {
+      return true;
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Shows the answer to a message as it is written, and tells what came in its way. */
+  private void say(Dialogue dialogue, String message, int mostTokens) {
+    Dialogue.Answer answer;
+    try {
+      answer =
+          dialogue.say(
+              message,
+              piece -> {
+                System.out.print(piece);
+                System.out.flush();
+              });
+    } catch (PromptTooLongException e) {
+      tell("this message is left out: " + e.getMessage());
+      return;
+    }
+    System.out.println();
+    if (answer.forgotten() > 0) {
+      tell(
+          "the conversation is longer than the model takes: %d messages are forgotten",
+          answer.forgotten());
+    }
+    Generation generation = answer.generation();
+    if (generation.end() == Generation.End.LENGTH) {
+      tell(
+          generation.tokens() < mostTokens
+              ? "the answer is cut off, since the model has no more positions"
+              : "the answer is cut off after %d tokens (--max-new-tokens)",
+          generation.tokens());
+    }
+  }
+
+  private void tell(String what, Object... values) {
+    PrintWriter err = spec.commandLine().getErr();
+    err.println("prunepeft: " + what.formatted(values));
+    err.flush();
   }
 }

@@ -41,7 +41,8 @@ final class GenerationOptions {
   @Option(
       names = "--stop",
       paramLabel = "TEXT",
-      description = "A text at which it stops, itself left out; may be given several times.")
+      description =
+          "A text or special token at which it stops, itself left out; may be given several times.")
   List<String> stop;
 
   @Option(

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.torch.Threads;
 import org.prunepeft.train.TooLong;
 import picocli.CommandLine.Mixin;
@@ -51,6 +52,6 @@ final class RunOptions {
     if (threads != null) {
       Threads.requireHere(threads);
     }
-    return TrainedModel.load(directory, threads, device, model, tooLong);
+    return TrainedModel.load(directory, new LoadSettings(threads, device, model, tooLong));
   }
 }

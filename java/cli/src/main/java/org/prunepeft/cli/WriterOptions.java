@@ -1,14 +1,15 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.prunepeft.LanguageModel;
 import org.prunepeft.TrainedModel;
-import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.report.RunStatus;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Threads;
 import picocli.CommandLine.Option;
@@ -56,31 +57,12 @@ final class WriterOptions {
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
 
-  /**
-   * How conversations with it are written: as those that it was trained with, or by the model's
-   * template.
-   *
-   * @param loaded from {@link #load}
-   * @param template a file with another template; null: that one
-   */
-  ChatFormat format(TextGenerator loaded, Path template) {
-    Setup setup = loaded instanceof TrainedModel trained ? trained.setup() : null;
-    if (template == null
-        && setup != null
-        && setup.files() != null
-        && setup.files().chat() != null) {
-      return setup.files().chat();
-    }
-    String name = setup == null ? source : setup.model();
-    return ChatFormat.of(Models.directory(name).orElse(Path.of(name)), template);
-  }
-
   /** Loads it; the caller closes it. */
   TextGenerator load() {
     if (threads != null) {
       Threads.requireHere(threads);
     }
-    if (RunStatus.of(Path.of(source)) != RunStatus.OPEN) {
+    if (isRun()) {
       if (precision != null) {
         throw new IllegalArgumentException(
             "a run has a precision of its own; leave out --precision");
@@ -89,11 +71,16 @@ final class WriterOptions {
         throw new IllegalArgumentException(
             "a run has a quantization of its own; leave out --quantize");
       }
-      return TrainedModel.load(Path.of(source), threads, device, model);
+      return TrainedModel.load(Path.of(source), new LoadSettings(threads, device, model, null));
     }
     if (model != null) {
       throw new IllegalArgumentException(
           "--model is the base model of a run, but %s is none".formatted(source));
+    }
+    if (!Files.isDirectory(Path.of(source)) && !isNamed()) {
+      throw new IllegalArgumentException(
+          "there is no directory %s; name that of a complete run of a language model, or a Hugging Face directory of a decoder"
+              .formatted(source));
     }
     return LanguageModel.load(
         source,
@@ -101,5 +88,16 @@ final class WriterOptions {
         device == null ? Setup.DEFAULT.device() : device,
         precision == null ? Setup.DEFAULT.precision() : precision,
         quantization == null ? Setup.DEFAULT.quantization() : quantization);
+  }
+
+  /** One that has just begun has its options. */
+  private boolean isRun() {
+    Path directory = Path.of(source);
+    return RunStatus.of(directory) != RunStatus.OPEN
+        || Files.exists(directory.resolve(RunStatus.OPTIONS));
+  }
+
+  private boolean isNamed() {
+    return Models.all().stream().anyMatch(model -> model.name().equals(Models.localName(source)));
   }
 }

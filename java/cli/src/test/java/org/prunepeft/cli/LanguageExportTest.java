@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Metric;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.train.Evaluation;
 
 /** Exports of a small Llama that learnt that a letter is answered by the next. */
@@ -33,7 +34,8 @@ class LanguageExportTest {
    */
   private record Measured(double loss, double logLikelihood, int examples) {
     static Measured of(Path run) {
-      try (TrainedModel trained = TrainedModel.load(run, THREADS, null, null)) {
+      try (TrainedModel trained =
+          TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(THREADS))) {
         Evaluation evaluation = trained.evaluate(trained.dataset().test());
         return new Measured(
             evaluation.loss(),

@@ -2,7 +2,6 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
@@ -16,8 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -54,24 +51,15 @@ class NewcomersWalkTest {
   }
 
   private ProcessBuilder program(String name, String... arguments) throws IOException {
-    Path source = Files.writeString(folder.resolve(name + ".java"), printed(name));
+    Path source =
+        Files.writeString(
+            folder.resolve(name + ".java"), DocumentedProgramsTest.printed("java.md", name));
     List<String> program = new ArrayList<>(List.of(source.toString()));
     program.addAll(List.of(arguments));
     List<String> memory =
         List.of("-Dorg.bytedeco.javacpp.maxPhysicalBytes=0", "-Dorg.bytedeco.javacpp.maxBytes=0");
     return new ProcessBuilder(Child.java(memory, System.getProperty("java.class.path"), program))
         .directory(folder.toFile());
-  }
-
-  /** The source of a class, from the page. */
-  private static String printed(String name) throws IOException {
-    Matcher block =
-        Pattern.compile(
-                "```java\n((?:import [^\n]*\n|\n)*public class " + name + " .*?)```",
-                Pattern.DOTALL)
-            .matcher(Files.readString(DocumentedCallsTest.page("java.md")));
-    assertTrue(block.find(), "docs/java.md prints no class " + name);
-    return block.group(1);
   }
 
   private static String post(URI address, String text) throws IOException, InterruptedException {

@@ -9,12 +9,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.concurrent.Executors;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.train.Prediction;
 
 /** A web server: a text is posted to /predict, and its label and probability come back. */
 public final class PredictionServer {
   public static void main(String[] arguments) throws IOException {
-    TrainedModel model = TrainedModel.load(Path.of(arguments[0]), 1, null, null);
+    TrainedModel model =
+        TrainedModel.load(Path.of(arguments[0]), LoadSettings.DEFAULT.withThreads(1));
     start(model, Integer.parseInt(arguments[1]));
   }
 

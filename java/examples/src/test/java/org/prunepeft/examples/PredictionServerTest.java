@@ -26,6 +26,7 @@ import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.Prediction;
@@ -58,7 +59,7 @@ class PredictionServerTest {
   @Test
   void eightClientsGetWhatOneThreadPredicts() throws Exception {
     Map<String, String> expected;
-    try (TrainedModel model = TrainedModel.load(run, 1, null, null)) {
+    try (TrainedModel model = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(1))) {
       expected =
           model.dataset().test().stream()
               .map(Example::text)
@@ -66,7 +67,7 @@ class PredictionServerTest {
               .collect(Collectors.toMap(text -> text, text -> line(model.predict(text))));
     }
     ExecutorService clients = Executors.newFixedThreadPool(CLIENTS);
-    try (TrainedModel model = TrainedModel.load(run, 1, null, null)) {
+    try (TrainedModel model = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(1))) {
       HttpServer server = PredictionServer.start(model, 0);
       List<Future<Integer>> all = new ArrayList<>();
       for (int i = 0; i < CLIENTS; i++) {

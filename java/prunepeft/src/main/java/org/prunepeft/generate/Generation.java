@@ -1,5 +1,7 @@
 package org.prunepeft.generate;
 
+import org.prunepeft.data.chat.Chat.Message;
+
 /**
  * What was written after a prompt.
  *
@@ -12,9 +14,14 @@ public record Generation(String text, int tokens, End end) {
   public enum End {
     /** The model ended it. */
     END_OF_TEXT,
-    /** A text came at which it was to stop. */
+    /** A text or special token came at which it was to stop. */
     STOP,
     /** It has as many tokens as it was to have, or as the model has positions. */
     LENGTH
+  }
+
+  /** {@return the text as the assistant's message, of an answer in a conversation} */
+  public Message message() {
+    return Message.assistant(text);
   }
 }

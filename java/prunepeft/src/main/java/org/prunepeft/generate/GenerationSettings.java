@@ -2,6 +2,8 @@ package org.prunepeft.generate;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
+import java.util.stream.Stream;
+import org.prunepeft.data.chat.Chat;
 
 /**
  * How a language model goes on with a text, in the names of Hugging Face's generation_config.json.
@@ -13,7 +15,8 @@ import java.util.List;
  * @param topK of how many of the most probable tokens one is drawn; 0: of all
  * @param topP the share of probability, in (0, 1], that those together have at least of which one
  *     is drawn, the most probable first; 1: all
- * @param stop texts at which it ends; they are not part of what is written
+ * @param stop texts at which it ends; they are not part of what is written. One that begins with a
+ *     special token of the model's ends it at that token
  * @param addSpecialTokens whether the tokenizer adds the token that begins a text; false where a
  *     chat template has written it
  * @param seed of the draws. A prompt's draws depend on it and on the prompt's place among those
@@ -62,6 +65,19 @@ public record GenerationSettings(
     if (stop.stream().anyMatch(String::isEmpty)) {
       throw new IllegalArgumentException("a text at which generation stops must not be empty");
     }
+  }
+
+  /**
+   * {@return the same for answers in a conversation: they also end where by its format a turn ends,
+   * and special tokens are added where the format has no template that writes them}
+   *
+   * @param chat writes it
+   */
+  public GenerationSettings forAnswers(Chat chat) {
+    return with()
+        .stop(Stream.concat(stop.stream(), chat.answerEnds().stream()).distinct().toList())
+        .addSpecialTokens(chat.format().plain())
+        .build();
   }
 
   /** {@return a builder that begins with the defaults} */

@@ -23,6 +23,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.torch.TokenLoss;
 import org.prunepeft.torch.Torch;
 
@@ -40,7 +41,8 @@ class TinyLlamaTest {
   @BeforeAll
   static void load(@TempDir Path temporary) throws Exception {
     directory = TinyLlama.in(temporary);
-    model = LanguageModel.load(directory.toString(), 1, "cpu", Precision.FLOAT32);
+    model =
+        LanguageModel.load(directory.toString(), 1, "cpu", Precision.FLOAT32, Quantization.NONE);
   }
 
   @AfterAll

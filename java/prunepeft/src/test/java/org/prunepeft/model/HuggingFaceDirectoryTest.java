@@ -13,13 +13,10 @@ import java.io.File;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -78,8 +75,8 @@ class HuggingFaceDirectoryTest {
   void weightsOfEveryWidthAreRead(String dtype) throws IOException {
     write(BERT);
     Map<String, Tensor> rounded = new TreeMap<>();
-    tensors.forEach((name, tensor) -> rounded.put(name, rounded(tensor, dtype)));
-    safetensors(weights(), rounded, dtype);
+    tensors.forEach((name, tensor) -> rounded.put(name, WeightFiles.rounded(tensor, dtype)));
+    WeightFiles.write(weights(), rounded, dtype);
     agrees(BERT, rounded);
   }
 
@@ -106,7 +103,7 @@ class HuggingFaceDirectoryTest {
       model.put(linear + ".bias", new Tensor(new long[] {2}, new float[2]));
     }
     model.put(prefix + "embeddings.position_ids", new Tensor(new long[] {1, 3}, new float[3]));
-    safetensors(weights(), model, "F32");
+    WeightFiles.write(weights(), model, "F32");
     agrees(config, tensors);
   }
 
@@ -121,10 +118,10 @@ class HuggingFaceDirectoryTest {
                     + name.replace("LayerNorm.weight", "LayerNorm.gamma")
                         .replace("LayerNorm.bias", "LayerNorm.beta"),
                 tensor));
-    safetensors(weights(), model, "F32");
+    WeightFiles.write(weights(), model, "F32");
     agrees(BERT, tensors);
     model.put("bert.embeddings.LayerNorm.weight", tensors.get("embeddings.LayerNorm.weight"));
-    safetensors(weights(), model, "F32");
+    WeightFiles.write(weights(), model, "F32");
     failsWith("both spellings of embeddings.LayerNorm.weight");
   }
 
@@ -133,76 +130,9 @@ class HuggingFaceDirectoryTest {
   void shardsAreReadByTheirIndex(String dtype) throws IOException {
     write(BERT);
     Files.delete(weights());
-    tensors.replaceAll((name, tensor) -> rounded(tensor, dtype));
-    shards(dtype);
+    tensors.replaceAll((name, tensor) -> WeightFiles.rounded(tensor, dtype));
+    WeightFiles.shards(directory, tensors, dtype);
     agrees(BERT, tensors);
-  }
-
-  @ParameterizedTest
-  @CsvSource({"F16,false", "BF16,false", "F32,true", "F16,true", "BF16,true"})
-  void decodersOfEveryWidthAndInShardsComputeWhatFloat64Does(String dtype, boolean inShards)
-      throws IOException {
-    for (var family : DecoderFamilies.all().toList()) {
-      Map<String, Tensor> exact = family.tensors(random);
-      Map<String, Tensor> rounded = new TreeMap<>();
-      exact.forEach((name, tensor) -> rounded.put(name, rounded(tensor, dtype)));
-      tensors.clear();
-      rounded.forEach(
-          (name, tensor) ->
-              tensors.put(name.startsWith("lm_head.") ? name : "model." + name, tensor));
-      JSON.writeValue(directory.resolve("config.json").toFile(), family.json());
-      Files.writeString(directory.resolve("tokenizer.json"), "{}");
-      if (inShards) {
-        shards(dtype);
-      } else {
-        safetensors(weights(), tensors, dtype);
-      }
-      int[] ids = random.ints(6, 0, DecoderFamilies.VOCABULARY).toArray();
-      float[] read = states(ids);
-      // What is left of a difference is float32's.
-      assertTrue(distance(read, reference(family, rounded, ids)) < 1e-5, family.name());
-      // The type's rounding, once for each of the weights that a state comes through: embedding,
-      // two
-      // norms and four products in each of up to four layers, last norm.
-      double rounding =
-          switch (dtype) {
-            case "F16" -> 0x1p-10;
-            case "BF16" -> 0x1p-7;
-            default -> 0x1p-20;
-          };
-      assertTrue(distance(read, reference(family, exact, ids)) < 26 * rounding, family.name());
-    }
-  }
-
-  /** The hidden states that the directory's decoder has of a sample, [T · hidden]. */
-  private float[] states(int[] ids) {
-    byte[] mask = new byte[ids.length];
-    Arrays.fill(mask, (byte) 1);
-    long[] longs = Arrays.stream(ids).asLongStream().toArray();
-    try (PointerScope scope = new PointerScope();
-        NoGradGuard guard = new NoGradGuard();
-        Encoder read = Models.byName(directory.toString()).loader().load().encoder()) {
-      EncoderInput input = EncoderInput.of(longs, new long[ids.length], mask, 1, ids.length);
-      return Torch.toFloats(read.forward(input, Insertions.NONE));
-    }
-  }
-
-  private static double[] reference(
-      DecoderFamilies.Family family, Map<String, Tensor> tensors, int[] ids) {
-    double[][] states = new ReferenceDecoder(family.json(), tensors).forward(ids, ids.length);
-    return Arrays.stream(states).flatMapToDouble(Arrays::stream).toArray();
-  }
-
-  /** The norm of the difference, as a part of what is expected. */
-  private static double distance(float[] actual, double[] expected) {
-    assertEquals(expected.length, actual.length);
-    double difference = 0;
-    double size = 0;
-    for (int i = 0; i < actual.length; i++) {
-      difference += Math.pow(actual[i] - expected[i], 2);
-      size += Math.pow(expected[i], 2);
-    }
-    return Math.sqrt(difference / size);
   }
 
   @ParameterizedTest
@@ -219,7 +149,7 @@ class HuggingFaceDirectoryTest {
   void anIndexThatDisagreesWithItsShardsIsRefused(String shard, String message) throws IOException {
     write(BERT);
     Files.delete(weights());
-    Map<String, String> places = shards("F32");
+    Map<String, String> places = WeightFiles.shards(directory, tensors, "F32");
     String first =
         places.keySet().stream()
             .filter(name -> places.get(name).equals("model-1.safetensors"))
@@ -296,7 +226,7 @@ class HuggingFaceDirectoryTest {
   @Test
   void integersAreNoWeights() throws IOException {
     write(BERT);
-    safetensors(weights(), tensors, "I32");
+    WeightFiles.write(weights(), tensors, "I32");
     failsWith("has type I32");
   }
 
@@ -508,26 +438,6 @@ class HuggingFaceDirectoryTest {
     }
   }
 
-  /** Two shards, tensors in turn. */
-  private Map<String, String> shards(String dtype) throws IOException {
-    Map<String, String> places = new LinkedHashMap<>();
-    Map<String, Map<String, Tensor>> shards = new TreeMap<>();
-    int count = 0;
-    for (String name : tensors.keySet()) {
-      String shard = "model-" + (1 + count++ % 2) + ".safetensors";
-      places.put(name, shard);
-      shards.computeIfAbsent(shard, key -> new TreeMap<>()).put(name, tensors.get(name));
-    }
-    for (var shard : shards.entrySet()) {
-      safetensors(directory.resolve(shard.getKey()), shard.getValue(), dtype);
-    }
-    Files.writeString(
-        directory.resolve("model.safetensors.index.json"),
-        "{\"metadata\": {\"total_size\": 1}, \"weight_map\": %s}"
-            .formatted(JSON.writeValueAsString(places)));
-    return places;
-  }
-
   /** The directory's model computes what one of these tensors does, to the last bit. */
   private void agrees(EncoderConfig config, Map<String, Tensor> expected) throws IOException {
     int length = 7;
@@ -553,68 +463,5 @@ class HuggingFaceDirectoryTest {
     for (String message : messages) {
       assertTrue(e.getMessage().contains(message), e.getMessage());
     }
-  }
-
-  /** What a tensor's values are once stored in a type. */
-  private static Tensor rounded(Tensor tensor, String dtype) {
-    float[] values = tensor.values().clone();
-    for (int i = 0; i < values.length; i++) {
-      values[i] =
-          switch (dtype) {
-            // Of a half's 11 bits; none of the values is outside its normal range.
-            case "F16" -> cut(values[i], 13);
-            case "BF16" -> cut(values[i], 16);
-            default -> values[i];
-          };
-    }
-    return new Tensor(tensor.shape(), values);
-  }
-
-  private static float cut(float value, int bits) {
-    float tiny = 0x1p-14f;
-    return Math.abs(value) < tiny
-        ? 0
-        : Float.intBitsToFloat(Float.floatToRawIntBits(value) >> bits << bits);
-  }
-
-  /** A file in another type than the writer's, by the description of the format. */
-  private static void safetensors(Path file, Map<String, Tensor> tensors, String dtype)
-      throws IOException {
-    int width =
-        switch (dtype) {
-          case "F64" -> 8;
-          case "F32", "I32" -> 4;
-          default -> 2;
-        };
-    int total = tensors.values().stream().mapToInt(tensor -> tensor.values().length).sum();
-    ByteBuffer data = ByteBuffer.allocate(total * width).order(ByteOrder.LITTLE_ENDIAN);
-    ObjectNode header = JSON.createObjectNode();
-    for (var entry : tensors.entrySet()) {
-      int begin = data.position();
-      for (float value : entry.getValue().values()) {
-        int bits = Float.floatToRawIntBits(value);
-        switch (dtype) {
-          case "F64" -> data.putDouble(value);
-          case "F32", "I32" -> data.putInt(bits);
-          case "BF16" -> data.putShort((short) (bits >> 16));
-          default ->
-              data.putShort(
-                  (short)
-                      (value == 0
-                          ? 0
-                          : bits >> 16 & 0x8000
-                              | (bits >> 23 & 0xff) - 112 << 10
-                              | bits >> 13 & 0x3ff));
-        }
-      }
-      ObjectNode tensor = header.putObject(entry.getKey());
-      tensor.put("dtype", dtype);
-      tensor.set("shape", JSON.valueToTree(entry.getValue().shape()));
-      tensor.set("data_offsets", JSON.valueToTree(new int[] {begin, data.position()}));
-    }
-    byte[] text = JSON.writeValueAsBytes(header);
-    ByteBuffer all =
-        ByteBuffer.allocate(8 + text.length + data.capacity()).order(ByteOrder.LITTLE_ENDIAN);
-    Files.write(file, all.putLong(text.length).put(text).put(data.flip()).array());
   }
 }

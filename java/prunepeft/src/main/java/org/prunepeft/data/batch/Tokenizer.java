@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.function.Supplier;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
@@ -222,6 +223,30 @@ public final class Tokenizer implements AutoCloseable {
     return understood(
         "how tokens are read as a text",
         () -> tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), true));
+  }
+
+  /**
+   * {@return the id of the special token that a text begins with; empty: it begins with none} Of a
+   * tokenizer that is {@link #decoding}.
+   *
+   * @throws IllegalStateException if the tokenizer is closed
+   */
+  public OptionalInt leadingSpecialToken(String text) {
+    int[] ids;
+    try {
+      ids = tokens(text, false).ids();
+    } catch (DataException e) {
+      return OptionalInt.empty(); // it has no tokens for the text
+    }
+    if (ids.length == 0) {
+      return OptionalInt.empty();
+    }
+    String token =
+        understood(
+            "how tokens are read as a text", () -> tokenizer.decode(new long[] {ids[0]}, false));
+    boolean special =
+        !token.isEmpty() && text.startsWith(token) && decode(new int[] {ids[0]}).isEmpty();
+    return special ? OptionalInt.of(ids[0]) : OptionalInt.empty();
   }
 
   /** {@return tokens that an encoding has at most} */

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Place;
 import org.prunepeft.data.TrainingText;
@@ -15,26 +16,37 @@ import org.prunepeft.template.Rendering;
 import org.prunepeft.template.Rendering.Range;
 import org.prunepeft.template.Template;
 import org.prunepeft.template.TemplateException;
+import org.prunepeft.text.Required;
 
 /** Writes conversations by a {@link ChatFormat}. Threads may share it. */
 public final class Chat {
+  /** What {@link #answerEnds} has the assistant say; no template changes a word. */
+  private static final String SAID = "answer-1f";
+
   private final ChatFormat format;
+
   private final Template template;
-  private final Template toolTemplate;
   private final LocalDateTime now;
 
+  /** Null: it is parsed when the first conversation with tools comes. */
+  private volatile Template toolTemplate;
+
   /**
-   * Parses a format's templates.
+   * Parses a format's template.
    *
-   * @throws DataException if one is not understood; names its line
+   * @throws DataException if it is not understood; names its line
    */
   public Chat(ChatFormat format) {
     this.format = format;
-    String name = "the model's chat template";
-    template = parsed(name, format.plain() ? ChatFormat.PLAIN : format.template());
-    toolTemplate = format.toolTemplate() == null ? template : parsed(name, format.toolTemplate());
+    template =
+        parsed("the model's chat template", format.plain() ? ChatFormat.PLAIN : format.template());
     LocalDate day = format.date() == null ? LocalDate.now() : LocalDate.parse(format.date());
     now = day.atStartOfDay();
+  }
+
+  /** {@return how it writes them} */
+  public ChatFormat format() {
+    return format;
   }
 
   /**
@@ -53,24 +65,75 @@ public final class Chat {
   /**
    * A message.
    *
-   * @param role system, user, assistant or tool
+   * @param role system, user, assistant or tool, or another that the template knows
    * @param content what is said
    */
-  public record Message(String role, String content) {}
+  public record Message(String role, String content) {
+    /**
+     * @throws IllegalArgumentException if one is null
+     */
+    public Message {
+      Required.present("a message's role", role);
+      Required.present("a message's content", content);
+    }
+
+    /** {@return an instruction ahead of a conversation} */
+    public static Message system(String content) {
+      return new Message(Role.SYSTEM.key(), content);
+    }
+
+    /** {@return a question} */
+    public static Message user(String content) {
+      return new Message(Role.USER.key(), content);
+    }
+
+    /** {@return an answer} */
+    public static Message assistant(String content) {
+      return new Message(Role.ASSISTANT.key(), content);
+    }
+  }
 
   /**
    * {@return a conversation up to where the assistant goes on} Where the format is not {@link
    * ChatFormat#plain}, special tokens are in it, and a tokenizer must add none.
    *
    * @param messages one or more
+   * @throws IllegalArgumentException if there is none
    * @throws DataException if the template refuses them or can't write them
    */
   public String prompt(List<Message> messages) {
-    List<Map<String, Object>> plain = new ArrayList<>();
-    for (Message message : messages) {
-      plain.add(Map.of("role", message.role, "content", message.content));
+    if (messages.isEmpty()) {
+      throw new IllegalArgumentException("a conversation needs a message to answer, got none");
     }
+    List<Map<String, Object>> plain = messages.stream().map(Chat::plain).toList();
     return render("the conversation", new Conversation(plain, 0, null), true).text();
+  }
+
+  /**
+   * {@return texts at which an answer ends: without a template the headings of turns, that of
+   * another speaker or one more of its own; else what the template writes behind an answer, such as
+   * {@code <|im_end|>}, and none where that is nothing or the template refuses a question and its
+   * answer}
+   */
+  public List<String> answerEnds() {
+    if (format.plain()) {
+      return Stream.of(Role.values()).map(Role::heading).toList();
+    }
+    List<Map<String, Object>> turn =
+        Stream.of(Message.user(SAID), Message.assistant(SAID)).map(Chat::plain).toList();
+    String text;
+    try {
+      text = render("an answer", new Conversation(turn, 0, null), false).text();
+    } catch (DataException e) {
+      return List.of();
+    }
+    int at = text.lastIndexOf(SAID);
+    String end = at < 0 ? "" : text.substring(at + SAID.length()).stripTrailing();
+    return end.isEmpty() ? List.of() : List.of(end);
+  }
+
+  private static Map<String, Object> plain(Message message) {
+    return Map.of("role", message.role, "content", message.content);
   }
 
   /**
@@ -178,13 +241,25 @@ public final class Chat {
     variables.put("documents", null);
     variables.put("add_generation_prompt", goesOn);
     try {
-      return (conversation.tools() == null ? template : toolTemplate).render(variables, now);
+      Template own = conversation.tools() == null ? template : toolTemplate(place);
+      return own.render(variables, now);
     } catch (TemplateException e) {
       throw new DataException(
           "%s: the model's chat template can't write the conversation: %s"
               .formatted(place, e.getMessage()),
           e);
     }
+  }
+
+  /** Of many conversations none may have tools, so that it is not asked whether it parses. */
+  private Template toolTemplate(String place) {
+    if (format.toolTemplate() == null) {
+      return template;
+    }
+    if (toolTemplate == null) {
+      toolTemplate = parsed(place + ": the model's chat template tool_use", format.toolTemplate());
+    }
+    return toolTemplate;
   }
 
   private static List<Span> spans(String text, List<Range> learnt) {

@@ -3,10 +3,7 @@ package org.prunepeft.data.chat;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.format.DateTimeParseException;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
 
 /**
@@ -14,7 +11,8 @@ import org.prunepeft.data.DataException;
  * file of the model for it.
  *
  * @param template the chat template's text, in Jinja; null: {@link #PLAIN}
- * @param toolTemplate the template for conversations with tools; null: there is no other
+ * @param toolTemplate the template for conversations with tools, which is not looked at until there
+ *     is one; null: there is no other
  * @param specialTokens by the names that templates know: bos_token, eos_token and so on
  * @param assistantOnly whether the assistant's turns alone contribute to the loss; else everything
  *     does
@@ -75,7 +73,8 @@ public record ChatFormat(
    * @param model its directory: chat_template.jinja, or chat_template in tokenizer_config.json; the
    *     special tokens there or in special_tokens_map.json
    * @param template a file with another template; null: the model's
-   * @throws DataException if a file can't be read or is damaged
+   * @throws DataException if a file can't be read or is damaged, or the template is not understood;
+   *     of those with names, the default one
    */
   public static ChatFormat of(Path model, Path template) {
     return new TemplateFiles(model).format(template);
@@ -89,21 +88,6 @@ public record ChatFormat(
    */
   public ChatFormat with(boolean onlyAssistant, String day) {
     return new ChatFormat(template, toolTemplate, specialTokens, onlyAssistant, day);
-  }
-
-  /**
-   * {@return texts at which an answer ends: without a template the headings of turns, that of
-   * another speaker or one more of its own; with one none, since its tokens end a turn}
-   */
-  public List<String> answerEnds() {
-    return plain() ? Stream.of(Role.values()).map(ChatFormat::heading).toList() : List.of();
-  }
-
-  /** What {@link #PLAIN} writes between the text before and the name of a turn's speaker. */
-  private static String heading(Role role) {
-    String key = role.key();
-    return "\n\n### %s%s:"
-        .formatted(key.substring(0, 1).toUpperCase(Locale.ROOT), key.substring(1));
   }
 
   /** {@return whether it is written without a template of its own} */

@@ -24,6 +24,11 @@ enum Role {
     return name().toLowerCase(Locale.ROOT);
   }
 
+  /** What {@link ChatFormat#PLAIN} writes between the text before and what it says. */
+  String heading() {
+    return "\n\n### %s%s:".formatted(name().charAt(0), key().substring(1));
+  }
+
   static Optional<Role> of(String name) {
     return Stream.of(values()).filter(role -> role.names.contains(name)).findFirst();
   }

@@ -25,9 +25,10 @@ final class TemplateFiles {
     JsonNode config = json(CONFIG);
     Map<String, Source> templates =
         other == null ? templates(config) : Map.of("default", new Source(other, read(other)));
+    Source tools = templates.get("tool_use");
     return new ChatFormat(
         understood(templates.get("default")),
-        understood(templates.get("tool_use")),
+        tools == null ? null : tools.text,
         specialTokens(config),
         true,
         null);

@@ -2,7 +2,9 @@ package org.prunepeft.generate.decoding;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -57,9 +59,10 @@ public final class Generator {
       ids.add(encoded(prompt, settings.addSpecialTokens()));
     }
     int longest = ids.stream().mapToInt(row -> row.length).max().orElseThrow();
+    Set<Integer> stopTokens = stopTokens(settings);
     List<PromptRow> rows = new ArrayList<>();
     for (int i = 0; i < ids.size(); i++) {
-      rows.add(new PromptRow(i, ids.get(i), settings, listener));
+      rows.add(new PromptRow(i, ids.get(i), settings, stopTokens, listener));
     }
     int most = rows.stream().mapToInt(row -> row.most).max().orElseThrow();
     int whole = rows.stream().mapToInt(PromptRow::tokensAtMost).max().orElseThrow();
@@ -72,6 +75,15 @@ public final class Generator {
       }
     }
     return rows.stream().map(PromptRow::generation).toList();
+  }
+
+  /** Special tokens at which the settings stop it: no text has them. */
+  private Set<Integer> stopTokens(GenerationSettings settings) {
+    Set<Integer> tokens = new HashSet<>();
+    for (String stop : settings.stop()) {
+      tokenizer.leadingSpecialToken(stop.strip()).ifPresent(tokens::add);
+    }
+    return tokens;
   }
 
   private int[] encoded(String prompt, boolean addSpecialTokens) {
@@ -152,6 +164,7 @@ public final class Generator {
     private final int number;
     private final int promptTokens;
     private final Sampler sampler;
+    private final Set<Integer> stopTokens;
     private final TextStream stream;
 
     /** New tokens for which there are room and leave. */
@@ -162,7 +175,13 @@ public final class Generator {
 
     private int tokens;
 
-    PromptRow(int number, int[] prompt, GenerationSettings settings, GenerationListener listener) {
+    PromptRow(
+        int number,
+        int[] prompt,
+        GenerationSettings settings,
+        Set<Integer> stopTokens,
+        GenerationListener listener) {
+      this.stopTokens = stopTokens;
       this.number = number;
       promptTokens = prompt.length;
       sampler = new Sampler(settings, number);
@@ -186,7 +205,7 @@ public final class Generator {
       tokens++;
       if (decoder.config().decoder().endTokens().contains(id)) {
         end(Generation.End.END_OF_TEXT);
-      } else if (stream.add(id)) {
+      } else if (stopTokens.contains(id) || stream.add(id)) {
         end(Generation.End.STOP);
       } else if (tokens == most) {
         end(Generation.End.LENGTH);

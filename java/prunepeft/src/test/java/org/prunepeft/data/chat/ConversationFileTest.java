@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
+import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -271,7 +272,7 @@ class ConversationFileTest {
   @Test
   void answersEndAtTheHeadsOfTurnsAndAtNoOthers() {
     Chat chat = new Chat(ChatFormat.DEFAULT);
-    List<String> ends = ChatFormat.DEFAULT.answerEnds();
+    List<String> ends = chat.answerEnds();
     for (String role : List.of("system", "user", "assistant", "tool", "developer")) {
       String after =
           chat.prompt(List.of(new Chat.Message("user", "a"), new Chat.Message(role, "b")));
@@ -279,7 +280,48 @@ class ConversationFileTest {
     }
     assertEquals(5, ends.size());
     assertEquals(List.of(), ends.stream().filter("a\n\n### A heading"::contains).toList());
-    assertEquals(List.of(), format("{{ messages }}").answerEnds());
+  }
+
+  @Test
+  void answersEndAtWhatTheTemplateWritesBehindThem() {
+    assertEquals(List.of("</s>"), new Chat(format(CHATML)).answerEnds());
+    assertEquals(List.of("</s><end>"), new Chat(format(ENDING)).answerEnds());
+    assertEquals(
+        List.of(),
+        new Chat(format("{% for m in messages %}{{ m.content }}\n{% endfor %}")).answerEnds());
+    assertEquals(List.of(), new Chat(format("nothing is said")).answerEnds());
+    assertEquals(List.of(), new Chat(format("{{ raise_exception('no') }}")).answerEnds());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "alternating, </s>",
+    "chatml, <|im_end|>",
+    "generation, <|im_end|>",
+    "headers, <|eot_id|>",
+    "parts, <end_of_turn>",
+    "phi, <|end|></s>",
+    "thinking, <|im_end|>",
+    "turns, <end_of_turn>",
+    "zephyr, </s>"
+  })
+  void answersEndWithTheTokensOfKnownTemplates(String name, String end) throws Exception {
+    URL template = getClass().getResource("/org/prunepeft/template/" + name + ".jinja");
+    ChatFormat format =
+        new ChatFormat(
+            Files.readString(Path.of(template.toURI())),
+            null,
+            Map.of("bos_token", "<s>", "eos_token", "</s>"),
+            true,
+            "2026-03-07");
+    assertEquals(List.of(end), new Chat(format).answerEnds());
+  }
+
+  @Test
+  void aConversationToAnswerHasAMessageAndAllOfIt() {
+    Chat chat = new Chat(ChatFormat.DEFAULT);
+    assertThrows(IllegalArgumentException.class, () -> chat.prompt(List.of()));
+    assertThrows(IllegalArgumentException.class, () -> Chat.Message.user(null));
   }
 
   @Test
@@ -349,6 +391,28 @@ class ConversationFileTest {
         new ChatFormat("own", null, tokens, true, null),
         ChatFormat.of(directory, file("own.jinja", "own")));
     assertEquals(true, ChatFormat.of(directory.resolve("none"), null).plain());
+  }
+
+  @Test
+  void aTemplateForToolsIsLookedAtWhenThereAreTools() throws IOException {
+    file(
+        "tokenizer_config.json",
+        """
+        {"chat_template": [{"name": "default", "template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"},
+         {"name": "tool_use", "template": "a\\n{% if %}"}]}
+        """);
+    ChatFormat format = ChatFormat.of(directory, null);
+    String row =
+        "{'messages': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}]%s}";
+    assertEquals("<user>a<assistant>[b]", marked(row.formatted(""), format));
+    assertEquals("<user>a<assistant>", new Chat(format).prompt(List.of(Chat.Message.user("a"))));
+    DataException e =
+        assertThrows(
+            DataException.class, () -> marked(row.formatted(", 'tools': [{'name': 'f'}]"), format));
+    assertEquals(
+        directory.resolve("a.jsonl")
+            + ", line 1: the model's chat template tool_use is not understood: template line 2: expected a value, got '%}'",
+        e.getMessage());
   }
 
   @Test

@@ -89,6 +89,22 @@ class GeneratorTest {
     together.forEach(text -> assertEquals(Generation.End.LENGTH, text.end()));
   }
 
+  /** Of equal logits the first token's is taken, which is special. */
+  @Test
+  void aSpecialTokenEndsItWhereItIsAmongTheTextsToStopAt() {
+    Map<String, SafeTensors.Tensor> tensors = endless().tensors(TestSeed.random());
+    Arrays.fill(output(tensors).values(), 0);
+    GenerationSettings settings = GenerationSettings.builder().maxNewTokens(5).build();
+    for (String stop : List.of("<unk>", " <unk>\n", "<unk></s>")) {
+      Generation stopped = generate(tensors, settings.withStop(List.of("x", stop)), "A").get(0);
+      assertEquals(new Generation("", 1, Generation.End.STOP), stopped, stop);
+    }
+    for (String stop : List.of("</s>", "<un", "A<unk>")) {
+      Generation goesOn = generate(tensors, settings.withStop(List.of(stop)), "A").get(0);
+      assertEquals(new Generation("", 5, Generation.End.LENGTH), goesOn, stop);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(doubles = {0, 1})
   void logitsThatAreNoNumbersEndIt(double temperature) {
@@ -173,9 +189,12 @@ class GeneratorTest {
 
   /** Their logits are 0, which is never the highest, so that a text has all of its tokens. */
   private static void withoutSpecialTokens(Map<String, SafeTensors.Tensor> tensors) {
-    SafeTensors.Tensor output =
-        tensors.getOrDefault("lm_head.weight", tensors.get("embed_tokens.weight"));
+    SafeTensors.Tensor output = output(tensors);
     Arrays.fill(output.values(), 0, 3 * (int) output.shape()[1], 0);
+  }
+
+  private static SafeTensors.Tensor output(Map<String, SafeTensors.Tensor> tensors) {
+    return tensors.getOrDefault("lm_head.weight", tensors.get("embed_tokens.weight"));
   }
 
   /** Where embeddings are the output layer too, large ones give each token the highest logit. */
