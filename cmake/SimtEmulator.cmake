@@ -19,7 +19,7 @@ foreach(emulator simt_emulator simt_emulator_ucontext)
     ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/count.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/hopper.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
     ${SIMT_ROOT}/stream.cpp ${SIMT_ROOT}/warp.cpp)
   target_compile_features(${emulator} PUBLIC cxx_std_17)
-  target_compile_options(${emulator} PRIVATE -O2 -g -Wall -Wextra -Wshadow)
+  target_compile_options(${emulator} PRIVATE -O3 -g -Wall -Wextra -Wshadow)
   target_include_directories(${emulator} PUBLIC ${SIMT_ROOT})
   target_link_libraries(${emulator} PUBLIC ${CMAKE_DL_LIBS})
   target_link_options(${emulator} INTERFACE -Wl,--wrap=memcpy,--wrap=memset)

@@ -101,8 +101,9 @@ void* allocate_shared(size_t bytes, size_t alignment) {
     return nullptr;
   }
   Region* region = shared_region();
-  for (size_t i = begin; i < begin + bytes; i += kUnitBytes) *region->unit(region->begin + i) = Unit{};
-  for (size_t i = begin; i < begin + bytes; i += kUnitBytes) region->unit(region->begin + i)->allocated = true;
+  Unit unwritten;
+  unwritten.allocated = true;
+  std::fill_n(region->unit(region->begin + begin), (bytes + kUnitBytes - 1) / kUnitBytes, unwritten);
   return reinterpret_cast<void*>(region->begin + begin);
 }
 
@@ -179,6 +180,7 @@ void prepare_block(Block* prepared, unsigned number, dim3 grid, dim3 block) {
   prepared->index = {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
   prepared->serial = g_first_serial + number;
   prepared->epoch = 1;
+  prepared->accesses = 0;
   prepared->threads = block.x * block.y * block.z;
   prepared->done = prepared->at_barrier = 0;
   const unsigned warps = (prepared->threads + kWarpSize - 1) / kWarpSize;
@@ -214,6 +216,7 @@ void run_cluster(unsigned number, dim3 grid, dim3 block) {
 void end_epoch(Block* block) {
   if (g_counting) count_barrier(*block);
   block->epoch++;
+  block->accesses = 0;
   for (unsigned i = 0; i < block->threads; i++) {
     Thread& thread = block->members[i];
     if (thread.ordered) join(&block->ordered, *thread.ordered);

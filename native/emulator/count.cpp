@@ -25,17 +25,39 @@ uint64_t divide_up(uint64_t a, uint64_t b) {
   return (a + b - 1) / b;
 }
 
-/** Bytes of sectors: a bit a byte. */
-using Sectors = std::map<uint64_t, uint32_t>;
-
-void add_bytes(Sectors* sectors, uintptr_t address, size_t bytes) {
-  for (uintptr_t at = address, end = address + bytes; at < end;) {
-    const uint64_t sector = at / kSectorBytes, next = std::min<uint64_t>((sector + 1) * kSectorBytes, end);
-    const uint64_t count = next - at;
-    (*sectors)[sector] |= (count == kSectorBytes ? kWholeSector : (1u << count) - 1) << at % kSectorBytes;
-    at = next;
+/** Bytes of sectors, a bit a byte. */
+class Sectors {
+ public:
+  void clear() { parts_.clear(); }
+  void add(uintptr_t address, size_t bytes) {
+    for (uintptr_t at = address, end = address + bytes; at < end;) {
+      const uint64_t sector = at / kSectorBytes, next = std::min<uint64_t>((sector + 1) * kSectorBytes, end);
+      const uint64_t count = next - at;
+      const uint32_t mask = (count == kSectorBytes ? kWholeSector : (1u << count) - 1) << at % kSectorBytes;
+      if (!parts_.empty() && parts_.back().first == sector)
+        parts_.back().second |= mask;
+      else
+        parts_.emplace_back(sector, mask);
+      at = next;
+    }
   }
-}
+  /** Each sector once, by its number. */
+  const std::vector<std::pair<uint64_t, uint32_t>>& parts() {
+    const auto less = [](const auto& a, const auto& b) { return a.first < b.first; };
+    if (!std::is_sorted(parts_.begin(), parts_.end(), less)) std::sort(parts_.begin(), parts_.end(), less);
+    size_t kept = 0;
+    for (size_t i = 1; i < parts_.size(); i++)
+      if (parts_[i].first == parts_[kept].first)
+        parts_[kept].second |= parts_[i].second;
+      else
+        parts_[++kept] = parts_[i];
+    if (!parts_.empty()) parts_.resize(kept + 1);
+    return parts_;
+  }
+
+ private:
+  std::vector<std::pair<uint64_t, uint32_t>> parts_;
+};
 
 class Cache {
  public:
@@ -125,37 +147,78 @@ struct LaneVisits {
 };
 
 using RequestKey = std::array<uint32_t, 4>;  // warp, site, operations, visits
-struct HashOfKey {
-  size_t operator()(const RequestKey& key) const {
+/** Where a block's requests lie, by their keys: a hash table that is emptied in no time. */
+class Places {
+ public:
+  Places() : slots_(1024) {}
+  void clear() {
+    count_ = 0;
+    round_++;
+  }
+  /** That of the key, which is `next` if it is new. */
+  uint32_t find(const RequestKey& key, uint32_t next) {
+    if (2 * count_ >= slots_.size()) grow();
+    Slot& slot = slot_of(key);
+    if (slot.round != round_) {
+      slot = {key, next, round_};
+      count_++;
+    }
+    return slot.place;
+  }
+
+ private:
+  struct Slot {
+    RequestKey key{};
+    uint32_t place = 0;
+    uint64_t round = 0;  // in which it was filled
+  };
+  Slot& slot_of(const RequestKey& key) {
     uint64_t hash = 0xCBF29CE484222325u;
     for (const uint32_t part : key) hash = (hash ^ part) * 0x100000001B3u;
-    return static_cast<size_t>(hash ^ hash >> 29);
+    size_t i = (hash ^ hash >> 29) % slots_.size();
+    while (slots_[i].round == round_ && slots_[i].key != key) i = (i + 1) % slots_.size();
+    return slots_[i];
   }
+  void grow() {
+    std::vector<Slot> before(2 * slots_.size());
+    before.swap(slots_);
+    for (const Slot& slot : before)
+      if (slot.round == round_) slot_of(slot.key) = slot;
+  }
+
+  std::vector<Slot> slots_;
+  size_t count_ = 0;
+  uint64_t round_ = 1;
 };
 
 /** A block's requests that may not be whole yet, in the order of their first lanes. */
 struct Pending {
   std::vector<Request> requests;
-  std::unordered_map<RequestKey, size_t, HashOfKey> places;
+  Places places;
   std::vector<std::array<LaneVisits, kWarpSize>> warps;
 };
 
+using SiteKey = std::array<uintptr_t, 3>;  // kind; code, or file and line
 struct Counter {
   explicit Counter(size_t cache_bytes) : cache(cache_bytes) {}
   Cache cache;
   std::vector<Site> sites;
-  std::map<std::array<uintptr_t, 3>, uint32_t> numbers;  // of sites: kind; code, or file and line
+  std::map<SiteKey, uint32_t> numbers;                     // of sites
+  std::array<std::pair<SiteKey, uint32_t>, 1024> found{};  // of those lately
   std::array<Pending, kMostClusterBlocks> pending;
 };
 std::unique_ptr<Counter> g_counter;
 
 uint32_t site_of(Counted kind, void* code, const char* file, int line) {
-  const std::array<uintptr_t, 3> key = {static_cast<uintptr_t>(kind),
-                                        reinterpret_cast<uintptr_t>(file != nullptr ? static_cast<const void*>(file) : code),
-                                        static_cast<uintptr_t>(line)};
-  const auto [found, is_new] = g_counter->numbers.emplace(key, static_cast<uint32_t>(g_counter->sites.size()));
+  const SiteKey key = {static_cast<uintptr_t>(kind),
+                       reinterpret_cast<uintptr_t>(file != nullptr ? static_cast<const void*>(file) : code),
+                       static_cast<uintptr_t>(line)};
+  auto& found = g_counter->found[(key[1] + 31 * key[2] + key[0]) % g_counter->found.size()];
+  if (found.first == key) return found.second;
+  const auto [number, is_new] = g_counter->numbers.emplace(key, static_cast<uint32_t>(g_counter->sites.size()));
   if (is_new) g_counter->sites.push_back({{kind, file, line, code, 0, 0, 0, 0, 0}});
-  return found->second;
+  found = *number;
+  return found.second;
 }
 
 void enter(uint32_t site, uintptr_t address, size_t bytes) {
@@ -164,66 +227,66 @@ void enter(uint32_t site, uintptr_t address, size_t bytes) {
   if (pending.warps.size() <= warp) pending.warps.resize(warp + 1);
   LaneVisits& visits = pending.warps[warp][lane];
   const RequestKey key = {warp, site, visits.operations, visits.next(site)};
-  const auto [found, is_new] = pending.places.emplace(key, pending.requests.size());
-  if (is_new) {
+  const uint32_t place = pending.places.find(key, static_cast<uint32_t>(pending.requests.size()));
+  if (place == pending.requests.size()) {
     pending.requests.emplace_back();
     pending.requests.back().site = site;
   }
-  Request& request = pending.requests[found->second];
+  Request& request = pending.requests[place];
   request.lanes |= 1u << lane;
   request.address[lane] = address;
   request.bytes[lane] = static_cast<uint16_t>(bytes);
 }
 
-void pass_sectors(Site* site, const Sectors& sectors) {
+void pass_sectors(Site* site, Sectors* sectors) {
   int bytes = 0;
-  for (const auto& [sector, mask] : sectors) {
+  for (const auto& [sector, mask] : sectors->parts()) {
     bytes += bits(mask);
     const Counted kind = site->count.kind;
     if (kind != Counted::kStore && kind != Counted::kFill) g_counter->cache.read(sector);
     if (kind == Counted::kStore || kind == Counted::kFill || kind == Counted::kAtomic) g_counter->cache.write(sector, mask);
   }
   site->count.requests++;
-  site->count.sectors += sectors.size();
+  site->count.sectors += sectors->parts().size();
   site->count.least_sectors += divide_up(static_cast<uint64_t>(bytes), kSectorBytes);
 }
 
 void pass_banks(Site* site, const Request& request) {
+  static std::vector<uint64_t> words;
   const uint16_t widest = *std::max_element(request.bytes.begin(), request.bytes.end());
   const int lanes = widest <= 4 ? 32 : widest <= 8 ? 16 : 8;
   for (int first = 0; first < kWarpSize; first += lanes) {
-    std::array<std::vector<uint64_t>, kBanks> words;
-    uint64_t different = 0, fullest = 0;
+    words.clear();
     for (int lane = first; lane < first + lanes; lane++) {
       if ((request.lanes >> lane & 1) == 0) continue;
       const auto i = static_cast<size_t>(lane);
-      for (uint64_t word = request.address[i] / kWordBytes; word * kWordBytes < request.address[i] + request.bytes[i]; word++) {
-        std::vector<uint64_t>& bank = words[word % kBanks];
-        if (std::find(bank.begin(), bank.end(), word) != bank.end()) continue;
-        bank.push_back(word);
-        different++;
-        fullest = std::max<uint64_t>(fullest, bank.size());
-      }
+      for (uint64_t word = request.address[i] / kWordBytes; word * kWordBytes < request.address[i] + request.bytes[i]; word++)
+        words.push_back(word);
     }
-    site->count.wavefronts += fullest;
-    site->count.least_wavefronts += divide_up(different, kBanks);
+    std::sort(words.begin(), words.end());
+    words.erase(std::unique(words.begin(), words.end()), words.end());
+    std::array<uint64_t, kBanks> of_bank{};
+    for (const uint64_t word : words) of_bank[word % kBanks]++;
+    site->count.wavefronts += *std::max_element(of_bank.begin(), of_bank.end());
+    site->count.least_wavefronts += divide_up(words.size(), kBanks);
   }
   site->count.requests++;
 }
 
 void pass(const Request& request) {
+  static Sectors sectors;
   Site* const site = &g_counter->sites[request.site];
   if (site->shared()) return pass_banks(site, request);
-  Sectors sectors;
+  sectors.clear();
   for (size_t lane = 0; lane < kWarpSize; lane++)
-    if ((request.lanes >> lane & 1) != 0) add_bytes(&sectors, request.address[lane], request.bytes[lane]);
-  pass_sectors(site, sectors);
+    if ((request.lanes >> lane & 1) != 0) sectors.add(request.address[lane], request.bytes[lane]);
+  pass_sectors(site, &sectors);
 }
 
 void pass_bytes(Counted kind, uintptr_t address, size_t bytes, const char* file, int line) {
   Sectors sectors;
-  add_bytes(&sectors, address, bytes);
-  pass_sectors(&g_counter->sites[site_of(kind, nullptr, file, line)], sectors);
+  sectors.add(address, bytes);
+  pass_sectors(&g_counter->sites[site_of(kind, nullptr, file, line)], &sectors);
 }
 
 /** Of an access to memory that counts: not to registers, which are the thread's stack here, nor to parameters. */

@@ -15,18 +15,24 @@ extern "C" [[gnu::visibility("hidden")]] char __ehdr_start, _end;
 
 namespace simt {
 namespace {
-constexpr uint64_t kAccessLimit = 50'000'000;  // by one block between two barriers; more is a loop without end
-uint64_t g_accesses = 0;
-uint32_t g_accesses_epoch = 0, g_accesses_block = 0;
 uintptr_t g_host_stack_begin = 0, g_host_stack_end = 0;
 
-void hook(const void* pointer, size_t bytes, Access access, void* code) {
-  if (g_current == nullptr || g_inside != 0 || !g_watching) return;
+[[gnu::noinline]] void check_at(uintptr_t address, size_t bytes, Access access, void* code) {
   Inside inside;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   if (const char* fault = check_access(address, bytes, access)) fail_at(fault, code, address);
-  if (const char* fault = count_access()) fail_at(fault, code, address);
   if (g_counting) count_request(access, address, bytes, code);
+}
+
+[[gnu::noinline]] void fail_here(const char* fault, void* code, uintptr_t address) {
+  Inside inside;
+  fail_at(fault, code, address);
+}
+
+[[gnu::always_inline]] inline void hook(const void* pointer, size_t bytes, Access access, void* code) {
+  if (g_current == nullptr || g_inside != 0 || !g_watching) return;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
+  if (const char* fault = count_access()) fail_here(fault, code, address);
+  if (!is_on_own_stack(address)) check_at(address, bytes, access, code);
 }
 
 void on_trap(int, siginfo_t*, void* context) {
@@ -44,15 +50,6 @@ void on_trap(int, siginfo_t*, void* context) {
   fail_at("undefined behaviour", code, 0);
 }
 }  // namespace
-
-const char* count_access() {
-  if (g_accesses_block != g_block->serial || g_accesses_epoch != g_block->epoch) {
-    g_accesses = 0;
-    g_accesses_block = g_block->serial;
-    g_accesses_epoch = g_block->epoch;
-  }
-  return ++g_accesses > kAccessLimit ? "a loop does not end" : nullptr;
-}
 
 void install_signal_handler() {
   struct sigaction action = {};

@@ -209,8 +209,8 @@ FragmentPlace fragment_place(unsigned thread, unsigned i) {
 using LeftValues = float[kProductRows][kProductInner];
 
 /** A in registers, as it was when the product was issued; it must be the same still. */
+template <float (*value)(uint16_t)>
 void read_registers(const Product& product, LeftValues& a) {
-  const auto value = product.what.half ? half_value : bfloat16_value;
   for (unsigned t = 0; t < kWarpgroup; t++) {
     const LeftRegisters& left = product.left[t];
     if (!std::equal(left.values.begin(), left.values.end(), left.at))
@@ -223,14 +223,14 @@ void read_registers(const Product& product, LeftValues& a) {
 }
 
 /** Adds to the hidden accumulators of the warpgroup's threads. */
+template <float (*value)(uint16_t)>
 void multiply(unsigned group, Product* product) {
   const WarpgroupProduct& what = product->what;
   const Operand right = decode(what.b, what.columns_inner, "wgmma", 0);
-  const auto value = what.half ? half_value : bfloat16_value;
   static LeftValues a;
   static float b[kProductInner][256], d[kProductRows][256];
   if (what.registers != nullptr) {
-    read_registers(*product, a);
+    read_registers<value>(*product, a);
   } else {
     const Operand left = decode(what.a, false, "wgmma", 0);
     for (int k = 0; k < kProductInner; k++)
@@ -544,7 +544,7 @@ void wgmma_wait(int pending_groups, const char* file, int line) {
     std::vector<Product>& products = async_block().warpgroups[index].products;
     for (; thread.waited < thread.groups.front(); thread.waited++) {
       Product& product = products[thread.waited];
-      if (!product.done) multiply(index, &product);
+      if (!product.done) (product.what.half ? multiply<half_value> : multiply<bfloat16_value>)(index, &product);
       reveal(&thread, product.d[me->id % kWarpgroup]);
     }
     thread.groups.erase(thread.groups.begin());

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <unordered_map>
 
@@ -8,8 +9,10 @@ namespace simt {
 bool g_watching = true;
 
 namespace {
+/** By their addresses. */
 std::vector<std::unique_ptr<Region>> g_buffers;
-Region* g_last_hit = nullptr;
+/** Buffers that were found lately, each in the place that an address in it has. */
+std::array<Region*, 1024> g_found{};
 bool g_host_memory_admitted = false;
 
 /** A thread's fence for the copy engine and products, of device memory or of shared memory, and when it was. */
@@ -20,6 +23,22 @@ struct ProxyFence {
 };
 /** Of the launch, by block and thread. */
 std::unordered_map<uint64_t, std::vector<ProxyFence>> g_proxy_fences;
+
+Region*& found_at(uintptr_t address) {
+  constexpr uintptr_t kGrain = 256;  // cudaMalloc's alignment: none has parts of two buffers
+  return g_found[address / kGrain % g_found.size()];
+}
+
+/** The buffer that holds `address` if it was found lately, or null. */
+Region* found_lately(uintptr_t address) {
+  Region* const found = found_at(address);
+  return found != nullptr && found->contains(address) ? found : nullptr;
+}
+
+auto first_behind(uintptr_t address) {
+  return std::upper_bound(g_buffers.begin(), g_buffers.end(), address,
+                          [](uintptr_t at, const auto& buffer) { return at < buffer->begin; });
+}
 
 uint64_t thread_key(uint32_t serial, uint16_t thread) {
   return uint64_t{serial} << 16 | thread;
@@ -82,7 +101,7 @@ void record_write(Unit* unit, bool atomic) {
 }
 
 void record_read(Unit* unit, bool atomic) {
-  const uint16_t warp = g_current->id / kWarpSize;
+  const auto warp = static_cast<uint8_t>(g_current->id / kWarpSize);
   if (unit->reader == kNobody || unit->read_block != g_block->serial || unit->read_epoch != g_block->epoch) {
     unit->read_block = g_block->serial;
     unit->read_epoch = g_block->epoch;
@@ -94,6 +113,15 @@ void record_read(Unit* unit, bool atomic) {
   }
   unit->read_warp_epoch = g_block->warps[warp].epoch;
   unit->atomic_read = unit->atomic_read && atomic;
+}
+
+/** Whether two units have the same past, so that an access finds the same in both and leaves the same. */
+bool are_alike(const Unit& a, const Unit& b) {
+  std::array<uint64_t, 4> of_a, of_b;
+  static_assert(sizeof of_a == sizeof(Unit), "a unit has no padding");
+  __builtin_memcpy(of_a.data(), &a, sizeof a);
+  __builtin_memcpy(of_b.data(), &b, sizeof b);
+  return ((of_a[0] ^ of_b[0]) | (of_a[1] ^ of_b[1]) | (of_a[2] ^ of_b[2]) | (of_a[3] ^ of_b[3])) == 0;
 }
 
 /** The same for what the copy engine or a product reads for the thread. */
@@ -157,11 +185,15 @@ void join(Clock* clock, const Clock& other) {
 const char* check_access(uintptr_t address, size_t bytes, Access access) {
   if (!g_watching) return nullptr;
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
-  if (address - reinterpret_cast<uintptr_t>(g_current->context.stack) < kStackBytes) return nullptr;
-  Region* region = shared_region()->contains(address) ? shared_region() : global_region(address);
+  if (is_on_own_stack(address)) return nullptr;
+  if (shared_region()->contains(address)) return check_access(shared_region(), address, bytes, access);
+  Region* region = found_lately(address);
+  if (region == nullptr) {
+    if (!writes && is_host_readable(address)) return nullptr;
+    region = global_region(address);
+  }
   if (region == nullptr) {
     if (g_host_memory_admitted) return nullptr;
-    if (!writes && is_host_readable(address)) return nullptr;
     return writes ? "write outside every buffer" : "read outside every buffer";
   }
   return check_access(region, address, bytes, access);
@@ -172,10 +204,13 @@ const char* check_access(Region* region, uintptr_t address, size_t bytes, Access
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address + bytes > region->end) return writes ? "write past the end of a buffer" : "read past the end of a buffer";
   Unit* const last = region->unit(address + bytes - 1);
-  for (Unit* unit = region->unit(address); unit <= last; unit++) {
-    if (const char* fault = check_unit(*unit, access)) return fault;
+  for (Unit* unit = region->unit(address); unit <= last;) {
+    const Unit before = *unit;
+    if (const char* fault = check_unit(before, access)) return fault;
     if (writes) record_write(unit, access == Access::kAtomic);
     if (!writes || access == Access::kAtomic) record_read(unit, access != Access::kRead);
+    const Unit after = *unit;
+    for (unit++; unit <= last && are_alike(*unit, before); unit++) *unit = after;
   }
   return nullptr;
 }
@@ -203,19 +238,20 @@ Region* shared_region() {
 }
 
 Region* global_region(uintptr_t address) {
-  if (g_last_hit != nullptr && g_last_hit->contains(address)) return g_last_hit;
-  for (const auto& buffer : g_buffers)
-    if (buffer->contains(address)) return g_last_hit = buffer.get();
-  return nullptr;
+  if (Region* const found = found_lately(address)) return found;
+  const auto behind = first_behind(address);
+  if (behind == g_buffers.begin() || !(*std::prev(behind))->contains(address)) return nullptr;
+  return found_at(address) = std::prev(behind)->get();
 }
 
 void add_global_region(void* memory, size_t bytes) {
   auto region = std::make_unique<Region>();
   region->begin = reinterpret_cast<uintptr_t>(memory);
   region->end = region->begin + bytes;
-  region->units.resize(bytes / kUnitBytes + 1);
-  for (Unit& unit : region->units) unit.allocated = true;
-  g_buffers.push_back(std::move(region));
+  Unit unwritten;
+  unwritten.allocated = true;
+  region->units.assign(bytes / kUnitBytes + 1, unwritten);
+  g_buffers.insert(first_behind(region->begin), std::move(region));
 }
 
 const std::vector<std::unique_ptr<Region>>& global_regions() {
@@ -223,7 +259,7 @@ const std::vector<std::unique_ptr<Region>>& global_regions() {
 }
 
 void remove_global_region(Region* region) {
-  g_last_hit = nullptr;
+  g_found.fill(nullptr);
   g_buffers.erase(std::find_if(g_buffers.begin(), g_buffers.end(), [=](const auto& buffer) { return buffer.get() == region; }));
 }
 

@@ -26,8 +26,9 @@ void join(Clock* clock, const Clock& other);
 struct Unit {
   uint32_t write_block = 0, write_epoch = 0, read_block = 0, read_epoch = 0;
   uint16_t writer = kNobody, write_warp_epoch = 0;
-  uint16_t reader = kNobody, reader_warp = 0, read_warp_epoch = 0;
+  uint16_t reader = kNobody, read_warp_epoch = 0;
   uint16_t proxy_fences = 0;  // of the writer, before it wrote
+  uint8_t reader_warp = 0;
   bool allocated = false, written = false, in_flight = false, atomic_write = false, atomic_read = false;
 };
 

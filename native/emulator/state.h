@@ -68,6 +68,7 @@ struct Block {
   unsigned rank = 0;  // in its cluster
   unsigned threads = 0, done = 0, at_barrier = 0;
   uint32_t serial = 0, epoch = 1;
+  uint64_t accesses = 0;  // since its last barrier
   const char* barrier_file = "";
   int barrier_line = 0;
   std::vector<Warp> warps;
@@ -131,7 +132,14 @@ const char* check_proxy(Region* region, uintptr_t address, size_t bytes, const T
 /** Where code comes from, "file:line", what is inlined before that into which it is. */
 std::vector<std::string> lines_of_code(void* code);
 /** Null, or that the block has made so many accesses since its last barrier that some loop has no end. */
-const char* count_access();
+inline const char* count_access() {
+  constexpr uint64_t kMost = 50'000'000;
+  return ++g_block->accesses > kMost ? "a loop does not end" : nullptr;
+}
+/** Where the current thread has what other threads do not share, and what counts as written. */
+inline bool is_on_own_stack(uintptr_t address) {
+  return address - reinterpret_cast<uintptr_t>(g_current->context.stack) < kStackBytes;
+}
 std::string position(const char* file, int line);
 /** The report that cudaGetErrorString gives. */
 const std::string& pending_report();
@@ -150,6 +158,7 @@ cudaError_t keep_error(cudaError_t error);
 cudaError_t outside_capture();
 /** The same for code that is to be loaded, which a thread may do during a capture once it has relaxed its mode. */
 cudaError_t may_load();
+/** Kernels' arguments, which lie on the host's stack, and constants. */
 bool is_host_readable(uintptr_t address);
 void install_signal_handler();
 }  // namespace simt

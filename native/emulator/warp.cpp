@@ -4,7 +4,8 @@
 namespace simt {
 namespace {
 /** mma.m16n8k16, row.col: g = lane / 4 and t = lane % 4 place the elements. */
-void multiply(Gathering* gathering, float (*value)(uint16_t)) {
+template <float (*value)(uint16_t)>
+void multiply(Gathering* gathering) {
   float a[16][16], b[16][8], d[16][8] = {};
   for (int lane = 0; lane < kWarpSize; lane++) {
     const uint16_t* in = static_cast<const uint16_t*>(gathering->lanes[lane]->in);
@@ -77,9 +78,9 @@ void perform(Gathering* gathering, Warp* warp) {
     case Op::kConverge:
       break;
     case Op::kMmaBf16:
-      return multiply(gathering, bfloat16_value);
+      return multiply<bfloat16_value>(gathering);
     case Op::kMmaF16:
-      return multiply(gathering, half_value);
+      return multiply<half_value>(gathering);
     case Op::kLdMatrix:
       return load_matrices(gathering, false);
     case Op::kLdMatrixTrans:

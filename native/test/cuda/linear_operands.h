@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 
 #include "../naive_philox.h"
 #include "device_test.h"
@@ -445,16 +446,19 @@ inline void test_kept_masks(pp_dtype dtype, const Case& c, Call forward, const s
  * also shows that nothing else is written. Its bits, of several orders of threads.
  */
 inline std::vector<unsigned char> test_call(Call call, pp_dtype dtype, const Case& c, bool accumulate = false, int runs = 2) {
+  bool compared = false;  // repeats give the same bits
   return run_case(
       describe(call, dtype, c, accumulate),
       [&] {
         const auto state = random_bits;
         Operands together(dtype, c, call, accumulate);
-        const Expected expected = together.expected();
+        std::optional<Expected> expected;
+        if (!compared) expected = together.expected();
         const Context context;
         together.run(context);
         const std::vector<unsigned char> bytes = together.read();
-        together.expect_all_close(expected);
+        if (expected) together.expect_all_close(*expected);
+        compared = true;
         // Modules on the same rows are summed before dX is rounded, or after, as their neighbours have it.
         const bool of_dx = call == Call::kGradInput || call == Call::kLinearGradInput;
         if (!c.is_whole() && !(of_dx && c.shares_rows())) {
