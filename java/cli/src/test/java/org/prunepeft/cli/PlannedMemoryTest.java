@@ -6,11 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,29 +29,70 @@ class PlannedMemoryTest {
 
   @TempDir static Path temporary;
 
-  /**
-   * @param vocabulary that of SmolLM2, or 0: as few tokens as the tokenizer has
-   */
-  @ParameterizedTest
-  @CsvSource({
-    "0,     float32, false",
-    "0,     float32, true",
-    "49152, float32, false",
-    "49152, bf16,    false",
-    "49152, bf16,    true",
-  })
-  void thePredictionIsNearThePeak(int vocabulary, String precision, boolean checkpointing)
-      throws IOException, InterruptedException {
-    Path own = Files.createTempDirectory(temporary, "case");
-    Path model = LlamaDirectory.write(own.resolve("llama"), SIZE, vocabulary);
-    Path texts = own.resolve("texts.jsonl");
+  /** By vocabulary. */
+  private static final Map<Integer, Path> MODELS = new HashMap<>();
+
+  private static Path texts;
+
+  @BeforeAll
+  static void write() throws IOException {
+    texts = temporary.resolve("texts.jsonl");
     Random random = TestSeed.random();
     Files.writeString(
         texts,
         IntStream.range(0, 40)
             .mapToObj(i -> "{\"text\": \"%s\"}%n".formatted(letters(random, 300)))
             .collect(Collectors.joining()));
-    Path run = own.resolve("run");
+    for (int vocabulary : new int[] {0, 49152}) {
+      Path directory = temporary.resolve("llama" + vocabulary);
+      MODELS.put(vocabulary, LlamaDirectory.write(directory, SIZE, vocabulary));
+    }
+  }
+
+  /**
+   * @param vocabulary that of SmolLM2, or 0: as few tokens as the tokenizer has
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "train,  0,     float32, none, false",
+    "train,  0,     float32, none, true",
+    "train,  49152, float32, none, false",
+    "train,  49152, float32, none, true",
+    "train,  49152, bf16,    none, false",
+    "train,  49152, bf16,    none, true",
+    "train,  49152, bf16,    nf4,  false",
+    "train,  49152, bf16,    nf4,  true",
+    "search, 0,     float32, none, false",
+  })
+  void thePredictionIsNearThePeak(
+      String command, int vocabulary, String precision, String quantization, boolean checkpointing)
+      throws IOException, InterruptedException {
+    Path run = Files.createTempDirectory(temporary, "case").resolve("run");
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                command,
+                "--model=" + MODELS.get(vocabulary),
+                "--train-file=" + texts,
+                "--max-seq-length=256",
+                "--train-examples=24",
+                "--validation-examples=8",
+                "--test-examples=8",
+                "--lora-r=8",
+                "--epochs=1",
+                "--precision=" + precision,
+                "--quantize=" + quantization,
+                "--gradient-checkpointing=" + checkpointing,
+                "--output=" + run));
+    arguments.addAll(
+        command.equals("search")
+            ? List.of(
+                "--warm-up-turns=1",
+                "--warm-up-examples=8",
+                "--round-examples=8",
+                "--rounds=1",
+                "--keep=0.25")
+            : List.of("--modules=lora"));
     ProcessBuilder builder =
         new ProcessBuilder(
             Child.command(
@@ -59,17 +103,7 @@ class PlannedMemoryTest {
                     "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
                     "-Dorg.bytedeco.javacpp.maxBytes=0"),
                 System.getProperty("java.class.path"),
-                List.of(
-                    "train",
-                    "--model=" + model,
-                    "--train-file=" + texts,
-                    "--max-seq-length=256",
-                    "--modules=lora",
-                    "--lora-r=8",
-                    "--epochs=1",
-                    "--precision=" + precision,
-                    "--gradient-checkpointing=" + checkpointing,
-                    "--output=" + run)));
+                arguments));
     // As the launcher has them.
     builder
         .environment()
@@ -86,8 +120,14 @@ class PlannedMemoryTest {
     double predicted = ((Number) memory.get("predicted_bytes")).doubleValue();
     double peak = ((Number) memory.get("peak_bytes")).doubleValue();
     System.out.printf(
-        "vocabulary %d, %s, checkpointing %s: predicted %.0f MB, peak %.0f MB%n",
-        vocabulary, precision, checkpointing, predicted / (1 << 20), peak / (1 << 20));
+        "%s, vocabulary %d, %s, %s, checkpointing %s: predicted %.0f MB, peak %.0f MB%n",
+        command,
+        vocabulary,
+        precision,
+        quantization,
+        checkpointing,
+        predicted / (1 << 20),
+        peak / (1 << 20));
     assertEquals(1, predicted / peak, LARGEST_ERROR);
   }
 

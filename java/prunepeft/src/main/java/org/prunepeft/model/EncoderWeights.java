@@ -37,6 +37,8 @@ final class EncoderWeights {
   private final Precision precision;
   private final Quantization quantization;
   private final ComputeDevice device;
+  private final LoadingBuffers buffers = new LoadingBuffers();
+  private final WeightSlabs slabs;
 
   /** Names within the encoder, each with the checkpoint's own. */
   private final Map<String, String> names = new HashMap<>();
@@ -66,6 +68,7 @@ final class EncoderWeights {
     this.precision = precision;
     this.quantization = quantization;
     this.device = device;
+    slabs = new WeightSlabs(precision, linears(config));
     String prefix = config.architecture().prefix() + ".";
     String words = config.architecture().words();
     boolean prefixed = checkpoint.names().contains(prefix + words);
@@ -96,6 +99,14 @@ final class EncoderWeights {
   /** In float32 on the CPU; see the other constructor. */
   EncoderWeights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
     this(checkpoint, config, Precision.FLOAT32, Quantization.NONE, ComputeDevice.CPU);
+  }
+
+  /** Elements of all linears of all layers. */
+  private static long linears(EncoderConfig config) {
+    return config.layers()
+        * config.projections().stream()
+            .mapToLong(one -> (long) config.outputs(one) * config.inputs(one))
+            .sum();
   }
 
   /** What of a model is the encoder, as against pooler and heads. */
@@ -218,22 +229,21 @@ final class EncoderWeights {
       throws IOException {
     Map<String, Long> named = named(rows, ".weight", columns);
     List<String> stored = named.keySet().stream().map(names::get).toList();
-    try (QuantizedStack quantized = QuantizedStack.of(checkpoint, stored, quantization)) {
-      Tensor weight = null;
-      if (quantized == null) {
-        weight = stack(rows, ".weight", columns);
-      } else {
-        untaken.removeAll(named.keySet());
-        if (!quantized.fits()) {
-          LOG.warn("kept dense, as they are no one matrix of blocks: {}", stored);
-          weight = taken(placed(quantized.dense(precision)), named);
-        }
+    QuantizedStack quantized = QuantizedStack.of(checkpoint, stored, quantization);
+    Tensor weight = null;
+    if (quantized == null) {
+      weight = stack(rows, ".weight", columns);
+    } else {
+      untaken.removeAll(named.keySet());
+      if (!quantized.fits()) {
+        LOG.warn("kept dense, as they are no one matrix of blocks: {}", stored);
+        weight = taken(placed(quantized.dense(precision)), named);
       }
-      Tensor bias = hasBias ? stack(rows, ".bias") : null;
-      return weight == null
-          ? quantized.packed(bias, precision, device)
-          : new FrozenWeight(weight, bias);
     }
+    Tensor bias = hasBias ? stack(rows, ".bias") : null;
+    return weight == null
+        ? quantized.packed(bias, precision, device, buffers)
+        : new FrozenWeight(weight, bias);
   }
 
   /**
@@ -245,7 +255,11 @@ final class EncoderWeights {
   private Tensor stack(Map<String, Long> rows, String ending, long... columns) throws IOException {
     Map<String, Long> named = named(rows, ending, columns);
     long all = named.values().stream().mapToLong(Long::longValue).sum();
-    Tensor whole = torch.empty(shape(all, columns), new TensorOptions(precision.type()), null);
+    long[] shape = shape(all, columns);
+    Tensor whole =
+        columns.length == 0 || device.isCuda()
+            ? torch.empty(shape, new TensorOptions(precision.type()), null)
+            : slabs.empty(shape);
     long first = 0;
     for (Map.Entry<String, Long> entry : named.entrySet()) {
       try (Tensor part = whole.narrow(0, first, entry.getValue())) {
@@ -310,6 +324,8 @@ final class EncoderWeights {
    * @throws FormatException if the encoder has tensors that the configuration has no place for
    */
   Set<String> finish() throws FormatException {
+    buffers.close();
+    slabs.close();
     if (!untaken.isEmpty()) {
       throw new FormatException(
           "%s has %d tensors that the configuration (%s, %d layers) has no place for: %s"

@@ -11,63 +11,109 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.QuantizedTensor;
+import org.prunepeft.io.QuantizedTensor.Form;
 import org.prunepeft.kernels.QuantizedMatrix;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.Torch;
 
 /** Quantised weights of the same input, one below the other, of which one linear is made. */
-final class QuantizedStack implements AutoCloseable {
+final class QuantizedStack {
   private final Checkpoint checkpoint;
-  private final List<String> names;
-  private final List<QuantizedTensor> parts = new ArrayList<>();
+  private final List<Part> parts = new ArrayList<>();
 
-  private QuantizedStack(Checkpoint checkpoint, List<String> names) {
+  private QuantizedStack(Checkpoint checkpoint) {
     this.checkpoint = checkpoint;
-    this.names = names;
   }
 
   /**
-   * Takes what the checkpoint has quantised as it is, and quantises the rest, one after the other.
+   * A weight.
+   *
+   * @param name of the checkpoint's tensor
+   * @param shape [out,in]
+   * @param stored as the checkpoint has it; null: it is quantised when it is read
+   */
+  private record Part(String name, long[] shape, Form form, QuantizedTensor stored) {
+    int block() {
+      return stored == null ? QuantizedWeight.block(form, shape) : stored.block();
+    }
+
+    float[] meanings() {
+      return stored == null ? QuantizedWeight.meanings(form) : stored.meanings();
+    }
+
+    long count() {
+      return shape[0] * shape[1];
+    }
+
+    long blocks() {
+      return (count() + block() - 1) / block();
+    }
+
+    /** Codes and scales into their places. */
+    void read(Checkpoint checkpoint, Tensor codes, Tensor scales, LoadingBuffers buffers)
+        throws IOException {
+      if (stored == null) {
+        QuantizedWeight.quantize(checkpoint, name, form, codes, scales, buffers);
+        return;
+      }
+      TensorReader.fill(codes, 1, stored::readCodes);
+      TensorReader.fill(
+          scales,
+          Float.BYTES,
+          (from, target) -> {
+            FloatBuffer floats = target.asFloatBuffer();
+            floats.put(stored.scales(from, floats.limit())).flip();
+            Checkpoint.requireFinite(checkpoint.origin(), name + "'s scales", from, floats);
+          });
+    }
+
+    float[] values(Checkpoint checkpoint) throws IOException {
+      int count = Math.toIntExact(count());
+      if (stored != null) {
+        return stored.values(0, count);
+      }
+      try (QuantizedWeight own = QuantizedWeight.of(checkpoint, name, form)) {
+        return own.values(0, count);
+      }
+    }
+  }
+
+  /**
+   * Takes what the checkpoint has quantised as it is, and the rest to be quantised.
    *
    * @param checkpoint has to stay open as long as the result
    * @param names of its tensors, in the order of the rows
-   * @return to be closed; null if they are to be dense
+   * @return null if they are to be dense
    */
   static QuantizedStack of(Checkpoint checkpoint, List<String> names, Quantization quantization)
       throws IOException {
-    QuantizedStack stack = new QuantizedStack(checkpoint, names);
-    try {
-      for (String name : names) {
-        Optional<QuantizedTensor> stored = quantization.stored(checkpoint, name);
-        if (stored.isEmpty() && !quantization.isForced()) {
-          stack.close();
-          return null;
-        }
-        stack.parts.add(
-            stored.isPresent()
-                ? stored.get()
-                : QuantizedWeight.of(checkpoint, name, quantization.form()));
+    QuantizedStack stack = new QuantizedStack(checkpoint);
+    for (String name : names) {
+      Optional<QuantizedTensor> stored = quantization.stored(checkpoint, name);
+      if (stored.isEmpty() && !quantization.isForced()) {
+        return null;
       }
-      return stack;
-    } catch (Throwable e) {
-      stack.close();
-      throw e;
+      stack.parts.add(
+          stored
+              .map(own -> new Part(name, own.shape(), own.form(), own))
+              .orElseGet(() -> new Part(name, checkpoint.shape(name), quantization.form(), null)));
     }
+    return stack;
   }
 
   /** Whether they are one quantised matrix: of one kind, and each ends where a block does. */
   boolean fits() {
-    QuantizedTensor first = parts.get(0);
-    if (first.form() == QuantizedTensor.Form.NF4 && !suits(first.block())) {
+    Part first = parts.get(0);
+    if (first.form == Form.NF4 && !suits(first.block())) {
       return false;
     }
     for (int i = 0; i < parts.size(); i++) {
-      QuantizedTensor part = parts.get(i);
-      if (part.form() != first.form()
+      Part part = parts.get(i);
+      if (part.form != first.form
           || part.block() != first.block()
           || !Arrays.equals(part.meanings(), first.meanings())
-          || (i < parts.size() - 1 && count(part) % part.block() != 0)) {
+          || (i < parts.size() - 1 && part.count() % part.block() != 0)) {
         return false;
       }
     }
@@ -79,16 +125,8 @@ final class QuantizedStack implements AutoCloseable {
     return block >= 32 && block <= 4096 && Integer.bitCount(block) == 1;
   }
 
-  private static long count(QuantizedTensor tensor) {
-    return tensor.shape()[0] * tensor.shape()[1];
-  }
-
-  private static long blocks(QuantizedTensor tensor) {
-    return (count(tensor) + tensor.block() - 1) / tensor.block();
-  }
-
   private long rows() {
-    return parts.stream().mapToLong(part -> part.shape()[0]).sum();
+    return parts.stream().mapToLong(part -> part.shape[0]).sum();
   }
 
   /**
@@ -96,79 +134,61 @@ final class QuantizedStack implements AutoCloseable {
    *
    * @param bias null: none
    * @param precision of what goes in and out
+   * @throws org.prunepeft.io.FormatException if a value or a scale is not finite
    */
-  FrozenWeight packed(Tensor bias, Precision precision, ComputeDevice device) throws IOException {
-    QuantizedTensor first = parts.get(0);
-    long bytes = parts.stream().mapToLong(part -> part.form().bytes(count(part))).sum();
-    Tensor codes = torch.empty(new long[] {bytes}, new TensorOptions(torch.ScalarType.Byte), null);
-    Tensor scales =
-        torch.empty(
-            new long[] {parts.stream().mapToLong(QuantizedStack::blocks).sum()},
-            new TensorOptions(torch.ScalarType.Float),
-            null);
-    long byteAt = 0;
-    long blockAt = 0;
-    for (int i = 0; i < parts.size(); i++) {
-      QuantizedTensor part = parts.get(i);
-      long own = part.form().bytes(count(part));
-      try (Tensor place = codes.narrow(0, byteAt, own);
-          Tensor scalePlace = scales.narrow(0, blockAt, blocks(part))) {
-        TensorReader.fill(place, 1, part::readCodes);
-        int number = i;
-        TensorReader.fill(
-            scalePlace,
-            Float.BYTES,
-            (from, target) -> {
-              FloatBuffer floats = target.asFloatBuffer();
-              floats.put(part.scales(from, floats.limit())).flip();
-              Checkpoint.requireFinite(
-                  checkpoint.origin(), names.get(number) + "'s scales", from, floats);
-            });
+  FrozenWeight packed(
+      Tensor bias, Precision precision, ComputeDevice device, LoadingBuffers buffers)
+      throws IOException {
+    try (Tensor codes =
+            buffers.codes(parts.stream().mapToLong(part -> part.form.bytes(part.count())).sum());
+        Tensor scales = buffers.scales(parts.stream().mapToLong(Part::blocks).sum())) {
+      long byteAt = 0;
+      long blockAt = 0;
+      for (Part part : parts) {
+        long bytes = part.form.bytes(part.count());
+        try (Tensor place = codes.narrow(0, byteAt, bytes);
+            Tensor scalePlace = scales.narrow(0, blockAt, part.blocks())) {
+          part.read(checkpoint, place, scalePlace, buffers);
+        }
+        byteAt += bytes;
+        blockAt += part.blocks();
       }
-      byteAt += own;
-      blockAt += blocks(part);
+      // A GPU's kernels read what lies there, those of the CPU copy it.
+      QuantizedMatrix matrix = matrix(device.place(codes), device.place(scales));
+      return new FrozenWeight(matrix, bias, precision.type(), device);
     }
-    Tensor placedCodes = device.place(codes);
-    Tensor placedScales = device.place(scales);
-    QuantizedMatrix matrix = QuantizedWeight.matrix(first, rows(), placedCodes, placedScales);
-    FrozenWeight weight = new FrozenWeight(matrix, bias, precision.type(), device);
-    if (placedCodes != codes) {
-      codes.close();
-      scales.close();
-    }
-    if (!device.kernels().isCuda()) {
-      // A GPU's kernels read what lies there, those of the CPU have copied it.
-      placedCodes.close();
-      placedScales.close();
-    }
-    return weight;
+  }
+
+  /**
+   * As the kernels take it.
+   *
+   * @param codes uint8, and float32 scales, where the kernels read them
+   */
+  private QuantizedMatrix matrix(Tensor codes, Tensor scales) {
+    Part first = parts.get(0);
+    boolean bytes = first.form == Form.INT8;
+    return new QuantizedMatrix(
+        rows(),
+        first.shape[1],
+        codes.data_ptr(),
+        scales.data_ptr(),
+        bytes ? 0 : first.block(),
+        bytes ? null : first.meanings());
   }
 
   /** As floats of the same values. */
   Tensor dense(Precision precision) throws IOException {
-    long columns = parts.get(0).shape()[1];
+    long columns = parts.get(0).shape[1];
     Tensor whole =
         torch.empty(new long[] {rows(), columns}, new TensorOptions(precision.type()), null);
     long row = 0;
-    for (QuantizedTensor part : parts) {
-      long[] shape = part.shape();
-      try (Tensor values =
-              Torch.floats(part.values(0, Math.toIntExact(shape[0] * shape[1])), shape);
-          Tensor place = whole.narrow(0, row, shape[0])) {
+    for (Part part : parts) {
+      try (Tensor values = Torch.floats(part.values(checkpoint), part.shape);
+          Tensor place = whole.narrow(0, row, part.shape[0])) {
         place.copy_(values);
       }
-      row += shape[0];
+      row += part.shape[0];
     }
     return whole;
-  }
-
-  /** Frees what was quantised here. */
-  @Override
-  public void close() {
-    for (QuantizedTensor part : parts) {
-      if (part instanceof QuantizedWeight own) {
-        own.close();
-      }
-    }
   }
 }

@@ -19,6 +19,9 @@ final class QuantizedWeight implements QuantizedTensor, AutoCloseable {
   /** Values of NF4 that share a scale. */
   private static final int BLOCK = 64;
 
+  /** Values whose floats are in memory at once; more if these are not whole rows. */
+  private static final long FLOATS = 1 << 21;
+
   private static final float[] NORMAL = QuantizedMatrix.normalFloat();
 
   private final Form form;
@@ -34,7 +37,7 @@ final class QuantizedWeight implements QuantizedTensor, AutoCloseable {
   }
 
   /**
-   * Quantises a tensor of a checkpoint; its floats are in memory meanwhile.
+   * Quantises a tensor of a checkpoint.
    *
    * @param name of a tensor of two sizes
    * @return to be closed
@@ -42,48 +45,86 @@ final class QuantizedWeight implements QuantizedTensor, AutoCloseable {
    */
   static QuantizedWeight of(Checkpoint checkpoint, String name, Form form) throws IOException {
     long[] shape = checkpoint.shape(name);
-    boolean bytes = form == Form.INT8;
     long count = shape[0] * shape[1];
-    long blocks = bytes ? shape[0] : (count + BLOCK - 1) / BLOCK;
     Tensor codes = empty(torch.ScalarType.Byte, form.bytes(count));
-    QuantizedWeight weight =
-        new QuantizedWeight(form, shape, codes, new float[Math.toIntExact(blocks)]);
-    try (Tensor floats = empty(torch.ScalarType.Float, shape);
-        Tensor scales = empty(torch.ScalarType.Float, blocks);
-        Context context = new Context(Device.cpu())) {
-      TensorReader.fill(floats, checkpoint, name);
-      matrix(weight, shape[0], codes, scales).quantize(context, Torch.matrix(floats));
-      System.arraycopy(Torch.toFloats(scales), 0, weight.scales, 0, weight.scales.length);
+    try (LoadingBuffers buffers = new LoadingBuffers();
+        Tensor scales = empty(torch.ScalarType.Float, blocks(form, shape))) {
+      quantize(checkpoint, name, form, codes, scales, buffers);
+      return new QuantizedWeight(form, shape, codes, Torch.toFloats(scales));
     } catch (Throwable e) {
-      weight.close();
+      codes.close();
       throw e;
     }
-    if (form == Form.NF4) {
-      NestedScales.round(weight.scales);
+  }
+
+  /** How many scales a matrix gets. */
+  static long blocks(Form form, long[] shape) {
+    return form == Form.INT8 ? shape[0] : (shape[0] * shape[1] + BLOCK - 1) / BLOCK;
+  }
+
+  /** Values that share a scale. */
+  static int block(Form form, long[] shape) {
+    return form == Form.INT8 ? Math.toIntExact(shape[1]) : BLOCK;
+  }
+
+  /** What codes mean; none of int8. */
+  static float[] meanings(Form form) {
+    return form == Form.INT8 ? new float[0] : NORMAL.clone();
+  }
+
+  /**
+   * Quantises a tensor of a checkpoint, some rows after the others: the floats of these alone are
+   * in memory.
+   *
+   * @param codes uint8, written
+   * @param scales float32, [{@link #blocks}], written
+   * @throws org.prunepeft.io.FormatException if a value is not finite
+   */
+  static void quantize(
+      Checkpoint checkpoint,
+      String name,
+      Form form,
+      Tensor codes,
+      Tensor scales,
+      LoadingBuffers buffers)
+      throws IOException {
+    long[] shape = checkpoint.shape(name);
+    long most = Math.min(shape[0], rowsAtOnce(form, shape[1]));
+    int block = form == Form.INT8 ? 0 : BLOCK;
+    try (Context context = new Context(Device.cpu())) {
+      for (long row = 0; row < shape[0]; row += most) {
+        long rows = Math.min(most, shape[0] - row);
+        long first = row * shape[1];
+        long count = rows * shape[1];
+        long[] part = {rows, shape[1]};
+        try (Tensor flat = buffers.floats(count);
+            Tensor floats = flat.view(part);
+            Tensor ownCodes = codes.narrow(0, form.bytes(first), form.bytes(count));
+            Tensor ownScales = scales.narrow(0, first / block(form, shape), blocks(form, part))) {
+          TensorReader.fill(floats, checkpoint, name, first);
+          new QuantizedMatrix(
+                  rows, shape[1], ownCodes.data_ptr(), ownScales.data_ptr(), block, null)
+              .quantize(context, Torch.matrix(floats));
+        }
+      }
     }
-    return weight;
+    if (form == Form.NF4) {
+      float[] rounded = Torch.toFloats(scales);
+      NestedScales.round(rounded);
+      try (Tensor given = Torch.floats(rounded, rounded.length)) {
+        scales.copy_(given);
+      }
+    }
+  }
+
+  /** So many that the next ones begin with a scale. */
+  private static long rowsAtOnce(Form form, long columns) {
+    long step = form == Form.INT8 ? 1 : BLOCK / Long.lowestOneBit(columns | BLOCK);
+    return Math.max(1, FLOATS / columns / step) * step;
   }
 
   private static Tensor empty(torch.ScalarType type, long... shape) {
     return torch.empty(shape, new TensorOptions(type), null);
-  }
-
-  /**
-   * Codes and scales as the kernels take them.
-   *
-   * @param like says what they are
-   * @param rows of all
-   * @param codes uint8, and float32 scales, where the kernels read them
-   */
-  static QuantizedMatrix matrix(QuantizedTensor like, long rows, Tensor codes, Tensor scales) {
-    boolean bytes = like.form() == Form.INT8;
-    return new QuantizedMatrix(
-        rows,
-        like.shape()[1],
-        codes.data_ptr(),
-        scales.data_ptr(),
-        bytes ? 0 : like.block(),
-        bytes ? null : like.meanings());
   }
 
   @Override
@@ -98,12 +139,12 @@ final class QuantizedWeight implements QuantizedTensor, AutoCloseable {
 
   @Override
   public int block() {
-    return form == Form.INT8 ? Math.toIntExact(shape[1]) : BLOCK;
+    return block(form, shape);
   }
 
   @Override
   public float[] meanings() {
-    return form == Form.INT8 ? new float[0] : NORMAL.clone();
+    return meanings(form);
   }
 
   @Override

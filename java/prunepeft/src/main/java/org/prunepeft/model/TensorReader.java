@@ -34,15 +34,27 @@ final class TensorReader {
    * @throws org.prunepeft.io.FormatException if a value is not finite
    */
   static void fill(Tensor target, Checkpoint checkpoint, String stored) throws IOException {
+    fill(target, checkpoint, stored, 0);
+  }
+
+  /**
+   * Fills a tensor with a part of a stored one.
+   *
+   * @param target float32 or bfloat16, dense, on the CPU
+   * @param begin number of the part's first value, counted from the stored tensor's start
+   * @throws org.prunepeft.io.FormatException if a value is not finite
+   */
+  static void fill(Tensor target, Checkpoint checkpoint, String stored, long begin)
+      throws IOException {
     boolean narrow = target.scalar_type().intern() == torch.ScalarType.BFloat16;
     fill(
         target,
         narrow ? Short.BYTES : Float.BYTES,
         (first, place) -> {
           if (narrow) {
-            narrow(checkpoint, stored, first, place);
+            narrow(checkpoint, stored, begin + first, place);
           } else {
-            floats(checkpoint, stored, first, place);
+            floats(checkpoint, stored, begin + first, place);
           }
         });
   }

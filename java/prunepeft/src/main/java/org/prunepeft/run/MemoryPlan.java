@@ -93,35 +93,66 @@ record MemoryPlan(
       throw new IllegalStateException(
           "the training takes about %s GB of memory, and there are %s GB (%s); %s"
               .formatted(
-                  gigabytes(plan.total()), gigabytes(available), plan.text(), remedies(shape)));
+                  gigabytes(plan.total()),
+                  gigabytes(available),
+                  plan.text(),
+                  remedies(shape, available)));
     }
   }
 
-  private static String remedies(TrainingShape shape) {
+  /** Options that take less, each with how much; what they take together where none is enough. */
+  private static String remedies(TrainingShape shape, long available) {
     Map<String, TrainingShape> lesser = new LinkedHashMap<>();
+    TrainingShape least = shape;
     if (!shape.checkpointing()) {
+      least = least.withCheckpointing(true);
       lesser.put("--gradient-checkpointing", shape.withCheckpointing(true));
     }
     if (shape.rows() > 1) {
+      long parts = parts(shape, available);
+      least = least.withRows(shape.rows() / parts);
       lesser.put(
-          "half of --batch-size with twice the --gradient-accumulation-steps",
-          shape.withRows(shape.rows() / 2));
+          parts == 2
+              ? "half of --batch-size with twice the --gradient-accumulation-steps"
+              : "1/%d of --batch-size with %d times the --gradient-accumulation-steps"
+                  .formatted(parts, parts),
+          shape.withRows(shape.rows() / parts));
     }
     if (shape.packed() && shape.length() > 8) {
       long half = Math.max(8, shape.length() / 2);
+      least = least.withLength(half);
       lesser.put("--max-seq-length " + half, shape.withLength(half));
     }
     if (shape.precision() == Precision.FLOAT32 && !shape.full()) {
+      least = least.withPrecision(Precision.BF16);
       lesser.put("--precision bf16", shape.withPrecision(Precision.BF16));
     }
     if (!shape.quantization().isForced() && !shape.full()) {
+      least = least.withQuantization(Quantization.NF4);
       lesser.put("--quantize nf4", shape.withQuantization(Quantization.NF4));
     }
     List<String> texts = new ArrayList<>();
     lesser.forEach(
         (option, changed) ->
             texts.add("%s takes %s GB".formatted(option, gigabytes(of(changed).total()))));
-    return texts.isEmpty() ? "take a smaller model" : String.join(", ", texts);
+    boolean enough = lesser.values().stream().anyMatch(one -> of(one).total() <= available);
+    if (!enough && texts.size() > 1) {
+      texts.add("all of these together take %s GB".formatted(gigabytes(of(least).total())));
+    }
+    if (of(least).total() > available) {
+      texts.add("or take a smaller model");
+    }
+    return String.join(", ", texts);
+  }
+
+  /** Into how many parts a batch is to go so that one fits, a power of two; at most one a row. */
+  private static long parts(TrainingShape shape, long available) {
+    long parts = 2;
+    while (shape.rows() / parts > 1
+        && of(shape.withRows(shape.rows() / parts)).total() > available) {
+      parts *= 2;
+    }
+    return parts;
   }
 
   /**

@@ -30,6 +30,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param copies of the trained weights, with gradients and the optimiser's moments
  * @param inserted elements a token that the modules of a layer keep, of the model's type
  * @param ranks of the low-rank updates and adapters of a layer together
+ * @param partial elements that the kernels sum a module's gradients in, of some rows, at most
  * @param rows of a batch, of all trainings that are made together
  * @param length of a row in tokens
  * @param packed whether rows are as long as that; else they are at most
@@ -47,6 +48,7 @@ record TrainingShape(
     int copies,
     long inserted,
     long ranks,
+    long partial,
     long rows,
     long length,
     boolean packed,
@@ -55,6 +57,12 @@ record TrainingShape(
     implements TrainingShapeBuilder.With {
   /** Measured: what a layer frees is too small for some of what the next one takes. */
   private static final double GAPS = 1.12;
+
+  /** Rows whose gradients the kernels sum by themselves go in so many parts at most. */
+  private static final long CHUNKS = 16;
+
+  /** A rank that the kernels compute with is a multiple. */
+  private static final long RANK_STEP = 16;
 
   /** Values, gradients, and the best epoch's copy. */
   private static final int COPIES = 3;
@@ -88,6 +96,7 @@ record TrainingShape(
         COPIES + moments + (demand.judged() ? 2 : 0),
         inserted(setup, model, ofLayer),
         ranks(ofLayer),
+        partial(ofLayer),
         times * Math.min(training.batchSize(), dataset.train().size()),
         training.maxLength(),
         languageModel && training.packing(),
@@ -113,6 +122,22 @@ record TrainingShape(
             .mapToLong(parameter -> Math.min(parameter.shape()[0], parameter.shape()[1]))
             .sum()
         / 2;
+  }
+
+  /** Of the largest matrix; both of an adapter are summed at once. */
+  private static long partial(List<ModuleType.Parameter> parameters) {
+    return parameters.stream()
+        .filter(parameter -> parameter.shape().length == 2)
+        .mapToLong(
+            parameter -> {
+              long least = Math.min(parameter.shape()[0], parameter.shape()[1]);
+              long most = Math.max(parameter.shape()[0], parameter.shape()[1]);
+              return most
+                  * ((least + RANK_STEP - 1) / RANK_STEP * RANK_STEP)
+                  * (parameter.name().endsWith(".adapter_up.weight") ? 2 : 1);
+            })
+        .max()
+        .orElse(0);
   }
 
   /** A linear on which something sits keeps its input; an adapter does so too. */
@@ -229,10 +254,13 @@ record TrainingShape(
   /** The most that the loss or a layer's backward pass has for itself. */
   long work() {
     long tokens = rows * length;
-    long backward = tokens * width() * (3L * model.intermediate() + 3L * model.hidden());
+    long backward =
+        tokens * width() * (3L * model.intermediate() + 3L * model.hidden()) + scratch();
     if (!languageModel) {
       return backward;
     }
+    // The loss has its gradient ready, which goes through the layers once it is scaled.
+    backward += 2 * tokens * model.hidden() * width();
     // Which become their own gradient.
     long logits = Math.min(TokenLoss.KERNEL_LOGITS, tokens * model.vocabulary() * width());
     if (full) {
@@ -240,6 +268,11 @@ record TrainingShape(
       logits += 2L * model.vocabulary() * model.hidden() * Float.BYTES;
     }
     return Math.max(backward, logits + 2 * tokens * model.hidden() * width());
+  }
+
+  /** The kernels' own memory, which doubles when it grows. */
+  private long scratch() {
+    return 2 * CHUNKS * partial * Float.BYTES;
   }
 
   /** Trained weights, their gradients, the optimiser's moments and the best epoch's copy. */

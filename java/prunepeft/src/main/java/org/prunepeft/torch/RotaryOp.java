@@ -94,9 +94,11 @@ public final class RotaryOp {
     long tokens = x.size(0) / rotation.sequences;
     torch.ScalarType type = x.scalar_type().intern();
     Tensor y;
-    try (NoGradGuard guard = new NoGradGuard()) {
+    // A handle on x would keep its memory until the step is over.
+    try (NoGradGuard guard = new NoGradGuard();
+        Tensor input = x.detach()) {
       y = place.emptyMatrix(x.size(0), x.size(1), type);
-      rotation.kernel(tokens).forward(context, Torch.matrix(x.detach()), Torch.matrix(y));
+      rotation.kernel(tokens).forward(context, Torch.matrix(input), Torch.matrix(y));
     }
     long rows = y.size(0);
     long columns = y.size(1);

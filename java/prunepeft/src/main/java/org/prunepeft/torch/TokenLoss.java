@@ -96,6 +96,7 @@ public final class TokenLoss {
                   .sum());
         }
       }
+      taken.close();
       loss = sum.div(new Scalar((double) count));
     }
     return tape.record(

@@ -106,20 +106,21 @@ class LoadingMemoryTest {
     }
 
     /** Bytes of the weights in memory. */
-    double bytes(Precision precision) {
+    double bytes(Precision precision, Quantization quantization) {
+      Quantization linears = bits ? Quantization.NF4 : quantization;
       double bytes = 0;
       for (Map.Entry<String, long[]> tensor : shapes.entrySet()) {
         bytes +=
             count(tensor.getValue())
-                * (quantized(tensor.getKey())
-                    ? Quantization.NF4.preparedBytes()
+                * (linears.isForced() && isLinear(tensor.getKey())
+                    ? linears.preparedBytes()
                     : precision == Precision.BF16 ? Short.BYTES : Float.BYTES);
       }
       return bytes;
     }
 
-    private boolean quantized(String name) {
-      return bits && name.contains("_proj");
+    private static boolean isLinear(String name) {
+      return name.contains("_proj");
     }
 
     /** As they lie in a file. */
@@ -127,7 +128,7 @@ class LoadingMemoryTest {
       Map<String, Stored> stored = new LinkedHashMap<>();
       shapes.forEach(
           (name, shape) -> {
-            if (quantized(name)) {
+            if (bits && isLinear(name)) {
               stored.putAll(fourBits(name, shape));
             } else {
               stored.put(name, new Stored(dtype, shape, new byte[0]));
@@ -191,33 +192,54 @@ class LoadingMemoryTest {
    */
   @ParameterizedTest
   @CsvSource({
-    "bert,  F32,  FLOAT32, 1",
-    "bert,  BF16, FLOAT32, 1",
-    "llama, F32,  FLOAT32, 3",
-    "llama, F32,  BF16,    1",
-    "llama, BF16, BF16,    3",
-    "llama, F16,  FLOAT32, 1",
-    "llama, F16,  BF16,    3",
-    "phi3,  F16,  FLOAT32, 3",
-    "phi3,  BF16, BF16,    1",
-    "nf4,   F16,  BF16,    1",
-    "nf4,   F16,  FLOAT32, 3",
+    "bert,  F32,  FLOAT32, AUTO, 1",
+    "bert,  BF16, FLOAT32, AUTO, 1",
+    "llama, F32,  FLOAT32, AUTO, 3",
+    "llama, F32,  BF16,    AUTO, 1",
+    "llama, BF16, BF16,    AUTO, 3",
+    "llama, F16,  FLOAT32, AUTO, 1",
+    "llama, F16,  BF16,    AUTO, 3",
+    "phi3,  F16,  FLOAT32, AUTO, 3",
+    "phi3,  BF16, BF16,    AUTO, 1",
+    "nf4,   F16,  BF16,    AUTO, 1",
+    "nf4,   F16,  FLOAT32, AUTO, 3",
+    "llama, F16,  BF16,    NF4,  3",
+    "llama, BF16, FLOAT32, INT8, 1",
+    "phi3,  BF16, BF16,    NF4,  1",
+    "phi3,  F16,  BF16,    INT8, 3",
   })
   void thePeakGrowsByLittleMoreThanTheWeights(
-      String name, String dtype, Precision precision, int shards)
+      String name, String dtype, Precision precision, Quantization quantization, int shards)
       throws IOException, InterruptedException {
     Model small = Model.of(name, 1);
-    Model large = Model.of(name, name.equals("bert") ? 6 : name.equals("nf4") ? 24 : 8);
-    double more = large.bytes(precision) - small.bytes(precision);
-    long growth = peak(large, dtype, precision, shards) - peak(small, dtype, precision, shards);
+    Model large = Model.of(name, layers(name, quantization));
+    double more = large.bytes(precision, quantization) - small.bytes(precision, quantization);
+    long growth =
+        peak(large, dtype, precision, quantization, shards)
+            - peak(small, dtype, precision, quantization, shards);
     double ratio = growth / more;
     System.out.printf(
-        "loading %.0f MB more weights of %s in %s from %d files of %s raises the peak by %.3f of that%n",
-        more / (1 << 20), name, precision, shards, dtype, ratio);
+        "loading %.0f MB more weights of %s in %s, %s, from %d files of %s raises the peak by %.3f of that%n",
+        more / (1 << 20), name, precision, quantization, shards, dtype, ratio);
     assertTrue(ratio > 0.9 && ratio <= MOST, () -> name + ", " + dtype + ": " + ratio);
   }
 
-  private long peak(Model model, String dtype, Precision precision, int shards)
+  /** So many that they take some hundred megabytes. */
+  private static int layers(String name, Quantization quantization) {
+    return switch (name) {
+      case "bert" -> 6;
+      case "nf4" -> 24;
+      default ->
+          switch (quantization) {
+            case NF4 -> 24;
+            case INT8 -> 12;
+            default -> 8;
+          };
+    };
+  }
+
+  private long peak(
+      Model model, String dtype, Precision precision, Quantization quantization, int shards)
       throws IOException, InterruptedException {
     Path directory =
         Files.createDirectory(temporary.resolve("of " + model.config.layers() + " layers"));
@@ -242,7 +264,7 @@ class LoadingMemoryTest {
     if (shards > 1) {
       JSON.writeValue(directory.resolve("model.safetensors.index.json").toFile(), index);
     }
-    return ProcessPeak.of(Load.class, directory.toString(), precision.name());
+    return ProcessPeak.of(Load.class, directory.toString(), precision.name(), quantization.name());
   }
 
   private static String name(int shard, int shards) {
@@ -281,7 +303,10 @@ class LoadingMemoryTest {
     public static void main(String[] arguments) {
       Models.byName(arguments[0])
           .loader()
-          .load(Precision.valueOf(arguments[1]), Quantization.AUTO, ComputeDevice.CPU)
+          .load(
+              Precision.valueOf(arguments[1]),
+              Quantization.valueOf(arguments[2]),
+              ComputeDevice.CPU)
           .encoder();
       ProcessPeak.print();
     }

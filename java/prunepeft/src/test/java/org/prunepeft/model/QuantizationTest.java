@@ -233,8 +233,9 @@ class QuantizationTest {
   }
 
   private static FrozenWeight packed(MapCheckpoint checkpoint) throws IOException {
-    try (QuantizedStack stack = QuantizedStack.of(checkpoint, List.of(NAME), Quantization.NF4)) {
-      return stack.packed(null, Precision.BF16, ComputeDevice.CPU);
+    try (LoadingBuffers buffers = new LoadingBuffers()) {
+      return QuantizedStack.of(checkpoint, List.of(NAME), Quantization.NF4)
+          .packed(null, Precision.BF16, ComputeDevice.CPU, buffers);
     }
   }
 

@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -28,6 +29,7 @@ class MemoryPlanTest {
           5,
           3264,
           56,
+          1536 * 16,
           8,
           256,
           true,
@@ -79,20 +81,56 @@ class MemoryPlanTest {
   void whatDoesNotFitIsRefusedWithWhatTakesLess() {
     long total = MemoryPlan.of(SHAPE).total();
     assertDoesNotThrow(() -> MemoryPlan.requireFits(SHAPE, total));
-    String message =
-        assertThrows(IllegalStateException.class, () -> MemoryPlan.requireFits(SHAPE, total / 2))
-            .getMessage();
+    long available = 6 * total / 10;
+    String message = refusal(SHAPE, available);
     String lesser = MemoryPlan.gigabytes(MemoryPlan.of(SHAPE.withCheckpointing(true)).total());
     for (String part :
         new String[] {
           MemoryPlan.gigabytes(total) + " GB",
-          MemoryPlan.gigabytes(total / 2) + " GB",
+          MemoryPlan.gigabytes(available) + " GB",
           "--gradient-checkpointing takes " + lesser + " GB",
-          "half of --batch-size with twice the --gradient-accumulation-steps takes ",
           "--max-seq-length 128 takes ",
           "--precision bf16 takes "
         }) {
       assertTrue(message.contains(part), () -> part + " in " + message);
     }
+    assertFalse(message.contains("together"), message);
+  }
+
+  @Test
+  void aBatchIsToGoInAsManyPartsAsItTakes() {
+    TrainingShape large = SHAPE.withRows(512);
+    long quarter = MemoryPlan.of(large.withRows(128)).total();
+    assertTrue(
+        refusal(large, quarter)
+            .contains(
+                "1/4 of --batch-size with 4 times the --gradient-accumulation-steps takes "
+                    + MemoryPlan.gigabytes(quarter)
+                    + " GB"));
+    assertTrue(
+        refusal(large, MemoryPlan.of(large.withRows(256)).total())
+            .contains("half of --batch-size with twice the --gradient-accumulation-steps takes "));
+  }
+
+  @Test
+  void whereNoOptionIsEnoughAllAreCounted() {
+    TrainingShape least =
+        SHAPE
+            .withCheckpointing(true)
+            .withRows(1)
+            .withLength(128)
+            .withPrecision(Precision.BF16)
+            .withQuantization(Quantization.NF4);
+    long total = MemoryPlan.of(least).total();
+    String together = "all of these together take " + MemoryPlan.gigabytes(total) + " GB";
+    String message = refusal(SHAPE, total);
+    assertTrue(message.endsWith(together), message);
+    String smaller = refusal(SHAPE, total / 2);
+    assertTrue(smaller.endsWith(together + ", or take a smaller model"), smaller);
+  }
+
+  private static String refusal(TrainingShape shape, long available) {
+    return assertThrows(IllegalStateException.class, () -> MemoryPlan.requireFits(shape, available))
+        .getMessage();
   }
 }

@@ -48,7 +48,7 @@ public final class Agreement {
   static final String HIDDEN_STATES = "hidden states";
 
   /** Of decoders' gradients, ‖difference‖ / ‖gradient‖; see {@link #assertNear}. */
-  static final double LARGEST = 1e-5;
+  private static final double LARGEST = 1e-5;
 
   private static final double LARGEST_OF_ONE = 1e-4;
 
@@ -215,6 +215,19 @@ public final class Agreement {
 
   static double norm(float[] a) {
     return distance(a, new float[a.length]);
+  }
+
+  static double norm(double[] a) {
+    return distance(a, new float[a.length]);
+  }
+
+  static double distance(double[] a, float[] b) {
+    assertTrue(a.length == b.length, () -> a.length + " values and " + b.length);
+    double squares = 0;
+    for (int i = 0; i < a.length; i++) {
+      squares += Math.pow(a[i] - b[i], 2);
+    }
+    return Math.sqrt(squares);
   }
 
   static double distance(float[] a, float[] b) {
