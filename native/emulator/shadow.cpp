@@ -115,13 +115,18 @@ void record_read(Unit* unit, bool atomic) {
   unit->atomic_read = unit->atomic_read && atomic;
 }
 
-/** Whether two units have the same past, so that an access finds the same in both and leaves the same. */
-bool are_alike(const Unit& a, const Unit& b) {
-  std::array<uint64_t, 4> of_a, of_b;
-  static_assert(sizeof of_a == sizeof(Unit), "a unit has no padding");
-  __builtin_memcpy(of_a.data(), &a, sizeof a);
-  __builtin_memcpy(of_b.data(), &b, sizeof b);
-  return ((of_a[0] ^ of_b[0]) | (of_a[1] ^ of_b[1]) | (of_a[2] ^ of_b[2]) | (of_a[3] ^ of_b[3])) == 0;
+/** A unit as words. An access finds the same in units of the same words, and leaves the same. */
+using UnitWords = std::array<uint64_t, 4>;
+static_assert(sizeof(UnitWords) == sizeof(Unit), "a unit has no padding");
+
+UnitWords words_of(const Unit& unit) {
+  UnitWords words;
+  __builtin_memcpy(words.data(), &unit, sizeof unit);
+  return words;
+}
+
+bool are_alike(const UnitWords& a, const UnitWords& b) {
+  return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == 0;
 }
 
 /** The same for what the copy engine or a product reads for the thread. */
@@ -204,13 +209,15 @@ const char* check_access(Region* region, uintptr_t address, size_t bytes, Access
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address + bytes > region->end) return writes ? "write past the end of a buffer" : "read past the end of a buffer";
   Unit* const last = region->unit(address + bytes - 1);
-  for (Unit* unit = region->unit(address); unit <= last;) {
-    const Unit before = *unit;
-    if (const char* fault = check_unit(before, access)) return fault;
+  const auto record = [&](Unit* unit) {
     if (writes) record_write(unit, access == Access::kAtomic);
     if (!writes || access == Access::kAtomic) record_read(unit, access != Access::kRead);
-    const Unit after = *unit;
-    for (unit++; unit <= last && are_alike(*unit, before); unit++) *unit = after;
+  };
+  for (Unit* unit = region->unit(address); unit <= last;) {
+    const UnitWords before = words_of(*unit);
+    if (const char* fault = check_unit(*unit, access)) return fault;
+    record(unit);
+    for (unit++; unit <= last && are_alike(words_of(*unit), before); unit++) record(unit);
   }
   return nullptr;
 }
