@@ -153,10 +153,17 @@ final class QuantizedStack {
         byteAt += bytes;
         blockAt += part.blocks();
       }
-      // A GPU's kernels read what lies there, those of the CPU copy it.
-      QuantizedMatrix matrix = matrix(device.place(codes), device.place(scales));
+      QuantizedMatrix matrix = matrix(readable(codes, device), readable(scales, device));
       return new FrozenWeight(matrix, bias, precision.type(), device);
     }
+  }
+
+  /**
+   * What a device's kernels read of a buffer that is used again: a GPU's read it at each product,
+   * those of the CPU make their own form of it at once.
+   */
+  private static Tensor readable(Tensor buffer, ComputeDevice device) {
+    return device.kernels().isCuda() && !device.isCuda() ? buffer.clone() : device.place(buffer);
   }
 
   /**

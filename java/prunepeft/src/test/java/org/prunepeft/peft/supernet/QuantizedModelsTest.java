@@ -119,6 +119,27 @@ class QuantizedModelsTest {
     }
   }
 
+  /**
+   * The CPU's kernels give the same bits. A device's sum in another order where they decode; other
+   * weights would give differences as large as the values.
+   */
+  private static void checkSame(
+      String name, float[] expected, float[] actual, Precision precision) {
+    if (!ComputeDevice.CPU.kernels().isCuda()) {
+      assertArrayEquals(expected, actual, name);
+      return;
+    }
+    double most = precision == Precision.FLOAT32 ? 1e-3 : 0.25;
+    double difference = 0;
+    double norm = 0;
+    for (int i = 0; i < expected.length; i++) {
+      difference += Math.pow(expected[i] - actual[i], 2);
+      norm += Math.pow(expected[i], 2);
+    }
+    String seen = "%s: off by %g, norm %g".formatted(name, Math.sqrt(difference), Math.sqrt(norm));
+    assertTrue(difference <= most * most * norm, seen);
+  }
+
   private static void checkSame(Encoder quantized, Encoder dense, boolean dora) {
     EncoderConfig config = dense.config();
     Random random = TestSeed.random();
@@ -132,7 +153,8 @@ class QuantizedModelsTest {
       Map<String, float[]> expected = run(dense, modules, input, weights);
       Map<String, float[]> actual = run(quantized, modules, input, weights);
       assertEquals(expected.keySet(), actual.keySet());
-      expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), name));
+      expected.forEach(
+          (name, values) -> checkSame(name, values, actual.get(name), dense.precision()));
       if (dense.precision() == Precision.FLOAT32) {
         assertArrayEquals(alone(dense, input), alone(quantized, input), 1e-4f);
       }
