@@ -4,6 +4,7 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.report.Environment;
 import picocli.CommandLine;
@@ -191,8 +192,9 @@ public final class Main implements Runnable {
       return "cancelled";
     }
     if (error instanceof OutOfMemoryError) {
+      // Some have no text.
       return "out of memory (%s); take smaller batches, or give Java more: PRUNEPEFT_JAVA_OPTIONS=-Xmx8g"
-          .formatted(error.getMessage());
+          .formatted(Objects.requireNonNullElse(error.getMessage(), "Java heap space"));
     }
     if (error instanceof LinkageError) {
       String cause = first(error).toString();

@@ -108,15 +108,14 @@ record MemoryPlan(
       least = least.withCheckpointing(true);
       lesser.put("--gradient-checkpointing", shape.withCheckpointing(true));
     }
-    if (shape.rows() > 1) {
-      long parts = parts(shape, available);
-      least = least.withRows(shape.rows() / parts);
+    if (shape.rows() > shape.times()) {
+      long texts = fitting(shape, available);
+      long rows = texts * shape.times();
+      least = least.withRows(rows);
       lesser.put(
-          parts == 2
-              ? "half of --batch-size with twice the --gradient-accumulation-steps"
-              : "1/%d of --batch-size with %d times the --gradient-accumulation-steps"
-                  .formatted(parts, parts),
-          shape.withRows(shape.rows() / parts));
+          "--batch-size %d with %d times the --gradient-accumulation-steps"
+              .formatted(texts, (shape.rows() + rows - 1) / rows),
+          shape.withRows(rows));
     }
     if (shape.packed() && shape.length() > 8) {
       long half = Math.max(8, shape.length() / 2);
@@ -145,14 +144,13 @@ record MemoryPlan(
     return String.join(", ", texts);
   }
 
-  /** Into how many parts a batch is to go so that one fits, a power of two; at most one a row. */
-  private static long parts(TrainingShape shape, long available) {
-    long parts = 2;
-    while (shape.rows() / parts > 1
-        && of(shape.withRows(shape.rows() / parts)).total() > available) {
-      parts *= 2;
+  /** A smaller --batch-size that fits, half of the present one or less; 1 if none does. */
+  private static long fitting(TrainingShape shape, long available) {
+    long texts = Math.max(1, shape.rows() / shape.times() / 2);
+    while (texts > 1 && of(shape.withRows(texts * shape.times())).total() > available) {
+      texts /= 2;
     }
-    return parts;
+    return texts;
   }
 
   /**

@@ -31,7 +31,9 @@ import org.prunepeft.train.TrainingSettings;
  * @param inserted elements a token that the modules of a layer keep, of the model's type
  * @param ranks of the low-rank updates and adapters of a layer together
  * @param partial elements that the kernels sum a module's gradients in, of some rows, at most
- * @param rows of a batch, of all trainings that are made together
+ * @param times rows of a batch for each text of it: both of a pair, all trainings that are made
+ *     together
+ * @param rows of a batch, in all
  * @param length of a row in tokens
  * @param packed whether rows are as long as that; else they are at most
  * @param checkpointing whether of a layer its input alone is kept
@@ -49,6 +51,7 @@ record TrainingShape(
     long inserted,
     long ranks,
     long partial,
+    long times,
     long rows,
     long length,
     boolean packed,
@@ -97,6 +100,7 @@ record TrainingShape(
         inserted(setup, model, ofLayer),
         ranks(ofLayer),
         partial(ofLayer),
+        times,
         times * Math.min(training.batchSize(), dataset.train().size()),
         training.maxLength(),
         languageModel && training.packing(),

@@ -30,6 +30,7 @@ class MemoryPlanTest {
           3264,
           56,
           1536 * 16,
+          1,
           8,
           256,
           true,
@@ -98,18 +99,19 @@ class MemoryPlanTest {
   }
 
   @Test
-  void aBatchIsToGoInAsManyPartsAsItTakes() {
-    TrainingShape large = SHAPE.withRows(512);
-    long quarter = MemoryPlan.of(large.withRows(128)).total();
+  void aBatchSizeIsNamedThatFits() {
+    TrainingShape large = SHAPE.withRows(500);
+    long quarter = MemoryPlan.of(large.withRows(125)).total();
+    String takes = " takes " + MemoryPlan.gigabytes(quarter) + " GB";
+    String message = refusal(large, quarter);
     assertTrue(
-        refusal(large, quarter)
-            .contains(
-                "1/4 of --batch-size with 4 times the --gradient-accumulation-steps takes "
-                    + MemoryPlan.gigabytes(quarter)
-                    + " GB"));
+        message.contains("--batch-size 125 with 4 times the --gradient-accumulation-steps" + takes),
+        message);
+    // Two runs together, of 250 texts each.
+    String together = refusal(large.withTimes(2), quarter - 1);
     assertTrue(
-        refusal(large, MemoryPlan.of(large.withRows(256)).total())
-            .contains("half of --batch-size with twice the --gradient-accumulation-steps takes "));
+        together.contains("--batch-size 62 with 5 times the --gradient-accumulation-steps takes "),
+        together);
   }
 
   @Test
