@@ -1,9 +1,11 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.prunepeft.LanguageModel;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.generate.TextGenerator;
+import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.report.RunStatus;
@@ -60,7 +62,7 @@ final class WriterOptions {
     if (threads != null) {
       Threads.requireHere(threads);
     }
-    if (RunStatus.of(Path.of(source)) != RunStatus.OPEN) {
+    if (isRun()) {
       if (precision != null) {
         throw new IllegalArgumentException(
             "a run has a precision of its own; leave out --precision");
@@ -75,11 +77,27 @@ final class WriterOptions {
       throw new IllegalArgumentException(
           "--model is the base model of a run, but %s is none".formatted(source));
     }
+    if (!Files.isDirectory(Path.of(source)) && !isNamed()) {
+      throw new IllegalArgumentException(
+          "there is no directory %s; name that of a complete run of a language model, or a Hugging Face directory of a decoder"
+              .formatted(source));
+    }
     return LanguageModel.load(
         source,
         threads == null ? Setup.DEFAULT.threads() : threads,
         device == null ? Setup.DEFAULT.device() : device,
         precision == null ? Setup.DEFAULT.precision() : precision,
         quantization == null ? Setup.DEFAULT.quantization() : quantization);
+  }
+
+  /** One that has just begun has its options. */
+  private boolean isRun() {
+    Path directory = Path.of(source);
+    return RunStatus.of(directory) != RunStatus.OPEN
+        || Files.exists(directory.resolve(RunStatus.OPTIONS));
+  }
+
+  private boolean isNamed() {
+    return Models.all().stream().anyMatch(model -> model.name().equals(Models.localName(source)));
   }
 }

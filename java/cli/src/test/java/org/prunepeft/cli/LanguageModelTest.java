@@ -354,6 +354,21 @@ class LanguageModelTest {
   }
 
   @Test
+  void whatWritesIsACompleteRunOrADirectoryOfAModel() throws IOException {
+    for (String command : List.of("generate --prompt=a", "chat")) {
+      List<String> words = List.of(command.split(" "));
+      Path absent = temporary.resolve("absent");
+      Call.of(words, absent)
+          .exits(2, "there is no directory " + absent + "; name that of a complete");
+      Path begun = Files.createDirectories(temporary.resolve("begun"));
+      Files.writeString(begun.resolve("config.yaml"), "");
+      Files.writeString(begun.resolve("config.json"), "{}");
+      Files.writeString(begun.resolve("INCOMPLETE"), "");
+      Call.of(words, begun).exits(1, begun + " has no complete run");
+    }
+  }
+
+  @Test
   void aConversationGoesOnTurnByTurn() {
     Call call = chat("hi\n\nso it goes\n").exits(0);
     assertTrue(call.out().chars().filter(c -> c == '\n').count() >= 2, call.out());
