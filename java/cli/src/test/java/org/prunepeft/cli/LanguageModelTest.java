@@ -359,8 +359,9 @@ class LanguageModelTest {
   void whatWritesIsACompleteRunOrADirectoryOfAModel() throws IOException {
     for (String command : List.of("generate --prompt=a", "chat")) {
       List<String> words = List.of(command.split(" "));
-      Path none = temporary.resolve("none");
-      Call.of(words, none).exits(2, "there is no directory " + none + "; name that of a complete");
+      Path absent = temporary.resolve("absent");
+      Call.of(words, absent)
+          .exits(2, "there is no directory " + absent + "; name that of a complete");
       Path begun = Files.createDirectories(temporary.resolve("begun"));
       Files.writeString(begun.resolve("config.yaml"), "");
       Files.writeString(begun.resolve("config.json"), "{}");

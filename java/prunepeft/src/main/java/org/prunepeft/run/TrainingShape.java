@@ -230,8 +230,9 @@ record TrainingShape(
   long activations() {
     long tokens = rows * length;
     long kept =
+        // The layer that is computed again, and as much in gaps, since each layer frees it all.
         checkpointing
-            ? model.layers() * (long) model.hidden() * width() + layer()
+            ? model.layers() * (long) model.hidden() * width() + 2 * layer()
             : model.layers() * layer();
     return Math.round(tokens * kept * GAPS);
   }
