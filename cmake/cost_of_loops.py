@@ -13,10 +13,11 @@ import re
 import sys
 
 MOST_OFF = 0.1
+DRAWS = 4  # of a thread in a step of grad: 64 rows by 16 columns, eight elements a draw
 
 
 def constants_of(text):
-    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad)\w+) = (\d+)\b", text)}
+    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad|InstructionsADraw)\w*) = (\d+)\b", text)}
 
 
 def main_loops(text):
@@ -58,6 +59,9 @@ def main(arguments):
             (f"down, {tiles} tiles, masks", down + cost["kDownMasks"] + cost["kDownKeeps"], near(of_down["all"])),
             (f"grad, {tiles} tiles", grad, near(of_grad["turn"])),
             (f"grad, {tiles} tiles, masks", grad + cost["kGradMasks"], near(of_grad["all"])),
+            # The loop has both ways to a mask; the one that reads it leaves out the draws.
+            (f"grad, {tiles} tiles, kept", grad + cost["kGradKept"],
+             near(of_grad["all"] - DRAWS * cost["kInstructionsADraw"])),
         ]
         # Half of the warps, or all, take tiles of row products: the loop of products has two turns for each of them, and what
         # loads and stores sums has two ways, of which the shortest turn takes neither.

@@ -255,7 +255,11 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int byte
   int most = 0;
   cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
   if (bytes < 0 || bytes > most) return simt::keep_error(cudaErrorInvalidValue);
-  g_shared_bytes[kernel] = static_cast<size_t>(bytes);
+  size_t& asked = g_shared_bytes[kernel];
+  if (static_cast<size_t>(bytes) < asked)
+    simt::fail("a kernel's shared memory is made smaller, with which another thread may be about to launch it",
+               "cudaFuncSetAttribute", 0);
+  asked = static_cast<size_t>(bytes);
   return cudaSuccess;
 }
 

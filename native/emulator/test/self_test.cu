@@ -1337,6 +1337,19 @@ void test_refused_launches() {
   simt::set_compute_major(8);
 }
 
+/** A launch with less shared memory takes nothing from one with more, which another thread may be about to make. */
+void test_shared_memory_stays() {
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  constexpr size_t kMore = 90 * 1024, kLess = 64 * 1024;
+  for (const size_t bytes : {kLess, kMore, kLess})
+    ok(gpu::launch(count_blocks, dim3(1), kThreads, bytes, nullptr, out.data()), "a launch with much shared memory");
+  cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), kMore, nullptr, nullptr, 0};
+  ok(cudaLaunchKernelEx(&config, count_blocks, out.data()), "the launch of another thread, which has asked before");
+  expect(simt::take_report().empty(), "what a kernel may have is not made smaller");
+  cudaFuncSetAttribute(reinterpret_cast<const void*>(count_blocks), cudaFuncAttributeMaxDynamicSharedMemorySize, kLess);
+  expect(simt::take_report().find("made smaller") != std::string::npos, "it is noticed where it is");
+}
+
 /** An error that is handled where it comes up is still the last one, until somebody asks; a launch gives its own status. */
 void test_last_errors() {
   DeviceArray<int> out(std::vector<int>(kThreads, 0));
@@ -1511,6 +1524,7 @@ int main() {
   test_faults();
   test_unwritten_output();
   test_refused_launches();
+  test_shared_memory_stays();
   test_last_errors();
   simt::set_compute_major(9);
   test_warpgroups();

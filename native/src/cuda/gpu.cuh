@@ -23,6 +23,10 @@
 #define GPU_DYNAMIC_SHARED(name) unsigned char* const name = static_cast<unsigned char*>(simt::dynamic_shared())
 #endif
 
+#include <map>
+#include <mutex>
+#include <utility>
+
 #define GPU_INLINE __device__ __forceinline__
 
 namespace prunepeft::gpu {
@@ -50,14 +54,36 @@ inline cudaError_t load_for_capture(const void* kernel, cudaStream_t stream) {
   return error != cudaSuccess ? error : restored;
 }
 
+/** What kernels have been let have of shared memory, by device, since each device has its own. */
+struct SharedBytes {
+  std::mutex mutex;
+  std::map<std::pair<int, const void*>, size_t> most;
+};
+inline SharedBytes shared_bytes_let;
+
+/**
+ * Lets the kernel have so many bytes of dynamic shared memory on the current device, and no fewer than before: another thread
+ * may be about to launch it with those.
+ */
+inline cudaError_t let_have_shared_bytes(const void* kernel, size_t bytes) {
+  int device = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error != cudaSuccess) return error;
+  const std::lock_guard<std::mutex> lock(shared_bytes_let.mutex);
+  size_t& most = shared_bytes_let.most[{device, kernel}];
+  if (bytes <= most) return cudaSuccess;
+  error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  if (error == cudaSuccess) most = bytes;
+  return error;
+}
+
 /** Blocks side by side form clusters of `cluster` blocks, which compute capability 9.0 brings; 1: they are alone. */
 template <class... Parameters, class... Arguments>
 cudaError_t launch_clusters(void (*kernel)(Parameters...), dim3 grid, int threads, unsigned cluster, size_t shared_bytes,
                             cudaStream_t stream, Arguments... arguments) {
   const void* const code = reinterpret_cast<const void*>(kernel);
   cudaError_t error = load_for_capture(code, stream);
-  if (error == cudaSuccess && shared_bytes > kDefaultSharedBytes)
-    error = cudaFuncSetAttribute(code, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  if (error == cudaSuccess && shared_bytes > kDefaultSharedBytes) error = let_have_shared_bytes(code, shared_bytes);
   if (error != cudaSuccess) return error;
   cudaLaunchAttribute size = {};
   size.id = cudaLaunchAttributeClusterDimension;

@@ -1,5 +1,6 @@
 // The LoRA functions on CUDA buffers: modules on the same rows and on different ones, at odd sizes, ranks, placements and
 // dropout rates.
+#include "linear/cuda/shares.h"
 #include "linear_operands.h"
 
 using namespace device_test;
@@ -207,9 +208,32 @@ void test_what_a_workspace_held(pp_dtype dtype) {
     });
   }
 }
+/** Row products of wide matrices with few rows have blocks for most multiprocessors, and slots that are not much more. */
+void test_shares() {
+  using prunepeft::cuda::GradSplit;
+  current_case = "shares of row products";
+  const auto slots = [](const GradSplit& split, int64_t M, int64_t N) {
+    return split.rows.shares * N + split.column_blocks * M;
+  };
+  for (const int64_t M : {300, 512, 777, 1024, 1500, 2048, 4096, 8192})
+    for (const int64_t N : {8192, 11008, 14336, 16384, 28672, 32000, 32768, 65536, 128256}) {
+      const GradSplit split = prunepeft::cuda::split_grad(2, M, N, true);
+      constexpr int64_t kLeast = 75;  // of the 104 that are wanted
+      if (split.blocks() < kLeast)
+        report("%lld x %lld has %lld blocks", static_cast<long long>(M), static_cast<long long>(N),
+               static_cast<long long>(split.blocks()));
+      // Of squares, each side has at least the root of what all blocks have on average.
+      const double least = 2 * std::sqrt(static_cast<double>(split.blocks() * M * N));
+      constexpr double kMostSlots = 1.3;
+      if (split.passes > 1 && static_cast<double>(slots(split, M, N)) > kMostSlots * least)
+        report("%lld x %lld leaves %.2f times the least slots", static_cast<long long>(M), static_cast<long long>(N),
+               static_cast<double>(slots(split, M, N)) / least);
+    }
+}
 }  // namespace
 
 int main() {
+  test_shares();
   bool odd = false;
   for (const Case& c : kSameRows) {
     for (const pp_dtype dtype : kDtypes) test_same_rows(dtype, c);

@@ -158,7 +158,7 @@ struct SlotPairs {
 
   /** `evens`: whatever must be even, in bits. */
   GPU_INLINE SlotPairs(const float* slots, int evens)
-      : aligned(evens % 2 == 0 && reinterpret_cast<uintptr_t>(slots) % sizeof(uint64_t) == 0) {}
+      : aligned(evens % 2 == 0 && reinterpret_cast<uintptr_t>(slots) % alignof(float2) == 0) {}
 
   GPU_INLINE void load(float (&pair)[2], const float* from, int there) const {
     if (aligned) {
@@ -170,7 +170,7 @@ struct SlotPairs {
   }
   GPU_INLINE void store(float* to, float first, float second, int there) const {
     if (aligned) {
-      alignas(sizeof(uint64_t)) const float pair[2] = {first, second};
+      alignas(float2) const float pair[2] = {first, second};
       copy(to, pair);
     } else {
       to[0] = first;
@@ -180,7 +180,7 @@ struct SlotPairs {
 
  private:
   GPU_INLINE static void copy(float* to, const float* from) {
-    *reinterpret_cast<uint64_t*>(to) = *reinterpret_cast<const uint64_t*>(from);
+    *reinterpret_cast<float2*>(to) = *reinterpret_cast<const float2*>(from);
   }
 };
 
@@ -208,7 +208,7 @@ GPU_INLINE void multiply_rows(const GradArguments<T, S>& arguments, const T* g, 
         if (there > 0) run(e, slot + m * rank_count + rank, there);
       }
     };
-    alignas(sizeof(uint64_t)) float before[4][2] = {};
+    alignas(float2) float before[4][2] = {};
     if (adds) for_pairs([&](int e, const float* from, int there) { pairs.load(before[e / 2], from, there); });
     Accumulator sum = {};
 #pragma unroll(sizeof(T) == 2 ? 4 : 1)

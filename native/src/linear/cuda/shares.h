@@ -49,10 +49,17 @@ struct GradSplit {
   int64_t blocks() const { return column_blocks * rows.shares; }
 };
 
+/** Fewer than this share of the blocks that are wanted leave multiprocessors idle. */
+constexpr double kEnoughBlocks = 0.75;
+
 inline GradSplit split_grad(int64_t element_bytes, int64_t M, int64_t N, bool with_rows) {
   const int64_t rows = grad_tile_rows(element_bytes), column_tiles = (N + kGradColumns - 1) / kGradColumns;
   const bool large = with_rows && element_bytes == 2;  // in float32 a block has no room for the passes' B
   const int64_t most_blocks = large ? kGradRowBlocks : kGradBlocks;
+  const auto split_by = [&](int64_t passes) {
+    const int64_t column_blocks = (column_tiles + passes - 1) / passes;
+    return GradSplit{passes, column_blocks, split(M, rows, std::min(most_blocks / column_blocks, (M + rows - 1) / rows))};
+  };
   // A block leaves as many sums as it has rows and columns, which are fewest where it is square.
   const auto fits = [&](int64_t passes) {
     const int64_t columns = passes * kGradColumns;
@@ -60,7 +67,11 @@ inline GradSplit split_grad(int64_t element_bytes, int64_t M, int64_t N, bool wi
   };
   int64_t passes = 1;
   while (large && fits(passes + 1)) passes++;
-  const int64_t column_blocks = (column_tiles + passes - 1) / passes;
-  return {passes, column_blocks, split(M, rows, std::min(most_blocks / column_blocks, (M + rows - 1) / rows))};
+  GradSplit best = split_by(passes);
+  // Where there are more than half as many blocks of columns as blocks, the rows are not shared: longer ones let them be.
+  const auto enough = [&] { return static_cast<double>(best.blocks()) >= kEnoughBlocks * static_cast<double>(most_blocks); };
+  for (int64_t more = passes + 1; large && !enough() && more <= std::min(passes + passes / 2 + 1, column_tiles); more++)
+    if (const GradSplit other = split_by(more); other.blocks() > best.blocks()) best = other;
+  return best;
 }
 }  // namespace prunepeft::cuda

@@ -90,10 +90,13 @@ final class StudyFile {
 
   private StudyFile(Path file) {
     this.file = file;
-    Map<String, CommandLine> all = Main.commandLine().getSubcommands();
     commands =
         Stream.of(Study.TRAIN, Study.SEARCH)
-            .collect(Collectors.toMap(name -> name, name -> all.get(name).getCommandSpec()));
+            .collect(Collectors.toMap(name -> name, StudyFile::commandSpec));
+  }
+
+  private static CommandSpec commandSpec(String name) {
+    return Main.commandLine(name).getSubcommands().get(name).getCommandSpec();
   }
 
   /**

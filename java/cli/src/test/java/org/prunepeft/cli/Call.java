@@ -33,7 +33,7 @@ record Call(int exit, String out, String err) {
         PrintStream printedErr = new PrintStream(err, true, StandardCharsets.UTF_8)) {
       System.setOut(printedOut);
       System.setErr(printedErr);
-      CommandLine commandLine = Main.commandLine();
+      CommandLine commandLine = Main.commandLine(arguments);
       commandLine.setOut(new PrintWriter(printedOut, true));
       commandLine.setErr(new PrintWriter(printedErr, true));
       int exit = Main.execute(commandLine, arguments);

@@ -165,7 +165,7 @@ class ConfigFileTest {
 
   /** Arguments for so many of a command's options, with values of their types. */
   private List<String> drawn(String name, double share) {
-    CommandSpec command = Main.commandLine().getSubcommands().get(name).getCommandSpec();
+    CommandSpec command = Main.commandLine(name).getSubcommands().get(name).getCommandSpec();
     return ConfigFile.optionsByName(command).values().stream()
         .filter(option -> random.nextDouble() < share)
         .map(option -> option.names()[0] + "=" + draw(option, random))
@@ -173,7 +173,7 @@ class ConfigFileTest {
   }
 
   private static CommandSpec parse(Path file, String name, List<String> arguments) {
-    CommandLine main = Main.commandLine();
+    CommandLine main = Main.commandLine(name);
     CommandLine command = main.getSubcommands().get(name);
     if (file != null) {
       command.setDefaultValueProvider(new ConfigFile(file, command.getCommandSpec()));

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -21,6 +22,7 @@ import picocli.CommandLine.Model.CommandSpec;
 class DocumentedCallsTest {
   private static final Pattern CALL =
       Pattern.compile("\\bprunepeft ([a-z][a-z-]*)((?: [^`|\n]*)?)");
+  private static final Map<String, CommandLine> COMMANDS = Main.commandLine().getSubcommands();
   private static final Pattern OPTION = Pattern.compile("(?<![\\w-])--[a-z0-9][\\w-]*");
 
   @Test
@@ -39,7 +41,7 @@ class DocumentedCallsTest {
   }
 
   private static List<String> unknown(MatchResult call) {
-    CommandLine command = Main.commandLine().getSubcommands().get(call.group(1));
+    CommandLine command = COMMANDS.get(call.group(1));
     if (command == null) {
       return List.of("prunepeft " + call.group(1));
     }

@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -38,8 +39,11 @@ class KillAndResumeTest {
   /** Of each command; {@code java/kill-and-resume} sets it. */
   private static final int KILLS = Integer.getInteger("prunepeft.kills", 2);
 
-  /** Part of the names of commands that are tried. */
-  private static final String ONLY = System.getProperty("prunepeft.kills.only", "");
+  /** Part of the names of commands that are tried; {@code java/kill-and-resume} sets it. */
+  private static final String ONLY = System.getProperty("prunepeft.kills.only");
+
+  /** Those of a build; {@link ResumeTest} cuts off the others' work too. */
+  private static final Set<String> OF_A_BUILD = Set.of("train", "search", "together");
 
   private static final long MOST_SECONDS = 120;
 
@@ -100,7 +104,9 @@ class KillAndResumeTest {
   }
 
   static List<String> names() {
-    return COMMANDS.keySet().stream().filter(name -> name.contains(ONLY)).toList();
+    return COMMANDS.keySet().stream()
+        .filter(name -> ONLY == null ? OF_A_BUILD.contains(name) : name.contains(ONLY))
+        .toList();
   }
 
   private static List<String> command(String words, Path output) {

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.lang.ref.SoftReference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -77,6 +78,9 @@ public final class WordNetSupersense implements Task {
 
   private final String resource;
 
+  /** All examples, which several runs of a process take; gone where memory is short. */
+  private volatile SoftReference<List<Example>> read = new SoftReference<>(null);
+
   /** The task. Data is read by {@link #load}. */
   public WordNetSupersense() {
     this(RESOURCE);
@@ -131,6 +135,15 @@ public final class WordNetSupersense implements Task {
 
   /** All examples, in the file's order. */
   List<Example> glosses() {
+    List<Example> examples = read.get();
+    if (examples == null) {
+      examples = List.copyOf(readGlosses());
+      read = new SoftReference<>(examples);
+    }
+    return examples;
+  }
+
+  private List<Example> readGlosses() {
     List<Example> examples = new ArrayList<>();
     Set<String> texts = new HashSet<>();
     Set<Integer> labels = new HashSet<>();
