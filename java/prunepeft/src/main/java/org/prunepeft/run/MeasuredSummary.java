@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Comparison;
@@ -31,20 +32,20 @@ final class MeasuredSummary {
 
   private final List<String> lines = new ArrayList<>();
   private final MeasuredResult result;
-  private final TaskKind kind;
+  private final Schema schema;
 
-  private MeasuredSummary(MeasuredResult result, TaskKind kind) {
+  private MeasuredSummary(MeasuredResult result, Schema schema) {
     this.result = result;
-    this.kind = kind;
+    this.schema = schema;
   }
 
   /**
    * {@return its lines}
    *
-   * @param kind of the task
+   * @param schema of the task, whose first metric was measured
    */
-  static List<String> of(MeasuredResult result, TaskKind kind) {
-    MeasuredSummary summary = new MeasuredSummary(result, kind);
+  static List<String> of(MeasuredResult result, Schema schema) {
+    MeasuredSummary summary = new MeasuredSummary(result, schema);
     summary.choice();
     summary.comparisons();
     summary.values();
@@ -60,9 +61,7 @@ final class MeasuredSummary {
           case BEST ->
               result.placementMatters()
                   ? "Placement matters here"
-                      + (kind == TaskKind.CLASSIFICATION
-                          ? ", by the log-likelihood of the right class"
-                          : "")
+                      + chosenBy()
                       + (alikeToRandom()
                           ? ", though no difference to random subsets shows below"
                           : "")
@@ -90,6 +89,19 @@ final class MeasuredSummary {
     line("");
   }
 
+  /** Where subsets are chosen by something else than what is said of them. */
+  private String chosenBy() {
+    if (schema.kind() == TaskKind.CLASSIFICATION) {
+      return ", by the log-likelihood of the right class";
+    }
+    return choosing() ? ", by the log-likelihood of the right answer" : "";
+  }
+
+  /** Whether a language model's answers were measured. */
+  private boolean choosing() {
+    return schema.kind() == TaskKind.LANGUAGE_MODELING && schema.primary().chooses();
+  }
+
   private boolean alikeToRandom() {
     return result.comparisons().stream()
         .anyMatch(
@@ -112,10 +124,11 @@ final class MeasuredSummary {
     line("");
     line(
         "A point is a hundredth of "
-            + switch (kind) {
+            + switch (schema.kind()) {
               case CLASSIFICATION -> "accuracy";
               case REGRESSION -> "R², the share of the variance that is predicted";
-              case LANGUAGE_MODELING -> "the log-likelihood of a token";
+              case LANGUAGE_MODELING ->
+                  choosing() ? schema.primary().label() : "the log-likelihood of a token";
             }
             + ". These are differences in the one supernet; after retraining they are usually smaller.  ");
     line(

@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
-import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.Schema;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
@@ -53,8 +53,8 @@ final class Summary {
       return summary.text.toString();
     }
     if (pruning == null) {
-      TaskKind kind = outcome.retrained().test().predictions().schema().kind();
-      MeasuredSummary.of(outcome.measured(), kind).forEach(line -> summary.line("%s", line));
+      Schema schema = outcome.retrained().test().predictions().schema();
+      MeasuredSummary.of(outcome.measured(), schema).forEach(line -> summary.line("%s", line));
       return summary.text.toString();
     }
     summary.line("## Modules: kept, or the round in which they went");

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
@@ -49,6 +50,26 @@ public record Answers(
       choices = EncodedTexts.of(tokenizer, texts, OptionalInt.empty());
     }
     return new Answers(schema, examples, choices, prompter, maxNewTokens);
+  }
+
+  /** {@return the metric that is named first, if by it an answer is chosen; else null} */
+  public Metric choosing() {
+    return schema.primary().chooses() ? schema.primary() : null;
+  }
+
+  /** What some of the examples are asked, in the order of the indices. */
+  Answers subset(List<Integer> indices) {
+    List<Example> some = indices.stream().map(examples::get).toList();
+    if (choices == null) {
+      return new Answers(schema, some, null, prompter, maxNewTokens);
+    }
+    int[] first = new int[examples.size() + 1];
+    for (int i = 0; i < examples.size(); i++) {
+      first[i + 1] = first[i] + examples.get(i).choices().answers().size();
+    }
+    List<Integer> texts =
+        indices.stream().flatMap(i -> IntStream.range(first[i], first[i + 1]).boxed()).toList();
+    return new Answers(schema, some, choices.subset(texts), prompter, maxNewTokens);
   }
 
   /**

@@ -203,7 +203,7 @@ public final class EncodedDataset {
   }
 
   /**
-   * Some of the examples, in the order of the indices.
+   * Some of the examples, in the order of the indices, with what is asked of them.
    *
    * @throws IndexOutOfBoundsException if an index is out of range
    */
@@ -213,7 +213,8 @@ public final class EncodedDataset {
             .flatMap(i -> Arrays.stream(encodings, i * towers, (i + 1) * towers))
             .toArray(Encoding[]::new),
         indices.stream().mapToDouble(i -> targets[i]).toArray(),
-        towers);
+        towers,
+        answers == null ? null : answers.subset(indices));
   }
 
   /** Tokens of all examples, special tokens included, padding not. */

@@ -35,6 +35,15 @@ public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
         data, cut, (int) encoded.stream().filter(text -> text.encoding.learnt() == 0).count());
   }
 
+  /** Some of the texts, in the order of the indices. */
+  EncodedTexts subset(List<Integer> indices) {
+    BitSet some = new BitSet();
+    IntStream.range(0, indices.size()).filter(i -> cut.get(indices.get(i))).forEach(some::set);
+    EncodedDataset texts = data.subset(indices);
+    int none = (int) Arrays.stream(texts.targets()).filter(learnt -> learnt == 0).count();
+    return new EncodedTexts(texts, some, none);
+  }
+
   private static EncodedText text(Tokenizer tokenizer, TrainingText text, OptionalInt end) {
     Tokenizer.Tokens tokens = tokenizer.tokens(text.text(), text.addSpecialTokens());
     int count = tokens.ids().length;

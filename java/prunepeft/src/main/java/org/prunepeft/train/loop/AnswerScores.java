@@ -1,14 +1,11 @@
 package org.prunepeft.train.loop;
 
-import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
-import org.prunepeft.data.Choices;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.batch.Answers;
-import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
@@ -28,8 +25,8 @@ final class AnswerScores {
   private final TaskHead head;
   private final Answers answers;
 
-  /** By question and answer, the sum over the answer's tokens; null: not computed yet. */
-  private double[][] likelihoods;
+  /** Null: not computed yet. */
+  private ChoiceScores choices;
 
   /**
    * @param trainer with the model
@@ -64,39 +61,10 @@ final class AnswerScores {
 
   /** Whether the right answer is the most probable one: as a text, or by character. */
   private boolean[] chosen(Metric metric) {
-    if (likelihoods == null) {
-      likelihoods = likelihoods();
+    if (choices == null) {
+      choices = new ChoiceScores(answers, trainer.predict(modules, head, answers.choices().data()));
     }
-    boolean[] right = new boolean[likelihoods.length];
-    for (int i = 0; i < right.length; i++) {
-      Choices choices = answers.examples().get(i).choices();
-      double best = Double.NEGATIVE_INFINITY;
-      for (int answer = 0; answer < likelihoods[i].length; answer++) {
-        int length = metric == Metric.ACCURACY_NORM ? choices.length(answer) : 1;
-        double score = likelihoods[i][answer] / length;
-        if (score > best) {
-          best = score;
-          right[i] = answer == choices.right();
-        }
-      }
-    }
-    return right;
-  }
-
-  private double[][] likelihoods() {
-    EncodedDataset choices = answers.choices().data();
-    Predictions texts = trainer.predict(modules, head, choices);
-    BitSet cut = answers.cutQuestions();
-    double[][] sums = new double[answers.examples().size()][];
-    int text = 0;
-    for (int i = 0; i < sums.length; i++) {
-      sums[i] = new double[answers.examples().get(i).choices().answers().size()];
-      for (int answer = 0; answer < sums[i].length; answer++, text++) {
-        sums[i][answer] =
-            cut.get(i) ? Double.NEGATIVE_INFINITY : texts.value(text) * choices.target(text);
-      }
-    }
-    return sums;
+    return choices.chosen(metric);
   }
 
   /** Whether what is written after the prompt is the answer. */

@@ -5,7 +5,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 import java.util.function.IntFunction;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
@@ -29,7 +31,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   /** Of checkpoints: the trained supernet, and what was measured. */
   private static final String SUPERNET = "supernet";
 
-  /** A class that is given a smaller probability does no more harm to a score. */
+  /** A class or answer that is given a smaller probability does no more harm to a score. */
   private static final double LEAST_PROBABILITY = 1e-4;
 
   /**
@@ -150,8 +152,10 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    * <p>The metric is 1 for a right class and 0 for a wrong one, whose mean is accuracy; of a
    * regression 1 less the squared error by the targets' variance, whose mean is R²; of a language
    * model the log-likelihood of the example by the mean number of tokens, whose mean is the
-   * log-likelihood of a token. The score is the logarithm of the right class's probability; of
-   * other tasks it is the metric.
+   * log-likelihood of a token, or, where it is measured by the answers that it chooses, 1 for a
+   * right one and 0 for a wrong one. The score is the logarithm of the right class's or answer's
+   * probability; of other tasks it is the metric. Texts that are to be written are not written for
+   * each subset: there the log-likelihood is measured.
    *
    * <p>What the run has measured before it was cut off is not measured again.
    */
@@ -159,20 +163,34 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   public Measurements measure(List<List<Candidate>> subsets) {
     if (given == scores.size()) {
       int before = given * inputs.heldOut.size();
+      EncodedDataset texts = choosing() == null ? inputs.heldOut : answers().choices().data();
       trainer
           .predict(
               modules,
               head,
-              inputs.heldOut,
+              texts,
               subsets,
-              examples -> progress.accept(before + examples * subsets.size()))
-          .forEach(this::add);
+              done ->
+                  progress.accept(
+                      before
+                          + (int) ((long) done * inputs.heldOut.size() / texts.size())
+                              * subsets.size()))
+          .forEach(choosing() == null ? this::add : this::addChoices);
     }
     given += subsets.size();
     float[][] score = given(scores, subsets.size());
-    return head.schema().kind() == TaskKind.CLASSIFICATION
+    return head.schema().kind() == TaskKind.CLASSIFICATION || choosing() != null
         ? new Measurements(score, given(metrics, subsets.size()))
         : Measurements.of(score);
+  }
+
+  private Answers answers() {
+    return inputs.heldOut.answers();
+  }
+
+  /** By which answers are chosen; null: none are. */
+  private Metric choosing() {
+    return answers() == null ? null : answers().choosing();
   }
 
   private float[][] given(List<float[]> rows, int count) {
@@ -207,6 +225,21 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
         }
         score = metric;
       }
+    }
+    scores.add(score);
+    metrics.add(metric);
+  }
+
+  /** Of the texts of all answers. */
+  private void addChoices(Predictions texts) {
+    ChoiceScores choices = new ChoiceScores(answers(), texts);
+    boolean[] chosen = choices.chosen(choosing());
+    float[] score = new float[chosen.length];
+    float[] metric = new float[chosen.length];
+    for (int i = 0; i < chosen.length; i++) {
+      double probability = choices.probability(i, choosing());
+      score[i] = (float) Math.log(Math.max(LEAST_PROBABILITY, probability));
+      metric[i] = chosen[i] ? 1 : 0;
     }
     scores.add(score);
     metrics.add(metric);
