@@ -59,7 +59,8 @@ struct SharedBytes {
   std::mutex mutex;
   std::map<std::pair<int, const void*>, size_t> most;
 };
-inline SharedBytes shared_bytes_let;
+/** Never destroyed: a thread may launch a kernel while the process ends. */
+inline SharedBytes& shared_bytes_let = *new SharedBytes;
 
 /**
  * Lets the kernel have so many bytes of dynamic shared memory on the current device, and no fewer than before: another thread

@@ -90,11 +90,12 @@ final class WriterOptions {
         quantization == null ? Setup.DEFAULT.quantization() : quantization);
   }
 
-  /** One that has just begun has its options. */
+  /** One that has just begun has its options, and says that it is not complete. */
   private boolean isRun() {
     Path directory = Path.of(source);
     return RunStatus.of(directory) != RunStatus.OPEN
-        || Files.exists(directory.resolve(RunStatus.OPTIONS));
+        || Files.exists(directory.resolve(RunStatus.OPTIONS))
+            && Files.exists(directory.resolve(RunStatus.INCOMPLETE));
   }
 
   private boolean isNamed() {

@@ -146,7 +146,7 @@ public final class ComputeDevice {
         : Optional.of("LibTorch finds no device, though the kernels do: its driver is too old");
   }
 
-  private static boolean isGpuBuild() {
+  static boolean isGpuBuild() {
     return torch.class.getResource(GPU_BUILD) != null;
   }
 

@@ -27,9 +27,13 @@ final class OwnLibTorch {
 
   /**
    * Loads what libtorch.so needs, so that the linker has it by name already. To be called before
-   * any other use of LibTorch. Where that fails, JavaCPP goes its own way.
+   * any other use of LibTorch. The GPU build needs CUDA's libraries first, which JavaCPP looks for;
+   * there, and where this fails, JavaCPP goes its own way.
    */
   static void load() {
+    if (ComputeDevice.isGpuBuild()) {
+      return;
+    }
     try {
       Loader.load(openblas_nolapack.class);
       Loader.load(openblas.class);
@@ -37,6 +41,9 @@ final class OwnLibTorch {
           Loader.loadProperties(torch.class, Loader.loadProperties(), true);
       for (String library : LIBRARIES) {
         URL[] places = Loader.findLibrary(torch.class, properties, library);
+        if (places.length == 0) {
+          return;
+        }
         Loader.loadLibrary(torch.class, places, library);
       }
     } catch (LinkageError | RuntimeException e) {

@@ -4,7 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.lang.ref.SoftReference;
+import java.lang.ref.WeakReference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -78,8 +78,8 @@ public final class WordNetSupersense implements Task {
 
   private final String resource;
 
-  /** All examples, which several runs of a process take; gone where memory is short. */
-  private volatile SoftReference<List<Example>> read = new SoftReference<>(null);
+  /** All examples, for a run that begins soon after another; a run itself keeps its parts alone. */
+  private volatile WeakReference<List<Example>> read = new WeakReference<>(null);
 
   /** The task. Data is read by {@link #load}. */
   public WordNetSupersense() {
@@ -138,7 +138,7 @@ public final class WordNetSupersense implements Task {
     List<Example> examples = read.get();
     if (examples == null) {
       examples = List.copyOf(readGlosses());
-      read = new SoftReference<>(examples);
+      read = new WeakReference<>(examples);
     }
     return examples;
   }
