@@ -94,11 +94,11 @@ class SoakTest {
           ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage().getUsed() / MIB,
           (runtime.totalMemory() - runtime.freeMemory()) / MIB,
           entries("/proc/self/fd"),
-          threads());
+          liveThreads());
     }
 
     /** But for those that wait for an earlier test's processes, which end by themselves. */
-    private static int threads() {
+    private static int liveThreads() {
       File[] tasks = new File("/proc/self/task").listFiles();
       return tasks == null ? 0 : (int) Stream.of(tasks).filter(task -> !isReaper(task)).count();
     }
