@@ -184,7 +184,7 @@ class AnswersTest {
   }
 
   @Test
-  void searchesAreMeasuredByAnswers() {
+  void searchesReportTheMetricOfAnswersOfTheTestPart() {
     Path run = temporary.resolve("search");
     run(
             "search",

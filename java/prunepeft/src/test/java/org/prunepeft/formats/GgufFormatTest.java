@@ -84,6 +84,29 @@ class GgufFormatTest {
   }
 
   @Test
+  void architecturesHaveLlamaCppsNames() throws IOException {
+    Map<Architecture, String> names = new TreeMap<>();
+    for (Architecture architecture : DecoderParts.decoders().toList()) {
+      EncoderConfig encoder = DecoderParts.config(architecture);
+      Path directory = write(encoder, everywhere(encoder));
+      try (Gguf stored = Gguf.open(directory.resolve("adapter.gguf"))) {
+        names.put(architecture, (String) stored.metadata().get("general.architecture").value());
+      }
+    }
+    assertEquals(
+        Map.of(
+            Architecture.LLAMA, "llama",
+            Architecture.MISTRAL, "llama",
+            Architecture.QWEN2, "qwen2",
+            Architecture.QWEN3, "qwen3",
+            Architecture.GEMMA2, "gemma2",
+            Architecture.GEMMA3, "gemma3",
+            Architecture.PHI3, "phi3",
+            Architecture.SMOLLM3, "smollm3"),
+        names);
+  }
+
+  @Test
   void phi3sLinearsAreFused() throws IOException {
     EncoderConfig phi3 = DecoderParts.config(Architecture.PHI3);
     Path directory = write(phi3, everywhere(phi3));

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -74,6 +76,16 @@ class TinyLlamaTest {
     assertEquals(story.text(), pieces.toString().replace("0", ""));
     assertEquals(80, story.tokens());
     assertEquals(Generation.End.LENGTH, story.end());
+  }
+
+  @Test
+  void continuesAPromptAsTheDocumentationShows() throws IOException {
+    String call = "    ./prunepeft generate stories --prompt 'give' --max-new-tokens 24\n    ";
+    String shown = call + "give" + generate("give", settings(24).build()).text() + "\n";
+    for (String page : List.of("README.md", "docs/language-models.md")) {
+      String text = Files.readString(Path.of("../..", page));
+      assertTrue(text.contains(shown), () -> page + " does not show: " + shown);
+    }
   }
 
   @Test

@@ -174,6 +174,13 @@ public final class DecoderFamilies {
              "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
              "rope_theta": 10000.0, "pad_token_id": 4, "use_sliding_window": false,
              "sliding_window": null}
+            """),
+        family(
+            "Qwen2 with windows in the upper layers",
+            """
+            {"model_type": "qwen2", "hidden_size": 24, "intermediate_size": 35, "num_hidden_layers": 3,
+             "num_attention_heads": 6, "num_key_value_heads": 2, "max_position_embeddings": 64,
+             "sliding_window": 3, "use_sliding_window": true, "max_window_layers": 1}
             """));
   }
 

@@ -147,6 +147,10 @@ final class ReferenceDecoder {
     }
     return switch (type) {
       case "mistral", "phi3" -> json.path("sliding_window").isNumber();
+      case "qwen2", "qwen3" ->
+          json.path("use_sliding_window").asBoolean()
+              && !json.path("sliding_window").isNull()
+              && layer >= json.path("max_window_layers").asInt(28);
       case "gemma2" -> layer % 2 == 0;
       case "gemma3_text" ->
           layer % json.path("sliding_window_pattern").asInt(6) + 1
