@@ -164,6 +164,30 @@ class LanguageModelTest {
     assertFalse(Files.exists(run));
   }
 
+  /** The context is longer than any machine has memory for; the texts are short. */
+  @Test
+  void textsThatMayBeShorterAreWarnedOfBeforeTheirModelIsReadAndTrained() throws IOException {
+    Path reaching = LlamaDirectory.write(temporary.resolve("reaching"));
+    Path config = reaching.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config)
+            .replaceAll("(\"max_position_embeddings\"\\s*:\\s*)\\d+", "$12000000000"));
+    List<String> options =
+        new ArrayList<>(options(reaching, pairs, temporary.resolve("within reach")));
+    options.replaceAll(
+        option -> option.startsWith("--max-seq-length=") ? "--max-seq-length=2000000000" : option);
+    String warning = "the training may take more memory than there is: at most ";
+    Call.of("train", options, "--packing=false", "--epochs=1")
+        .exits(0, warning, "--batch-size 1 with 2 times ", "memory: at most ")
+        .prints("memory: predicted at most ");
+    Files.delete(reaching.resolve("model.safetensors"));
+    options.replaceAll(option -> option.startsWith("--output=") ? option + " again" : option);
+    Call.of("train", options, "--packing=false").exits(1, warning, "model.safetensors");
+    Call.of("train", options)
+        .exits(1, "the training takes about ", "--max-seq-length 1000000000 takes ");
+  }
+
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void fullFineTuningTrainsTheOutputLayerToo(boolean tied) throws IOException {

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
@@ -13,6 +14,7 @@ import org.prunepeft.torch.HostMemory;
 /**
  * What a training on the CPU takes of memory, predicted from shapes; bytes.
  *
+ * @param packed whether rows are as long as predicted; else they may be shorter
  * @param process the virtual machine with its heap, and the libraries
  * @param weights of the model
  * @param freed weights that are there until the training begins, before activations and what
@@ -23,6 +25,7 @@ import org.prunepeft.torch.HostMemory;
  * @param trained trained weights, gradients, the optimiser's moments, the best epoch's copy
  */
 record MemoryPlan(
+    boolean packed,
     long process,
     long weights,
     long freed,
@@ -43,6 +46,7 @@ record MemoryPlan(
 
   static MemoryPlan of(TrainingShape shape) {
     return new MemoryPlan(
+        shape.packed(),
         PROCESS,
         shape.weights(),
         shape.freed(),
@@ -58,9 +62,16 @@ record MemoryPlan(
 
   /** In a line: memory: about 3.2 GB: process 0.4, weights 0.5, ... */
   String text() {
-    return "memory: about %s GB: process %s, weights %s, packed weights %s, activations %s, loss and gradients of a layer %s, trained weights and optimiser %s; until the training begins unpacked weights %s"
+    return "memory: %s %s GB: %s".formatted(about(packed), gigabytes(total()), parts());
+  }
+
+  private static String about(boolean packed) {
+    return packed ? "about" : "at most";
+  }
+
+  private String parts() {
+    return "process %s, weights %s, packed weights %s, activations %s, loss and gradients of a layer %s, trained weights and optimiser %s; until the training begins unpacked weights %s"
         .formatted(
-            gigabytes(total()),
             gigabytes(process),
             gigabytes(weights),
             gigabytes(prepared),
@@ -74,34 +85,52 @@ record MemoryPlan(
     return String.format(Locale.ROOT, "%.2f", bytes / GIGABYTE);
   }
 
-  /** Refuses what this machine has no room for, however short the texts are. */
-  static void requireFits(TrainingShape shape) {
-    TrainingShape least =
-        shape.packed() ? shape : shape.withLength(Math.min(SHORT, shape.length()));
-    new HostMemory().limit().ifPresent(limit -> requireFits(least, limit));
+  /** The same with what this machine has; nothing is refused where nobody tells. */
+  static Optional<String> requireFits(TrainingShape shape) {
+    OptionalLong limit = new HostMemory().limit();
+    return limit.isPresent() ? requireFits(shape, limit.getAsLong()) : Optional.empty();
   }
 
   /**
-   * Refuses what does not fit.
+   * Refuses what does not fit: of rows that may be shorter, what short ones exceed.
    *
    * @param available bytes
+   * @return a warning with what takes less, if full rows may exceed it; else empty
    * @throws IllegalStateException if the prediction exceeds it clearly; names what takes less
    */
-  static void requireFits(TrainingShape shape, long available) {
-    MemoryPlan plan = of(shape);
+  static Optional<String> requireFits(TrainingShape shape, long available) {
+    TrainingShape least =
+        shape.packed() ? shape : shape.withLength(Math.min(SHORT, shape.length()));
+    MemoryPlan plan = of(least);
     if (plan.total() > TOLERANCE * available) {
       throw new IllegalStateException(
-          "the training takes about %s GB of memory, and there are %s GB (%s); %s"
+          "the training takes about %s GB of memory%s, and there are %s GB (%s); %s"
               .formatted(
                   gigabytes(plan.total()),
+                  least.packed() ? "" : " with texts of %d tokens".formatted(least.length()),
                   gigabytes(available),
-                  plan.text(),
-                  remedies(shape, available)));
+                  plan.parts(),
+                  remedies(least, available, true)));
     }
+    long most = of(shape).total();
+    if (most <= available) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        "the training may take more memory than there is: %s %s GB of %s GB; %s"
+            .formatted(
+                about(shape.packed()),
+                gigabytes(most),
+                gigabytes(available),
+                remedies(shape, available, shape.packed())));
   }
 
-  /** Options that take less, each with how much; what they take together where none is enough. */
-  private static String remedies(TrainingShape shape, long available) {
+  /**
+   * Options that take less, each with how much; what they take together where none is enough.
+   *
+   * @param exact whether rows are as long as the shape says; else at most
+   */
+  private static String remedies(TrainingShape shape, long available, boolean exact) {
     Map<String, TrainingShape> lesser = new LinkedHashMap<>();
     TrainingShape least = shape;
     if (!shape.checkpointing()) {
@@ -117,7 +146,8 @@ record MemoryPlan(
               .formatted(texts, (shape.rows() + rows - 1) / rows),
           shape.withRows(rows));
     }
-    if (shape.packed() && shape.length() > 8) {
+    // The length of short texts is none that an option sets.
+    if (exact == shape.packed() && shape.length() > 8) {
       long half = Math.max(8, shape.length() / 2);
       least = least.withLength(half);
       lesser.put("--max-seq-length " + half, shape.withLength(half));
@@ -130,13 +160,14 @@ record MemoryPlan(
       least = least.withQuantization(Quantization.NF4);
       lesser.put("--quantize nf4", shape.withQuantization(Quantization.NF4));
     }
+    String most = exact ? "" : "at most ";
     List<String> texts = new ArrayList<>();
     lesser.forEach(
         (option, changed) ->
-            texts.add("%s takes %s GB".formatted(option, gigabytes(of(changed).total()))));
+            texts.add("%s takes %s%s GB".formatted(option, most, gigabytes(of(changed).total()))));
     boolean enough = lesser.values().stream().anyMatch(one -> of(one).total() <= available);
     if (!enough && texts.size() > 1) {
-      texts.add("all of these together take %s GB".formatted(gigabytes(of(least).total())));
+      texts.add("all of these together take %s%s GB".formatted(most, gigabytes(of(least).total())));
     }
     if (of(least).total() > available) {
       texts.add("or take a smaller model");
@@ -179,8 +210,9 @@ record MemoryPlan(
 
   /** The same in a line of a summary. */
   String text(OptionalLong peak) {
-    return "memory: predicted %s GB%s%n"
+    return "memory: predicted %s%s GB%s%n"
         .formatted(
+            packed ? "" : about(false) + " ",
             gigabytes(total()),
             peak.isPresent() ? ", peak of the process " + gigabytes(peak.getAsLong()) + " GB" : "");
   }

@@ -174,9 +174,11 @@ public final class Session implements AutoCloseable {
                   * (pairs == PairEncoding.SEPARATE ? 2 : 1),
               together != null);
         };
+    Optional<EncoderConfig> known = Models.directoryConfig(setup.model());
     if (!device.isCuda()) {
       Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
-      Models.directoryConfig(setup.model()).map(shape).ifPresent(MemoryPlan::requireFits);
+      // Of a directory that is known before its weights are read.
+      known.map(shape).flatMap(MemoryPlan::requireFits).ifPresent(progress::message);
     }
     Models.LoadedModel loaded =
         together == null
@@ -197,6 +199,9 @@ public final class Session implements AutoCloseable {
       TrainingShape trained = shape.apply(encoder.config());
       memory = device.isCuda() ? null : MemoryPlan.of(trained);
       if (memory != null) {
+        if (known.isEmpty()) {
+          MemoryPlan.requireFits(trained).ifPresent(progress::message);
+        }
         progress.message(memory.text());
       }
       progress.started("tokenise " + dataset.name(), "", 0);

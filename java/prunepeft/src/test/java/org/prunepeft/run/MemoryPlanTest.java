@@ -1,11 +1,12 @@
 package org.prunepeft.run;
 
-import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.EncoderConfig;
@@ -69,11 +70,11 @@ class MemoryPlanTest {
   }
 
   @Test
-  void aCheckpointedLayerKeepsItsInput() {
+  void aCheckpointedLayerKeepsItsInputAndOneIsComputedAgain() {
     long all = MemoryPlan.of(SHAPE).activations();
     long inputs = MemoryPlan.of(SHAPE.withCheckpointing(true)).activations();
-    // With the gaps between them.
-    assertEquals(1.12 * 8 * 256 * 30 * 576 * 4, inputs - all / 30.0, 1);
+    // With the gaps between them, and what a layer keeps that is computed again, with as much.
+    assertEquals(1.12 * 8 * 256 * 30 * 576 * 4, inputs - 2 * all / 30.0, 1);
     assertEquals(2.0 * all, MemoryPlan.of(SHAPE.withRows(16)).activations(), 2);
     assertEquals(all / 2.0, MemoryPlan.of(SHAPE.withLength(128)).activations(), 2);
   }
@@ -81,7 +82,6 @@ class MemoryPlanTest {
   @Test
   void whatDoesNotFitIsRefusedWithWhatTakesLess() {
     long total = MemoryPlan.of(SHAPE).total();
-    assertDoesNotThrow(() -> MemoryPlan.requireFits(SHAPE, total));
     long available = 6 * total / 10;
     String message = refusal(SHAPE, available);
     String lesser = MemoryPlan.gigabytes(MemoryPlan.of(SHAPE.withCheckpointing(true)).total());
@@ -96,6 +96,67 @@ class MemoryPlanTest {
       assertTrue(message.contains(part), () -> part + " in " + message);
     }
     assertFalse(message.contains("together"), message);
+  }
+
+  @Test
+  void whatMayNotFitIsWarnedOfUpToTheLargestErrorOfAPrediction() {
+    long total = MemoryPlan.of(SHAPE).total();
+    assertEquals(Optional.empty(), MemoryPlan.requireFits(SHAPE, total));
+    String lesser = MemoryPlan.gigabytes(MemoryPlan.of(SHAPE.withCheckpointing(true)).total());
+    for (long available : new long[] {total - 1, (long) Math.ceil(total / 1.15)}) {
+      String warning = MemoryPlan.requireFits(SHAPE, available).orElseThrow();
+      String start =
+          "the training may take more memory than there is: about %s GB of %s GB; --gradient-checkpointing takes %s GB, "
+              .formatted(MemoryPlan.gigabytes(total), MemoryPlan.gigabytes(available), lesser);
+      assertTrue(warning.startsWith(start), warning);
+    }
+    refusal(SHAPE, (long) Math.ceil(total / 1.15) - 1);
+  }
+
+  @Test
+  void rowsThatMayBeShorterAreRefusedByShortTextsAndWarnedOfByFullOnes() {
+    TrainingShape shape = SHAPE.withPacked(false);
+    long most = MemoryPlan.of(shape).total();
+    long least = MemoryPlan.of(shape.withLength(16)).total();
+    assertTrue(least < most / 2);
+    assertEquals(Optional.empty(), MemoryPlan.requireFits(shape, most));
+    String half = MemoryPlan.gigabytes(MemoryPlan.of(shape.withLength(128)).total());
+    long enough = (long) Math.ceil(least / 1.15);
+    for (long available : new long[] {most - 1, enough}) {
+      String warning = MemoryPlan.requireFits(shape, available).orElseThrow();
+      for (String part :
+          new String[] {
+            "at most %s GB of %s GB; "
+                .formatted(MemoryPlan.gigabytes(most), MemoryPlan.gigabytes(available)),
+            "--max-seq-length 128 takes at most " + half + " GB"
+          }) {
+        assertTrue(warning.contains(part), () -> part + " in " + warning);
+      }
+    }
+    String message = refusal(shape, enough - 1);
+    String start =
+        "the training takes about %s GB of memory with texts of 16 tokens, and there are %s GB ("
+            .formatted(MemoryPlan.gigabytes(least), MemoryPlan.gigabytes(enough - 1));
+    assertTrue(message.startsWith(start), message);
+    assertFalse(message.contains("at most"), message);
+    assertFalse(message.contains("--max-seq-length"), message);
+  }
+
+  @Test
+  void linesSayWhetherRowsMayBeShorter() {
+    MemoryPlan full = MemoryPlan.of(SHAPE);
+    String total = MemoryPlan.gigabytes(full.total());
+    assertTrue(full.text().startsWith("memory: about " + total + " GB: process 0.31, weights "));
+    assertEquals(
+        "memory: predicted %s GB, peak of the process 1.00 GB%n".formatted(total),
+        full.text(OptionalLong.of(1 << 30)));
+    MemoryPlan most = MemoryPlan.of(SHAPE.withPacked(false));
+    assertEquals(full.text().replace("about", "at most"), most.text());
+    assertEquals(
+        "memory: predicted at most %s GB, peak of the process 1.00 GB%n".formatted(total),
+        most.text(OptionalLong.of(1 << 30)));
+    assertEquals(
+        "memory: predicted at most %s GB%n".formatted(total), most.text(OptionalLong.empty()));
   }
 
   @Test
