@@ -1,12 +1,17 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.RunStatus;
@@ -27,7 +32,10 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
    * @param config the options as they are in effect, as YAML, for the run's directory
    */
   static ProgressDisplay create(String command, String config) {
-    ProgressDisplay display = Boolean.getBoolean(TERMINAL) ? new Bars() : new LineDisplay();
+    ProgressDisplay display =
+        Boolean.getBoolean(TERMINAL)
+            ? new Bars(System::nanoTime, System.err, null)
+            : new LineDisplay(System::nanoTime, System.err);
     display.command = command;
     display.config = config;
     return display;
@@ -60,17 +68,34 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
   @Override
   public abstract void close();
 
-  private static final class Bars extends ProgressDisplay {
+  static final class Bars extends ProgressDisplay {
+    private final LongSupplier clock;
+    private final PrintStream lines;
+    private final ProgressBarConsumer consumer;
     private ProgressBarBuilder builder;
     private ProgressBar bar;
+    private Pace pace;
+
+    /**
+     * @param clock of nanoseconds
+     * @param lines what is no bar
+     * @param consumer takes the bars; null: the console
+     */
+    Bars(LongSupplier clock, PrintStream lines, ProgressBarConsumer consumer) {
+      this.clock = clock;
+      this.lines = lines;
+      this.consumer = consumer;
+    }
 
     @Override
     public void started(String name, String unit, long total) {
       close();
       if (total == 0) {
-        System.err.println(name);
+        lines.println(name);
         return;
       }
+      Pace begun = new Pace(clock, total);
+      pace = begun;
       builder =
           new ProgressBarBuilder()
               .setTaskName(String.format("%-28s", name))
@@ -78,15 +103,17 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
               .setInitialMax(total)
               .setStyle(ProgressBarStyle.ASCII)
               .setUpdateIntervalMillis(200)
-              .showSpeed();
+              .setConsumer(consumer)
+              .setEtaFunction(state -> begun.left());
       bar = builder.build();
     }
 
     @Override
     public void progress(long done, String detail) {
       if (bar != null) {
+        pace.reached(done);
         bar.stepTo(done);
-        bar.setExtraMessage(detail);
+        bar.setExtraMessage(joined(pace.rate().orElse(""), detail));
       }
     }
 
@@ -95,9 +122,10 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
     public void message(String line) {
       ProgressBar before = bar;
       close();
-      System.err.println(line);
+      lines.println(line);
       if (before != null && before.getCurrent() < before.getMax()) {
         bar = builder.startsFrom(before.getCurrent(), before.getTotalElapsed()).build();
+        bar.setExtraMessage(before.getExtraMessage());
       }
     }
 
@@ -110,54 +138,67 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
     }
   }
 
-  private static final class LineDisplay extends ProgressDisplay {
+  /** What there is of these, with commas. */
+  private static String joined(String... parts) {
+    return Stream.of(parts).filter(part -> !part.isEmpty()).collect(Collectors.joining(", "));
+  }
+
+  static final class LineDisplay extends ProgressDisplay {
     private static final long INTERVAL = Duration.ofSeconds(10).toNanos();
 
+    private final LongSupplier clock;
+    private final PrintStream lines;
     private String name;
     private String unit;
     private long total;
-    private long begun;
     private long shown;
+    private Pace pace;
+
+    /**
+     * @param clock of nanoseconds
+     */
+    LineDisplay(LongSupplier clock, PrintStream lines) {
+      this.clock = clock;
+      this.lines = lines;
+    }
 
     @Override
     public void started(String what, String counted, long of) {
       name = what;
       unit = counted;
       total = of;
-      begun = System.nanoTime();
-      shown = begun;
-      System.err.println(of == 0 ? what : what + ": " + of + " " + counted);
+      pace = new Pace(clock, of);
+      shown = clock.getAsLong();
+      lines.println(of == 0 ? what : what + ": " + of + " " + counted);
     }
 
     @Override
     public void progress(long done, String detail) {
-      long now = System.nanoTime();
-      if (now - shown < INTERVAL || done == 0) {
+      if (total == 0 || done == 0) {
+        return;
+      }
+      pace.reached(done);
+      long now = clock.getAsLong();
+      if (now - shown < INTERVAL) {
         return;
       }
       shown = now;
-      double rate = done / ((now - begun) / 1e9);
-      boolean slow = rate < 0.1;
-      System.err.printf(
-          "%s: %d of %d %s, %.1f a %s, %.0f s left %s%n",
-          name,
-          done,
-          total,
-          unit,
-          slow ? 60 * rate : rate,
-          slow ? "minute" : "second",
-          (total - done) / rate,
-          detail);
+      lines.println(
+          joined(
+              "%s: %d of %d %s".formatted(name, done, total, unit),
+              pace.rate().orElse(""),
+              pace.left().map(time -> Pace.text(time) + " left").orElse(""),
+              detail));
     }
 
     @Override
     public void message(String line) {
-      System.err.println(line);
+      lines.println(line);
     }
 
     @Override
     public void close() {
-      System.err.flush();
+      lines.flush();
     }
   }
 }
