@@ -16,14 +16,17 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
@@ -350,6 +353,29 @@ class LanguageModelTest {
     assertEquals(LlamaDirectory.LAYERS, layers.size());
     layers.forEach(layer -> assertTrue(layer.matches("kept|round [12]"), layer));
     Call.of("evaluate", run).exits(0).prints("test log-likelihood");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--adapter-size=0 --use-dora, dora=true, .lora_magnitude_change",
+    "--adapter-size=0 --use-adalora --init-r=4 --target-r=2, initR=4, .lora_E",
+    "--lora-r=0 --adapter-config=parallel, style=parallel, .adapter_up.weight"
+  })
+  void aSearchAmongOtherKindsOfModulesGoesToItsEnd(String options, String setting, String tensor)
+      throws IOException {
+    Path run = searched("among" + tensor, options.split(" "));
+    Map<?, ?> setup = (Map<?, ?>) RunDirectory.open(run).readJson("config.json").get("setup");
+    assertTrue(setup.toString().contains(setting), setup.toString());
+    try (SafeTensors adapter = SafeTensors.open(run.resolve("adapter.safetensors"))) {
+      assertTrue(
+          adapter.names().stream().anyMatch(name -> name.endsWith(tensor)),
+          adapter.names().toString());
+    }
+    Call.of("evaluate", run)
+        .exits(0)
+        .prints(
+            String.format(
+                Locale.ROOT, "test log-likelihood %.4f", LetterPairs.likelihood(run, "test")));
   }
 
   @Test
