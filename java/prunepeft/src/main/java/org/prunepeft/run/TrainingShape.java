@@ -230,9 +230,9 @@ record TrainingShape(
   long activations() {
     long tokens = rows * length;
     long kept =
-        // The layer that is computed again, and as much in gaps, since each layer frees it all.
+        // With the layer that is computed again.
         checkpointing
-            ? model.layers() * (long) model.hidden() * width() + 2 * layer()
+            ? model.layers() * (long) model.hidden() * width() + layer()
             : model.layers() * layer();
     return Math.round(tokens * kept * GAPS);
   }
@@ -272,7 +272,9 @@ record TrainingShape(
       // The output weight's gradient, and a scaled one.
       logits += 2L * model.vocabulary() * model.hidden() * Float.BYTES;
     }
-    return Math.max(backward, logits + 2 * tokens * model.hidden() * width());
+    long loss = logits + 2 * tokens * model.hidden() * width();
+    // Measured: what the loss frees is of no use to a layer that is computed again.
+    return checkpointing ? loss + backward : Math.max(backward, loss);
   }
 
   /** The kernels' own memory, which doubles when it grows. */
