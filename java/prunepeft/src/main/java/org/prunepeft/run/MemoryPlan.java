@@ -143,7 +143,7 @@ record MemoryPlan(
       least = least.withRows(rows);
       lesser.put(
           "--batch-size %d with %d times the --gradient-accumulation-steps"
-              .formatted(texts, (shape.rows() + rows - 1) / rows),
+              .formatted(texts, shape.rows() / rows),
           shape.withRows(rows));
     }
     // The length of short texts is none that an option sets.
@@ -170,18 +170,24 @@ record MemoryPlan(
       texts.add("all of these together take %s%s GB".formatted(most, gigabytes(of(least).total())));
     }
     if (of(least).total() > available) {
-      texts.add("or take a smaller model");
+      texts.add(texts.isEmpty() ? "take a smaller model" : "or take a smaller model");
     }
     return String.join(", ", texts);
   }
 
-  /** A smaller --batch-size that fits, half of the present one or less; 1 if none does. */
+  /**
+   * A smaller --batch-size that fits and divides the present one, so that steps stay as they are; 1
+   * if none does.
+   */
   private static long fitting(TrainingShape shape, long available) {
-    long texts = Math.max(1, shape.rows() / shape.times() / 2);
-    while (texts > 1 && of(shape.withRows(texts * shape.times())).total() > available) {
-      texts /= 2;
+    long texts = shape.rows() / shape.times();
+    for (long parts = 2; parts < texts; parts++) {
+      if (texts % parts == 0
+          && of(shape.withRows(texts / parts * shape.times())).total() <= available) {
+        return texts / parts;
+      }
     }
-    return texts;
+    return 1;
   }
 
   /**

@@ -176,7 +176,7 @@ class MemoryPlanTest {
     // Two runs together, of 250 texts each.
     String together = refusal(large.withTimes(2), quarter - 1);
     assertTrue(
-        together.contains("--batch-size 62 with 5 times the --gradient-accumulation-steps takes "),
+        together.contains("--batch-size 50 with 5 times the --gradient-accumulation-steps takes "),
         together);
   }
 
@@ -195,6 +195,8 @@ class MemoryPlanTest {
     assertTrue(message.endsWith(together), message);
     String smaller = refusal(SHAPE, total / 2);
     assertTrue(smaller.endsWith(together + ", or take a smaller model"), smaller);
+    String nothingElse = refusal(least.withLength(8), 1);
+    assertTrue(nothingElse.endsWith("); take a smaller model"), nothingElse);
   }
 
   private static String refusal(TrainingShape shape, long available) {
