@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -60,6 +61,9 @@ class DecoderModulesTest {
   private static final double OF_ONE = 1e-5;
 
   private static final double OF_ALL = 1e-6;
+
+  /** From autograd's own gradients, all together. */
+  private static final double FROM_AUTOGRAD = 1e-5;
 
   @BeforeAll
   static void load() {
@@ -257,7 +261,7 @@ class DecoderModulesTest {
       modules.begin(ForwardPass.evaluation(tape));
       Map<String, float[]> actual = Agreement.run(decoder, modules, modules, input, weights);
       assertEquals(exact.keySet(), actual.keySet());
-      double[] all = new double[3];
+      double[] all = new double[4];
       exact.forEach(
           (name, values) -> {
             double size = Agreement.norm(values);
@@ -275,6 +279,7 @@ class DecoderModulesTest {
               all[0] += error * error;
               all[1] += ofAutograd * ofAutograd;
               all[2] += size * size;
+              all[3] += squaredDistance(autograds.get(name), actual.get(name));
             }
           });
       double error = Math.sqrt(all[0] / all[2]);
@@ -282,7 +287,15 @@ class DecoderModulesTest {
       assertTrue(
           error <= TIMES * ofAutograd + OF_ALL,
           () -> "all together are off by %.3g, autograd's by %.3g".formatted(error, ofAutograd));
+      double fromAutograd = Math.sqrt(all[3] / all[2]);
+      assertTrue(
+          fromAutograd <= FROM_AUTOGRAD,
+          () -> "all together are %.3g from autograd's".formatted(fromAutograd));
     }
+  }
+
+  private static double squaredDistance(float[] a, float[] b) {
+    return IntStream.range(0, a.length).mapToDouble(i -> Math.pow((double) a[i] - b[i], 2)).sum();
   }
 
   /** Three rows of two samples, the last with padding behind. */
