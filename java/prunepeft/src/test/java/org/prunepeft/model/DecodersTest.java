@@ -153,6 +153,12 @@ class DecodersTest {
     }
   }
 
+  /**
+   * A cache has sums in another order, which layers of random weights make more of: 2e-5 in 2 of
+   * 5,000 models. What another key, place or window would give is off by some tenths.
+   */
+  private static final double ROUNDING_OF_SUMS = 1e-4;
+
   private static void checkWithCache(
       CausalDecoder decoder, Samples samples, int rows, Insertions insertions) {
     try (PointerScope scope = new PointerScope();
@@ -175,7 +181,7 @@ class DecodersTest {
             assertEquals(
                 without,
                 own[i],
-                1e-5 * (1 + Math.abs(without)),
+                ROUNDING_OF_SUMS * (1 + Math.abs(without)),
                 "row %d, token %d".formatted(row, at));
           }
         }
