@@ -200,22 +200,45 @@ class AnswersTest {
         .prints(
             "test " + shown("length-normalised accuracy", measured(run, "test", "acc_norm")),
             "without modules ");
-    Path measured = temporary.resolve("measured");
-    run(
-            "search",
-            pairs,
-            measured,
-            "--metric=exact_match",
-            "--max-new-tokens=3",
-            "--strategy=measured",
-            "--packing=false",
-            "--validation-examples=32",
-            "--supernet-examples=32",
-            "--supernet-epochs=1",
-            "--measured-examples=32",
-            "--subsets=24")
+  }
+
+  @Test
+  void measuredSearchesMeasureAnswersThatAreChosen() throws IOException {
+    Path chosen = temporary.resolve("measured-choices");
+    measuredSearch(questions, chosen, "accuracy").exits(0);
+    String summary = Files.readString(chosen.resolve("summary.md"));
+    assertTrue(summary.contains("A point is a hundredth of accuracy."), summary);
+    Map<?, ?> found = (Map<?, ?>) RunDirectory.open(chosen).readJson("measured.json");
+    double examples = ((Number) found.get("confirmation_examples")).doubleValue();
+    List<?> subsets = (List<?>) found.get("measured");
+    assertFalse(subsets.isEmpty());
+    for (Object subset : subsets) {
+      double right = ((Number) ((Map<?, ?>) subset).get("confirmation")).doubleValue() * examples;
+      assertTrue(right >= 0 && right <= examples, () -> right + " of " + examples);
+      assertEquals(Math.rint(right), right, 1e-4);
+    }
+    Path written = temporary.resolve("measured-texts");
+    measuredSearch(pairs, written, "exact_match")
         .exits(0)
-        .prints(shown("exact match", measured(measured, "test", "exact_match")));
+        .prints(shown("exact match", measured(written, "test", "exact_match")));
+    summary = Files.readString(written.resolve("summary.md"));
+    assertTrue(summary.contains("A point is a hundredth of the log-likelihood"), summary);
+  }
+
+  private static Call measuredSearch(Path file, Path run, String metric) {
+    return run(
+        "search",
+        file,
+        run,
+        "--metric=" + metric,
+        "--max-new-tokens=3",
+        "--strategy=measured",
+        "--packing=false",
+        "--validation-examples=32",
+        "--supernet-examples=32",
+        "--supernet-epochs=1",
+        "--measured-examples=32",
+        "--subsets=24");
   }
 
   @Test

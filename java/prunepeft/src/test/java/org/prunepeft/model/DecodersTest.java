@@ -154,8 +154,9 @@ class DecodersTest {
   }
 
   /**
-   * A cache has sums in another order, which layers of random weights make more of: 2e-5 in 2 of
-   * 5,000 models. What another key, place or window would give is off by some tenths.
+   * A cache has sums in another order, which layers of random weights make more of: 2 of some 5,000
+   * models exceeded 1e-5, one by as much again. What another key, place or window would give is off
+   * by some tenths.
    */
   private static final double ROUNDING_OF_SUMS = 1e-4;
 
