@@ -40,7 +40,7 @@ final class DoctorCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws InterruptedException, ExecutionException {
-    // Data and models are read while LibTorch is loaded, which takes as long.
+    // The rest is looked at while LibTorch is loaded, which takes as long.
     ExecutorService beside = Executors.newCachedThreadPool();
     List<Future<Line>> tasks =
         Tasks.names().stream()
@@ -48,6 +48,8 @@ final class DoctorCommand implements Callable<Integer> {
             .filter(task -> !(Tasks.byName(task) instanceof GlueTask))
             .map(task -> beside.submit(() -> line(task)))
             .toList();
+    Future<Line> tokenizers =
+        beside.submit(() -> line("tokenizers", true, DoctorCommand::tokenizers));
     System.out.printf("%-16s %s%n", "java", java());
     check("kernels", DoctorCommand::kernels);
     // What they share with LibTorch, JavaCPP's own library, is loaded once that of the kernels is.
@@ -55,7 +57,7 @@ final class DoctorCommand implements Callable<Integer> {
         Models.all().stream().map(model -> beside.submit(() -> line(model))).toList();
     beside.shutdown();
     check("libtorch", DoctorCommand::libTorch);
-    check("tokenizers", DoctorCommand::tokenizers);
+    print(tokenizers.get());
     check("gpu", DoctorCommand::gpu);
     System.out.printf("%-16s %s%n", "memory", memory());
     for (Future<Line> model : models) {
