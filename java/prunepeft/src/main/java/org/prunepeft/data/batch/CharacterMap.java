@@ -26,11 +26,17 @@ final class CharacterMap {
 
   private CharacterMap(TokenizerPart part) {
     this.part = part;
+    String text = part.text(LONGEST);
     byte[] bytes;
     try {
-      bytes = Base64.getDecoder().decode(part.text(LONGEST));
+      bytes = Base64.getDecoder().decode(text);
     } catch (IllegalArgumentException e) {
       throw part.wrong("Base64");
+    }
+    // Unlike Java's, the library's decoder ends the process where padding or the last bits are
+    // others.
+    if (!Base64.getEncoder().encodeToString(bytes).equals(text)) {
+      throw part.wrong("Base64, with zeros for the last bits and with padding");
     }
     ByteBuffer map = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     long size = bytes.length < Integer.BYTES ? 0 : Integer.toUnsignedLong(map.getInt());

@@ -33,6 +33,8 @@ class TokenizerFileTest {
         "/model/max_input_chars_per_word | 1000000 | must be a whole number from 0 to 10000",
         "/added_tokens | [{\"id\": -1, \"content\": \"a\"}] | added_tokens[0].id must be",
         "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAD8//9hAA==\"} | precompiled_charsmap is damaged: it has a place",
+        "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAAAAABhAB==\"} | precompiled_charsmap must be Base64, with zeros",
+        "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAAAAABhAA\"} | precompiled_charsmap must be Base64, with zeros",
         "/normalizer | {\"type\": \"Nfkc\"} | normalizer.type must be Sequence or one of",
         "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(a+)+\"}, \"content\": \"\"} | normalizer.pattern.Regex repeats a group",
         "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*a*a*a*b\"}} | repeats more than 4 times in a row",
