@@ -116,9 +116,10 @@ final class ParquetTable implements TableReader {
     Path path = shards.get(shard);
     FileMetaData metadata;
     try {
+      ParquetFooter.require(path);
       file = ParquetFileReader.open(new LocalInputFile(path), options);
       metadata = file.getFooter().getFileMetaData();
-    } catch (NoSuchFileException e) {
+    } catch (NoSuchFileException | FormatException e) {
       throw e;
     } catch (IOException | RuntimeException e) {
       closeAfter(e);

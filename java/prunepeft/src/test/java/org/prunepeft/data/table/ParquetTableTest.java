@@ -8,10 +8,14 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -369,6 +373,40 @@ class ParquetTableTest {
     }
     String message = message(IllegalArgumentException.class, file, PAIRS);
     assertTrue(message.contains("is compressed by LZO; write it with one of"), message);
+  }
+
+  /** In Thrift's compact protocol: a field's number and type, a length, and no more. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "19 fc 80 88 93 26 00 | a list of its footer is to have 80004096 elements, 1 bytes are left",
+        "19 fc ff ff ff ff 0f 00 | a list of its footer is to have 4294967295 elements, 1 bytes",
+        "18 fe ff ff ff 07 61 00 | a text of its footer is to have 2147483646 elements, 2 bytes",
+        "1b 90 03 58 00 | a map of its footer is to have 400 elements, 2 bytes",
+        "19 1c 15 | its footer ends early",
+        "1e 00 | its footer has a field of type 14",
+      })
+  void aFooterThatClaimsMoreThanItHasIsRefused(String footer, String reason) throws IOException {
+    byte[] bytes = HexFormat.ofDelimiter(" ").parseHex(footer);
+    assertTrue(withFooter(bytes).contains("is no Parquet file or is damaged: " + reason));
+  }
+
+  @Test
+  void aFooterThatIsNestedWithoutEndIsRefused() throws IOException {
+    for (String start : List.of("1c", "19")) {
+      byte[] bytes = HexFormat.of().parseHex(start.repeat(50_000));
+      String message = withFooter(bytes);
+      assertTrue(message.contains("its footer is nested more than 64 deep"), message);
+    }
+  }
+
+  private String withFooter(byte[] footer) throws IOException {
+    byte[] letters = "PAR1".getBytes(StandardCharsets.US_ASCII);
+    ByteBuffer file = ByteBuffer.allocate(footer.length + 12).order(ByteOrder.LITTLE_ENDIAN);
+    file.put(letters).put(footer).putInt(footer.length).put(letters);
+    Path path = Files.write(temporary.resolve("footer.parquet"), file.array());
+    return message(DataException.class, path, PAIRS);
   }
 
   @ParameterizedTest
