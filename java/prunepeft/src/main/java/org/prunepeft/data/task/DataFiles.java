@@ -78,6 +78,16 @@ public record DataFiles(
   }
 
   /**
+   * {@return a file of texts and names of classes, in columns of the usual names; validation and
+   * test are parts of it}
+   *
+   * @param train the file
+   */
+  public static DataFiles of(Path train) {
+    return new DataFiles(train, null, null, Columns.DEFAULT, TaskKind.CLASSIFICATION, null);
+  }
+
+  /**
    * {@return the same files, whose conversations are written so}
    *
    * @param format of a model

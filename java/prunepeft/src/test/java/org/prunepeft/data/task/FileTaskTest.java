@@ -94,7 +94,7 @@ class FileTaskTest {
     Path numbers = write("numbers.csv", 60, i -> "" + (i % 3 * 9 - 9));
     assertEquals(
         List.of("-9", "0", "9"),
-        classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0).labels());
+        DataFiles.of(numbers).task().load(SplitSizes.UNSPECIFIED, 0, 0).labels());
     Path words = write("words.csv", 60, i -> i % 3 == 0 ? "10" : i % 3 == 1 ? "9" : "nine");
     assertEquals(
         List.of("10", "9", "nine"),
