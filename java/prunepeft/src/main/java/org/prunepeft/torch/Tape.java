@@ -20,6 +20,7 @@ import org.bytedeco.pytorch.Node;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.CallbackReferences;
 import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Device;
 
@@ -238,6 +239,36 @@ public final class Tape implements AutoCloseable {
     contexts.clear();
   }
 
+  /** Hooks of operations that are over. */
+  private static final class Ended {
+    static final FunctionPreHook BEFORE = new Before();
+    static final FunctionPostHook AFTER = new After();
+
+    static {
+      // Whatever scope is open, they stay.
+      BEFORE.retainReference();
+      AFTER.retainReference();
+    }
+
+    private static IllegalStateException over() {
+      return new IllegalStateException("a backward pass through a step that is over");
+    }
+
+    private static final class Before extends FunctionPreHook {
+      @Override
+      public TensorVector apply(TensorVector incoming) {
+        throw over();
+      }
+    }
+
+    private static final class After extends FunctionPostHook {
+      @Override
+      public TensorVector apply(TensorVector unused, TensorVector incoming) {
+        throw over();
+      }
+    }
+  }
+
   private final class RecordedOperation {
     private final List<Tensor> inputs;
     private final List<Tensor> saved;
@@ -245,6 +276,12 @@ public final class Tape implements AutoCloseable {
     private final Backward backward;
     private final FunctionPreHook before = new Before();
     private final FunctionPostHook after = new After();
+    private final long beforeAddress = before.address();
+    private final long afterAddress = after.address();
+
+    /** Whose hooks these are; null: none yet, or released. */
+    private Node node;
+
     private TensorVector gradients;
 
     RecordedOperation(List<Tensor> inputs, List<Tensor> saved, Backward backward) {
@@ -262,7 +299,9 @@ public final class Tape implements AutoCloseable {
         operands.put(i, scalar);
         put(edges, i, inputs.get(i));
       }
-      Node node = torch.cat(operands).grad_fn();
+      node = torch.cat(operands).grad_fn();
+      // The hooks are there as long as their node is.
+      node.retainReference();
       node.clear_input_metadata();
       node.set_next_edges(edges);
       torch.create_gradient_edge(output, node);
@@ -285,6 +324,16 @@ public final class Tape implements AutoCloseable {
 
     /** Frees what lives beyond the step's PointerScope. */
     void release() {
+      if (node != null) {
+        CallbackReferences.delete(beforeAddress, Ended.BEFORE.address());
+        CallbackReferences.delete(afterAddress, Ended.AFTER.address());
+        node.releaseReference();
+        node = null;
+      }
+      releaseGradients();
+    }
+
+    private void releaseGradients() {
       if (gradients != null) {
         gradients.releaseReference();
         gradients = null;
@@ -301,7 +350,7 @@ public final class Tape implements AutoCloseable {
       Tensor[] results = backward.apply(gradient);
       // The engine has taken over those of the operation before.
       if (last != null) {
-        last.release();
+        last.releaseGradients();
       }
       last = this;
       gradients = new TensorVector((long) inputs.size());

@@ -1,18 +1,23 @@
 package org.prunepeft.torch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.FunctionPreHook;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.CallbackReferences;
 import org.prunepeft.kernels.LoraModule;
 
 /** Our operations in LibTorch's graph against LibTorch's autograd over plain operations. */
@@ -69,7 +74,7 @@ class TapeTest {
       Tensor first = x.matmul(a1.t()).matmul(b1.t()).mul(new Scalar(0.5));
       Tensor second = x.matmul(a2.t()).matmul(b2.t()).mul(new Scalar(2));
       Tensor gap = torch.zeros(37, 16);
-      Tensor delta = torch.cat(new org.bytedeco.pytorch.TensorVector(first, gap, second), 1);
+      Tensor delta = torch.cat(new TensorVector(first, gap, second), 1);
       return torch.linear(x, w, new org.bytedeco.pytorch.TensorOptional(b)).add(delta);
     }
 
@@ -237,6 +242,36 @@ class TapeTest {
       }
       y.sum().backward();
       assertSame(expected, lora.gradients());
+    }
+  }
+
+  @Test
+  void aBackwardPassThroughWhatIsClearedIsAnError() {
+    try (PointerScope scope = new PointerScope();
+        Tape tape = new Tape()) {
+      Tensor loss = new LoraCase().fused(tape).sum();
+      tape.clear();
+      String message = assertThrows(RuntimeException.class, loss::backward).getMessage();
+      assertTrue(message.contains("a step that is over"), message);
+    }
+  }
+
+  private static final class Unchanged extends FunctionPreHook {
+    @Override
+    public TensorVector apply(TensorVector incoming) {
+      return incoming;
+    }
+  }
+
+  /** JavaCPP itself deletes none: a training would leave two for each operation of each step. */
+  @Test
+  void aHooksReferenceToJavaIsDeletedOnce() {
+    assumeTrue(System.getProperty("os.name").equals("Linux"));
+    try (PointerScope scope = new PointerScope()) {
+      FunctionPreHook hook = new Unchanged();
+      FunctionPreHook heir = new Unchanged();
+      assertTrue(CallbackReferences.delete(hook.address(), heir.address()));
+      assertFalse(CallbackReferences.delete(hook.address(), heir.address()));
     }
   }
 
