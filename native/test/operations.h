@@ -58,15 +58,9 @@ class Operations {
     on_all_rows_ = table_[0];
     on_all_rows_.rows = M;
     const pp_layer_norm norm{weights_up_bias_.view(), weights_up_bias_.view(), 1e-5f};
-    const pp_layer_block block{&layer_adapter_, 1, norm};
-    layer_ = {attention_,
-              {of_layer[0], &on_all_rows_, 1},
-              {of_layer[1], nullptr, 0},
-              {of_layer[2], nullptr, 0},
-              {of_layer[3], nullptr, 0},
-              PP_GELU,
-              block,
-              block};
+    const auto block = [&](const pp_linear* of) { return pp_layer_block{{of, nullptr, 0}, &layer_adapter_, 1, norm}; };
+    layer_ = {attention_,        {of_layer[0], &on_all_rows_, 1}, block(of_layer[1]), {of_layer[2], nullptr, 0}, PP_GELU,
+              block(of_layer[3])};
   }
   ~Operations() {
     CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);

@@ -76,17 +76,18 @@ struct LayerAdapter {
   pp_adapter view() const { return {down.view(), down_bias.view(), up.view(), up_bias.view(), activation}; }
 };
 
-/** What follows a block's last linear. */
+/** The end of a block. */
 struct Block {
+  LayerLinear linear;
   Norm norm;
   std::vector<LayerAdapter> adapters;
   std::vector<pp_layer_adapter> table;
 
-  Block(int64_t M, int64_t K) : norm(K) {
-    for (int64_t n = check::pick(0, 2); n > 0; --n) adapters.emplace_back(M, K);
+  Block(pp_dtype dtype, int64_t M, int64_t N, int64_t K) : linear(dtype, M, N, K), norm(N) {
+    for (int64_t n = check::pick(0, 2); n > 0; --n) adapters.emplace_back(M, N);
     for (const LayerAdapter& adapter : adapters) table.push_back({adapter.view(), adapter.input});
   }
-  pp_layer_block view() const { return {table.data(), static_cast<int32_t>(table.size()), norm.view()}; }
+  pp_layer_block view() { return {linear.view(), table.data(), static_cast<int32_t>(table.size()), norm.view()}; }
 
   void add_norm(const Matrix& h, const Matrix& residual, const Matrix& to) const {
     const pp_layer_norm own = norm.view();
@@ -94,7 +95,9 @@ struct Block {
     CHECK_EQUAL(pp_layer_norm_forward(Context(), &own, &x, &added, &y), PP_OK);
   }
   /** By calls for each step. */
-  void end(Matrix h, const Matrix& residual, const Matrix& to) const {
+  void end(const Matrix& from, const Matrix& residual, const Matrix& to) const {
+    Matrix h = Matrix::empty(residual.rows(), residual.columns(), residual.dtype());
+    linear.forward(from, h);
     for (const LayerAdapter& adapter : adapters) {
       Matrix v = h, out = Matrix::empty(h.rows(), h.columns(), h.dtype());
       if (adapter.input == PP_NORMED_SUM) add_norm(h, residual, v);
@@ -111,7 +114,7 @@ struct Block {
 struct Layer {
   pp_dtype dtype;
   int64_t B, T, heads, d, M, K, I;
-  LayerLinear qkv, context, intermediate, output;
+  LayerLinear qkv, intermediate;
   Block attention_block, feed_forward_block;
   std::vector<uint8_t> mask;
   bool masks;
@@ -127,11 +130,9 @@ struct Layer {
         K(K),
         I(I),
         qkv(dtype, M, 3 * heads * d, K),
-        context(dtype, M, K, heads * d),
         intermediate(dtype, M, I, K),
-        output(dtype, M, K, I),
-        attention_block(M, K),
-        feed_forward_block(M, K),
+        attention_block(dtype, M, K, heads * d),
+        feed_forward_block(dtype, M, K, I),
         mask(M, 1),
         masks(check::pick(0, 1) == 0),
         activation(static_cast<pp_activation>(check::pick(0, 3))) {
@@ -143,29 +144,26 @@ struct Layer {
             nullptr, 0, 0.0f,  0};
   }
   pp_encoder_layer view() {
-    return {attention(),   qkv.view(), context.view(),         intermediate.view(),
-            output.view(), activation, attention_block.view(), feed_forward_block.view()};
+    return {attention(), qkv.view(), attention_block.view(), intermediate.view(), activation, feed_forward_block.view()};
   }
 
   Matrix rows_of(int64_t columns) const { return Matrix::empty(M, columns, dtype); }
   /** By calls for each step, but for the activation, which is in float64. */
   Matrix step_by_step(const Matrix& x) const {
-    const Matrix projected = rows_of(3 * heads * d), values = rows_of(heads * d), log_sums(B * heads, T, T, 0), h = rows_of(K),
-                 n = rows_of(K), y = rows_of(K);
+    const Matrix projected = rows_of(3 * heads * d), values = rows_of(heads * d), log_sums(B * heads, T, T, 0), n = rows_of(K),
+                 y = rows_of(K);
     Matrix inner = rows_of(I);
     qkv.forward(x, projected);
     const pp_attention extents = attention();
     const pp_matrix projected_view = projected.view(), values_view = values.view();
     float* sums = static_cast<float*>(log_sums.view().data);
     CHECK_EQUAL(pp_attention_forward(Context(), &extents, &projected_view, &values_view, sums), PP_OK);
-    context.forward(values, h);
-    attention_block.end(h, x, n);
+    attention_block.end(values, x, n);
     intermediate.forward(n, inner);
     for (int64_t i = 0; i < M; ++i) {
       for (int64_t j = 0; j < I; ++j) inner.set(i, j, static_cast<float>(activate(activation, inner(i, j))));
     }
-    output.forward(inner, h);
-    feed_forward_block.end(h, n, y);
+    feed_forward_block.end(inner, n, y);
     return y;
   }
 };
@@ -289,15 +287,13 @@ struct Calls : CallsInContext {
     module.b = b.view();
     module.rows = M;
     module.scale = 1.0f;
-    const pp_layer_block block{&given, 1, norm.view()};
+    const auto block = [&](const pp_linear* linear) { return pp_layer_block{{linear, nullptr, 0}, &given, 1, norm.view()}; };
     layer = {{2, 3, 2, 4, 0.5f, nullptr, 0, nullptr, 0, 0.0f, 0},
              {qkv.linear, &module, 1},
-             {out.linear, nullptr, 0},
+             block(out.linear),
              {inner.linear, nullptr, 0},
-             {output.linear, nullptr, 0},
              PP_GELU,
-             block,
-             block};
+             block(output.linear)};
   }
 
   pp_status normalise() { return pp_layer_norm_forward(&context, norm_given, &x, nullptr, &y); }
@@ -338,10 +334,12 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {layer, [](Calls& c) { c.layer.activation = static_cast<pp_activation>(9); }, "layer->activation"},
       {layer, [](Calls& c) { c.layer.qkv.linear = nullptr; }, "layer->qkv.linear must not be null"},
       {layer, [](Calls& c) { c.layer.qkv.linear = c.inner.linear; }, "layer->qkv.linear must be float32 [24, 8]"},
-      {layer, [](Calls& c) { c.layer.context.linear = c.inner.linear; }, "layer->context.linear must be float32 [8, 8]"},
+      {layer, [](Calls& c) { c.layer.attention_block.linear.linear = c.inner.linear; },
+       "layer->attention_block.linear must be float32 [8, 8]"},
       {layer, [](Calls& c) { c.layer.intermediate.linear = c.output.linear; },
        "layer->intermediate.linear must be float32 [-1, 8]"},
-      {layer, [](Calls& c) { c.layer.output.linear = c.out.linear; }, "layer->output.linear must be float32 [8, 10]"},
+      {layer, [](Calls& c) { c.layer.feed_forward_block.linear.linear = c.out.linear; },
+       "layer->feed_forward_block.linear must be float32 [8, 10]"},
       {layer, [](Calls& c) { c.layer.qkv.module_count = 17; }, "module_count must be at most 16, got 17"},
       {layer, [](Calls& c) { c.layer.qkv.modules = nullptr; }, "modules must not be null"},
       {layer, [](Calls& c) { c.module.rows = 5; }, "modules[0] must be on all 6 rows without dropout, got rows 0+5"},

@@ -47,9 +47,10 @@ typedef struct pp_layer_linear {
   int32_t module_count;
 } pp_layer_linear;
 
-/** What follows a block's last linear. */
+/** The end of a block: its last linear, the adapters on that one's output, in their order, and the normalisation of the sum. */
 typedef struct pp_layer_block {
-  /** In their order; null: none. */
+  pp_layer_linear linear;
+  /** Null: none. */
   const pp_layer_adapter* adapters;
   int32_t adapter_count;
   pp_layer_norm norm;
@@ -58,14 +59,14 @@ typedef struct pp_layer_block {
 typedef struct pp_encoder_layer {
   /** Of M = sequences·tokens rows. */
   pp_attention attention;
-  /** Wqkv [3·heads·d, K], Wc [K, heads·d], Wi [I,K], Wo [K,I]. */
+  /** Wqkv [(heads + 2·key_heads)·d, K]. */
   pp_layer_linear qkv;
-  pp_layer_linear context;
-  pp_layer_linear intermediate;
-  pp_layer_linear output;
-  /** Of the intermediate linear. */
-  pp_activation activation;
+  /** With Wc [K, heads·d]. */
   pp_layer_block attention_block;
+  /** Wi [I,K], and σ. */
+  pp_layer_linear intermediate;
+  pp_activation activation;
+  /** With Wo [K,I]. */
   pp_layer_block feed_forward_block;
 } pp_encoder_layer;
 

@@ -95,7 +95,9 @@ class Checks {
                   modules.given.data(), modules.count);
   }
 
-  void block(const pp_layer_block& block) {
+  /** One whose linear has this name, and K columns in. */
+  void block(const char* name, const pp_layer_block& block, int64_t K) {
+    linear(name, block.linear, x_.cols, K);
     if (!arguments_.failed()) check_norm(arguments_, block.norm, x_.cols);
     arguments_.at_least("adapter_count", block.adapter_count, 0);
     if (block.adapter_count > 0) arguments_.not_null("adapters", block.adapters);
@@ -118,7 +120,8 @@ class LayerCall {
  public:
   LayerCall(const pp_encoder_layer& layer, const pp_matrix& x)
       : layer_(layer), x_(x), M_(x.rows), K_(x.cols), element_(pp_dtype_size(x.dtype)) {
-    for (const pp_layer_linear* linear : {&layer.qkv, &layer.context, &layer.intermediate, &layer.output}) {
+    for (const pp_layer_linear* linear :
+         {&layer.qkv, &layer.attention_block.linear, &layer.intermediate, &layer.feed_forward_block.linear}) {
       const Modules modules(*linear, M_, nullptr);
       ranks_ = most(ranks_, ranks(*linear));
       scratch_ = most(scratch_, linear_forward_cpu_workspace(*linear->linear, M_, modules.of.data(), modules.count));
@@ -161,12 +164,10 @@ class LayerCall {
     const pp_matrix inner = first_columns(wide_piece, layer_.intermediate.linear->N);
     linear(layer_.qkv, x_, qkv);
     attend(qkv, context);
-    linear(layer_.context, context, h_);
-    end_block(layer_.attention_block, x_, n);
+    end_block(layer_.attention_block, context, x_, n);
     linear(layer_.intermediate, n, inner);
     encoder_cpu(x_.dtype).activate(layer_.activation, inner);
-    linear(layer_.output, inner, h_);
-    end_block(layer_.feed_forward_block, n, y);
+    end_block(layer_.feed_forward_block, inner, n, y);
   }
 
  private:
@@ -175,7 +176,7 @@ class LayerCall {
     return one < other ? other : one;
   }
   int64_t wide() const { return most(layer_.qkv.linear->N, layer_.intermediate.linear->N); }
-  int64_t context_columns() const { return layer_.context.linear->K; }
+  int64_t context_columns() const { return layer_.attention_block.linear.linear->K; }
   static pp_matrix first_columns(const pp_matrix& matrix, int64_t columns) {
     return {matrix.data, matrix.rows, columns, columns, matrix.dtype};
   }
@@ -203,9 +204,10 @@ class LayerCall {
                                      workspace_});
   }
 
-  /** to = norm(h + residual), h going through the adapters first. */
-  void end_block(const pp_layer_block& block, const pp_matrix& residual, const pp_matrix& to) {
+  /** to = norm(h + residual), h being what the block's linear and adapters make of `from`. */
+  void end_block(const pp_layer_block& block, const pp_matrix& from, const pp_matrix& residual, const pp_matrix& to) {
     const EncoderKernels& kernels = encoder_cpu(x_.dtype);
+    linear(block.linear, from, h_);
     for (int32_t i = 0; i < block.adapter_count; ++i) {
       const pp_layer_adapter& given = block.adapters[i];
       if (given.input == PP_NORMED_SUM) kernels.layer_norm(block.norm, h_, &residual, v_);
@@ -274,11 +276,10 @@ pp_status pp_encoder_layer_forward(const pp_context* context, const pp_encoder_l
   check_in_place(arguments, *y, "x", *x);
   Checks checks(arguments, *context, *x);
   checks.linear("layer->qkv.linear", layer->qkv, extents.all, x->cols);
-  checks.linear("layer->context.linear", layer->context, x->cols, extents.queries);
+  checks.block("layer->attention_block.linear", layer->attention_block, extents.queries);
   checks.linear("layer->intermediate.linear", layer->intermediate, kAny, x->cols);
-  if (!arguments.failed()) checks.linear("layer->output.linear", layer->output, x->cols, layer->intermediate.linear->N);
-  checks.block(layer->attention_block);
-  checks.block(layer->feed_forward_block);
+  if (arguments.failed()) return arguments.status();
+  checks.block("layer->feed_forward_block.linear", layer->feed_forward_block, layer->intermediate.linear->N);
   if (arguments.failed() || extents.rows == 0) return arguments.status();
   LayerCall call(*layer, *x);
   void* memory;

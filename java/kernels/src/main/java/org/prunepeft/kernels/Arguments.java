@@ -68,15 +68,14 @@ final class Arguments implements AutoCloseable {
   /** The members of an encoder's layer and of what it has. */
   private static final class OfLayer {
     static final int QKV = offset("qkv");
-    static final int CONTEXT = offset("context");
-    static final int INTERMEDIATE = offset("intermediate");
-    static final int OUTPUT = offset("output");
-    static final int ACTIVATION = offset("activation");
     static final int ATTENTION_BLOCK = offset("attention_block");
+    static final int INTERMEDIATE = offset("intermediate");
+    static final int ACTIVATION = offset("activation");
     static final int FEED_FORWARD_BLOCK = offset("feed_forward_block");
-    static final int LINEAR = Loader.offsetof(LayerLinearStruct.class, "linear");
+    static final int PLAN = Loader.offsetof(LayerLinearStruct.class, "linear");
     static final int MODULES = Loader.offsetof(LayerLinearStruct.class, "modules");
     static final int MODULE_COUNT = Loader.offsetof(LayerLinearStruct.class, "module_count");
+    static final int OUTPUT = Loader.offsetof(LayerBlockStruct.class, "linear");
     static final int ADAPTERS = Loader.offsetof(LayerBlockStruct.class, "adapters");
     static final int ADAPTER_COUNT = Loader.offsetof(LayerBlockStruct.class, "adapter_count");
     static final int NORM = Loader.offsetof(LayerBlockStruct.class, "norm");
@@ -173,18 +172,26 @@ final class Arguments implements AutoCloseable {
     reachable[MATRICES + 1] = attention;
     reachable[MATRICES + 2] = value;
     attention.write(layerAttention);
-    List<LoraPass> passes = new ArrayList<>();
     List<EncoderLayer.Projection> linears =
-        List.of(value.qkv(), value.context(), value.intermediate(), value.output());
+        List.of(
+            value.qkv(),
+            value.attentionBlock().output(),
+            value.intermediate(),
+            value.feedForwardBlock().output());
+    int[] places = {
+      OfLayer.QKV,
+      OfLayer.ATTENTION_BLOCK + OfLayer.OUTPUT,
+      OfLayer.INTERMEDIATE,
+      OfLayer.FEED_FORWARD_BLOCK + OfLayer.OUTPUT
+    };
+    List<LoraPass> passes = new ArrayList<>();
     for (EncoderLayer.Projection linear : linears) {
       linear.modules().forEach(module -> passes.add(new LoraPass(module, null)));
     }
-    modules(passes, rows);
-    int[] places = {OfLayer.QKV, OfLayer.CONTEXT, OfLayer.INTERMEDIATE, OfLayer.OUTPUT};
-    long module = modules.address();
+    long module = modules(passes, rows).address();
     for (int i = 0; i < places.length; i++) {
       int count = linears.get(i).modules().size();
-      layerMemory.putLong(places[i] + OfLayer.LINEAR, linears.get(i).linear().address());
+      layerMemory.putLong(places[i] + OfLayer.PLAN, linears.get(i).linear().address());
       layerMemory.putLong(places[i] + OfLayer.MODULES, module);
       layerMemory.putInt(places[i] + OfLayer.MODULE_COUNT, count);
       module += (long) count * Of.SIZE;

@@ -17,20 +17,16 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * }</pre>
  *
  * @param qkv query, key and value, [3·heads·headSize, K]
- * @param context [K, heads·headSize]
+ * @param attentionBlock with Wc [K, heads·headSize]
  * @param intermediate [I,K]
- * @param output [K,I]
  * @param activation σ
- * @param attentionBlock what follows {@code context}
- * @param feedForwardBlock what follows {@code output}
+ * @param feedForwardBlock with Wo [K,I]
  */
 public record EncoderLayer(
     Projection qkv,
-    Projection context,
-    Projection intermediate,
-    Projection output,
-    Activation activation,
     Block attentionBlock,
+    Projection intermediate,
+    Activation activation,
     Block feedForwardBlock) {
   /**
    * A frozen linear with its modules.
@@ -68,12 +64,13 @@ public record EncoderLayer(
   public record BlockAdapter(Adapter.Weights weights, AdapterInput input) {}
 
   /**
-   * What follows a block's last linear.
+   * The end of a block.
    *
-   * @param adapters in their order; may be empty
+   * @param output its last linear
+   * @param adapters on that one's output, in their order; may be empty
    * @param norm of the sum with the residual input
    */
-  public record Block(List<BlockAdapter> adapters, Norm norm) {}
+  public record Block(Projection output, List<BlockAdapter> adapters, Norm norm) {}
 
   /**
    * Computes the layer.

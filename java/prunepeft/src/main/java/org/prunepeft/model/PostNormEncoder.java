@@ -38,7 +38,7 @@ public final class PostNormEncoder implements Encoder {
   /** By layer, those that were computed as a whole; empty: their weights may have moved since. */
   private final Map<Integer, WholeLayer> wholeLayers = new ConcurrentHashMap<>();
 
-  private record Layer(
+  record Layer(
       FrozenLinear attentionInput,
       FrozenLinear attentionOutput,
       LayerNorm attentionNorm,
@@ -53,17 +53,6 @@ public final class PostNormEncoder implements Encoder {
           weights.linear(layer, Projection.INTERMEDIATE),
           weights.linear(layer, Projection.OUTPUT),
           weights.norm(config.architecture().norm(layer, Block.FEED_FORWARD), config.hidden()));
-    }
-
-    WholeLayer whole(HiddenActivation activation) {
-      return new WholeLayer(
-          attentionInput,
-          attentionOutput,
-          attentionNorm,
-          intermediate,
-          activation,
-          output,
-          outputNorm);
     }
 
     List<FrozenLinear> linears() {
@@ -213,7 +202,7 @@ public final class PostNormEncoder implements Encoder {
     List<LayerAdapter> adapters = computesWhole(layer) ? insertions.adapters(i) : null;
     if (adapters != null) {
       return wholeLayers
-          .computeIfAbsent(i, unused -> layer.whole(config.activation()))
+          .computeIfAbsent(i, unused -> new WholeLayer(layer, config.activation()))
           .apply(x, input, config.heads(), insertions, adapters);
     }
     // Freed as soon as read: of what lies free, the next of its size takes the place.

@@ -18,34 +18,21 @@ import org.prunepeft.torch.Torch;
  * operation take longer than the operations. Good for several threads at once.
  */
 final class WholeLayer {
-  private final FrozenLinear qkv;
-  private final FrozenLinear context;
-  private final FrozenLinear intermediate;
-  private final FrozenLinear output;
+  private final PostNormEncoder.Layer layer;
   private final HiddenActivation activation;
   private final EncoderLayer.Norm attentionNorm;
   private final EncoderLayer.Norm outputNorm;
 
   /**
-   * Of a layer's parts, whose memory stays where it is.
+   * Of a layer whose normalisations' memory stays where it is.
    *
    * @param activation that the kernels have
    */
-  WholeLayer(
-      FrozenLinear qkv,
-      FrozenLinear context,
-      LayerNorm attentionNorm,
-      FrozenLinear intermediate,
-      HiddenActivation activation,
-      FrozenLinear output,
-      LayerNorm outputNorm) {
-    this.qkv = qkv;
-    this.context = context;
-    this.attentionNorm = norm(attentionNorm);
-    this.intermediate = intermediate;
+  WholeLayer(PostNormEncoder.Layer layer, HiddenActivation activation) {
+    this.layer = layer;
     this.activation = activation;
-    this.output = output;
-    this.outputNorm = norm(outputNorm);
+    attentionNorm = norm(layer.attentionNorm());
+    outputNorm = norm(layer.outputNorm());
   }
 
   private static EncoderLayer.Norm norm(LayerNorm norm) {
@@ -68,20 +55,24 @@ final class WholeLayer {
       List<LayerAdapter> adapters) {
     Tape tape = insertions.tape();
     Context cpu = tape.context(Device.cpu());
-    EncoderLayer layer =
+    EncoderLayer whole =
         new EncoderLayer(
-            projection(qkv, cpu, insertions),
-            projection(context, cpu, insertions),
-            projection(intermediate, cpu, insertions),
-            projection(output, cpu, insertions),
+            projection(layer.attentionInput(), cpu, insertions),
+            new EncoderLayer.Block(
+                projection(layer.attentionOutput(), cpu, insertions),
+                behind(Block.ATTENTION, adapters, tape),
+                attentionNorm),
+            projection(layer.intermediate(), cpu, insertions),
             activation.kernel(),
-            block(Block.ATTENTION, adapters, attentionNorm, tape),
-            block(Block.FEED_FORWARD, adapters, outputNorm, tape));
+            new EncoderLayer.Block(
+                projection(layer.output(), cpu, insertions),
+                behind(Block.FEED_FORWARD, adapters, tape),
+                outputNorm));
     Matrix from = Torch.matrix(x);
     Tensor y = ComputeDevice.CPU.emptyMatrix(from.rows(), from.cols(), x.scalar_type().intern());
-    layer.forward(
+    whole.forward(
         cpu,
-        SelfAttention.extents(input, heads, context.frozen().inputs() / heads),
+        SelfAttention.extents(input, heads, layer.attentionOutput().frozen().inputs() / heads),
         from,
         Torch.matrix(y));
     return y;
@@ -97,14 +88,13 @@ final class WholeLayer {
     return new EncoderLayer.Projection(linear.frozen().prepared(cpu), modules);
   }
 
-  private static EncoderLayer.Block block(
-      Block block, List<LayerAdapter> adapters, EncoderLayer.Norm norm, Tape tape) {
+  private static List<BlockAdapter> behind(Block block, List<LayerAdapter> adapters, Tape tape) {
     List<BlockAdapter> own = new ArrayList<>();
     for (LayerAdapter adapter : adapters) {
       if (adapter.block() == block) {
         own.add(new BlockAdapter(adapter.weights().matrices(tape), adapter.input()));
       }
     }
-    return new EncoderLayer.Block(own, norm);
+    return own;
   }
 }
