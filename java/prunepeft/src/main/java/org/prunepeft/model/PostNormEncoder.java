@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
@@ -228,6 +229,7 @@ public final class PostNormEncoder implements Encoder {
     return config.relative() == null
         && config.activation().kernel() != null
         && !device.kernels().isCuda()
+        && !GradMode.is_enabled()
         && !layer.output.frozen().isTrained();
   }
 
