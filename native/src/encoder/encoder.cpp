@@ -84,6 +84,9 @@ class Checks {
     if (arguments_.failed()) return;
     for (int32_t i = 0; i < linear.module_count; ++i) {
       const pp_lora_module& module = linear.modules[i];
+      // Before they are added up.
+      arguments_.at_least("modules->a.rows", module.a.rows, 1);
+      arguments_.at_most("modules->a.rows", module.a.rows, kMostBytes);
       arguments_.require(module.first_row == 0 && module.rows == x_.rows && module.dropout == nullptr,
                          "modules[%d] must be on all %lld rows without dropout, got rows %lld+%lld", static_cast<int>(i),
                          static_cast<long long>(x_.rows), static_cast<long long>(module.first_row),
