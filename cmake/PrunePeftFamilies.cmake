@@ -31,6 +31,6 @@ macro(prunepeft_family folder)
   list(APPEND PRUNEPEFT_CUDA_KERNEL_SOURCES ${family_CUDA_KERNELS})
 endmacro()
 
-foreach(family core cuda graph linear adapter attention decoder loss importance)
+foreach(family core cuda graph linear adapter attention encoder decoder loss importance)
   include(${CMAKE_CURRENT_LIST_DIR}/../native/src/${family}/family.cmake)
 endforeach()

@@ -5,9 +5,8 @@
 
 #include "buffers.h"
 #include "prunepeft/adapter.h"
-#include "prunepeft/attention.h"
+#include "prunepeft/encoder.h"
 #include "prunepeft/importance.h"
-#include "prunepeft/linear.h"
 
 /** A function with all its arguments but the context, of which it takes the workspace too. */
 struct Operation {
@@ -36,6 +35,9 @@ class Operations {
     CHECK_EQUAL(pp_linear_create(&context, &w_view_, &bias_view_, &linear), PP_OK);
     CHECK_EQUAL(pp_importance_plan_create(&context, PP_FLOAT32, &segment_, 1, 1, 1, &plan), PP_OK);
     if (device_.type == PP_CPU) {
+      const pp_matrix views[] = {w_qkv_.view(), w_context_.view(), w_view_, w_output_.view()};
+      for (size_t i = 0; i < of_layer.size(); ++i)
+        CHECK_EQUAL(pp_linear_create(&context, &views[i], nullptr, &of_layer[i]), PP_OK);
       CHECK_EQUAL(pp_quantize(&context, &w_view_, &codes_view_), PP_OK);
       CHECK_EQUAL(pp_linear_create_quantized(&context, &codes_view_, &bias_view_, dtype_, &quantized), PP_OK);
       CHECK_EQUAL(pp_linear_borrow(&context, &w_view_, &bias_view_, &borrowed), PP_OK);
@@ -53,11 +55,18 @@ class Operations {
       to.da = of.da.view();
       to.db = of.db.view();
     }
+    on_all_rows_ = table_[0];
+    on_all_rows_.rows = M;
+    const pp_layer_norm norm{weights_up_bias_.view(), weights_up_bias_.view(), 1e-5f};
+    const auto block = [&](const pp_linear* of) { return pp_layer_block{{of, nullptr, 0}, &layer_adapter_, 1, norm}; };
+    layer_ = {attention_,        {of_layer[0], &on_all_rows_, 1}, block(of_layer[1]), {of_layer[2], nullptr, 0}, PP_GELU,
+              block(of_layer[3])};
   }
   ~Operations() {
     CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
     CHECK_EQUAL(pp_linear_destroy(quantized), PP_OK);
     CHECK_EQUAL(pp_linear_destroy(borrowed), PP_OK);
+    for (pp_linear* one : of_layer) CHECK_EQUAL(pp_linear_destroy(one), PP_OK);
     CHECK_EQUAL(pp_importance_plan_destroy(plan), PP_OK);
   }
   Operations(const Operations&) = delete;
@@ -120,6 +129,9 @@ class Operations {
                        return pp_attention_cached(&in, &attention_, M / 2, &x_view_, &h_view_, &dout_view_, &values_view_);
                      },
                      {&values_}});
+      all.push_back({"pp_encoder_layer_forward",
+                     [=](const pp_context& in) { return pp_encoder_layer_forward(&in, &layer_, &x_view_, &out_view_); },
+                     {&out_}});
     }
     if (dtype_ != PP_FLOAT32) return all;
     const auto doubles = [](Matrix& matrix) { return reinterpret_cast<double*>(matrix.data()); };
@@ -143,6 +155,7 @@ class Operations {
   }
 
   pp_linear *linear = nullptr, *quantized = nullptr, *borrowed = nullptr;
+  std::array<pp_linear*, 4> of_layer{};
   pp_importance_plan* plan = nullptr;
 
  private:
@@ -182,6 +195,10 @@ class Operations {
   pp_adapter adapter_{weights_down_.view(), weights_down_bias_.view(), weights_up_.view(), weights_up_bias_.view(), PP_GELU};
   pp_adapter_gradients adapter_gradients_{down_.view(), down_bias_.view(), up_.view(), up_bias_.view()};
   pp_attention attention_{2, M / 2, 2, K / 2, 0.5f, nullptr, 0, nullptr, 0, 0.0f, 0};
+  Matrix w_qkv_ = wide(3 * K, K), w_context_ = wide(K, K), w_output_ = wide(K, N);
+  pp_lora_module on_all_rows_{};
+  pp_layer_adapter layer_adapter_{adapter_, PP_NORMED_SUM};
+  pp_encoder_layer layer_{};
   Matrix weights_ = narrow(M, K);
   pp_segment segment_{weights_.data(), nullptr, M* K, 0, 0};
 

@@ -1,19 +1,15 @@
 // Entry points of prunepeft/adapter.h: arguments are checked here, once for all devices, and handed to the device's side.
 #include "prunepeft/adapter.h"
 
+#include "adapter/adapter.h"
 #include "adapter/cpu/adapter_cpu.h"
 #include "adapter/cuda/adapter_cuda.h"
-#include "core/arguments.h"
 #include "core/context.h"
 #include "cuda/availability.h"
 
 namespace prunepeft {
-namespace {
 
-constexpr auto kAny = Arguments::kAny;
-
-/** The weights, whose extents are K's and m's; `dtype` is theirs. */
-void check_weights(Arguments& arguments, const pp_adapter* adapter, pp_dtype dtype, int64_t K, int64_t m) {
+void check_adapter(Arguments& arguments, const pp_adapter* adapter, pp_dtype dtype, int64_t K, int64_t m) {
   arguments.not_null("adapter", adapter);
   if (arguments.failed()) return;
   arguments.matrix("adapter->down", &adapter->down, dtype, m, K);
@@ -22,6 +18,10 @@ void check_weights(Arguments& arguments, const pp_adapter* adapter, pp_dtype dty
   arguments.matrix("adapter->up_bias", &adapter->up_bias, dtype, 1, K);
   arguments.activation("adapter->activation", adapter->activation);
 }
+
+namespace {
+
+constexpr auto kAny = Arguments::kAny;
 
 void check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients, int64_t K, int64_t m) {
   arguments.not_null("gradients", gradients);
@@ -51,7 +51,7 @@ pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, cons
   arguments.matrix("out", out, dtype, M, K);
   if (arguments.failed()) return arguments.status();
   const int64_t m = z->cols;
-  check_weights(arguments, adapter, trained, K, m);
+  check_adapter(arguments, adapter, trained, K, m);
   if (M > 0) {
     arguments.distinct("out", out->data, "v", v->data);
     if (out->data == h->data)
@@ -88,7 +88,7 @@ pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, 
   if (dv != nullptr) arguments.matrix("dv", dv, dtype, M, K);
   if (arguments.failed()) return arguments.status();
   const int64_t m = z->cols;
-  check_weights(arguments, adapter, trained, K, m);
+  check_adapter(arguments, adapter, trained, K, m);
   check_gradients(arguments, gradients, K, m);
   if (M > 0 && dv != nullptr) arguments.distinct("dv", dv->data, "dout", dout->data);
   if (arguments.failed() || M == 0) return arguments.status();

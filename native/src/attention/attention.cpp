@@ -2,27 +2,14 @@
 #include "prunepeft/attention.h"
 
 #include "attention/cpu/attention_cpu.h"
-#include "core/arguments.h"
+#include "attention/extents.h"
 #include "core/context.h"
 #include "core/status.h"
 #include "prunepeft/device.h"
 
 namespace prunepeft {
-namespace {
 
-struct Extents {
-  /** B·T. */
-  int64_t rows = 0;
-  /** Columns of Q, of K, and of Q, K and V side by side. */
-  int64_t queries = 0, keys = 0, all = 0;
-};
-
-/** What all calls check first. */
-Extents check_extents(Arguments& arguments, const pp_context* context, const pp_attention* attention) {
-  arguments.context(context);
-  arguments.not_null("attention", attention);
-  if (arguments.failed()) return {};
-  const pp_attention& a = *attention;
+AttentionExtents check_attention(Arguments& arguments, const pp_attention& a) {
   arguments.at_least("attention->sequences", a.sequences, 0);
   arguments.at_least("attention->tokens", a.tokens, 1);
   arguments.at_least("attention->heads", a.heads, 1);
@@ -34,7 +21,7 @@ Extents check_extents(Arguments& arguments, const pp_context* context, const pp_
   if (arguments.failed()) return {};
   arguments.require(a.heads % key_heads(a) == 0, "attention->key_heads must divide the %lld heads, got %lld",
                     static_cast<long long>(a.heads), static_cast<long long>(key_heads(a)));
-  Extents extents;
+  AttentionExtents extents;
   arguments.require(!__builtin_mul_overflow(a.heads, a.head_size, &extents.queries) && extents.queries <= INT64_MAX / 3,
                     "attention->heads times head_size is more than a row can have");
   arguments.require(!__builtin_mul_overflow(a.sequences, a.tokens, &extents.rows),
@@ -43,6 +30,16 @@ Extents check_extents(Arguments& arguments, const pp_context* context, const pp_
   extents.keys = key_heads(a) * a.head_size;
   extents.all = extents.queries + 2 * extents.keys;
   return extents;
+}
+
+namespace {
+
+/** What all calls check first. */
+AttentionExtents check_extents(Arguments& arguments, const pp_context* context, const pp_attention* attention) {
+  arguments.context(context);
+  arguments.not_null("attention", attention);
+  if (arguments.failed()) return {};
+  return check_attention(arguments, *attention);
 }
 
 pp_status check_device(const pp_device& device, pp_dtype dtype) {
@@ -68,7 +65,7 @@ using namespace prunepeft;
 pp_status pp_attention_forward(const pp_context* context, const pp_attention* attention, const pp_matrix* qkv,
                                const pp_matrix* values, float* log_sums) {
   Arguments arguments;
-  const Extents extents = check_extents(arguments, context, attention);
+  const AttentionExtents extents = check_extents(arguments, context, attention);
   if (!arguments.failed()) arguments.not_null("qkv", qkv);
   if (arguments.failed() || !arguments.matrix("qkv", qkv, qkv->dtype, extents.rows, extents.all)) return arguments.status();
   arguments.matrix("values", values, qkv->dtype, extents.rows, extents.queries);
@@ -101,7 +98,7 @@ pp_status pp_attention_forward(const pp_context* context, const pp_attention* at
 pp_status pp_attention_backward(const pp_context* context, const pp_attention* attention, const pp_matrix* dvalues,
                                 const pp_matrix* qkv, const float* log_sums, const pp_matrix* dqkv) {
   Arguments arguments;
-  const Extents extents = check_extents(arguments, context, attention);
+  const AttentionExtents extents = check_extents(arguments, context, attention);
   if (!arguments.failed()) arguments.not_null("dvalues", dvalues);
   if (arguments.failed() || !arguments.matrix("dvalues", dvalues, dvalues->dtype, extents.rows, extents.queries))
     return arguments.status();
@@ -128,7 +125,7 @@ pp_status pp_attention_backward(const pp_context* context, const pp_attention* a
 pp_status pp_attention_cached(const pp_context* context, const pp_attention* attention, int64_t key_count, const pp_matrix* q,
                               const pp_matrix* k, const pp_matrix* v, const pp_matrix* values) {
   Arguments arguments;
-  const Extents extents = check_extents(arguments, context, attention);
+  const AttentionExtents extents = check_extents(arguments, context, attention);
   if (!arguments.failed()) arguments.not_null("q", q);
   if (arguments.failed() || !arguments.matrix("q", q, q->dtype, extents.rows, extents.queries)) return arguments.status();
   arguments.matrix("k", k, q->dtype, Arguments::kAny, extents.keys);

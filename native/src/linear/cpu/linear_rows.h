@@ -15,6 +15,9 @@ constexpr int64_t kPackedRows = 96;
 constexpr int64_t kMostRows = 192;
 static_assert(kPackedRows % kRowGroup == 0 && kMostRows % kRowGroup == 0, "whole groups");
 constexpr int64_t kItemsOfAThread = 4;
+/** Up to so many rows stay together: each block reads all of W, which takes longer than the product of a few rows with it. */
+constexpr int64_t kFewRows = 48;
+static_assert(kFewRows <= kMostRows, "a block's sums have room");
 
 /**
  * How a result [M, columns] is shared out: in blocks of rows, and where these are too few for the threads, in parts of their
@@ -29,6 +32,7 @@ struct Items {
     const int64_t fewest = (M + kMostRows - 1) / kMostRows, few = fewest > threads ? round_up(fewest, threads) : fewest;
     const int64_t shares = by_runs ? few : wanted;
     rows_of_block = least(by_runs ? kMostRows : kPackedRows, round_up((M + shares - 1) / shares, kRowGroup));
+    if (M <= kFewRows) rows_of_block = M;
     blocks = (M + rows_of_block - 1) / rows_of_block;
     const int64_t of_a_block = blocks >= wanted ? 1 : (wanted + blocks - 1) / blocks;
     columns_of_part = round_up((columns + of_a_block - 1) / of_a_block, unit);

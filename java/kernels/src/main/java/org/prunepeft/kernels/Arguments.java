@@ -1,6 +1,7 @@
 package org.prunepeft.kernels;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
@@ -11,6 +12,11 @@ import org.prunepeft.kernels.binding.AttentionStruct;
 import org.prunepeft.kernels.binding.ContextStruct;
 import org.prunepeft.kernels.binding.CrossEntropyStruct;
 import org.prunepeft.kernels.binding.DropoutStruct;
+import org.prunepeft.kernels.binding.EncoderLayerStruct;
+import org.prunepeft.kernels.binding.LayerAdapterStruct;
+import org.prunepeft.kernels.binding.LayerBlockStruct;
+import org.prunepeft.kernels.binding.LayerLinearStruct;
+import org.prunepeft.kernels.binding.LayerNormStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 import org.prunepeft.kernels.binding.LoraModuleStruct;
 import org.prunepeft.kernels.binding.MatrixStruct;
@@ -59,6 +65,31 @@ final class Arguments implements AutoCloseable {
     }
   }
 
+  /** The members of an encoder's layer and of what it has. */
+  private static final class OfLayer {
+    static final int QKV = offset("qkv");
+    static final int ATTENTION_BLOCK = offset("attention_block");
+    static final int INTERMEDIATE = offset("intermediate");
+    static final int ACTIVATION = offset("activation");
+    static final int FEED_FORWARD_BLOCK = offset("feed_forward_block");
+    static final int PLAN = Loader.offsetof(LayerLinearStruct.class, "linear");
+    static final int MODULES = Loader.offsetof(LayerLinearStruct.class, "modules");
+    static final int MODULE_COUNT = Loader.offsetof(LayerLinearStruct.class, "module_count");
+    static final int OUTPUT = Loader.offsetof(LayerBlockStruct.class, "linear");
+    static final int ADAPTERS = Loader.offsetof(LayerBlockStruct.class, "adapters");
+    static final int ADAPTER_COUNT = Loader.offsetof(LayerBlockStruct.class, "adapter_count");
+    static final int NORM = Loader.offsetof(LayerBlockStruct.class, "norm");
+    static final int WEIGHT = Loader.offsetof(LayerNormStruct.class, "weight");
+    static final int BIAS = Loader.offsetof(LayerNormStruct.class, "bias");
+    static final int EPSILON = Loader.offsetof(LayerNormStruct.class, "epsilon");
+    static final int ADAPTER_SIZE = Loader.sizeof(LayerAdapterStruct.class);
+    static final int ADAPTER_INPUT = Loader.offsetof(LayerAdapterStruct.class, "input");
+
+    private static int offset(String member) {
+      return Loader.offsetof(EncoderLayerStruct.class, member);
+    }
+  }
+
   private final ContextStruct context = kept(new ContextStruct());
   private final MatrixStruct matrices = kept(new MatrixStruct(MATRICES));
   private final MatrixStruct[] matrix = new MatrixStruct[MATRICES];
@@ -74,11 +105,17 @@ final class Arguments implements AutoCloseable {
   private final ByteBuffer rotaryMemory = rotary.asByteBuffer();
   private final CrossEntropyStruct crossEntropy = kept(new CrossEntropyStruct());
 
+  private final EncoderLayerStruct layer = kept(new EncoderLayerStruct());
+  private final AttentionStruct layerAttention = layer.attention();
+  private final ByteBuffer layerMemory = layer.asByteBuffer();
+  private LayerAdapterStruct layerAdapters;
+  private ByteBuffer layerAdapterMemory;
+
   private LoraModuleStruct modules;
   private ByteBuffer moduleMemory;
   private DropoutStruct dropouts;
 
-  private final Object[] reachable = new Object[MATRICES + 2];
+  private final Object[] reachable = new Object[MATRICES + 3];
 
   Arguments() {
     for (int i = 0; i < MATRICES; i++) {
@@ -113,13 +150,83 @@ final class Arguments implements AutoCloseable {
 
   AdapterStruct adapter(Adapter.Weights weights) {
     reachable[MATRICES] = weights;
-    int size = matrices.sizeof();
-    write(adapterMemory, 0, weights.down());
-    write(adapterMemory, size, weights.downBias());
-    write(adapterMemory, 2 * size, weights.up());
-    write(adapterMemory, 3 * size, weights.upBias());
-    adapterMemory.putInt(4 * size, weights.activation().ordinal());
+    write(adapterMemory, 0, weights);
     return adapter;
+  }
+
+  private void write(ByteBuffer memory, int at, Adapter.Weights weights) {
+    int size = matrices.sizeof();
+    write(memory, at, weights.down());
+    write(memory, at + size, weights.downBias());
+    write(memory, at + 2 * size, weights.up());
+    write(memory, at + 3 * size, weights.upBias());
+    memory.putInt(at + 4 * size, weights.activation().ordinal());
+  }
+
+  /**
+   * An encoder's layer.
+   *
+   * @param rows M
+   */
+  EncoderLayerStruct layer(EncoderLayer value, Attention attention, long rows) {
+    reachable[MATRICES + 1] = attention;
+    reachable[MATRICES + 2] = value;
+    attention.write(layerAttention);
+    List<EncoderLayer.Projection> linears =
+        List.of(
+            value.qkv(),
+            value.attentionBlock().output(),
+            value.intermediate(),
+            value.feedForwardBlock().output());
+    int[] places = {
+      OfLayer.QKV,
+      OfLayer.ATTENTION_BLOCK + OfLayer.OUTPUT,
+      OfLayer.INTERMEDIATE,
+      OfLayer.FEED_FORWARD_BLOCK + OfLayer.OUTPUT
+    };
+    List<LoraPass> passes = new ArrayList<>();
+    for (EncoderLayer.Projection linear : linears) {
+      linear.modules().forEach(module -> passes.add(new LoraPass(module, null)));
+    }
+    long module = modules(passes, rows).address();
+    for (int i = 0; i < places.length; i++) {
+      int count = linears.get(i).modules().size();
+      layerMemory.putLong(places[i] + OfLayer.PLAN, linears.get(i).linear().address());
+      layerMemory.putLong(places[i] + OfLayer.MODULES, module);
+      layerMemory.putInt(places[i] + OfLayer.MODULE_COUNT, count);
+      module += (long) count * Of.SIZE;
+    }
+    layerMemory.putInt(OfLayer.ACTIVATION, value.activation().ordinal());
+    int before = value.attentionBlock().adapters().size();
+    makeRoomForAdapters(before + value.feedForwardBlock().adapters().size());
+    write(OfLayer.ATTENTION_BLOCK, value.attentionBlock(), 0);
+    write(OfLayer.FEED_FORWARD_BLOCK, value.feedForwardBlock(), before);
+    return layer;
+  }
+
+  private void makeRoomForAdapters(int count) {
+    if (layerAdapters == null || layerAdapters.capacity() < count) {
+      release(layerAdapters);
+      layerAdapters = kept(new LayerAdapterStruct(Math.max(4, count)));
+      layerAdapterMemory = layerAdapters.asByteBuffer();
+    }
+  }
+
+  /** A block of a layer, whose adapters go to place number `first` and after it. */
+  private void write(int at, EncoderLayer.Block block, int first) {
+    List<EncoderLayer.BlockAdapter> adapters = block.adapters();
+    for (int i = 0; i < adapters.size(); i++) {
+      int place = (first + i) * OfLayer.ADAPTER_SIZE;
+      write(layerAdapterMemory, place, adapters.get(i).weights());
+      layerAdapterMemory.putInt(place + OfLayer.ADAPTER_INPUT, adapters.get(i).input().ordinal());
+    }
+    layerMemory.putLong(
+        at + OfLayer.ADAPTERS, layerAdapters.address() + (long) first * OfLayer.ADAPTER_SIZE);
+    layerMemory.putInt(at + OfLayer.ADAPTER_COUNT, adapters.size());
+    int norm = at + OfLayer.NORM;
+    write(layerMemory, norm + OfLayer.WEIGHT, block.norm().weight());
+    write(layerMemory, norm + OfLayer.BIAS, block.norm().bias());
+    layerMemory.putFloat(norm + OfLayer.EPSILON, (float) block.norm().epsilon());
   }
 
   AdapterGradientsStruct gradients(Adapter.Gradients values) {
@@ -261,6 +368,8 @@ final class Arguments implements AutoCloseable {
         norm,
         rotary,
         crossEntropy,
+        layer,
+        layerAdapters,
         modules,
         dropouts);
   }

@@ -123,7 +123,7 @@ public record Attention(
     return Math.multiplyExact(heads + 2 * keyHeads(), headSize);
   }
 
-  private AttentionStruct write(AttentionStruct struct) {
+  AttentionStruct write(AttentionStruct struct) {
     struct.sequences(sequences).tokens(tokens).heads(heads).head_size(headSize).mask(mask);
     return causal == null
         ? struct

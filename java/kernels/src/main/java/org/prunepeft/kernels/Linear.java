@@ -342,6 +342,11 @@ public final class Linear implements AutoCloseable {
             1));
   }
 
+  /** Of the native object. */
+  long address() {
+    return plan.open().address();
+  }
+
   private static Matrix requireA(LoraPass pass, DType dtype, long inputs) {
     Matrix a = Matrix.given("a", pass.module().a());
     return a.require("a", dtype, a.rows(), inputs);

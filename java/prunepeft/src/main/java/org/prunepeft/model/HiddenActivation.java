@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.Gate;
 
 /** An activation, as config.json names it in hidden_act. */
@@ -56,6 +57,16 @@ public enum HiddenActivation {
   }
 
   abstract Tensor apply(Tensor x);
+
+  /** {@return the same of our kernels; null: they have none} */
+  Activation kernel() {
+    return switch (this) {
+      case GELU -> Activation.GELU;
+      case RELU -> Activation.RELU;
+      case SILU -> Activation.SILU;
+      case GELU_TANH, TANH -> null;
+    };
+  }
 
   /**
    * {@return the gated activation of a decoder's feed-forward block}

@@ -69,6 +69,17 @@ public interface Insertions {
   }
 
   /**
+   * {@return the adapters in a layer, if a prediction is made and there is nothing else in the
+   * layer but they and the modules of {@link #on}: kernels may compute it as a whole then; null:
+   * the layer is to be computed place by place}
+   *
+   * @param layer 0-based
+   */
+  default List<LayerAdapter> adapters(int layer) {
+    return null;
+  }
+
+  /**
    * {@return what becomes of a linear's output, [M,N]} Not asked for where our own operation gave
    * it and no LoRA module sits on it.
    *

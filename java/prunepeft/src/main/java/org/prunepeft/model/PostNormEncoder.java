@@ -3,9 +3,12 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
@@ -33,7 +36,10 @@ public final class PostNormEncoder implements Encoder {
   private final List<Layer> layers = new ArrayList<>();
   private final List<FlatParameters.Stacked> own;
 
-  private record Layer(
+  /** By layer, those that were computed as a whole; empty: their weights may have moved since. */
+  private final Map<Integer, WholeLayer> wholeLayers = new ConcurrentHashMap<>();
+
+  record Layer(
       FrozenLinear attentionInput,
       FrozenLinear attentionOutput,
       LayerNorm attentionNorm,
@@ -193,8 +199,14 @@ public final class PostNormEncoder implements Encoder {
   }
 
   private Tensor layer(int i, Tensor x, EncoderInput input, Insertions insertions) {
-    // Freed as soon as read: of what lies free, the next of its size takes the place.
     Layer layer = layers.get(i);
+    List<LayerAdapter> adapters = computesWhole(layer) ? insertions.adapters(i) : null;
+    if (adapters != null) {
+      return wholeLayers
+          .computeIfAbsent(i, unused -> new WholeLayer(layer, config.activation()))
+          .apply(x, input, config.heads(), insertions, adapters);
+    }
+    // Freed as soon as read: of what lies free, the next of its size takes the place.
     Tensor qkv = layer.attentionInput.apply(insertions, x, true);
     Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
     Torch.free(qkv);
@@ -210,6 +222,15 @@ public final class PostNormEncoder implements Encoder {
     Tensor y = norm(Block.FEED_FORWARD, i, h, layer.outputNorm, normed, insertions);
     Torch.free(normed, h);
     return y;
+  }
+
+  /** Whether kernels can compute the layer as a whole, as far as it is the encoder's own. */
+  private boolean computesWhole(Layer layer) {
+    return config.relative() == null
+        && config.activation().kernel() != null
+        && !device.kernels().isCuda()
+        && !GradMode.is_enabled()
+        && !layer.output.frozen().isTrained();
   }
 
   /** Of what a block gives and its residual input. */
@@ -229,6 +250,7 @@ public final class PostNormEncoder implements Encoder {
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::requireTrainable));
     // LibTorch multiplies by what is trained; the kernels' forms would only take memory.
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
+    wholeLayers.clear();
     return FlatParameters.adopt(own);
   }
 

@@ -45,15 +45,17 @@ interface SelfAttention {
 
   /** The same by our kernels, on a CPU. */
   static Tensor byKernels(Tape tape, Tensor qkv, EncoderInput input, long heads) {
-    return AttentionOp.apply(
-        tape,
-        qkv,
-        new Attention(
-            input.rows(),
-            input.length(),
-            heads,
-            qkv.size(1) / 3 / heads,
-            input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null));
+    return AttentionOp.apply(tape, qkv, extents(input, heads, qkv.size(1) / 3 / heads));
+  }
+
+  /** Of a batch, as the kernels take them. */
+  static Attention extents(EncoderInput input, long heads, long headSize) {
+    return new Attention(
+        input.rows(),
+        input.length(),
+        heads,
+        headSize,
+        input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null);
   }
 
   /** The same by LibTorch; on a CPU in float32, since in bfloat16 it is several times slower. */

@@ -11,8 +11,20 @@ import org.prunepeft.torch.Tape;
  * @param tape records the operations
  * @param masks names the dropout masks of a training step; null: modules drop nothing
  * @param measurement null: the modules' outputs are not measured
+ * @param predicts whether it is for {@link #prediction} alone
  */
-public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
+public record ForwardPass(Tape tape, Masks masks, Measurement measurement, boolean predicts) {
+  /**
+   * A pass of a training.
+   *
+   * @param tape records the operations
+   * @param masks names the dropout masks of a training step; null: modules drop nothing
+   * @param measurement null: the modules' outputs are not measured
+   */
+  public ForwardPass(Tape tape, Masks masks, Measurement measurement) {
+    this(tape, masks, measurement, false);
+  }
+
   /**
    * Names the dropout masks of a pass.
    *
@@ -38,6 +50,16 @@ public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
    */
   public static ForwardPass evaluation(Tape tape) {
     return new ForwardPass(tape, null, null);
+  }
+
+  /**
+   * {@return the same where no gradient is asked for: kernels may compute layers as a whole, which
+   * is faster, and whose results may differ in their last bits}
+   *
+   * @param tape for the operations; need not be kept
+   */
+  public static ForwardPass prediction(Tape tape) {
+    return new ForwardPass(tape, null, null, true);
   }
 
   /** {@return null: the outputs are not measured, or were when they were computed first} */

@@ -1,9 +1,11 @@
 package org.prunepeft.peft;
 
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.LayerAdapter;
 import org.prunepeft.model.LayerNorm;
 
 /** A module in its place. It takes part in the forward pass at some of these points. */
@@ -28,6 +30,15 @@ public interface PeftModule {
    * @return [rows of the part]; null: by nothing
    */
   default Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
+    return null;
+  }
+
+  /**
+   * {@return the adapters that {@link #afterBlock} computes, if these, possibly none, and {@link
+   * #lora} are all that the module does: kernels may then compute a layer as a whole in
+   * predictions; null, as here: the module is to be asked place by place}
+   */
+  default List<LayerAdapter> adapters() {
     return null;
   }
 

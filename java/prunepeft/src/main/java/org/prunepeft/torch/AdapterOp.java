@@ -33,6 +33,16 @@ public final class AdapterOp {
           activation);
     }
 
+    /** {@return the weights as they lie in memory, float32, for kernels on the CPU} */
+    public Adapter.Weights matrices(Tape tape) {
+      return new Adapter.Weights(
+          tape.matrix(down),
+          tape.matrix(downBias),
+          tape.matrix(up),
+          tape.matrix(upBias),
+          activation);
+    }
+
     private Adapter.Pass pass(Tensor v, Tensor z) {
       return new Adapter.Pass(
           new Adapter.Weights(

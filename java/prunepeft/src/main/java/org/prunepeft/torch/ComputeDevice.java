@@ -6,6 +6,7 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -241,7 +242,10 @@ public final class ComputeDevice {
    * @param shape extents, the slowest first
    */
   public Tensor bytes(byte[] values, long... shape) {
-    return send(Tensor.create(values, shape).view(torch.ScalarType.Byte));
+    // Tensor.create throws and catches an exception for bytes.
+    Tensor tensor = torch.empty(shape, CPU.options(torch.ScalarType.Byte), null);
+    new BytePointer(tensor.data_ptr()).put(values, 0, values.length);
+    return send(tensor);
   }
 
   /**

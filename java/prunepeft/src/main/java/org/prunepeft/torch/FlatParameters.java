@@ -36,6 +36,10 @@ public final class FlatParameters implements AutoCloseable {
   private Tensor copy;
 
   private final Map<Tensor, Tensor> copies = new IdentityHashMap<>();
+
+  /** Of those that were asked for. */
+  private final Map<Tensor, Matrix> matrices = new IdentityHashMap<>();
+
   private final List<Moved> moved = new ArrayList<>();
 
   private record ParameterSlice(Tensor tensor, Tensor gradient, long offset, long length) {}
@@ -255,6 +259,11 @@ public final class FlatParameters implements AutoCloseable {
   /** Whether a tensor is one of {@link #get}, itself and no other on its memory. */
   boolean holds(Tensor tensor) {
     return members.contains(tensor);
+  }
+
+  /** {@return the memory of a tensor that this {@link #holds}, of one or two dimensions} */
+  synchronized Matrix matrix(Tensor tensor) {
+    return matrices.computeIfAbsent(tensor, Torch::matrix);
   }
 
   /**

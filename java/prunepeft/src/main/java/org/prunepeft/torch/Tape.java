@@ -23,6 +23,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.CallbackReferences;
 import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Matrix;
 
 /**
  * Records our own differentiable operations in LibTorch's autograd graph, and keeps what their
@@ -208,6 +209,20 @@ public final class Tape implements AutoCloseable {
       }
     }
     return weight.to(type);
+  }
+
+  /**
+   * {@return a weight's memory; of those that are served it is looked up but once}
+   *
+   * @param weight float32
+   */
+  public Matrix matrix(Tensor weight) {
+    for (FlatParameters group : staged.keySet()) {
+      if (group.holds(weight)) {
+        return group.matrix(weight);
+      }
+    }
+    return Torch.matrix(weight);
   }
 
   /** {@return how many operations are recorded} */

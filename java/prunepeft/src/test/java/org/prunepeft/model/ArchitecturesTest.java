@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
@@ -121,10 +122,15 @@ public class ArchitecturesTest {
     }
     ReferenceEncoder reference = new ReferenceEncoder(config, tensors);
     try (PointerScope scope = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      float[] ours =
-          Torch.toFloats(
-              encoder.forward(EncoderInput.of(ids, types, mask, rows, length), Insertions.NONE));
+        NoGradGuard guard = new NoGradGuard();
+        Tape tape = new Tape()) {
+      EncoderInput input = EncoderInput.of(ids, types, mask, rows, length);
+      float[] ours = Torch.toFloats(encoder.forward(input, Insertions.NONE));
+      Prediction prediction = new Prediction(tape);
+      float[] predicted = Torch.toFloats(encoder.forward(input, prediction));
+      EncoderConfig shape = encoder.config();
+      boolean whole = shape.relative() == null && shape.activation().kernel() != null;
+      assertEquals(whole ? shape.layers() : 0, prediction.wholeLayers);
       for (int row = 0; row < rows; row++) {
         int[] ownIds = new int[lengths[row]];
         int[] ownTypes = new int[lengths[row]];
@@ -135,14 +141,34 @@ public class ArchitecturesTest {
         double[][] expected = reference.forward(ownIds, ownTypes);
         for (int i = 0; i < ownIds.length; i++) {
           for (int k = 0; k < config.hidden(); k++) {
-            assertEquals(
-                expected[i][k],
-                ours[(row * length + i) * config.hidden() + k],
-                5e-5,
-                "row %d of %d tokens, token %d".formatted(row, lengths[row], i));
+            int at = (row * length + i) * config.hidden() + k;
+            String place = "row %d of %d tokens, token %d".formatted(row, lengths[row], i);
+            assertEquals(expected[i][k], ours[at], 5e-5, place);
+            assertEquals(expected[i][k], predicted[at], 5e-5, place + " of a prediction");
           }
         }
       }
+    }
+  }
+
+  /** Nothing inserted, so that kernels may compute whole layers; counts these. */
+  private static final class Prediction implements Insertions {
+    private final Tape tape;
+    private int wholeLayers;
+
+    Prediction(Tape tape) {
+      this.tape = tape;
+    }
+
+    @Override
+    public Tape tape() {
+      return tape;
+    }
+
+    @Override
+    public List<LayerAdapter> adapters(int layer) {
+      wholeLayers++;
+      return List.of();
     }
   }
 

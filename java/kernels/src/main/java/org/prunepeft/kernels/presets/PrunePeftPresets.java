@@ -19,6 +19,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
+              "prunepeft/encoder.h",
               "prunepeft/decoder.h",
               "prunepeft/loss.h",
               "prunepeft/importance.h"
@@ -44,6 +45,11 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
     infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
+    infoMap.put(new Info("pp_layer_norm").pointerTypes("LayerNormStruct"));
+    infoMap.put(new Info("pp_layer_adapter").pointerTypes("LayerAdapterStruct"));
+    infoMap.put(new Info("pp_layer_linear").pointerTypes("LayerLinearStruct"));
+    infoMap.put(new Info("pp_layer_block").pointerTypes("LayerBlockStruct"));
+    infoMap.put(new Info("pp_encoder_layer").pointerTypes("EncoderLayerStruct"));
     infoMap.put(new Info("pp_rms_norm").pointerTypes("RmsNormStruct"));
     infoMap.put(new Info("pp_rotary").pointerTypes("RotaryStruct"));
     infoMap.put(new Info("pp_cross_entropy").pointerTypes("CrossEntropyStruct"));

@@ -20,6 +20,7 @@ import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
+import org.prunepeft.model.LayerAdapter;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.ModuleType;
@@ -362,6 +363,22 @@ public final class PeftModules implements Insertions, AutoCloseable {
       masks = new ForwardPass.Masks(seed, masks.step(), masks.microBatch(), masks.counter());
     }
     return new ForwardPass(pass.tape(), masks, null);
+  }
+
+  @Override
+  public List<LayerAdapter> adapters(int layer) {
+    if (!pass.predicts()) {
+      return null;
+    }
+    List<LayerAdapter> all = new ArrayList<>();
+    for (PeftModule module : active.getOrDefault(layer, Map.of()).values()) {
+      List<LayerAdapter> own = module.adapters();
+      if (own == null) {
+        return null;
+      }
+      all.addAll(own);
+    }
+    return all;
   }
 
   /** Multiplies by the modules' gains; y itself if there are none. */

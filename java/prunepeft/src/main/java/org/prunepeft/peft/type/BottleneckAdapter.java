@@ -6,8 +6,10 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.EncoderLayer.AdapterInput;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.LayerAdapter;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterPart;
@@ -161,6 +163,11 @@ final class BottleneckAdapter implements ModuleType {
           h,
           scaled(),
           pass.measurement() == null ? null : output -> pass.measure(name, output));
+    }
+
+    @Override
+    public List<LayerAdapter> adapters() {
+      return List.of(new LayerAdapter(place, AdapterInput.valueOf(input.name()), scaled()));
     }
 
     /** s in U and u: m·K products instead of as many a token. */

@@ -103,6 +103,11 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Lor
     }
 
     @Override
+    public boolean isAdditive() {
+      return false;
+    }
+
+    @Override
     public Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
       Tensor weight = norms(null, linear, part);
       Tensor updated = norms(b, linear, part);

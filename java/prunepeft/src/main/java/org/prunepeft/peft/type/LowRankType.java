@@ -11,6 +11,7 @@ import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.LayerAdapter;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
@@ -55,6 +56,11 @@ interface LowRankType extends ModuleType {
      * @param firstRow where the projection's rows begin in a stacked weight
      */
     LoraModule<Tensor> lora(Dropout dropout, long firstRow);
+
+    /** Whether there is never a gain. */
+    default boolean isAdditive() {
+      return true;
+    }
 
     /** See {@link PeftModule#gain}. */
     default Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
@@ -148,6 +154,11 @@ interface LowRankType extends ModuleType {
       return update == null
           ? null
           : update.lora(pass.dropout(dropout, maskNumber(part.path())), part.firstRow());
+    }
+
+    @Override
+    public List<LayerAdapter> adapters() {
+      return updates.stream().allMatch(Update::isAdditive) ? List.of() : null;
     }
 
     @Override

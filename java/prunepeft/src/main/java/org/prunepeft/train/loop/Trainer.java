@@ -317,7 +317,7 @@ public final class Trainer implements AutoCloseable {
     int width = head.schema().outputs();
     float[] outputs = new float[Math.multiplyExact(data.size(), width)];
     int done = 0;
-    modules.begin(ForwardPass.evaluation(tape));
+    modules.begin(ForwardPass.prediction(tape));
     for (Batch batch : Inputs.batches(encoder.device(), data)) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {

@@ -47,6 +47,8 @@ public final class Agreement {
   /** The name of what {@link #run} leaves beside gradients. */
   static final String HIDDEN_STATES = "hidden states";
 
+  private static final String PREDICTED = "predicted hidden states";
+
   /** Of decoders' gradients, ‖difference‖ / ‖gradient‖; see {@link #assertNear}. */
   private static final double LARGEST = 1e-5;
 
@@ -129,6 +131,13 @@ public final class Agreement {
       } while (operations.nearestKink() < KINK);
       Map<String, float[]> actual = agreement.run(encoder, modules);
       Map<String, Double> limits = agreement.limits(seed, expected);
+      modules.begin(ForwardPass.prediction(tape));
+      try (NoGradGuard guard = new NoGradGuard()) {
+        Tensor hidden = encoder.forward(input, modules).mul(agreement.weights);
+        actual.put(PREDICTED, Torch.toFloats(hidden));
+      }
+      expected.put(PREDICTED, expected.get(HIDDEN_STATES));
+      limits.put(PREDICTED, limits.get(HIDDEN_STATES));
       for (String name : expected.keySet()) {
         double error = distance(expected.get(name), actual.get(name));
         // Both computations round.

@@ -282,6 +282,21 @@ class ModuleTypesTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("configurations")
+  void kernelsKnowAllOfALayerButDora(PeftConfig config) {
+    boolean dora = config.types().stream().anyMatch(Dora.class::isInstance);
+    try (Tape tape = new Tape();
+        PeftModules modules =
+            new PeftModules(
+                config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates())) {
+      modules.begin(ForwardPass.prediction(tape));
+      assertEquals(dora, modules.adapters(0) == null);
+      modules.begin(ForwardPass.evaluation(tape));
+      assertNull(modules.adapters(0));
+    }
+  }
+
   private static ModuleType typeOn(String projection, double dropout, boolean dora, boolean ada) {
     LoraConfig config = LoraConfig.of(5, 7, dropout, SOME).with().dora(dora).build();
     String name = "lora." + projection;
