@@ -585,13 +585,15 @@ struct Boxes {
   unsigned char* memory;  // of several boxes, in shared memory
   uint64_t* barriers;
 };
-/** Room for four boxes, and barriers that this block's first thread has made ready: of one arrival, and of all threads. */
+/** Room for four boxes, and barriers that this block's first thread has made ready: of one arrival twice, of all threads, of
+ * all warps. */
 Boxes make_boxes(bool fenced = true) {
   GPU_SHARED(uint64_t[4], barriers);
   GPU_DYNAMIC_SHARED(memory);
   if (threadIdx.x == 0) {
     for (int i = 0; i < 2; i++) ptx::mbarrier_init(barriers + i, 1);
     ptx::mbarrier_init(barriers + 2, kThreads);
+    ptx::mbarrier_init(barriers + 3, kThreads / 32);
     if (fenced) ptx::fence_proxy_async();
   }
   __syncthreads();
@@ -886,6 +888,31 @@ __global__ void planted_left(int* out, int) {
   out[threadIdx.x] = static_cast<int>(d[0] + e[0]);
 }
 
+enum class PlantedRead { kNothing, kBeforeTheWait, kNoSyncwarp, kNoWaitForWarps };
+/** Threads read what a copy has brought, and a copy takes its place. */
+template <PlantedRead kPlanted>
+__global__ void planted_read(int* out, int) {
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, kBoxBytes);
+    ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers);
+  }
+  if (kPlanted != PlantedRead::kBeforeTheWait || threadIdx.x == 0) ptx::mbarrier_wait(boxes.barriers, 0);
+  if (kPlanted == PlantedRead::kBeforeTheWait) __syncthreads();
+  next_line();
+  const __half read = reinterpret_cast<const __half*>(boxes.memory)[threadIdx.x];
+  if (kPlanted != PlantedRead::kNoSyncwarp) __syncwarp();
+  if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(boxes.barriers + 3);
+  if (threadIdx.x == 0) {
+    if (kPlanted != PlantedRead::kNoWaitForWarps) ptx::mbarrier_wait(boxes.barriers + 3, 0);
+    ptx::mbarrier_arrive_expect(boxes.barriers + 1, kBoxBytes);
+    if (kPlanted != PlantedRead::kBeforeTheWait) next_line();
+    ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers + 1);
+  }
+  ptx::mbarrier_wait(boxes.barriers + 1, 0);
+  out[threadIdx.x] = static_cast<int>(__half2float(read));
+}
+
 /** What the registers of an accumulator hold before the wait for its product. */
 __global__ void read_too_early(float* out) {
   const Boxes boxes = make_boxes();
@@ -931,6 +958,13 @@ void test_warpgroups() {
   plant(planted<Planted::kNothing>, "", "a copy, a product, a copy");
   plant(planted_left<PlantedLeft::kNothing>, "", "two products with a left operand in registers");
   plant(planted_left<PlantedLeft::kNoFence>, "no wgmma.fence", "a left operand in registers without a fence");
+  plant(planted_read<PlantedRead::kNothing>, "", "reads of a copy, and a copy in its place");
+  plant(planted_read<PlantedRead::kBeforeTheWait>, "read of a bulk copy that the thread has not waited for",
+        "a read before the wait");
+  plant(planted_read<PlantedRead::kNoSyncwarp>, "race: write of what another thread reads",
+        "an arrival before the warp has read");
+  plant(planted_read<PlantedRead::kNoWaitForWarps>, "race: write of what another thread reads",
+        "a copy before the warps' arrivals");
   plant(planted<Planted::kBarrierNotFenced>, "has not been fenced for the copy engine", "an unfenced mbarrier");
   plant(planted<Planted::kProductBeforeTheWait>, "wgmma reads", "a product before the wait");
   plant(planted<Planted::kWaitOfOneThread>, "that its threads have not waited for", "a wait of one thread");
