@@ -177,7 +177,7 @@ class Layer {
             device_traits().multiprocessors};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
-    return fused_variants(linear_shape(dtype_, M_, K_, N_, dropout_.p > 0 ? 0 : r_, direction), every);
+    return fused_variants(linear_shape(dtype_, M_, K_, N_, r_, direction, dropout_.p > 0), every);
   }
 
   void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }

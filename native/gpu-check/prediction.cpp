@@ -133,7 +133,6 @@ void print_predictions() {
       cost.masks = dropout;
       const std::string suffix = dropout != 0 ? ", dropout" : "";
       for (const Path& path : kPaths) {
-        if (path.fused == LinearPath::kClustersWithS && dropout != 0) continue;  // it is not for that
         print("forward, " + std::string(path.name) + suffix, frozen, predict_forward(ceilings, cost, path.path, path.fused));
         if (path.path == PP_SPLIT) print("forward, ranks first" + suffix, frozen, predict_forward_ranks_first(ceilings, cost));
       }

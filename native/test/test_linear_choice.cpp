@@ -81,20 +81,25 @@ TEST(runs_cover_every_tile_once_and_begin_each_row_with_s) {
     }
     CHECK_EQUAL(static_cast<int64_t>(seen.size()), order.row_tiles * order.column_tiles);
     for (const int64_t writer : writers) CHECK_EQUAL(writer, 1);
-    CHECK(most_columns <= busiest_columns(order, runners, 1));
+    CHECK(most_columns <= busiest_columns(order, runners, columns_of_s(1)));
     CHECK(static_cast<double>(makings) <= makings_of_row(order, runners) * static_cast<double>(order.row_tiles) + 1e-6);
   }
 }
 
 TEST(s_is_made_in_the_product_where_that_costs_less_than_reading_x_again) {
   const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
-  const auto path = [](const DeviceTraits& device, int64_t M, int64_t columns, int64_t inner, int64_t rank_tiles) {
+  const auto path = [](const DeviceTraits& device, int64_t M, int64_t columns, int64_t inner, int64_t rank_tiles,
+                       bool masked = false) {
     LinearShape shape = {M, columns, inner, 2, true};
     shape.rank_tiles = rank_tiles;
+    shape.masked = masked;
     return choose_linear(device, shape).path;
   };
   for (const int64_t tiles : {1, 2, 3, 4}) CHECK(path(hopper, 8192, 4096, 4096, tiles) == LinearPath::kClustersWithS);
   CHECK(path(hopper, 4096, 1024, 1024, 2) == LinearPath::kClustersWithS);
+  // Masks take longer to draw than a few ranks to multiply: of a long x that few tiles share they do not pay.
+  for (const int64_t tiles : {1, 2, 3, 4}) CHECK(path(hopper, 8192, 4096, 4096, tiles, true) == LinearPath::kClustersWithS);
+  CHECK(columns_of_s(1, true) > columns_of_s(1) && columns_of_s(4, true) >= columns_of_s(4));
   for (const int64_t tiles : {0, 5}) CHECK(path(hopper, 8192, 4096, 4096, tiles) == LinearPath::kWarpgroupClusters);
   // Llama's other linears.
   CHECK(path(hopper, 8192, 11008, 4096, 1) == LinearPath::kClustersWithS);
@@ -110,7 +115,7 @@ TEST(runs_of_llama_are_half_a_row_and_make_s_once) {
   const LinearOrder order = order_of_runs(shape, 66);
   CHECK_EQUAL(order.group_rows, 32);
   CHECK_EQUAL(run_turns(order, 66), 8);
-  CHECK_EQUAL(busiest_columns(order, 66, 1), 8 * 256 + 40);
+  CHECK_EQUAL(busiest_columns(order, 66, columns_of_s(1)), 8 * 256 + 40);
   CHECK_EQUAL(makings_of_row(order, 66), 2);
 }
 

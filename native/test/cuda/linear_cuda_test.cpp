@@ -97,6 +97,12 @@ const Case kWithSCases[] = {
     fused(260, 72, 520, {{20, 0, 300}, {27, 200, 320}}, {0, 8}, 0, true),                   // four tiles of two
     fused(300, 72, 264, {{64, 0, 264}}, {0, 0}, 0, false),
     {270, 104, 300, {{11, 3, 280, 0, 270, 0}}, {0, 0}, {3, 2}},  // S at odd addresses
+    // Under dropout, of one module: rows and columns of masks that are no whole words.
+    fused(300, 136, 600, {{16, 0, 600}}, {0, 0}, 0.1f, true),
+    fused(513, 67, 267, {{20, 0, 267}}, {0, 5}, 0.5f, false),
+    fused(270, 200, 520, {{40, 130, 390}}, {0, 0}, 0.3f, true),
+    fused(260, 72, 264, {{64, 0, 264}}, {0, 8}, 0.2f, true),
+    {270, 24, 304, {{11, 3, 280, 0, 270, 0.4f}}, {0, 0}, {3, 2}},
 };
 
 void test_kept(pp_dtype dtype, const Case& c) {
@@ -122,19 +128,21 @@ void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
   expect(alone.second == side_by_side.second, "dX has other bits in clusters");
 }
 
-/** Whether the product can make S. */
+/** Whether the product can make S: of up to 64 ranks, under dropout of one module. */
 bool can_make_s(const Case& c) {
   int64_t tiles = 0;
   for (const ModuleCase& module : c.modules) tiles += (module.rank + 15) / 16;
-  return tiles >= 1 && tiles <= 4 && c.modules[0].p == 0;
+  return tiles >= 1 && tiles <= 4 && (c.modules[0].p == 0 || c.modules.size() == 1);
 }
 
 /** In clusters that make S: by one, and by three, which share rows of tiles and make S of one row again. */
 void test_with_s(pp_dtype dtype, const Case& c) {
   const ForcedLinearPath in_force(LinearPath::kClustersWithS);
   const auto bits = test_call(Call::kForward, dtype, c);
+  if (dtype == PP_BFLOAT16) test_kept(dtype, c);
 #if defined(PRUNEPEFT_EMULATED)
   simt::set_multiprocessors(6);
+  if (dtype == PP_FLOAT16) test_kept(dtype, c);  // one of the clusters keeps a row's masks
   expect(test_call(Call::kForward, dtype, c) == bits, "y and S have other bits where more clusters make S");
   simt::set_multiprocessors(2);
 #else
@@ -205,7 +213,9 @@ int main() {
     test_launches(Call::kLinearGradInput, c, 1 + copies);
   }
   test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 64}, {8, 0, 64}}, {0, 0}, 0, true), 1);
-  test_launches(Call::kForward, fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true), 2);  // under dropout S is made before
+  // Under dropout S of one module is made in the product, of two before.
+  test_launches(Call::kForward, fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true), 1);
+  test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 264}, {8, 0, 264}}, {0, 0}, 0.1f, true), 2);
 #endif
   if (compute_major() == 9 && !kReadTwice) {
     std::vector<Case> cases(std::begin(kBulkCases), std::end(kBulkCases));

@@ -93,8 +93,11 @@ constexpr double own_share(int compute_major) {
  * that share an operand, and with a tile's way out not hidden behind the next tile's products.
  */
 constexpr double kWarpgroupShare = 0.74;
-/** With clusters, L2 no longer bounds them: a tile's way out is left, and what blocks of a cluster wait for each other. */
-constexpr double kClusterShare = 0.90;
+/**
+ * With clusters, L2 no longer bounds them: a tile's way out is left, some 1 000 clocks of 83 000, and what blocks of a cluster
+ * wait for each other.
+ */
+constexpr double kClusterShare = 0.92;
 
 /** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
 constexpr double kInstructionsADraw = 55;
@@ -122,7 +125,7 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
  * them with native/cuda-loops.txt.
  */
 constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
-constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 71, kGradMoreRanks = 28;
+constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 68, kGradMoreRanks = 28;
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
@@ -297,8 +300,10 @@ struct Costs {
     if (M < 1) return 0;
     LinearShape shape = {static_cast<int64_t>(M), static_cast<int64_t>(N), static_cast<int64_t>(K), static_cast<int64_t>(size)};
     shape.rank_tiles = static_cast<int64_t>(padded_ranks() / kRankTileRanks);
+    shape.masked = masks != 0;
     const int64_t runners = std::max<int64_t>(multiprocessors / kClusterBlocks, 1);
-    return makings_of_row(order_of_runs(shape, runners), runners) * static_cast<double>(columns_of_s(shape.rank_tiles));
+    return makings_of_row(order_of_runs(shape, runners), runners) *
+           static_cast<double>(columns_of_s(shape.rank_tiles, shape.masked));
   }
   double groups() const { return M * K / 8; }
   /** In a gradient's call. */

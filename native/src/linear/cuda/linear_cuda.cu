@@ -106,7 +106,8 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
                              forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments),
                              forward ? LinearDirection::kForward : LinearDirection::kGradInput,
                              forced != kChosenWithoutClusters,
-                             forced != kChosenWithoutS ? rank_tiles : 0};
+                             forced != kChosenWithoutS ? rank_tiles : 0,
+                             arguments.dropout.threshold != 0};
   const LinearChoice chosen = choose_linear(traits, shape);
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
   if (forced < 0) return cudaSuccess;
@@ -143,7 +144,8 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   arguments.product = product_arguments<T>(call, true);
   Choice choice;
   const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
-  cudaError_t error = choose(device, arguments.product, true, call.dropout.threshold == 0 ? stack.tiles : 0, &choice);
+  const bool one_mask = call.dropout.threshold == 0 || call.module_count == 1;
+  cudaError_t error = choose(device, arguments.product, true, one_mask ? stack.tiles : 0, &choice);
   if (error != cudaSuccess) return error;
   const int64_t M = call.left.rows, K = call.left.cols;
   const DownCall down = {call.linear.dtype, M,       K,           call.left.data, call.left.ld, stack,

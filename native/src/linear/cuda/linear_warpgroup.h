@@ -30,7 +30,8 @@ struct WarpgroupCall {
  * been made. */
 template <class T>
 cudaError_t run_linear_forward_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
-/** The same in clusters that make S too, as the stack says: of up to kMostRankTilesInside tiles, without dropout. */
+/** The same in clusters that make S too, as the stack says: of up to kMostRankTilesInside tiles, under dropout of one module.
+ */
 template <class T>
 cudaError_t run_linear_forward_with_s(const LinearArguments<T>& arguments, const Stack& stack, const WarpgroupCall& call);
 template <class T>
