@@ -232,7 +232,7 @@ void multiply(unsigned group, Product* product) {
   if (what.registers != nullptr) {
     read_registers<value>(*product, a);
   } else {
-    const Operand left = decode(what.a, false, "wgmma", 0);
+    const Operand left = decode(what.a, what.rows_inner, "wgmma", 0);
     for (int k = 0; k < kProductInner; k++)
       for (int i = 0; i < kProductRows; i++) a[i][k] = value(element_at(place(left, i, k)));
   }
@@ -247,7 +247,7 @@ void multiply(unsigned group, Product* product) {
     std::vector<float>& values = async_thread(&g_block->members[group * kWarpgroup + t]).accumulators.at(product->d[t]).values;
     for (unsigned i = 0; i < values.size(); i++) {
       const FragmentPlace at = fragment_place(t, i);
-      values[i] += d[at.row][at.column];
+      values[i] = (what.adds ? values[i] : 0.0f) + d[at.row][at.column];
     }
   }
   product->done = true;
@@ -547,7 +547,7 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
     group.arrived = 0;
     const auto number = static_cast<uint32_t>(group.products.size() + 1);
     if (product.registers == nullptr)
-      check_operand(decode(product.a, false, file, line), kProductRows, index, number, file, line);
+      check_operand(decode(product.a, product.rows_inner, file, line), kProductRows, index, number, file, line);
     check_operand(decode(product.b, product.columns_inner, file, line), product.columns, index, number, file, line);
     group.products.push_back({product, group.d, group.left, file, line});
     for (unsigned i = 0; i < kWarpgroup; i++) g_cluster.ready.push_back(&g_block->members[first + i]);

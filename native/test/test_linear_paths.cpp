@@ -73,6 +73,7 @@ TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
           LinearPath::kClustersWithS);
   CHECK(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 32, 2, 2}, LinearDirection::kForward) == LinearPath::kWarpgroupClusters);
   CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kGradInput) == LinearPath::kWarpgroupClusters);
+  CHECK(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 2, 0}, LinearDirection::kGradInput) == LinearPath::kClustersWithS);
   // Three row tiles are two clusters' as soon as four are.
   CHECK(kernel(device_of(9, 0, 14), {384, 1024, 8192, 16, 2, true}, LinearDirection::kForward) == LinearPath::kWarpgroup);
   CHECK(kernel(device_of(8, 0, 14), shape, LinearDirection::kForward) == LinearPath::kLargeTile);
@@ -121,6 +122,15 @@ TEST(s_made_in_the_product_costs_a_part_of_its_own_launches) {
       const double saved = before - predict(ceilings, with_s);
       CHECK(saved > 0 && saved < predict(ceilings, cost.down()));
     }
+}
+
+TEST(ds_and_db_made_in_the_product_cost_a_part_of_their_own_launches) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  const Costs cost = {8192, 4096, 4096, 16, 2, 0, 132};
+  CHECK_EQUAL(cost.grad_input_with_ds().launches, 2);
+  const double saved = predict_backward(ceilings, cost, PP_FUSED, LinearPath::kWarpgroupClusters) -
+                       predict_backward(ceilings, cost, PP_FUSED, LinearPath::kClustersWithS);
+  CHECK(saved > 0 && saved < predict(ceilings, cost.grad_up()));
 }
 
 TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {

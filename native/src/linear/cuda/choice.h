@@ -35,7 +35,7 @@ struct LinearShape {
   LinearDirection direction = LinearDirection::kForward;
   /** Whether blocks by warpgroups may work in clusters. */
   bool in_clusters = true;
-  /** Of S, which the product may make itself, in tiles of 16 ranks, each module's apart; 0: no S, or dX. */
+  /** Of S, which the product may make itself, in tiles of 16 ranks, each module's apart, or dX of dS and dB; 0: of none. */
   int64_t rank_tiles = 0;
   /** Whether S is of a masked x; of several modules, which have a mask each, the product does not make it. */
   bool masked = false;
@@ -103,12 +103,19 @@ inline bool clusters_pay(const DeviceTraits& device, const LinearShape& shape) {
 
 /** Ranks of a tile of S, and tiles that the product can make itself: linear_with_s.cuh. */
 constexpr int64_t kRankTileRanks = 16, kMostRankTilesInside = 4;
+/** Of dS, which the product dX makes with dB: linear_with_ds.cuh. */
+constexpr int64_t kMostRankTilesOfDs = 2;
 /** Shared memory that its block is taken to need. */
 constexpr int64_t kWithSSharedBytes = 226 * 1024;
 
+constexpr int64_t most_rank_tiles(LinearDirection direction) {
+  return direction == LinearDirection::kForward ? kMostRankTilesInside : kMostRankTilesOfDs;
+}
+
 inline bool has_path_with_s(const DeviceTraits& device, const LinearShape& shape) {
-  return has_cluster_path(device, shape) && device.shared_bytes_per_block >= kWithSSharedBytes &&
-         shape.direction == LinearDirection::kForward && shape.rank_tiles >= 1 && shape.rank_tiles <= kMostRankTilesInside;
+  return has_cluster_path(device, shape) && device.shared_bytes_per_block >= kWithSSharedBytes && shape.rank_tiles >= 1 &&
+         shape.rank_tiles <= most_rank_tiles(shape.direction) &&
+         (shape.direction == LinearDirection::kForward || !shape.masked);
 }
 
 /**
@@ -196,6 +203,26 @@ inline bool making_s_pays(const DeviceTraits& device, const LinearShape& shape) 
   return more * kOperationsAnElement * static_cast<double>(tile.rows) <= launches;
 }
 
+/**
+ * The same of dS and dB made in dX's product. Each run of a row makes dS, and its share of dB at as much a step. A launch that
+ * reads dB's parts is left: 4 bytes for each rank and 128 elements of dY.
+ */
+inline bool making_ds_pays(const DeviceTraits& device, const LinearShape& shape) {
+  constexpr double kOperationsAByte = 240, kOperationsOfLaunch = 13.5e6, kOperationsAnElement = 2, kSlotBytes = 4;
+  const int64_t runners = device.multiprocessors / kClusterBlocks;
+  const TileSize tile = tile_size(LinearPath::kClustersWithS, shape.element_bytes);
+  const LinearOrder order = order_of_runs(shape, runners);
+  const int64_t without = tiles_of(order.row_tiles * order.column_tiles, runners) * tile.columns;
+  const double of_ds = static_cast<double>(columns_of_s(shape.rank_tiles));
+  const auto columns = static_cast<int64_t>(of_ds * (1 + 1 / makings_of_row(order, runners)) + 0.5);
+  const auto more = static_cast<double>(busiest_columns(order, runners, columns) - without);
+  const double slots = kSlotBytes * static_cast<double>(shape.rank_tiles * kRankTileRanks) / static_cast<double>(tile.rows);
+  const double launches = kOperationsAByte * static_cast<double>(shape.M) * (static_cast<double>(shape.element_bytes) - slots) /
+                              device.multiprocessors +
+                          kOperationsOfLaunch / static_cast<double>(shape.inner);
+  return more * kOperationsAnElement * static_cast<double>(tile.rows) <= launches;
+}
+
 /** Whether a call can take the path at all. */
 inline bool has_path(const DeviceTraits& device, const LinearShape& shape, LinearPath path) {
   if (path == LinearPath::kClustersWithS) return has_path_with_s(device, shape);
@@ -212,8 +239,8 @@ inline LinearPath default_path(const DeviceTraits& device, const LinearShape& sh
   if (has_warpgroup_path(device, shape) &&
       4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors}) {
     if (!has_cluster_path(device, shape) || !clusters_pay(device, shape)) return LinearPath::kWarpgroup;
-    return has_path_with_s(device, shape) && making_s_pays(device, shape) ? LinearPath::kClustersWithS
-                                                                          : LinearPath::kWarpgroupClusters;
+    const auto pays = shape.direction == LinearDirection::kForward ? making_s_pays : making_ds_pays;
+    return has_path_with_s(device, shape) && pays(device, shape) ? LinearPath::kClustersWithS : LinearPath::kWarpgroupClusters;
   }
   const int64_t tiles = tile_count(shape, tile_size(LinearPath::kLargeTile, shape.element_bytes));
   return tiles >= device.multiprocessors ? LinearPath::kLargeTile : LinearPath::kSmallTile;

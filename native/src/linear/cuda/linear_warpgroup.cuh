@@ -88,14 +88,24 @@ struct MaskOfMade {
   uint32_t name;
 };
 
+/** Where the product leaves dB's parts: [row tiles, columns, rank], of the module's columns of dY. */
+struct DbParts {
+  float* of;
+  int64_t first_column;
+  int64_t columns;
+  int32_t rank;
+};
+
 template <class T>
 struct WarpgroupArguments {
   TensorMap left, right;
-  /** Of S and B, or dS and A; where the product makes S, of A in place of S. */
+  /** Of S and B, or dS and A; where the product makes S, of A in place of S; where it makes dS, of B and then S in its place.
+   */
   TensorMap slab_left[kMostBulkModules], slab_right[kMostBulkModules];
   LinearArguments<T> product;
   MadeRanks made[kMostRankTilesInside];
   MaskOfMade mask;
+  DbParts db;
 };
 static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
 

@@ -111,7 +111,7 @@ GPU_INLINE int multiply_inner(float (&sums)[kSumsOfTile], float (&of_s)[MakingTi
     multiply_step(inner, [&](int k) {
       ptx::wgmma_m64n256k16<false>(sums, left_operand(stage, place.group, k), right_operand<Inner::kAlongRow>(stage, 0, k),
                                    T{});
-      if (kMakes) ptx::wgmma_narrow(of_s, left_operand(stage, place.group, k), rank_operand(of_a, k), T{});
+      if (kMakes) ptx::wgmma_narrow<false, false>(of_s, left_operand(stage, place.group, k), rank_operand(of_a, k), T{});
     });
     ptx::wgmma_wait<1>();
     if (last >= 0) release<kClusterBlocks>(barriers, last, place.lane);
@@ -287,7 +287,7 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
       for (int t = 0; t < kTiles; t++) {
         if (kTiles > 1 && arguments.made[t].slab != step.slab) continue;
         ptx::wgmma_fence();
-        ptx::wgmma_m64n256k16(sums, s[t], right_operand<Inner::kAlongRow>(stage, 0, arguments.made[t].first), T{});
+        ptx::wgmma_m64n256k16<false>(sums, s[t], right_operand<Inner::kAlongRow>(stage, 0, arguments.made[t].first), T{});
         ptx::wgmma_commit();
       }
       ptx::wgmma_wait<1>();
