@@ -129,9 +129,8 @@ class Layer {
     for (const FusedVariant& variant : variants(LinearDirection::kGradInput, every_fused_path))
       paths.push_back({"backward, fused" + variant.name + suffix, true,
                        run([this, forced = variant.forced](const pp_lora_module* module) {
-                         grad_up(module);
                          const prunepeft::cuda::ForcedLinearPath in_force(forced);
-                         check(pp_linear_grad_input(&context_, linear_, dy_, module, 1, dx_));
+                         check(pp_linear_backward(&context_, linear_, dy_, module, 1, dx_));
                          grad_down(module);
                        }),
                        predict_backward(ceilings, cost, PP_FUSED, variant.path)});

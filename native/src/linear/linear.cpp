@@ -246,7 +246,7 @@ pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear,
         const LoraModule module = lora_module(modules[0], modules[0].s, 0, false);
         bool made = false;
         const size_t bytes = cuda::linear_backward_workspace(*linear, dy->rows, module);
-        const pp_status status = room.with(bytes, [&](void* memory) {
+        const pp_status status = bytes == 0 ? PP_OK : room.with(bytes, [&](void* memory) {
           return cuda::linear_backward(context->device, *linear, *dy, module, *dx, memory, &made);
         });
         if (status != PP_OK || made) return status;

@@ -307,6 +307,10 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
 }
 
 size_t linear_backward_workspace(const pp_linear& linear, int64_t M, const LoraModule& module) {
+  DeviceTraits traits;
+  const bool fits = linear.dtype != PP_FLOAT32 && !linear.decoding.used && make_spec(module.dropout).threshold == 0 &&
+                    gpu::divide_up(module.rank, kTileRanks) <= kMostRankTilesOfDs;
+  if (!fits || read_traits(linear.device_index, &traits) != cudaSuccess || traits.compute_major != 9) return 0;
   Workspace workspace(nullptr);
   take_copies(linear, M, &module, 1, false, workspace);
   workspace.take<uint16_t>(ds_copy_elements(module, M));
@@ -320,7 +324,6 @@ pp_status linear_backward(const pp_device& device, const pp_linear& linear, cons
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const ProductCall call = {linear, dy, &module, 1, dx, stream_of(device)};
-  if (call.dropout.threshold != 0 || linear.decoding.used) return PP_OK;
   Workspace parts(workspace);
   const auto run = [&](auto element) {
     using T = decltype(element);
