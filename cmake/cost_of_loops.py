@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Whether cost.h expects of the skinny products' loops the instructions that their machine code has.
+"""Whether cost.h and choice.h expect of loops the instructions that their machine code has.
 
-usage: cost_of_loops.py COST LOOPS
+usage: cost_of_loops.py COST CHOICE LOOPS
 
-COST is native/src/linear/cuda/cost.h, LOOPS native/cuda-loops.txt, which the test cuda_loops keeps equal to the machine code. A
-constant counts what a warp comes to in a step; under dropout it counts clocks of the unit of integers, which instructions are
-close to.
+COST and CHOICE are these headers of native/src/linear/cuda, LOOPS is native/cuda-loops.txt, which the test cuda_loops keeps equal
+to the machine code. A constant counts what a warp comes to in a step; of the skinny products under dropout it counts clocks of the
+unit of integers, which instructions are close to.
 """
 
 import pathlib
@@ -13,15 +13,18 @@ import re
 import sys
 
 MOST_OFF = 0.1
-DRAWS = 4  # of a thread in a step of grad: 64 rows by 16 columns, eight elements a draw
+MOST_OF_KEPT = 2  # instructions that the reading of a mask may be off
 
 
 def constants_of(text):
-    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad|InstructionsADraw)\w*) = (\d+)\b", text)}
+    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad|Masked)\w*) = (\d+)\b", text)}
 
 
 def main_loops(text):
-    """Of each kernel the loop of its steps: instructions, those of its shortest turn, and of the loops of row products inside."""
+    """
+    Of each kernel the loop of its steps: instructions, those of its shortest turn and of one that reads masks, and of the loops of
+    row products inside.
+    """
     found, kernel, depth_of_steps = {}, None, 0
     for line in text.splitlines()[1:]:
         head = re.match(r"(\w[^:]*): ", line)
@@ -33,6 +36,8 @@ def main_loops(text):
             turn = re.search(r"turn (\d+)", rest)
             if turn:  # the innermost that has one
                 found[kernel] = {"all": own, "turn": int(turn[1]), "rows": 0, "products": 0}
+                if reads := re.search(r"without STS (\d+)", rest):
+                    found[kernel]["reads"] = int(reads[1])
                 depth_of_steps = depth
             elif kernel in found and depth > depth_of_steps:
                 if "HMMA" in rest:
@@ -43,10 +48,11 @@ def main_loops(text):
 
 
 def main(arguments):
-    if len(arguments) != 2:
+    if len(arguments) != 3:
         sys.exit(__doc__)
-    cost = constants_of(pathlib.Path(arguments[0]).read_text())
-    loops = main_loops(pathlib.Path(arguments[1]).read_text())
+    cost = constants_of("".join(pathlib.Path(header).read_text() for header in arguments[:2]))
+    table = pathlib.Path(arguments[2]).read_text()
+    loops = main_loops(table)
     expected = []  # what, by cost.h, and the least and most that it may be
     near = lambda counted: (counted / (1 + MOST_OFF), counted * (1 + MOST_OFF))
     for tiles in (1, 2, 4):
@@ -59,9 +65,9 @@ def main(arguments):
             (f"down, {tiles} tiles, masks", down + cost["kDownMasks"] + cost["kDownKeeps"], near(of_down["all"])),
             (f"grad, {tiles} tiles", grad, near(of_grad["turn"])),
             (f"grad, {tiles} tiles, masks", grad + cost["kGradMasks"], near(of_grad["all"])),
-            # The loop has both ways to a mask; the one that reads it leaves out the draws.
-            (f"grad, {tiles} tiles, kept", grad + cost["kGradKept"],
-             near(of_grad["all"] - DRAWS * cost["kInstructionsADraw"])),
+            # To the last few instructions: of a turn that reads its masks, what one without masks does not have.
+            (f"grad, {tiles} tiles, kept alone", cost["kGradKept"],
+             tuple(of_grad["reads"] - of_grad["turn"] + off for off in (-MOST_OF_KEPT, MOST_OF_KEPT))),
         ]
         # Half of the warps, or all, take tiles of row products: the loop of products has two turns for each of them, and what
         # loads and stores sums has two ways, of which the shortest turn takes neither.
@@ -69,6 +75,9 @@ def main(arguments):
         least = of_rows["turn"] + of_rows["products"]
         most = of_rows["all"] + taken * (of_rows["rows"] + 2 * of_rows["products"])
         expected.append((f"grad, {tiles} tiles, rows", grad + 2 * taken * cost["kGradRows"], (least, most)))
+    for tiles in (1, 2, 3, 4):
+        loop = re.search(rf"^linear_forward_with_s bf16 masked tiles {tiles}: .*?loop (\d+), HGMMA 8, LDSM 4", table, re.M | re.S)
+        expected.append((f"S made, {tiles} tiles, masks", cost["kMaskedStep"], near(int(loop[1]))))
     off = 0
     for what, by_cost, (least, most) in expected:
         wrong = not least <= by_cost <= most

@@ -10,7 +10,8 @@ written with --update. A kernel that uses local memory is an error in either cas
 An instruction has 16 bytes; its lowest nine bits are the operation, the next three the form of its operands. A loop is a natural
 loop: it is entered at its head alone. Its instructions are all that lie in it, whether a turn comes to them or not, without those
 of loops inside. Of a loop with products (HMMA) and copies (LDGSTS), "turn" is the shortest one that comes to all of its products
-and wherever it copies several vectors, by one turn of each loop inside.
+and wherever it copies several vectors, by one turn of each loop inside; of one without loops inside that leaves nothing in memory, "without STS" is
+the longest that stores nothing in shared memory, if others do: it reads masks, where others draw them.
 """
 
 import collections
@@ -175,16 +176,14 @@ def loops_of(starts, leads):
     return outermost
 
 
-def shortest_turn(loop, code, starts, leads, above):
-    """Instructions of the shortest turn that makes what the loop is for; None if it has no products, or no turn makes all."""
+def found_in(loop, code, starts):
+    """Operations of each of the loop's blocks."""
     ends = starts[1:] + [len(code)]
-    found = {b: collections.Counter(OPERATIONS.get(operation(i)) for i in code[starts[b] : ends[b]]) for b in loop.blocks}
-    if not any(f["LDGSTS"] for f in found.values()):
-        return None
-    wanted = {b for b, f in found.items() if f["HMMA"] or f["LDGSTS"] > 1}
-    if not any(found[b]["HMMA"] for b in wanted):
-        return None
-    # Each block after all that lead to it, but for the ends of turns.
+    return {b: collections.Counter(OPERATIONS.get(operation(i)) for i in code[starts[b] : ends[b]]) for b in loop.blocks}
+
+
+def forward_of(loop, leads, above):
+    """Where each block of a loop leads within a turn, and an order of blocks in which each comes after all that lead to it."""
     forward = {b: [to for to in leads[b] if to in loop.blocks and not above[b] >> to & 1] for b in loop.blocks}
     order, seen = [], set()
 
@@ -196,8 +195,40 @@ def shortest_turn(loop, code, starts, leads, above):
         order.append(block)
 
     visit(loop.head)
+    return forward, order[::-1]
+
+
+def longest_turn_without_stores(loop, code, starts, leads, above):
+    """Instructions of the longest turn that stores nothing in shared memory; None if none does."""
+    ends = starts[1:] + [len(code)]
+    found = found_in(loop, code, starts)
+    stores = {b for b, f in found.items() if f["STS"]}
+    if not stores or loop.head in stores or loop.inside or any(f["STG"] for f in found.values()):
+        return None
+    forward, order = forward_of(loop, leads, above)
+    longest = {loop.head: 0}  # instructions before a block
+    for block in order:
+        if block not in longest:
+            continue
+        for to in forward[block]:
+            if to not in stores:
+                longest[to] = max(longest.get(to, 0), longest[block] + ends[block] - starts[block])
+    turns = [longest[b] + ends[b] - starts[b] for b in longest if loop.head in leads[b]]
+    return max(turns, default=None)
+
+
+def shortest_turn(loop, code, starts, leads, above):
+    """Instructions of the shortest turn that makes what the loop is for; None if it has no products, or no turn makes all."""
+    ends = starts[1:] + [len(code)]
+    found = found_in(loop, code, starts)
+    if not any(f["LDGSTS"] for f in found.values()):
+        return None
+    wanted = {b for b, f in found.items() if f["HMMA"] or f["LDGSTS"] > 1}
+    if not any(found[b]["HMMA"] for b in wanted):
+        return None
+    forward, order = forward_of(loop, leads, above)
     best = {loop.head: (0, 0)}  # of ways to a block: wanted blocks before it, fewest instructions before it
-    for block in reversed(order):
+    for block in order:
         passed, length = best[block]
         after = (passed - (block in wanted), length + ends[block] - starts[block])
         for to in forward[block]:
@@ -227,7 +258,9 @@ def describe(loop, code, starts, leads, above, depth=1):
     if not lines and not named and len(instructions) < LEAST_INSTRUCTIONS:
         return []
     turn = shortest_turn(loop, code, starts, leads, above)
-    return ["  " * depth + f"loop {len(instructions)}{named}" + (f", turn {turn}" if turn else "")] + lines
+    reads = longest_turn_without_stores(loop, code, starts, leads, above) if turn else None
+    turns = (f", turn {turn}" if turn else "") + (f", without STS {reads}" if reads else "")
+    return ["  " * depth + f"loop {len(instructions)}{named}{turns}"] + lines
 
 
 def lines_of(code):

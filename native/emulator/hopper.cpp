@@ -232,7 +232,7 @@ void multiply(unsigned group, Product* product) {
   if (what.registers != nullptr) {
     read_registers<value>(*product, a);
   } else {
-    const Operand left = decode(what.a, false, "wgmma", 0);
+    const Operand left = decode(what.a, what.rows_inner, "wgmma", 0);
     for (int k = 0; k < kProductInner; k++)
       for (int i = 0; i < kProductRows; i++) a[i][k] = value(element_at(place(left, i, k)));
   }
@@ -247,7 +247,7 @@ void multiply(unsigned group, Product* product) {
     std::vector<float>& values = async_thread(&g_block->members[group * kWarpgroup + t]).accumulators.at(product->d[t]).values;
     for (unsigned i = 0; i < values.size(); i++) {
       const FragmentPlace at = fragment_place(t, i);
-      values[i] += d[at.row][at.column];
+      values[i] = (what.adds ? values[i] : 0.0f) + d[at.row][at.column];
     }
   }
   product->done = true;
@@ -263,8 +263,24 @@ void reveal(AsyncThread* thread, float* d) {
 }
 }  // namespace
 
-void join(Waited* known, const Waited& other) {
-  for (size_t i = 0; i < known->size(); i++) (*known)[i] = std::max((*known)[i], other[i]);
+void join(Passed* known, const Passed& other) {
+  for (size_t i = 0; i < known->products.size(); i++) {
+    known->products[i] = std::max(known->products[i], other.products[i]);
+    known->reads[i] = std::max(known->reads[i], other.reads[i]);
+  }
+}
+
+const char* check_copied(const Block& block, uintptr_t address, size_t bytes) {
+  if (!block.async || block.async->copies.empty()) return nullptr;
+  for (uintptr_t at = address; at < address + bytes; at = at / kCellBytes * kCellBytes + kCellBytes) {
+    const uint32_t number = cell_at(block, at).copy;
+    if (number == 0) continue;
+    const BulkCopy& copy = block.async->copies[number - 1];
+    const auto& phases = async_thread(g_current).phases;
+    const auto seen = phases.find(copy.barrier);
+    if (seen == phases.end() || seen->second <= copy.phase) return "read of a bulk copy that the thread has not waited for";
+  }
+  return nullptr;
 }
 
 bool has_mbarriers() {
@@ -295,7 +311,7 @@ bool finish_a_copy() {
 
 void share_at_barrier(Block* begin, Block* end) {
   if (!has_mbarriers()) return;
-  Waited all{};
+  Passed all;
   for (Block* block = begin; block != end; block++)
     for (unsigned i = 0; i < block->threads; i++) join(&all, async_thread(&block->members[i]).known);
   for (Block* block = begin; block != end; block++)
@@ -379,7 +395,10 @@ void arrive(Mbarrier* barrier, unsigned expected_bytes, const char* file, int li
   barrier->bytes += expected_bytes;
   if (barrier->bytes > kMostExpectedBytes) fail("an mbarrier expects more than 2^20 - 1 bytes", file, line);
   barrier->missing--;
-  join(&barrier->arrived, async_thread(g_current).known);
+  Passed& known = async_thread(g_current).known;
+  const unsigned warp = g_current->id / kWarpSize;
+  known.reads[g_block->rank * kMostWarps + warp] = g_block->warps[warp].epoch;
+  join(&barrier->arrived, known);
   settle(barrier);
 }
 
@@ -426,8 +445,14 @@ void begin_copy(Block* block, BulkCopy copy, uint64_t* barrier, const char* file
   copy.target = at_same_place(*block, copy.target);
   copy.barrier = at_same_place(*block, copy.barrier);
   const uint32_t bytes = box_bytes(copy.map);
+  const uint32_t* const known = &async_thread(g_current).known.products[block->rank * kMostWarps];
+  const uint32_t* const reads = &async_thread(g_current).known.reads[block->rank * kMostWarps];
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kUnitBytes) {
+    Unit* const unit = block->shared.unit(address);
+    const bool by_one_warp = unit->reader != kNobody && unit->reader != kSeveral && unit->read_block == block->serial;
+    if (by_one_warp && unit->read_warp_epoch < reads[unit->reader_warp]) unit->reader = kNobody;
+  }
   if (const char* fault = check_access(&block->shared, copy.target, bytes, Access::kWrite)) fail(fault, file, line);
-  const uint32_t* const known = &async_thread(g_current).known[block->rank * kMostWarps];
   for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes)
     for (unsigned warp = 0; warp < kMostWarps; warp++)
       if (cell_at(*block, address).reads[warp / (kWarpgroup / kWarpSize)] > known[warp])
@@ -522,7 +547,7 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
     group.arrived = 0;
     const auto number = static_cast<uint32_t>(group.products.size() + 1);
     if (product.registers == nullptr)
-      check_operand(decode(product.a, false, file, line), kProductRows, index, number, file, line);
+      check_operand(decode(product.a, product.rows_inner, file, line), kProductRows, index, number, file, line);
     check_operand(decode(product.b, product.columns_inner, file, line), product.columns, index, number, file, line);
     group.products.push_back({product, group.d, group.left, file, line});
     for (unsigned i = 0; i < kWarpgroup; i++) g_cluster.ready.push_back(&g_block->members[first + i]);
@@ -549,7 +574,7 @@ void wgmma_wait(int pending_groups, const char* file, int line) {
     }
     thread.groups.erase(thread.groups.begin());
   }
-  thread.known[g_block->rank * kMostWarps + me->id / kWarpSize] = thread.waited;
+  thread.known.products[g_block->rank * kMostWarps + me->id / kWarpSize] = thread.waited;
 }
 
 void set_registers(unsigned registers, bool raises, const char* file, int line) {

@@ -5,8 +5,9 @@
 //
 // Order: a product must find its operands in what bulk copies have brought, each of its threads having waited for the phase
 // that the copy counted in; and a copy must not be issued onto what products may yet read: the issuing thread must know,
-// through barriers, that every warp of those products has waited for them. Reading what a copy has brought is not ordered by an
-// mbarrier.
+// through barriers, that every warp of those products has waited for them. The same of what threads read of a copy's target:
+// they must have waited for its phase, and whoever has the next copy made must know, through an mbarrier, of an arrival by
+// their warp that a __syncwarp parts from the reads.
 //
 // What threads write, to shared memory for a product or to device memory for a copy, goes past the caches that these read by.
 // The writer must fence it for them, and that fence must come before the reading thread by a barrier, or is its own; between
@@ -38,7 +39,11 @@ struct Thread;
 
 /** Of each warp of the cluster, block by block: up to which of its warpgroup's products it has waited. */
 using Waited = std::array<uint32_t, kMostWarps * kMostClusterBlocks>;
-void join(Waited* known, const Waited& other);
+/** What threads know of other warps: their products that are over, and the __syncwarp epoch before which their reads are. */
+struct Passed {
+  Waited products{}, reads{};
+};
+void join(Passed* known, const Passed& other);
 
 /** What the emulated driver writes into a tensor map. */
 struct TensorMapFields {
@@ -63,7 +68,7 @@ struct Mbarrier {
   uint16_t owner = 0;
   bool visible = false;    // to the copy engine
   bool published = false;  // to other blocks, after a cluster barrier
-  Waited arrived{}, completed{};
+  Passed arrived{}, completed{};
   std::vector<Thread*> waiting;
   uint32_t made_at = 0;  // cluster barriers that had ended
   RemoteArrival remote;
@@ -125,7 +130,7 @@ struct HiddenAccumulator {
 
 /** Of a thread. */
 struct AsyncThread {
-  Waited known{};
+  Passed known{};
   std::map<uintptr_t, uint32_t> phases;  // of each mbarrier: phases that the thread has seen end
   std::map<float*, HiddenAccumulator> accumulators;
   std::vector<uint32_t> groups;  // the last product of each committed group
@@ -133,6 +138,8 @@ struct AsyncThread {
   bool fenced = false;
 };
 
+/** Null, or what is wrong with a read of the block's shared memory by the current thread: it is a copy's target. */
+const char* check_copied(const Block& block, uintptr_t address, size_t bytes);
 /** Whether a running block has an mbarrier. */
 bool has_mbarriers();
 /** Does one of the cluster's pending copies, drawn; false if there is none. */

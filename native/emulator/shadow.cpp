@@ -208,6 +208,8 @@ const char* check_access(Region* region, uintptr_t address, size_t bytes, Access
   if (!g_watching) return nullptr;
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address + bytes > region->end) return writes ? "write past the end of a buffer" : "read past the end of a buffer";
+  if (access == Access::kRead && region == shared_region())
+    if (const char* fault = check_copied(*g_block, address, bytes)) return fault;
   Unit* const last = region->unit(address + bytes - 1);
   const auto record = [&](Unit* unit) {
     if (writes) record_write(unit, access == Access::kAtomic);

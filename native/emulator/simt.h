@@ -166,6 +166,8 @@ struct WarpgroupProduct {
   bool columns_inner;                   // of B: rows of shared memory run along its columns
   bool half;                            // else bf16
   const unsigned* registers = nullptr;  // the thread's four of A, which are there until the product is waited for; or null
+  bool rows_inner = false;              // of A: rows of shared memory run along its rows
+  bool adds = true;                     // else D is overwritten
 };
 /** setmaxnreg: so many registers for each of the warp's threads, more than before (`raises`) or fewer. */
 void set_registers(unsigned registers, bool raises, const char* file, int line);

@@ -22,10 +22,10 @@ inline prunepeft::cuda::DeviceTraits device_traits() {
           read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize), read(cudaDevAttrComputeCapabilityMinor)};
 }
 
-/** A linear [M,K] to [M,N] with a module of r ranks that the product may make S of, in a direction; all operands here lie at
- * 16-byte addresses, without padding. */
+/** A linear [M,K] to [M,N] with a module of r ranks that the product may make S of, or dS and dB (0: not), in a direction, with
+ * dropout or without; all operands here lie at 16-byte addresses, without padding. */
 inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r,
-                                                 LinearDirection direction) {
+                                                 LinearDirection direction, bool dropout) {
   constexpr int64_t kVector = 8;
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? N : K, inner = forward ? K : N;
@@ -34,9 +34,9 @@ inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int6
   const int forced = pp_internal_forced_linear_path();
   const bool admitted = forced != prunepeft::cuda::kChosenWithoutWarpgroups;
   const bool in_clusters = admitted && forced != prunepeft::cuda::kChosenWithoutClusters;
-  const bool makes_s = forward && forced != prunepeft::cuda::kChosenWithoutS;
+  const bool makes_s = forced != prunepeft::cuda::kChosenWithoutS;
   const int64_t rank_tiles = makes_s ? prunepeft::cuda::tiles_of(r, prunepeft::cuda::kRankTileRanks) : 0;
-  return {M, columns, inner, size, whole && size == 2 && admitted, direction, in_clusters, rank_tiles};
+  return {M, columns, inner, size, whole && size == 2 && admitted, direction, in_clusters, rank_tiles, dropout};
 }
 
 /** What a call takes by itself. */

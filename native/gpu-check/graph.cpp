@@ -93,7 +93,7 @@ int check_graphs() {
     for (const Call& call : decoder.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
     for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
     // By themselves calls of this size take a smaller tile.
-    const auto shape = linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward);
+    const auto shape = linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward, false);
     for (const FusedVariant& variant : fused_variants(shape, true)) {
       if (!is_by_warpgroups(variant.path)) continue;
       const prunepeft::cuda::ForcedLinearPath in_force(variant.forced);

@@ -129,9 +129,8 @@ class Layer {
     for (const FusedVariant& variant : variants(LinearDirection::kGradInput, every_fused_path))
       paths.push_back({"backward, fused" + variant.name + suffix, true,
                        run([this, forced = variant.forced](const pp_lora_module* module) {
-                         grad_up(module);
                          const prunepeft::cuda::ForcedLinearPath in_force(forced);
-                         check(pp_linear_grad_input(&context_, linear_, dy_, module, 1, dx_));
+                         check(pp_linear_backward(&context_, linear_, dy_, module, 1, dx_));
                          grad_down(module);
                        }),
                        predict_backward(ceilings, cost, PP_FUSED, variant.path)});
@@ -177,7 +176,7 @@ class Layer {
             device_traits().multiprocessors};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
-    return fused_variants(linear_shape(dtype_, M_, K_, N_, dropout_.p > 0 ? 0 : r_, direction), every);
+    return fused_variants(linear_shape(dtype_, M_, K_, N_, r_, direction, dropout_.p > 0), every);
   }
 
   void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }

@@ -220,7 +220,7 @@ class Operands {
             device_traits().multiprocessors};
   }
   LinearPath path(LinearDirection direction, bool dropout) const {
-    return chosen_path(linear_shape(dtype_, M_, K_, N_, dropout ? 0 : r_, direction));
+    return chosen_path(linear_shape(dtype_, M_, K_, N_, direction == LinearDirection::kForward ? r_ : 0, direction, dropout));
   }
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */

@@ -133,13 +133,14 @@ void print_predictions() {
       cost.masks = dropout;
       const std::string suffix = dropout != 0 ? ", dropout" : "";
       for (const Path& path : kPaths) {
-        if (path.fused == LinearPath::kClustersWithS && dropout != 0) continue;  // it is not for that
         print("forward, " + std::string(path.name) + suffix, frozen, predict_forward(ceilings, cost, path.path, path.fused));
         if (path.path == PP_SPLIT) print("forward, ranks first" + suffix, frozen, predict_forward_ranks_first(ceilings, cost));
       }
       for (const Path& path : kPaths) {
-        if (path.fused == LinearPath::kClustersWithS) continue;  // forward alone
-        print("backward, " + std::string(path.name) + suffix, frozen, predict_backward(ceilings, cost, path.path, path.fused));
+        const bool makes_ds = path.fused == LinearPath::kClustersWithS;
+        if (makes_ds && (dropout != 0 || shape.r > kMostRankTilesOfDs * kRankTileRanks)) continue;  // it is not for that
+        print("backward, " + std::string(makes_ds ? "fused, clusters with dS and dB" : path.name) + suffix, frozen,
+              predict_backward(ceilings, cost, path.path, path.fused));
         if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }

@@ -298,7 +298,7 @@ TEST(lora_grad_input_adds_the_masked_products_or_overwrites) {
 
 namespace {
 
-/** All seven functions on a problem; what they write, by name. */
+/** The functions on a problem; what they write, by name. */
 std::vector<Matrix> run_all(const Problem& problem, const Plan& plan, std::vector<pp_lora_module>& table, Given& outputs) {
   const int32_t count = static_cast<int32_t>(table.size());
   Matrix y = Matrix(problem.M, problem.N, problem.N, 0, problem.dtype), dx(problem.M, problem.K, problem.K, 0, problem.dtype);
@@ -381,9 +381,8 @@ TEST(rows_of_many_give_the_bits_of_calls_for_each_run_of_rows) {
       const pp_matrix x = rows_of(problem.x.view(), first, rows), dy = rows_of(problem.dy.view(), first, rows),
                       y_view = rows_of(y.view(), first, rows), dx_view = rows_of(dx.view(), first, rows);
       CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, own.data(), count, &y_view), PP_OK);
-      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, own.data(), count), PP_OK);
+      CHECK_EQUAL(pp_linear_backward(Context(), plan.linear, &dy, own.data(), count, &dx_view), PP_OK);
       CHECK_EQUAL(pp_lora_grad_down(Context(), &x, own.data(), count), PP_OK);
-      CHECK_EQUAL(pp_linear_grad_input(Context(), plan.linear, &dy, own.data(), count, &dx_view), PP_OK);
     }
     CHECK(expected[0] == y && expected[1] == dx);
     CHECK(together.all(&Module::ds) == singly.all(&Module::ds));
@@ -449,6 +448,7 @@ struct Calls : CallsInContext {
 
   pp_status forward() { return pp_linear_forward(&context, linear, &x, shown(), count, &y); }
   pp_status grad_input() { return pp_linear_grad_input(&context, linear, &y, shown(), count, &x); }
+  pp_status backward() { return pp_linear_backward(&context, linear, &y, shown(), count, &x); }
   pp_status down() { return pp_lora_down(&context, &x, shown(), count); }
   pp_status up() { return pp_lora_up(&context, shown(), count, &y, 1); }
   pp_status grad_up() { return pp_lora_grad_up(&context, &y, shown(), count); }
@@ -465,9 +465,9 @@ struct Calls : CallsInContext {
 };
 
 using Call = pp_status (Calls::*)();
-const std::vector<Call> kAll{&Calls::forward, &Calls::grad_input, &Calls::down,           &Calls::up,
-                             &Calls::grad_up, &Calls::grad_down,  &Calls::lora_grad_input};
-const std::vector<Call> kWhole{&Calls::forward, &Calls::grad_input};
+const std::vector<Call> kAll{&Calls::forward, &Calls::grad_input, &Calls::backward,  &Calls::down,
+                             &Calls::up,      &Calls::grad_up,    &Calls::grad_down, &Calls::lora_grad_input};
+const std::vector<Call> kWhole{&Calls::forward, &Calls::grad_input, &Calls::backward};
 
 }  // namespace
 
@@ -477,11 +477,11 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
     CHECK_EQUAL((good.*call)(), PP_OK);
   }
   const std::vector<Call> with_x{&Calls::down, &Calls::grad_down}, with_y{&Calls::up, &Calls::grad_up},
-      reads_a{&Calls::forward, &Calls::grad_input, &Calls::down, &Calls::lora_grad_input},
-      reads_b{&Calls::forward, &Calls::up, &Calls::grad_up},
-      takes_s{&Calls::forward, &Calls::down, &Calls::up, &Calls::grad_up},
+      reads_a{&Calls::forward, &Calls::grad_input, &Calls::backward, &Calls::down, &Calls::lora_grad_input},
+      reads_b{&Calls::forward, &Calls::backward, &Calls::up, &Calls::grad_up},
+      takes_s{&Calls::forward, &Calls::backward, &Calls::down, &Calls::up, &Calls::grad_up},
       takes_ds{&Calls::grad_input, &Calls::grad_down, &Calls::lora_grad_input},
-      drops{&Calls::forward, &Calls::grad_input, &Calls::down, &Calls::grad_down, &Calls::lora_grad_input};
+      drops{&Calls::forward, &Calls::grad_input, &Calls::backward, &Calls::down, &Calls::grad_down, &Calls::lora_grad_input};
   check_refused<Calls>({
       {kWhole, [](Calls& c) { c.linear = nullptr; }, "linear must not be null"},
       {kWhole, [](Calls& c) { c.context.device.type = PP_CUDA; }, "context->device must be the plan's"},
@@ -518,7 +518,10 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {takes_s, [](Calls& c) { c.modules[0].s.dtype = PP_BFLOAT16; }, "modules[0].s must be float32"},
       {takes_ds, [](Calls& c) { c.modules[0].ds.data = nullptr; }, "modules[0].ds.data must not be null"},
       {takes_ds, [](Calls& c) { c.modules[1].ds.cols = 0; }, "modules[1].ds.cols must be at least 1, got 0"},
-      {{&Calls::grad_up}, [](Calls& c) { c.modules[1].ds.ld = 2; }, "modules[1].ds.ld"},
+      {{&Calls::backward},
+       [](Calls& c) { c.modules[1].ds.data = nullptr; },
+       "modules[1].ds.data must not be null: dX needs dS"},
+      {{&Calls::backward, &Calls::grad_up}, [](Calls& c) { c.modules[1].ds.ld = 2; }, "modules[1].ds.ld"},
       {reads_a, [](Calls& c) { c.modules[1].a.data = nullptr; }, "modules[1].a.data must not be null"},
       {reads_a, [](Calls& c) { c.modules[1].a.cols = 9; }, "modules[1].a must be float32 [3, 10], got float32 [3, 9]"},
       {reads_a, [](Calls& c) { c.modules[1].a.ld = 9; }, "modules[1].a.ld"},
@@ -532,7 +535,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
          c.modules[0].first_column = 8;
        },
        "modules[0].first_column must be at most 7, got 8"},
-      {{&Calls::grad_up}, [](Calls& c) { c.modules[1].db.data = nullptr; }, "modules[1].db.data"},
+      {{&Calls::backward, &Calls::grad_up}, [](Calls& c) { c.modules[1].db.data = nullptr; }, "modules[1].db.data"},
       {{&Calls::grad_down}, [](Calls& c) { c.modules[1].da.ld = 9; }, "modules[1].da.ld"},
       {{&Calls::grad_down}, [](Calls& c) { c.modules[1].da.dtype = PP_BFLOAT16; }, "modules[1].da must be float32"},
       {kAll, [](Calls& c) { c.modules[1].rows = 7; }, "modules[1].rows must be at most 6, got 7"},

@@ -62,6 +62,8 @@ TEST(runs_cover_every_tile_once_and_begin_each_row_with_s) {
     const int64_t runners = check::pick(1, 20);
     std::set<std::vector<int64_t>> seen;
     std::vector<int64_t> writers(static_cast<size_t>(order.row_tiles));
+    std::vector<std::set<int64_t>> makings_of(static_cast<size_t>(order.row_tiles));
+    std::vector<int64_t> counts(static_cast<size_t>(order.row_tiles));
     int64_t makings = 0, most_columns = 0;
     for (int64_t runner = 0; runner < runners; ++runner) {
       int64_t row = -1, tiles = 0, made = 0;  // the row whose S the runner has
@@ -72,6 +74,12 @@ TEST(runs_cover_every_tile_once_and_begin_each_row_with_s) {
         CHECK(seen.insert({work.row, work.column}).second);
         if (work.makes_s) row = work.row;
         CHECK_EQUAL(row, work.row);
+        if (work.makes_s) {
+          const MakingOfRow making = making_of_row(order, runners, work);
+          CHECK(making.index >= 0 && making.index < making.count);
+          CHECK(makings_of[static_cast<size_t>(row)].insert(making.index).second);
+          counts[static_cast<size_t>(row)] = making.count;
+        }
         if (work.makes_s && work.column == 0) ++writers[static_cast<size_t>(row)];
         ++tiles;
         made += work.makes_s ? 1 : 0;
@@ -81,20 +89,26 @@ TEST(runs_cover_every_tile_once_and_begin_each_row_with_s) {
     }
     CHECK_EQUAL(static_cast<int64_t>(seen.size()), order.row_tiles * order.column_tiles);
     for (const int64_t writer : writers) CHECK_EQUAL(writer, 1);
-    CHECK(most_columns <= busiest_columns(order, runners, 1));
+    for (size_t row = 0; row < counts.size(); ++row) CHECK_EQUAL(static_cast<int64_t>(makings_of[row].size()), counts[row]);
+    CHECK(most_columns <= busiest_columns(order, runners, columns_of_s(1)));
     CHECK(static_cast<double>(makings) <= makings_of_row(order, runners) * static_cast<double>(order.row_tiles) + 1e-6);
   }
 }
 
 TEST(s_is_made_in_the_product_where_that_costs_less_than_reading_x_again) {
   const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
-  const auto path = [](const DeviceTraits& device, int64_t M, int64_t columns, int64_t inner, int64_t rank_tiles) {
+  const auto path = [](const DeviceTraits& device, int64_t M, int64_t columns, int64_t inner, int64_t rank_tiles,
+                       bool masked = false) {
     LinearShape shape = {M, columns, inner, 2, true};
     shape.rank_tiles = rank_tiles;
+    shape.masked = masked;
     return choose_linear(device, shape).path;
   };
   for (const int64_t tiles : {1, 2, 3, 4}) CHECK(path(hopper, 8192, 4096, 4096, tiles) == LinearPath::kClustersWithS);
   CHECK(path(hopper, 4096, 1024, 1024, 2) == LinearPath::kClustersWithS);
+  // Masks take longer to draw than a few ranks to multiply: of a long x that few tiles share they do not pay.
+  for (const int64_t tiles : {1, 2, 3, 4}) CHECK(path(hopper, 8192, 4096, 4096, tiles, true) == LinearPath::kClustersWithS);
+  CHECK(columns_of_s(1, true) > columns_of_s(1) && columns_of_s(4, true) >= columns_of_s(4));
   for (const int64_t tiles : {0, 5}) CHECK(path(hopper, 8192, 4096, 4096, tiles) == LinearPath::kWarpgroupClusters);
   // Llama's other linears.
   CHECK(path(hopper, 8192, 11008, 4096, 1) == LinearPath::kClustersWithS);
@@ -104,13 +118,29 @@ TEST(s_is_made_in_the_product_where_that_costs_less_than_reading_x_again) {
   CHECK(path({9, 132, kWithSSharedBytes - 1, 50 << 20}, 8192, 4096, 4096, 1) == LinearPath::kWarpgroupClusters);
 }
 
+TEST(ds_and_db_are_made_in_the_product_where_their_parts_cost_less_than_reading_dy_again) {
+  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
+  const auto path = [&](int64_t M, int64_t columns, int64_t inner, int64_t rank_tiles, bool masked = false) {
+    LinearShape shape = {M, columns, inner, 2, true, LinearDirection::kGradInput};
+    shape.rank_tiles = rank_tiles;
+    shape.masked = masked;
+    return choose_linear(hopper, shape).path;
+  };
+  CHECK(path(8192, 4096, 4096, 1) == LinearPath::kClustersWithS);
+  CHECK(path(4096, 1024, 1024, 2) == LinearPath::kClustersWithS);
+  for (const int64_t tiles : {0, 3}) CHECK(path(8192, 4096, 4096, tiles) == LinearPath::kWarpgroupClusters);
+  CHECK(path(8192, 4096, 4096, 1, true) == LinearPath::kWarpgroupClusters);
+  // Each cluster would make dS of one of two rows of tiles.
+  CHECK(path(512, 256 * 33, 8192, 2) == LinearPath::kWarpgroupClusters);
+}
+
 TEST(runs_of_llama_are_half_a_row_and_make_s_once) {
   LinearShape shape = {8192, 4096, 4096, 2, true};
   shape.rank_tiles = 1;
   const LinearOrder order = order_of_runs(shape, 66);
   CHECK_EQUAL(order.group_rows, 32);
   CHECK_EQUAL(run_turns(order, 66), 8);
-  CHECK_EQUAL(busiest_columns(order, 66, 1), 8 * 256 + 40);
+  CHECK_EQUAL(busiest_columns(order, 66, columns_of_s(1)), 8 * 256 + 40);
   CHECK_EQUAL(makings_of_row(order, 66), 2);
 }
 

@@ -68,9 +68,12 @@ TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
   const auto kernel = [](const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
     return fused_kernel(device, shape, direction);
   };
-  CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kForward) == LinearPath::kWarpgroupClusters);
-  CHECK(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 2, false}, LinearDirection::kForward) == LinearPath::kClustersWithS);
+  for (const int masks : {0, 1})
+    CHECK(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 2, masks}, LinearDirection::kForward) ==
+          LinearPath::kClustersWithS);
+  CHECK(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 32, 2, 2}, LinearDirection::kForward) == LinearPath::kWarpgroupClusters);
   CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kGradInput) == LinearPath::kWarpgroupClusters);
+  CHECK(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 2, 0}, LinearDirection::kGradInput) == LinearPath::kClustersWithS);
   // Three row tiles are two clusters' as soon as four are.
   CHECK(kernel(device_of(9, 0, 14), {384, 1024, 8192, 16, 2, true}, LinearDirection::kForward) == LinearPath::kWarpgroup);
   CHECK(kernel(device_of(8, 0, 14), shape, LinearDirection::kForward) == LinearPath::kLargeTile);
@@ -110,14 +113,24 @@ TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
 
 TEST(s_made_in_the_product_costs_a_part_of_its_own_launches) {
   const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
-  for (const double rank : {16, 64}) {
-    const Costs cost = {8192, 4096, 4096, rank, 2, false, 100};
-    const Cost with_s = cost.fused_forward(LinearPath::kClustersWithS);
-    CHECK_EQUAL(with_s.launches, 1);
-    const double before = predict(ceilings, cost.fused_forward(LinearPath::kWarpgroupClusters));
-    const double saved = before - predict(ceilings, with_s);
-    CHECK(saved > 0 && saved < predict(ceilings, cost.down()));
-  }
+  for (const double rank : {16, 64})
+    for (const int masks : {0, 1}) {
+      const Costs cost = {8192, 4096, 4096, rank, 2, masks, 132};
+      const Cost with_s = cost.fused_forward(LinearPath::kClustersWithS);
+      CHECK_EQUAL(with_s.launches, 1);
+      const double before = predict(ceilings, cost.fused_forward(LinearPath::kWarpgroupClusters));
+      const double saved = before - predict(ceilings, with_s);
+      CHECK(saved > 0 && saved < predict(ceilings, cost.down()));
+    }
+}
+
+TEST(ds_and_db_made_in_the_product_cost_a_part_of_their_own_launches) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  const Costs cost = {8192, 4096, 4096, 16, 2, 0, 132};
+  CHECK_EQUAL(cost.grad_input_with_ds().launches, 2);
+  const double saved = predict_backward(ceilings, cost, PP_FUSED, LinearPath::kWarpgroupClusters) -
+                       predict_backward(ceilings, cost, PP_FUSED, LinearPath::kClustersWithS);
+  CHECK(saved > 0 && saved < predict(ceilings, cost.grad_up()));
 }
 
 TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {

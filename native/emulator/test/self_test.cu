@@ -585,13 +585,15 @@ struct Boxes {
   unsigned char* memory;  // of several boxes, in shared memory
   uint64_t* barriers;
 };
-/** Room for four boxes, and barriers that this block's first thread has made ready: of one arrival, and of all threads. */
+/** Room for four boxes, and barriers that this block's first thread has made ready: of one arrival twice, of all threads, of
+ * all warps. */
 Boxes make_boxes(bool fenced = true) {
   GPU_SHARED(uint64_t[4], barriers);
   GPU_DYNAMIC_SHARED(memory);
   if (threadIdx.x == 0) {
     for (int i = 0; i < 2; i++) ptx::mbarrier_init(barriers + i, 1);
     ptx::mbarrier_init(barriers + 2, kThreads);
+    ptx::mbarrier_init(barriers + 3, kThreads / 32);
     if (fenced) ptx::fence_proxy_async();
   }
   __syncthreads();
@@ -753,17 +755,63 @@ __global__ void multiply_rows(cuda::TensorMap a_map, cuda::TensorMap b, const T*
   for (int i = 0; i < 4; i++) {
     const uint64_t of_b = ptx::swizzled_operand(boxes.memory + 32 * i, 16, 1024);
     if constexpr (kColumns == 256)
-      ptx::wgmma_m64n256k16(d, left[i], of_b, T{});
+      ptx::wgmma_m64n256k16<false>(d, left[i], of_b, T{});
     else if constexpr (kInRegisters)
       ptx::wgmma_narrow(d, left[i], of_b, T{});
     else
-      ptx::wgmma_narrow(d, ptx::swizzled_operand(last + 32 * i, 16, 1024), of_b, T{});
+      ptx::wgmma_narrow<false, false>(d, ptx::swizzled_operand(last + 32 * i, 16, 1024), of_b, T{});
   }
   ptx::wgmma_commit();
   ptx::wgmma_wait<0>();
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   for (int i = 0; i < kColumns / 2; i++)
     out[(warp * 16 + lane / 4 + i / 2 % 2 * 8) * kColumns + i / 4 * 8 + lane % 4 * 2 + i % 2] = d[i];
+}
+
+/** D [64,32] = Aᵀ B of A [64,64] and the first columns of B [64,64], both with columns along rows, whatever D was. */
+__global__ void multiply_transposed(cuda::TensorMap a, cuda::TensorMap b, float* out) {
+  constexpr int kColumns = 32;
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, 2 * kBoxBytes);
+    ptx::bulk_load(boxes.memory, &a, 0, 0, boxes.barriers);
+    ptx::bulk_load(boxes.memory + kBoxBytes, &b, 0, 0, boxes.barriers);
+  }
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  float d[kColumns / 2];
+  for (float& v : d) v = 7;
+  const auto from = [&](int box, int row) {
+    return ptx::swizzled_operand(boxes.memory + box * kBoxBytes + row * 128, 16, 1024);
+  };
+  ptx::wgmma_fence();
+  ptx::wgmma_narrow<true, true, false>(d, from(0, 0), from(1, 0), __half{});
+  for (int k = 16; k < 64; k += 16) ptx::wgmma_narrow<true, true>(d, from(0, k), from(1, k), __half{});
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>();
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  for (int i = 0; i < kColumns / 2; i++)
+    out[(warp * 16 + lane / 4 + i / 2 % 2 * 8) * kColumns + i / 4 * 8 + lane % 4 * 2 + i % 2] = d[i];
+}
+
+void test_transposed() {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<__half> a(64 * 64), b(64 * 64);
+  for (auto* matrix : {&a, &b})
+    for (__half& v : *matrix) v = from_float<__half>(normal(random));
+  DeviceArray<__half> da(a), db(b);
+  DeviceArray<float> out(64 * 32);
+  gpu::launch(multiply_transposed, dim3(1), kThreads, kBoxesBytes, nullptr, map_of(da.data(), 64, 64, 64),
+              map_of(db.data(), 64, 64, 64), out.data());
+  const std::vector<float> got = out.read();
+  double worst = 0;
+  for (int i = 0; i < 64; i++)
+    for (int j = 0; j < 32; j++) {
+      double sum = 0;
+      for (int k = 0; k < 64; k++) sum += double{__half2float(a[k * 64 + i])} * __half2float(b[k * 64 + j]);
+      worst = std::max(worst, std::abs(sum - got[i * 32 + j]));
+    }
+  expect(simt::take_report().empty() && worst < 1e-4, "a product of transposed operands that overwrites");
 }
 
 template <class T, int kColumns, bool kInRegisters>
@@ -886,6 +934,31 @@ __global__ void planted_left(int* out, int) {
   out[threadIdx.x] = static_cast<int>(d[0] + e[0]);
 }
 
+enum class PlantedRead { kNothing, kBeforeTheWait, kNoSyncwarp, kNoWaitForWarps };
+/** Threads read what a copy has brought, and a copy takes its place. */
+template <PlantedRead kPlanted>
+__global__ void planted_read(int* out, int) {
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, kBoxBytes);
+    ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers);
+  }
+  if (kPlanted != PlantedRead::kBeforeTheWait || threadIdx.x == 0) ptx::mbarrier_wait(boxes.barriers, 0);
+  if (kPlanted == PlantedRead::kBeforeTheWait) __syncthreads();
+  next_line();
+  const __half read = reinterpret_cast<const __half*>(boxes.memory)[threadIdx.x];
+  if (kPlanted != PlantedRead::kNoSyncwarp) __syncwarp();
+  if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(boxes.barriers + 3);
+  if (threadIdx.x == 0) {
+    if (kPlanted != PlantedRead::kNoWaitForWarps) ptx::mbarrier_wait(boxes.barriers + 3, 0);
+    ptx::mbarrier_arrive_expect(boxes.barriers + 1, kBoxBytes);
+    if (kPlanted != PlantedRead::kBeforeTheWait) next_line();
+    ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers + 1);
+  }
+  ptx::mbarrier_wait(boxes.barriers + 1, 0);
+  out[threadIdx.x] = static_cast<int>(__half2float(read));
+}
+
 /** What the registers of an accumulator hold before the wait for its product. */
 __global__ void read_too_early(float* out) {
   const Boxes boxes = make_boxes();
@@ -923,6 +996,7 @@ void test_warpgroups() {
   test_rows<__nv_bfloat16, 32, true>("a product of bf16 with 32 columns, left operand in registers");
   test_rows<__nv_bfloat16, 256, true>("a product of bf16 with 256 columns, left operand in registers");
   test_rows<__half, 256, true>("a product of half with 256 columns, left operand in registers");
+  test_transposed();
   DeviceArray<__half> matrix(std::vector<__half>(64 * 128, __float2half(1.0f)));
   g_map = map_of(matrix.data(), 128, 64, 128);
   const auto plant = [](void (*kernel)(int*, int), const char* kind, const char* name) {
@@ -931,6 +1005,13 @@ void test_warpgroups() {
   plant(planted<Planted::kNothing>, "", "a copy, a product, a copy");
   plant(planted_left<PlantedLeft::kNothing>, "", "two products with a left operand in registers");
   plant(planted_left<PlantedLeft::kNoFence>, "no wgmma.fence", "a left operand in registers without a fence");
+  plant(planted_read<PlantedRead::kNothing>, "", "reads of a copy, and a copy in its place");
+  plant(planted_read<PlantedRead::kBeforeTheWait>, "read of a bulk copy that the thread has not waited for",
+        "a read before the wait");
+  plant(planted_read<PlantedRead::kNoSyncwarp>, "race: write of what another thread reads",
+        "an arrival before the warp has read");
+  plant(planted_read<PlantedRead::kNoWaitForWarps>, "race: write of what another thread reads",
+        "a copy before the warps' arrivals");
   plant(planted<Planted::kBarrierNotFenced>, "has not been fenced for the copy engine", "an unfenced mbarrier");
   plant(planted<Planted::kProductBeforeTheWait>, "wgmma reads", "a product before the wait");
   plant(planted<Planted::kWaitOfOneThread>, "that its threads have not waited for", "a wait of one thread");

@@ -10,7 +10,7 @@
 //   PP_FUSED   this library's own product, of which the ranks' part is the last of the inner dimension: y is written once
 //     forward    S = s·D(x) Aᵀ, y = x Wᵀ + b + Σ S Bᵀ        pp_linear_forward
 //     backward   dS = s·dY B, dB = dYᵀ S                     pp_lora_grad_up
-//                dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input
+//                dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input; both: pp_linear_backward
 //                dA = dSᵀ D(x)                               pp_lora_grad_down
 //   PP_SPLIT   the products with W are the caller's, by a library
 //     forward    S = s·D(x) Aᵀ                               pp_lora_down
@@ -139,6 +139,13 @@ PP_API pp_status pp_linear_forward(const pp_context* context, const pp_linear* l
 /** dX = dY W + Σ Dᵀ(dS A) (overwritten). Reads a and ds. Dᵀ is the mask of the forward pass with the same dropout. */
 PP_API pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
                                       const pp_lora_module* modules, int32_t count, const pp_matrix* dx);
+
+/**
+ * dX, dS and dB: what pp_lora_grad_up and, with its dS, pp_linear_grad_input do. On CUDA dY is read once where one module's
+ * gradients are made in the product that makes dX; their last bits may differ then. Reads a, b and s, writes ds and db.
+ */
+PP_API pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
+                                    const pp_lora_module* modules, int32_t count, const pp_matrix* dx);
 
 /** S = s·D(x) Aᵀ for each module. Reads a, writes s. */
 PP_API pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count);

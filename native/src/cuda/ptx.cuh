@@ -230,28 +230,30 @@ GPU_INLINE void pin(float (&d)[kCount]) {
                  : "l"(a), "l"(b), "n"(kColumnsInner ? 1 : 0)                                                        \
                  : "memory");                                                                                        \
   }
-#define PP_WGMMA_256_BY_REGISTERS(Type, type)                                                                             \
-  GPU_INLINE void wgmma_m64n256k16(float(&d)[128], const unsigned(&a)[4], uint64_t b, Type) {                             \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type     \
-                 " {" PP_TO_119 "%120,%121,%122,%123,%124,%125,%126,%127}, {%128,%129,%130,%131}, %132, p, 1, 1, 0;\n}\n" \
-                 : PP_THIRTY_TWO(d, 0), PP_THIRTY_TWO(d, 32), PP_THIRTY_TWO(d, 64), PP_THIRTY_TWO(d, 96)                  \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)                                                     \
-                 : "memory");                                                                                             \
+#define PP_WGMMA_256_BY_REGISTERS(Type, type)                                                                                \
+  template <bool kColumnsInner>                                                                                              \
+  GPU_INLINE void wgmma_m64n256k16(float(&d)[128], const unsigned(&a)[4], uint64_t b, Type) {                                \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type        \
+                 " {" PP_TO_119 "%120,%121,%122,%123,%124,%125,%126,%127}, {%128,%129,%130,%131}, %132, p, 1, 1, %133;\n}\n" \
+                 : PP_THIRTY_TWO(d, 0), PP_THIRTY_TWO(d, 32), PP_THIRTY_TWO(d, 64), PP_THIRTY_TWO(d, 96)                     \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kColumnsInner ? 1 : 0)                            \
+                 : "memory");                                                                                                \
   }
-#define PP_WGMMA_NARROW(Type, type, columns, registers, list, operands, by_descriptor, by_registers)                          \
-  GPU_INLINE void wgmma_narrow(float(&d)[registers], uint64_t a, uint64_t b, Type) {                                          \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type \
-                 " {" list "}, " by_descriptor ", p, 1, 1, 0, 0;\n}\n"                                                        \
-                 : operands                                                                                                   \
-                 : "l"(a), "l"(b)                                                                                             \
-                 : "memory");                                                                                                 \
-  }                                                                                                                           \
-  GPU_INLINE void wgmma_narrow(float(&d)[registers], const unsigned(&a)[4], uint64_t b, Type) {                               \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type \
-                 " {" list "}, " by_registers ", p, 1, 1, 0;\n}\n"                                                            \
-                 : operands                                                                                                   \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)                                                         \
-                 : "memory");                                                                                                 \
+#define PP_WGMMA_NARROW(Type, type, columns, registers, list, operands, by_descriptor, by_adds, by_registers)                  \
+  template <bool kRowsInner, bool kColumnsInner, bool kAdds = true>                                                            \
+  GPU_INLINE void wgmma_narrow(float(&d)[registers], uint64_t a, uint64_t b, Type) {                                           \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " by_adds ", 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type \
+                 "." type " {" list "}, " by_descriptor ";\n}\n"                                                               \
+                 : operands                                                                                                    \
+                 : "l"(a), "l"(b), "n"(kRowsInner ? 1 : 0), "n"(kColumnsInner ? 1 : 0), "n"(kAdds ? 1 : 0)                     \
+                 : "memory");                                                                                                  \
+  }                                                                                                                            \
+  GPU_INLINE void wgmma_narrow(float(&d)[registers], const unsigned(&a)[4], uint64_t b, Type) {                                \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type  \
+                 " {" list "}, " by_registers ", p, 1, 1, 0;\n}\n"                                                             \
+                 : operands                                                                                                    \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)                                                          \
+                 : "memory");                                                                                                  \
   }
 /**
  * d += A B by a warpgroup, later: A [64,16] and B [16,256] (or [16,64]) lie where their descriptors say; B has its inner
@@ -261,18 +263,28 @@ PP_WGMMA_256(__nv_bfloat16, "bf16")
 PP_WGMMA_256(__half, "f16")
 PP_WGMMA_64(__nv_bfloat16, "bf16")
 PP_WGMMA_64(__half, "f16")
-/** B's inner dimension along rows, A in registers, as mma_m16n8k16 has it for each warp's 16 rows: unchanged until the wait. */
+/** A in registers, as mma_m16n8k16 has it for each warp's 16 rows: unchanged until the wait. */
 PP_WGMMA_256_BY_REGISTERS(__nv_bfloat16, "bf16")
 PP_WGMMA_256_BY_REGISTERS(__half, "f16")
-/** The same, by descriptors or with A in registers, of 16, 32, 48 or 64 columns, as many as `d` has room for. */
-PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
-PP_WGMMA_NARROW(__half, "f16", "16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9", "{%8,%9,%10,%11}, %12")
-PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
-PP_WGMMA_NARROW(__half, "f16", "32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17", "{%16,%17,%18,%19}, %20")
-PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
-PP_WGMMA_NARROW(__half, "f16", "48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25", "{%24,%25,%26,%27}, %28")
-PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
-PP_WGMMA_NARROW(__half, "f16", "64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33", "{%32,%33,%34,%35}, %36")
+/**
+ * The same of 16, 32, 48 or 64 columns, as many as `d` has room for: with A in registers and B's inner dimension along rows; or
+ * by descriptors, where A too may have its inner dimension along columns (kRowsInner), and d = A B unless kAdds.
+ */
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9, p, 1, 1, %10, %11", "%12",
+                "{%8,%9,%10,%11}, %12")
+PP_WGMMA_NARROW(__half, "f16", "16", 8, PP_TO_7, PP_EIGHT(d, 0), "%8, %9, p, 1, 1, %10, %11", "%12", "{%8,%9,%10,%11}, %12")
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17, p, 1, 1, %18, %19", "%20",
+                "{%16,%17,%18,%19}, %20")
+PP_WGMMA_NARROW(__half, "f16", "32", 16, PP_TO_15, PP_SIXTEEN(d, 0), "%16, %17, p, 1, 1, %18, %19", "%20",
+                "{%16,%17,%18,%19}, %20")
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25, p, 1, 1, %26, %27", "%28",
+                "{%24,%25,%26,%27}, %28")
+PP_WGMMA_NARROW(__half, "f16", "48", 24, PP_TO_23, PP_TWENTY_FOUR(d, 0), "%24, %25, p, 1, 1, %26, %27", "%28",
+                "{%24,%25,%26,%27}, %28")
+PP_WGMMA_NARROW(__nv_bfloat16, "bf16", "64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33, p, 1, 1, %34, %35", "%36",
+                "{%32,%33,%34,%35}, %36")
+PP_WGMMA_NARROW(__half, "f16", "64", 32, PP_TO_31, PP_THIRTY_TWO(d, 0), "%32, %33, p, 1, 1, %34, %35", "%36",
+                "{%32,%33,%34,%35}, %36")
 #undef PP_WGMMA_NARROW
 #undef PP_WGMMA_256_BY_REGISTERS
 #undef PP_WGMMA_64
@@ -439,14 +451,14 @@ void wgmma_m64n256k16(float (&d)[128], uint64_t a, uint64_t b, T, SIMT_SITE) {
   simt::wgmma({a, b, 256, kColumnsInner, std::is_same_v<T, __half>}, d, SIMT_HERE);
 }
 
-template <class T>
+template <bool kColumnsInner, class T>
 void wgmma_m64n256k16(float (&d)[128], const unsigned (&a)[4], uint64_t b, T, SIMT_SITE) {
-  simt::wgmma({0, b, 256, false, std::is_same_v<T, __half>, a}, d, SIMT_HERE);
+  simt::wgmma({0, b, 256, kColumnsInner, std::is_same_v<T, __half>, a}, d, SIMT_HERE);
 }
 
-template <int kSums, class T>
+template <bool kRowsInner, bool kColumnsInner, bool kAdds = true, int kSums, class T>
 void wgmma_narrow(float (&d)[kSums], uint64_t a, uint64_t b, T, SIMT_SITE) {
-  simt::wgmma({a, b, 2 * kSums, false, std::is_same_v<T, __half>}, d, SIMT_HERE);
+  simt::wgmma({a, b, 2 * kSums, kColumnsInner, std::is_same_v<T, __half>, nullptr, kRowsInner, kAdds}, d, SIMT_HERE);
 }
 
 template <int kSums, class T>

@@ -6,4 +6,4 @@ prunepeft_family(
   TILE_KERNELS cpu/linear_bf16_kernels.cpp
   CUDA cuda/lora_cuda.cu cuda/rates.cu
   CUDA_KERNELS cuda/activate.cu cuda/decode.cu cuda/down.cu cuda/grad.cu cuda/up.cu cuda/linear_cuda.cu cuda/linear_codes.cu
-               cuda/linear_warpgroup.cu cuda/linear_with_s.cu cuda/multi_lora_cuda.cu cuda/narrow_copies.cu)
+               cuda/linear_warpgroup.cu cuda/linear_with_s.cu cuda/linear_with_ds.cu cuda/multi_lora_cuda.cu cuda/narrow_copies.cu)

@@ -23,7 +23,7 @@ std::atomic<int> forced_path{cuda::kChosenPath};
 
 /** What both directions check; `in` and `out` are as wide as the plan says. */
 void check_call(Arguments& arguments, const pp_context* context, const pp_linear* linear, const pp_matrix* in,
-                const pp_matrix* out, const pp_lora_module* modules, int32_t count, bool forward) {
+                const pp_matrix* out, const pp_lora_module* modules, int32_t count, unsigned use, bool forward) {
   arguments.context(context);
   arguments.handle("linear", Handle::kLinear, linear);
   if (arguments.failed()) return;
@@ -35,7 +35,6 @@ void check_call(Arguments& arguments, const pp_context* context, const pp_linear
   const int64_t N = linear->N, K = linear->K;
   if (!arguments.matrix(forward ? "x" : "dy", in, linear->dtype, Arguments::kAny, forward ? K : N)) return;
   if (!arguments.matrix(forward ? "y" : "dx", out, linear->dtype, in->rows, forward ? N : K)) return;
-  const unsigned use = forward ? kReadsA | kReadsB | kTakesS | kDrops : kReadsA | kTakesDs | kDrops;
   check_modules(arguments, {device, linear->dtype, in->rows, K, N, use}, modules, count);
 }
 
@@ -163,7 +162,7 @@ pp_status pp_linear_destroy(pp_linear* linear) {
 pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, const pp_matrix* x,
                             const pp_lora_module* modules, int32_t count, const pp_matrix* y) {
   Arguments arguments;
-  check_call(arguments, context, linear, x, y, modules, count, true);
+  check_call(arguments, context, linear, x, y, modules, count, kReadsA | kReadsB | kTakesS | kDrops, true);
   if (arguments.failed() || x->rows == 0) return arguments.status();
   const Runs runs(modules, count);
   return Room::of(*context, [&](Room& room) {
@@ -192,33 +191,68 @@ pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, 
   });
 }
 
+namespace {
+
+/** dX of arguments that have been checked. */
+pp_status grad_input(Room& room, const pp_context* context, const pp_linear* linear, const pp_matrix* dy, const Runs& runs,
+                     const pp_lora_module* modules, int32_t count, const pp_matrix* dx) {
+  if constexpr (kCuda) {
+    if (is_cuda(&context->device)) {
+      const bool whole = fuses(runs, dy->rows);
+      const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
+      const LoraModule* const of = own.of.data();
+      const size_t bytes = cuda::linear_grad_input_workspace(*linear, dy->rows, of, own.count);
+      const pp_status status = room.with(bytes, [&](void* memory) {
+        return cuda::linear_grad_input(context->device, *linear, *dy, of, own.count, *dx, memory);
+      });
+      return status != PP_OK || whole ? status : lora_grad_input(room, modules, count, *dx, true);
+    }
+  }
+  return for_rows(runs, dy->rows, [&](int64_t row, int64_t rows, const Run* run) {
+    const Modules own(run, &pp_lora_module::ds, true);
+    const LoraModule* const of = own.of.data();
+    return room.with(linear_grad_input_cpu_workspace(*linear, rows, of, own.count), [&](void* memory) {
+      linear_cpu(linear->dtype)
+          .grad_input({linear, rows, element(*dy, row), dy->ld, of, own.count, element(*dx, row), dx->ld, memory});
+      return PP_OK;
+    });
+  });
+}
+
+}  // namespace
+
 pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
                                const pp_lora_module* modules, int32_t count, const pp_matrix* dx) {
   Arguments arguments;
-  check_call(arguments, context, linear, dy, dx, modules, count, false);
+  check_call(arguments, context, linear, dy, dx, modules, count, kReadsA | kTakesDs | kDrops, false);
+  if (arguments.failed() || dy->rows == 0) return arguments.status();
+  const Runs runs(modules, count);
+  return Room::of(*context, [&](Room& room) { return grad_input(room, context, linear, dy, runs, modules, count, dx); });
+}
+
+pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
+                             const pp_lora_module* modules, int32_t count, const pp_matrix* dx) {
+  Arguments arguments;
+  check_call(arguments, context, linear, dy, dx, modules, count, kReadsA | kReadsB | kTakesS | kTakesDs | kWritesDb | kDrops,
+             false);
+  for (int32_t i = 0; i < count && !arguments.failed(); ++i)
+    arguments.require(modules[i].ds.data != nullptr || modules[i].rows == 0,
+                      "modules[%d].ds.data must not be null: dX needs dS", static_cast<int>(i));
   if (arguments.failed() || dy->rows == 0) return arguments.status();
   const Runs runs(modules, count);
   return Room::of(*context, [&](Room& room) {
     if constexpr (kCuda) {
-      if (is_cuda(&context->device)) {
-        const bool whole = fuses(runs, dy->rows);
-        const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
-        const LoraModule* const of = own.of.data();
-        const size_t bytes = cuda::linear_grad_input_workspace(*linear, dy->rows, of, own.count);
-        const pp_status status = room.with(bytes, [&](void* memory) {
-          return cuda::linear_grad_input(context->device, *linear, *dy, of, own.count, *dx, memory);
+      if (is_cuda(&context->device) && count == 1 && runs.count == 1 && fuses(runs, dy->rows)) {
+        const LoraModule module = lora_module(modules[0], modules[0].s, 0, false);
+        bool made = false;
+        const size_t bytes = cuda::linear_backward_workspace(*linear, dy->rows, module);
+        const pp_status status = bytes == 0 ? PP_OK : room.with(bytes, [&](void* memory) {
+          return cuda::linear_backward(context->device, *linear, *dy, module, *dx, memory, &made);
         });
-        return status != PP_OK || whole ? status : lora_grad_input(room, modules, count, *dx, true);
+        if (status != PP_OK || made) return status;
       }
     }
-    return for_rows(runs, dy->rows, [&](int64_t row, int64_t rows, const Run* run) {
-      const Modules own(run, &pp_lora_module::ds, true);
-      const LoraModule* const of = own.of.data();
-      return room.with(linear_grad_input_cpu_workspace(*linear, rows, of, own.count), [&](void* memory) {
-        linear_cpu(linear->dtype)
-            .grad_input({linear, rows, element(*dy, row), dy->ld, of, own.count, element(*dx, row), dx->ld, memory});
-        return PP_OK;
-      });
-    });
+    const pp_status status = lora_grad_up(room, *dy, modules, count);
+    return status != PP_OK ? status : grad_input(room, context, linear, dy, runs, modules, count, dx);
   });
 }

@@ -267,8 +267,6 @@ pp_status lora_grad_input(Room& room, const pp_lora_module* modules, int32_t cou
   });
 }
 
-namespace {
-
 pp_status lora_grad_up(Room& room, const pp_matrix& dy, const pp_lora_module* modules, int32_t count) {
   const pp_device& device = room.device();
   const Runs runs(modules, count);
@@ -300,6 +298,8 @@ pp_status lora_grad_up(Room& room, const pp_matrix& dy, const pp_lora_module* mo
     });
   });
 }
+
+namespace {
 
 pp_status lora_grad_down(Room& room, const pp_matrix& x, const pp_lora_module* modules, int32_t count) {
   const pp_device& device = room.device();

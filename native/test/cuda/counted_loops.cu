@@ -39,6 +39,29 @@ __global__ void skipped_part(const uint4* in, float* out, int steps) {
   out[threadIdx.x] = sums[0] + sums[1] + sums[2] + sums[3];
 }
 
+/** The same, where that part is stored in shared memory: a turn that stores nothing leaves it out, and reads what others
+ * stored. */
+__global__ void stored_part(const uint4* in, float* out, int steps) {
+  GPU_SHARED(uint4[2], tile);
+  GPU_SHARED(unsigned[32], words);
+  unsigned a[4] = {in[0].x, in[0].y, in[0].z, in[0].w}, b[2] = {};
+  float sums[4] = {};
+#pragma unroll 1
+  for (int i = 0; i < steps; i++) {
+    ptx::cp_async16(&tile[0], in + 2 * i, 16);
+    ptx::cp_async16(&tile[1], in + 2 * i + 1, 16);
+    ptx::cp_async_commit();
+    if (a[2] == 1) {
+#pragma unroll
+      for (int k = 0; k < 100; k++) a[0] = (a[0] ^ a[1]) * (a[1] + 3), a[1] ^= a[0] >> 7;
+      words[threadIdx.x % 32] = a[0];
+    }
+    a[2] += words[i % 32];
+    ptx::mma_m16n8k16(sums, a, b, __half{});
+  }
+  out[threadIdx.x] = sums[0] + sums[1] + sums[2] + sums[3];
+}
+
 /** An array that is reached by a number lies in local memory. */
 __global__ void local_array(const int* in, float* out) {
   float values[16];

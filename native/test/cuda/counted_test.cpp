@@ -161,7 +161,7 @@ bool counts_well(pp_dtype dtype, const std::string& only, bool with_accesses) {
   count_all(operands.pure_calls(), kSmall, false, "");
   count_all(operands.adding_calls(), kSmall, false, "");
   count_all(modules.calls(), kSmall, false, "");
-  const auto shape = linear_shape(dtype, kSmall.M, kSmall.K, kSmall.N, kRank, LinearDirection::kForward);
+  const auto shape = linear_shape(dtype, kSmall.M, kSmall.K, kSmall.N, kRank, LinearDirection::kForward, false);
   for (const FusedVariant& variant : fused_variants(shape, true)) {
     if (variant.name.empty()) continue;  // the chosen one is one of the others
     const ForcedLinearPath in_force(variant.forced);

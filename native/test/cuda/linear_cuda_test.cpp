@@ -97,6 +97,12 @@ const Case kWithSCases[] = {
     fused(260, 72, 520, {{20, 0, 300}, {27, 200, 320}}, {0, 8}, 0, true),                   // four tiles of two
     fused(300, 72, 264, {{64, 0, 264}}, {0, 0}, 0, false),
     {270, 104, 300, {{11, 3, 280, 0, 270, 0}}, {0, 0}, {3, 2}},  // S at odd addresses
+    // Under dropout, of one module: rows and columns of masks that are no whole words.
+    fused(300, 136, 600, {{16, 0, 600}}, {0, 0}, 0.1f, true),
+    fused(513, 67, 267, {{20, 0, 267}}, {0, 5}, 0.5f, false),
+    fused(270, 200, 520, {{40, 130, 390}}, {0, 0}, 0.3f, true),
+    fused(260, 72, 264, {{64, 0, 264}}, {0, 8}, 0.2f, true),
+    {270, 24, 304, {{11, 3, 280, 0, 270, 0.4f}}, {0, 0}, {3, 2}},
 };
 
 void test_kept(pp_dtype dtype, const Case& c) {
@@ -122,20 +128,52 @@ void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
   expect(alone.second == side_by_side.second, "dX has other bits in clusters");
 }
 
-/** Whether the product can make S. */
+/** Whether the product can make S: of up to 64 ranks, under dropout of one module. */
 bool can_make_s(const Case& c) {
   int64_t tiles = 0;
   for (const ModuleCase& module : c.modules) tiles += (module.rank + 15) / 16;
-  return tiles >= 1 && tiles <= 4 && c.modules[0].p == 0;
+  return tiles >= 1 && tiles <= 4 && (c.modules[0].p == 0 || c.modules.size() == 1);
 }
 
 /** In clusters that make S: by one, and by three, which share rows of tiles and make S of one row again. */
 void test_with_s(pp_dtype dtype, const Case& c) {
   const ForcedLinearPath in_force(LinearPath::kClustersWithS);
   const auto bits = test_call(Call::kForward, dtype, c);
+  if (dtype == PP_BFLOAT16) test_kept(dtype, c);
 #if defined(PRUNEPEFT_EMULATED)
   simt::set_multiprocessors(6);
+  if (dtype == PP_FLOAT16) test_kept(dtype, c);  // one of the clusters keeps a row's masks
   expect(test_call(Call::kForward, dtype, c) == bits, "y and S have other bits where more clusters make S");
+  simt::set_multiprocessors(2);
+#else
+  static_cast<void>(bits);
+#endif
+}
+
+/** What dX's product makes dS and dB of: one module without dropout, of up to 32 ranks. */
+const Case kWithDsCases[] = {
+    fused(300, 600, 136, {{16, 0, 136}}, {0, 0}, 0, true),    // two rows of tiles, three columns; three steps
+    fused(513, 264, 128, {{20, 0, 128}}, {0, 0}, 0, true),    // a part of the second tile of ranks; whole steps
+    fused(257, 520, 520, {{32, 130, 390}}, {0, 0}, 0, true),  // a module on some of the columns of dY
+    fused(130, 8, 8, {{1, 0, 8}}, {0, 0}, 0, true),           // one step, to which one is added
+    fused(270, 300, 204, {{11, 3, 150}}, {0, 4}, 0, true),    // S and B are copied; dS at odd addresses
+    {390, 264, 72, {{5, 8, 60, 0, 390, 0}}, {0, 0}, {3, 2}},  // and S at odd addresses
+};
+/** What takes the two calls: dropout, more ranks, several modules, rows of their own. */
+const Case kTwoCallCases[] = {
+    fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true),
+    fused(130, 72, 264, {{40, 0, 264}}, {0, 0}, 0, true),
+    fused(130, 72, 264, {{16, 0, 88}, {16, 88, 88}, {16, 176, 88}}, {0, 0}, 0, true),
+    {60, 72, 56, {{8, 0, 56, 0, 30, 0}, {5, 3, 40, 30, 30, 0}}, {0, 0}, {0, 0}},
+};
+
+/** dX with dS and dB, in one launch with one that adds dB's parts, by one cluster and by three: the same bits. */
+void test_with_ds(pp_dtype dtype, const Case& c) {
+  const ForcedLinearPath in_force(LinearPath::kClustersWithS);
+  const auto bits = test_call(Call::kBackward, dtype, c);
+#if defined(PRUNEPEFT_EMULATED)
+  simt::set_multiprocessors(6);
+  expect(test_call(Call::kBackward, dtype, c) == bits, "dX, dS and dB have other bits where more clusters make dS");
   simt::set_multiprocessors(2);
 #else
   static_cast<void>(bits);
@@ -192,6 +230,8 @@ int main() {
   for (const auto& [cases, count] : {std::make_pair(kCases, std::size(kCases)), {kOtherCases, std::size(kOtherCases)}})
     for (const Case* c = cases; c != cases + count; c++)
       for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_kept(dtype, *c);
+  for (const Case& c : kTwoCallCases)
+    for (const pp_dtype dtype : kDtypes) test_call(Call::kBackward, dtype, c);
 #if defined(PRUNEPEFT_EMULATED)
   const Case sharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);  // its S would have shares of K: a launch more
   test_launches(Call::kForward, sharing, 1);
@@ -205,7 +245,15 @@ int main() {
     test_launches(Call::kLinearGradInput, c, 1 + copies);
   }
   test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 64}, {8, 0, 64}}, {0, 0}, 0, true), 1);
-  test_launches(Call::kForward, fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true), 2);  // under dropout S is made before
+  // dS and dB of one module are made in dX's product, up to 32 ranks and without dropout; dB's parts are added by a launch.
+  for (const int64_t rank : {5, 8, 32, 40}) {
+    const uint64_t copies = rank % 8 == 0 ? 0 : 1, launches = rank > 32 ? 3 : 2;
+    test_launches(Call::kBackward, fused(130, 264, 136, {{rank, 0, 136}}, {0, 0}, 0, true), launches + copies);
+  }
+  test_launches(Call::kBackward, fused(130, 264, 136, {{8, 0, 136}}, {0, 0}, 0.1f, true), 3);
+  // Under dropout S of one module is made in the product, of two before.
+  test_launches(Call::kForward, fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true), 1);
+  test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 264}, {8, 0, 264}}, {0, 0}, 0.1f, true), 2);
 #endif
   if (compute_major() == 9 && !kReadTwice) {
     std::vector<Case> cases(std::begin(kBulkCases), std::end(kBulkCases));
@@ -218,6 +266,8 @@ int main() {
       for (const Case& c : cases)
         for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16})
           if (can_make_s(c)) test_with_s(dtype, c);
+      for (const Case& c : kWithDsCases)
+        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_with_ds(dtype, c);
     }
     for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
       const ForcedLinearPath in_force(path);

@@ -46,15 +46,15 @@ struct Case {
   }
 };
 
-enum class Call { kNone, kDown, kUp, kGradUp, kGradUpAlone, kGradDown, kGradInput, kForward, kLinearGradInput };
+enum class Call { kNone, kDown, kUp, kGradUp, kGradUpAlone, kGradDown, kGradInput, kForward, kLinearGradInput, kBackward };
 
 inline bool is_fused(Call call) {
-  return call == Call::kForward || call == Call::kLinearGradInput;
+  return call == Call::kForward || call == Call::kLinearGradInput || call == Call::kBackward;
 }
 
 inline std::string describe(Call call, pp_dtype dtype, const Case& c, bool accumulate = false) {
-  const char* const names[] = {"",          "down",       "up",      "grad_up",          "grad_up, dB alone",
-                               "grad_down", "grad_input", "forward", "linear_grad_input"};
+  const char* const names[] = {"",          "down",       "up",      "grad_up",           "grad_up, dB alone",
+                               "grad_down", "grad_input", "forward", "linear_grad_input", "backward"};
   std::string text = std::string(names[static_cast<int>(call)]) + (accumulate ? ", accumulated, " : " ") + name(dtype);
   const auto add = [&](const char* what, auto value) { text += what + std::to_string(value); };
   add(" M=", c.M), add(" K=", c.K), add(" N=", c.N);
@@ -111,6 +111,8 @@ inline pp_status make_call(Call call, const pp_context* context, const pp_linear
       return pp_linear_forward(context, linear, &wide.x, all, count, &wide.y);
     case Call::kLinearGradInput:
       return pp_linear_grad_input(context, linear, &wide.dy, all, count, &wide.dx);
+    case Call::kBackward:
+      return pp_linear_backward(context, linear, &wide.dy, all, count, &wide.dx);
   }
   return PP_INVALID_ARGUMENT;
 }
@@ -144,7 +146,8 @@ struct Operands {
         y(dtype, c.M, c.N, c.out(),
           overwritten(call == Call::kForward || (call == Call::kUp && covers_columns() && !accumulate))),
         dx(dtype, c.M, c.K, c.out(),
-           overwritten(call == Call::kLinearGradInput || (call == Call::kGradInput && c.is_whole() && !accumulate))),
+           overwritten(call == Call::kLinearGradInput || call == Call::kBackward ||
+                       (call == Call::kGradInput && c.is_whole() && !accumulate))),
         w(dtype, is_fused(call) ? c.N : 1, is_fused(call) ? c.K : 1, c.placement, Content::kRandom, 0.3),
         bias(dtype, 1, c.N, {c.placement.offset, 0}, Content::kRandom) {
     for (size_t n = 0; n < c.modules.size(); n++) {
@@ -156,10 +159,13 @@ struct Operands {
       const bool has_weights = m.same_as < 0, has_narrow = m.narrow_as < 0;
       const int64_t narrow_columns = columns_of_narrow(n);
       const bool own = c.is_whole() && narrow_columns == m.rank;
-      const auto gradient = [&](Call of_b, Call also) { return overwritten((call == of_b || call == also) && has_rows(n)); };
+      const auto gradient = [&](Call of_b, Call also) {
+        return overwritten((call == of_b || call == also || (of_b == Call::kGradUp && call == Call::kBackward)) && has_rows(n));
+      };
       make(&s, has_narrow, dtype, c.M, narrow_columns, c.narrow,
            overwritten(own && (call == Call::kDown || call == Call::kForward)));
-      make(&ds, has_narrow, dtype, c.M, narrow_columns, c.narrow, overwritten(own && call == Call::kGradUp));
+      make(&ds, has_narrow, dtype, c.M, narrow_columns, c.narrow,
+           overwritten(own && (call == Call::kGradUp || call == Call::kBackward)));
       make(&a, has_weights, dtype, m.rank, c.K, c.placement, Content::kRandom);
       make(&b, has_weights, dtype, m.columns, m.rank, c.placement, Content::kRandom);
       make(&da, has_weights, PP_FLOAT32, m.rank, c.K, c.narrow, gradient(Call::kGradDown, Call::kGradDown));
@@ -198,6 +204,7 @@ struct Operands {
     if (!is_fused(call)) return run_apart(context, call, accumulate);
     expect_ok(make_call(call, context, linear, wide(), {}, false));
     if (call == Call::kForward) run_apart(context, Call::kDown, false);
+    if (call == Call::kBackward) run_apart(context, Call::kGradUp, false);
     run_apart(context, call == Call::kForward ? Call::kUp : Call::kGradInput, true);
   }
 
@@ -230,7 +237,7 @@ struct Operands {
           e.y(i, n) = c.bias ? bias(0, n) : 0;
           for (int64_t k = 0; k < c.K; k++) e.y(i, n) += x(i, k) * w(n, k);
         }
-    if (call == Call::kLinearGradInput) {
+    if (call == Call::kLinearGradInput || call == Call::kBackward) {
       e.dx = Reference(c.M, c.K);
       for (int64_t i = 0; i < c.M; i++)
         for (int64_t k = 0; k < c.K; k++)
@@ -328,10 +335,10 @@ struct Operands {
     };
     const auto zero_all = [](Reference* reference) { *reference = Reference(reference->rows, reference->columns); };
     if (call == Call::kDown || call == Call::kForward) zero(&e->s[c.narrow_of(n)], 0, m.rank);
-    if (call == Call::kGradUp) zero(&e->ds[c.narrow_of(n)], 0, m.rank);
+    if (call == Call::kGradUp || call == Call::kBackward) zero(&e->ds[c.narrow_of(n)], 0, m.rank);
     if (call == Call::kUp && !accumulate) zero(&e->y, m.first_column, m.columns);
     if (call == Call::kGradInput && !accumulate) zero(&e->dx, 0, c.K);
-    if (call == Call::kGradUp || call == Call::kGradUpAlone) zero_all(&e->db[c.weights_of(n)]);
+    if (call == Call::kGradUp || call == Call::kGradUpAlone || call == Call::kBackward) zero_all(&e->db[c.weights_of(n)]);
     if (call == Call::kGradDown) zero_all(&e->da[c.weights_of(n)]);
   }
 
@@ -344,12 +351,20 @@ struct Operands {
     Reference &da_then = e->da[c.weights_of(n)], &db_then = e->db[c.weights_of(n)];
     const double factor = scale(n);
     const bool of_a = call != Call::kUp && call != Call::kGradUp && call != Call::kGradUpAlone;
+    const bool backward = call == Call::kBackward;
+    for (int64_t i = m.first_row; backward && i < m.first_row + m.rows; i++)
+      for (int64_t j = 0; j < m.columns; j++)
+        for (int64_t r = 0; r < m.rank; r++) {
+          ds_then(i, r) += factor * dy(i, m.first_column + j) * to_wide(j, r);
+          db_then(j, r) += dy(i, m.first_column + j) * s_now(i, r);
+        }
     for (int64_t i = m.first_row; i < m.first_row + m.rows; i++) {
       for (int64_t k = 0; of_a && k < c.K; k++) {
         const double keep = kept(n, i - m.first_row, k);
         for (int64_t r = 0; r < m.rank && keep != 0; r++) {
           if (call == Call::kDown || call == Call::kForward) s_then(i, r) += factor * keep * x(i, k) * to_narrow(r, k);
           if (call == Call::kGradDown) da_then(r, k) += ds_now(i, r) * keep * x(i, k);
+          if (backward) e->dx(i, k) += keep * ds_then(i, r) * to_narrow(r, k);
           if (call == Call::kGradInput || call == Call::kLinearGradInput) e->dx(i, k) += keep * ds_now(i, r) * to_narrow(r, k);
         }
       }

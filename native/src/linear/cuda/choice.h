@@ -35,8 +35,10 @@ struct LinearShape {
   LinearDirection direction = LinearDirection::kForward;
   /** Whether blocks by warpgroups may work in clusters. */
   bool in_clusters = true;
-  /** Of S, which the product may make itself, in tiles of 16 ranks, each module's apart; 0: no S, dX, or dropout. */
+  /** Of S, which the product may make itself, in tiles of 16 ranks, each module's apart, or dX of dS and dB; 0: of none. */
   int64_t rank_tiles = 0;
+  /** Whether S is of a masked x; of several modules, which have a mask each, the product does not make it. */
+  bool masked = false;
 };
 
 /** Tiles that cover a length; of a number of things, rounds of so many. */
@@ -101,20 +103,37 @@ inline bool clusters_pay(const DeviceTraits& device, const LinearShape& shape) {
 
 /** Ranks of a tile of S, and tiles that the product can make itself: linear_with_s.cuh. */
 constexpr int64_t kRankTileRanks = 16, kMostRankTilesInside = 4;
+/** Of dS, which the product dX makes with dB: linear_with_ds.cuh. */
+constexpr int64_t kMostRankTilesOfDs = 2;
 /** Shared memory that its block is taken to need. */
 constexpr int64_t kWithSSharedBytes = 226 * 1024;
 
+constexpr int64_t most_rank_tiles(LinearDirection direction) {
+  return direction == LinearDirection::kForward ? kMostRankTilesInside : kMostRankTilesOfDs;
+}
+
 inline bool has_path_with_s(const DeviceTraits& device, const LinearShape& shape) {
-  return has_cluster_path(device, shape) && device.shared_bytes_per_block >= kWithSSharedBytes &&
-         shape.direction == LinearDirection::kForward && shape.rank_tiles >= 1 && shape.rank_tiles <= kMostRankTilesInside;
+  return has_cluster_path(device, shape) && device.shared_bytes_per_block >= kWithSSharedBytes && shape.rank_tiles >= 1 &&
+         shape.rank_tiles <= most_rank_tiles(shape.direction) &&
+         (shape.direction == LinearDirection::kForward || !shape.masked);
 }
 
 /**
- * What S costs the tile that it is made with, in columns of a tile. Its product of 64 rows and n columns reads their 32 bytes
- * each from shared memory, 128 a clock, in (64 + n) / 4 clocks, in two of which the tensor cores do a column.
+ * Instructions of a warp in a step in which S of a masked x is made, from the draws to the products (cmake/cost_of_loops.py
+ * compares them with native/cuda-loops.txt). A scheduler has two such warps, and is taken to issue in three of four clocks. The
+ * tensor cores multiply meanwhile, a column of the tile in four clocks: so many columns more could they do by then.
  */
-constexpr int64_t columns_of_s(int64_t rank_tiles) {
-  return (64 + rank_tiles * kRankTileRanks) / 2;
+constexpr int64_t kMaskedStep = 508;
+constexpr int64_t kColumnsOfMasks = 2 * kMaskedStep * 4 / 3 / 4 - 256;
+
+/**
+ * What S costs the tile that it is made with, in columns of a tile. Its product of 64 rows and n columns reads their 32 bytes
+ * each from shared memory, 128 a clock, in (64 + n) / 4 clocks, in two of which the tensor cores do a column. Under dropout at
+ * least what the masks take longer than the product with W beside them.
+ */
+constexpr int64_t columns_of_s(int64_t rank_tiles, bool masked = false) {
+  const int64_t products = (64 + rank_tiles * kRankTileRanks) / 2;
+  return masked && products < kColumnsOfMasks ? kColumnsOfMasks : products;
 }
 
 /** Rows of tiles that a run reaches into, of so many columns: it makes S so often. */
@@ -124,13 +143,12 @@ inline int64_t rows_of_run(int64_t length, int64_t column_tiles) {
   return length % column_tiles == 0 ? length / column_tiles : (length + column_tiles - 2) / column_tiles + 1;
 }
 
-/** Columns of tiles that the busiest of the runners multiplies; where it makes S, with what that costs. */
-inline int64_t busiest_columns(const LinearOrder& order, int64_t runners, int64_t rank_tiles) {
+/** Columns of tiles that the busiest of the runners multiplies, and `of_s` more where it makes S. */
+inline int64_t busiest_columns(const LinearOrder& order, int64_t runners, int64_t of_s) {
   const auto of_group = [&](int64_t rows) {
     if (rows == 0) return int64_t{0};
     const int64_t length = run_length(order, rows, runners);
-    return length * tile_size(LinearPath::kClustersWithS, 2).columns +
-           rows_of_run(length, order.column_tiles) * columns_of_s(rank_tiles);
+    return length * tile_size(LinearPath::kClustersWithS, 2).columns + rows_of_run(length, order.column_tiles) * of_s;
   };
   return order.row_tiles / order.group_rows * of_group(order.group_rows) + of_group(order.row_tiles % order.group_rows);
 }
@@ -147,7 +165,7 @@ inline LinearOrder order_of_runs(const LinearShape& shape, int64_t runners) {
   int64_t best_rows = 1, best = 0;
   for (order.group_rows = 1; order.group_rows <= std::min(order.row_tiles, runners); order.group_rows++) {
     if (2 * order.group_rows > std::max<int64_t>(runners, 2) && run_length(order, order.group_rows, runners) > 1) break;
-    const int64_t columns = busiest_columns(order, runners, shape.rank_tiles);
+    const int64_t columns = busiest_columns(order, runners, columns_of_s(shape.rank_tiles, shape.masked));
     if (best != 0 && columns >= best) continue;
     best = columns;
     best_rows = order.group_rows;
@@ -178,9 +196,30 @@ inline bool making_s_pays(const DeviceTraits& device, const LinearShape& shape) 
   const TileSize tile = tile_size(LinearPath::kClustersWithS, shape.element_bytes);
   const LinearOrder order = order_of_runs(shape, runners);
   const int64_t without = tiles_of(order.row_tiles * order.column_tiles, runners) * tile.columns;
-  const auto more = static_cast<double>(busiest_columns(order, runners, shape.rank_tiles) - without);
+  const auto more =
+      static_cast<double>(busiest_columns(order, runners, columns_of_s(shape.rank_tiles, shape.masked)) - without);
   const double launches = kOperationsAByte * static_cast<double>(shape.M * shape.element_bytes) / device.multiprocessors +
                           kOperationsOfLaunches / static_cast<double>(shape.inner);
+  return more * kOperationsAnElement * static_cast<double>(tile.rows) <= launches;
+}
+
+/**
+ * The same of dS and dB made in dX's product. Each run of a row makes dS, and its share of dB at as much a step. A launch that
+ * reads dB's parts is left: 4 bytes for each rank and 128 elements of dY.
+ */
+inline bool making_ds_pays(const DeviceTraits& device, const LinearShape& shape) {
+  constexpr double kOperationsAByte = 240, kOperationsOfLaunch = 13.5e6, kOperationsAnElement = 2, kSlotBytes = 4;
+  const int64_t runners = device.multiprocessors / kClusterBlocks;
+  const TileSize tile = tile_size(LinearPath::kClustersWithS, shape.element_bytes);
+  const LinearOrder order = order_of_runs(shape, runners);
+  const int64_t without = tiles_of(order.row_tiles * order.column_tiles, runners) * tile.columns;
+  const double of_ds = static_cast<double>(columns_of_s(shape.rank_tiles));
+  const auto columns = static_cast<int64_t>(of_ds * (1 + 1 / makings_of_row(order, runners)) + 0.5);
+  const auto more = static_cast<double>(busiest_columns(order, runners, columns) - without);
+  const double slots = kSlotBytes * static_cast<double>(shape.rank_tiles * kRankTileRanks) / static_cast<double>(tile.rows);
+  const double launches = kOperationsAByte * static_cast<double>(shape.M) * (static_cast<double>(shape.element_bytes) - slots) /
+                              device.multiprocessors +
+                          kOperationsOfLaunch / static_cast<double>(shape.inner);
   return more * kOperationsAnElement * static_cast<double>(tile.rows) <= launches;
 }
 
@@ -200,8 +239,8 @@ inline LinearPath default_path(const DeviceTraits& device, const LinearShape& sh
   if (has_warpgroup_path(device, shape) &&
       4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors}) {
     if (!has_cluster_path(device, shape) || !clusters_pay(device, shape)) return LinearPath::kWarpgroup;
-    return has_path_with_s(device, shape) && making_s_pays(device, shape) ? LinearPath::kClustersWithS
-                                                                          : LinearPath::kWarpgroupClusters;
+    const auto pays = shape.direction == LinearDirection::kForward ? making_s_pays : making_ds_pays;
+    return has_path_with_s(device, shape) && pays(device, shape) ? LinearPath::kClustersWithS : LinearPath::kWarpgroupClusters;
   }
   const int64_t tiles = tile_count(shape, tile_size(LinearPath::kLargeTile, shape.element_bytes));
   return tiles >= device.multiprocessors ? LinearPath::kLargeTile : LinearPath::kSmallTile;

@@ -93,8 +93,11 @@ constexpr double own_share(int compute_major) {
  * that share an operand, and with a tile's way out not hidden behind the next tile's products.
  */
 constexpr double kWarpgroupShare = 0.74;
-/** With clusters, L2 no longer bounds them: a tile's way out is left, and what blocks of a cluster wait for each other. */
-constexpr double kClusterShare = 0.90;
+/**
+ * With clusters, L2 no longer bounds them: a tile's way out is left, some 1 000 clocks of 83 000, and what blocks of a cluster
+ * wait for each other.
+ */
+constexpr double kClusterShare = 0.92;
 
 /** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
 constexpr double kInstructionsADraw = 55;
@@ -122,7 +125,7 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
  * them with native/cuda-loops.txt.
  */
 constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
-constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 71, kGradMoreRanks = 28;
+constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 68, kGradMoreRanks = 28;
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
@@ -242,6 +245,15 @@ struct Costs {
     if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks;
     return cost;
   }
+  /** dX, dS and dB by one launch, and one that adds dB's parts, of which each row tile has one. */
+  Cost grad_input_with_ds() const {
+    const auto [makings, columns] = makings_of(K, N);
+    Cost cost = by_warpgroups(LinearPath::kClustersWithS, 2 * M * (K * (N + padded_ranks()) + N * columns * (makings + 1)));
+    const TileSize tile = tile_size(LinearPath::kClustersWithS, static_cast<int64_t>(size));
+    cost.bytes = kSlotBytes * std::ceil(M / static_cast<double>(tile.rows)) * N * r;
+    cost.launches = 2;
+    return cost;
+  }
   /** Our own product without ranks, in either direction. */
   Cost fused_frozen(LinearPath path) const {
     if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
@@ -292,13 +304,24 @@ struct Costs {
     (path == LinearPath::kWarpgroup ? cost.warpgroup_flops : cost.cluster_flops) = flops;
     return cost;
   }
+  /** How often S of a row is made with tiles of so many columns, or dS, and what that costs a tile, in columns. */
+  struct Makings {
+    double of_row, columns;
+  };
+  Makings makings_of(double columns, double inner) const {
+    if (M < 1) return {0, 0};
+    LinearShape shape = {static_cast<int64_t>(M), static_cast<int64_t>(columns), static_cast<int64_t>(inner),
+                         static_cast<int64_t>(size)};
+    shape.rank_tiles = static_cast<int64_t>(padded_ranks() / kRankTileRanks);
+    shape.masked = masks != 0;
+    const int64_t runners = std::max<int64_t>(multiprocessors / kClusterBlocks, 1);
+    return {makings_of_row(order_of_runs(shape, runners), runners),
+            static_cast<double>(columns_of_s(shape.rank_tiles, shape.masked))};
+  }
   /** S made with tiles of y, as columns of it. */
   double columns_of_s_made() const {
-    if (M < 1) return 0;
-    LinearShape shape = {static_cast<int64_t>(M), static_cast<int64_t>(N), static_cast<int64_t>(K), static_cast<int64_t>(size)};
-    shape.rank_tiles = static_cast<int64_t>(padded_ranks() / kRankTileRanks);
-    const int64_t runners = std::max<int64_t>(multiprocessors / kClusterBlocks, 1);
-    return makings_of_row(order_of_runs(shape, runners), runners) * static_cast<double>(columns_of_s(shape.rank_tiles));
+    const auto [makings, columns] = makings_of(N, K);
+    return makings * columns;
   }
   double groups() const { return M * K / 8; }
   /** In a gradient's call. */
@@ -328,6 +351,8 @@ inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_li
 inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path,
                                LinearPath fused = LinearPath::kLargeTile) {
   if (cost.r == 0) return predict_forward(ceilings, cost, path, fused);
+  if (path == PP_FUSED && fused == LinearPath::kClustersWithS)
+    return predict_sequence(ceilings, cost.grad_input_with_ds(), cost.grad_down());
   const Cost input = path == PP_SPLIT ? cost.frozen() : cost.fused_grad_input(fused);
   if (path == PP_SPLIT) return predict_sequence(ceilings, input, cost.grad_up(), cost.grad_input(), cost.grad_down());
   return predict_sequence(ceilings, input, cost.grad_up(), cost.grad_down());

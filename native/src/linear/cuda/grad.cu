@@ -112,6 +112,12 @@ GradSlots grad_slots(pp_dtype dtype, int64_t M, int64_t N, int64_t columns, int6
   return {split.rows.shares * columns * N, split.column_blocks * M * row_rank};
 }
 
+cudaError_t run_finish_columns(const FinishColumnsArguments& columns, cudaStream_t stream) {
+  FinishGradArguments<float> finish = {};
+  finish.columns = columns;
+  return gpu::launch(finish_grad<float>, blocks_for(columns.N * columns.stack.columns), kFinishThreads, 0, stream, finish);
+}
+
 cudaError_t run_grad(const GradCall& call, float* column_slots, float* row_slots, cudaStream_t stream) {
   return dispatch(call.dtype,
                   [&](auto element) { return launch_grad<decltype(element)>(call, column_slots, row_slots, stream); });

@@ -25,4 +25,7 @@ inline cudaError_t most_shared_bytes(size_t* bytes) {
   *bytes = static_cast<size_t>(most);
   return error;
 }
+
+/** Adds slots of column products in order, as run_grad does with its own. */
+cudaError_t run_finish_columns(const FinishColumnsArguments& columns, cudaStream_t stream);
 }  // namespace prunepeft::cuda

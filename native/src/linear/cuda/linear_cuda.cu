@@ -106,13 +106,14 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
                              forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments),
                              forward ? LinearDirection::kForward : LinearDirection::kGradInput,
                              forced != kChosenWithoutClusters,
-                             forced != kChosenWithoutS ? rank_tiles : 0};
+                             forced != kChosenWithoutS ? rank_tiles : 0,
+                             arguments.dropout.threshold != 0};
   const LinearChoice chosen = choose_linear(traits, shape);
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
   if (forced < 0) return cudaSuccess;
   choice->path = static_cast<LinearPath>(forced);
-  const bool makes_s = forward && rank_tiles >= 1 && rank_tiles <= kMostRankTilesInside;
-  if (choice->path == LinearPath::kClustersWithS && !makes_s) choice->path = LinearPath::kWarpgroupClusters;
+  if (choice->path == LinearPath::kClustersWithS && !(rank_tiles >= 1 && has_path_with_s(traits, shape)))
+    choice->path = LinearPath::kWarpgroupClusters;
   choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
   return has_path(traits, shape, choice->path) ? cudaSuccess : cudaErrorNotSupported;
 }
@@ -143,7 +144,8 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   arguments.product = product_arguments<T>(call, true);
   Choice choice;
   const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
-  cudaError_t error = choose(device, arguments.product, true, call.dropout.threshold == 0 ? stack.tiles : 0, &choice);
+  const bool one_mask = call.dropout.threshold == 0 || call.module_count == 1;
+  cudaError_t error = choose(device, arguments.product, true, one_mask ? stack.tiles : 0, &choice);
   if (error != cudaSuccess) return error;
   const int64_t M = call.left.rows, K = call.left.cols;
   const DownCall down = {call.linear.dtype, M,       K,           call.left.data, call.left.ld, stack,
@@ -302,6 +304,41 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
   return to_status(
       dispatch(linear.dtype, [&](auto element) { return launch_forward<decltype(element)>(call, device.index, memory); }),
       "pp_linear_forward");
+}
+
+size_t linear_backward_workspace(const pp_linear& linear, int64_t M, const LoraModule& module) {
+  DeviceTraits traits;
+  const bool fits = linear.dtype != PP_FLOAT32 && !linear.decoding.used && make_spec(module.dropout).threshold == 0 &&
+                    gpu::divide_up(module.rank, kTileRanks) <= kMostRankTilesOfDs;
+  if (!fits || read_traits(linear.device_index, &traits) != cudaSuccess || traits.compute_major != 9) return 0;
+  Workspace workspace(nullptr);
+  take_copies(linear, M, &module, 1, false, workspace);
+  workspace.take<uint16_t>(ds_copy_elements(module, M));
+  workspace.take<float>(db_parts(module, M));
+  return workspace.bytes();
+}
+
+pp_status linear_backward(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule& module,
+                          const pp_matrix& dx, void* workspace, bool* made) {
+  *made = false;
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const ProductCall call = {linear, dy, &module, 1, dx, stream_of(device)};
+  Workspace parts(workspace);
+  const auto run = [&](auto element) {
+    using T = decltype(element);
+    const LinearArguments<T> arguments = product_arguments<T>(call, false);
+    Choice choice;
+    const cudaError_t error = choose(device.index, arguments, false, gpu::divide_up(module.rank, kTileRanks), &choice);
+    if (error != cudaSuccess || choice.path != LinearPath::kClustersWithS) return error;
+    *made = true;
+    void* const copies = take_copies(linear, dy.rows, &module, 1, false, parts);
+    void* const more = parts.take<uint16_t>(ds_copy_elements(module, dy.rows));
+    static_cast<void>(more);  // behind the others
+    float* const slots = parts.take<float>(db_parts(module, dy.rows));
+    return run_linear_grad_input_with_ds(arguments, module, slots, {true, choice.multiprocessors, copies, call.stream});
+  };
+  return to_status(dispatch(linear.dtype, run), "pp_linear_backward");
 }
 
 size_t linear_grad_input_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {

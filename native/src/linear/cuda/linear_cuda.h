@@ -11,4 +11,12 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
 size_t linear_grad_input_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count);
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
                             int32_t count, const pp_matrix& dx, void* workspace);
+
+/**
+ * dX, and dS and dB of one module on all rows, if one launch makes them: `*made` says. The module's s is S. Without a workspace
+ * (0 bytes) it never does, and is not called.
+ */
+size_t linear_backward_workspace(const pp_linear& linear, int64_t M, const LoraModule& module);
+pp_status linear_backward(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule& module,
+                          const pp_matrix& dx, void* workspace, bool* made);
 }  // namespace prunepeft::cuda

@@ -81,13 +81,31 @@ struct MadeRanks {
   int64_t lds;
 };
 
+/** The mask of x where the product makes S of masked x, and where it is kept, or null. */
+struct MaskOfMade {
+  PhiloxKeys keys;
+  uint16_t* kept;
+  uint32_t name;
+};
+
+/** Where the product leaves dB's parts: [row tiles, columns, rank], of the module's columns of dY. */
+struct DbParts {
+  float* of;
+  int64_t first_column;
+  int64_t columns;
+  int32_t rank;
+};
+
 template <class T>
 struct WarpgroupArguments {
   TensorMap left, right;
-  /** Of S and B, or dS and A; where the product makes S, of A in place of S. */
+  /** Of S and B, or dS and A; where the product makes S, of A in place of S; where it makes dS, of B and then S in its place.
+   */
   TensorMap slab_left[kMostBulkModules], slab_right[kMostBulkModules];
   LinearArguments<T> product;
   MadeRanks made[kMostRankTilesInside];
+  MaskOfMade mask;
+  DbParts db;
 };
 static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
 
@@ -313,11 +331,55 @@ GPU_INLINE int out_place(int row, int column) {
   return row * WarpgroupTile::kSlabColumns + (column / kVector ^ row % kVectors) * kVector + column % kVector;
 }
 
+/** As store_sums, of a warp's rows that lie in the matrix whole, with all of their columns, in rows that allow 16-byte stores:
+ * nothing is asked for an element, and addresses are made once. */
+template <class T>
+GPU_INLINE void store_whole_sums(float (&sums)[kSumsOfTile], T* out, const LinearArguments<T>& arguments, int64_t row,
+                                 int64_t column, const ConsumerPlace& place) {
+  using Tile = WarpgroupTile;
+  constexpr int kVector = Tile::kVector, kVectors = Tile::kSlabColumns / kVector,
+                kTurns = Tile::kOutRows * kVectors / gpu::kWarp;
+  constexpr int kRowsATurn = gpu::kWarp / kVectors;
+  if (arguments.bias != nullptr) {
+    const T* const bias = arguments.bias + column + place.column;
+#pragma unroll
+    for (int j = 0; j < Tile::kColumns / 8; j++)
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        const float added = gpu::to_float(bias[8 * j + e]);
+#pragma unroll
+        for (int h = 0; h < 2; h++) sums[4 * j + 2 * h + e] += added;
+      }
+  }
+  T* to = arguments.out + (row + place.lane / kVectors) * arguments.ldout + column + place.lane % kVectors * kVector;
+#pragma unroll
+  for (int slab = 0; slab < Tile::kSlabs; slab++) {
+#pragma unroll
+    for (int j = 0; j < kVectors; j++)
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const int at = slab * kSumsOfSlab + 4 * j + 2 * h;
+        // A row eight further down has its vectors in the same order.
+        *reinterpret_cast<ElementPair<T>*>(out + out_place(place.row, 8 * j + place.column) + 8 * h * Tile::kSlabColumns) = {
+            gpu::from_float<T>(sums[at]), gpu::from_float<T>(sums[at + 1])};
+      }
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < kTurns; i++)
+      *reinterpret_cast<uint4*>(to + i * kRowsATurn * arguments.ldout + slab * Tile::kSlabColumns) =
+          *reinterpret_cast<const uint4*>(out +
+                                          out_place(place.lane / kVectors + i * kRowsATurn, place.lane % kVectors * kVector));
+    __syncwarp();  // the next columns take their place
+  }
+}
+
 /** Rounds the sums, bias added, and writes them out by way of the warp's own part of shared memory. */
 template <class T>
-GPU_INLINE void store_sums(const float (&sums)[kSumsOfTile], T* out, const LinearArguments<T>& arguments, int64_t row,
-                           int64_t column, const ConsumerPlace& place) {
+GPU_INLINE void store_sums(float (&sums)[kSumsOfTile], T* out, const LinearArguments<T>& arguments, int64_t row, int64_t column,
+                           const ConsumerPlace& place) {
   using Tile = WarpgroupTile;
+  if (arguments.out_aligned && row + Tile::kOutRows <= arguments.left.rows && column + Tile::kColumns <= arguments.columns)
+    return store_whole_sums(sums, out, arguments, row, column, place);
   constexpr int kVector = Tile::kVector, kVectors = Tile::kSlabColumns / kVector;
 #pragma unroll
   for (int slab = 0; slab < Tile::kSlabs; slab++) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "linear/cuda/linear.cuh"
+#include "linear/lora_module.h"
 
 namespace prunepeft::cuda {
 /**
@@ -30,9 +31,21 @@ struct WarpgroupCall {
  * been made. */
 template <class T>
 cudaError_t run_linear_forward_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
-/** The same in clusters that make S too, as the stack says: of up to kMostRankTilesInside tiles, without dropout. */
+/** The same in clusters that make S too, as the stack says: of up to kMostRankTilesInside tiles, under dropout of one module.
+ */
 template <class T>
 cudaError_t run_linear_forward_with_s(const LinearArguments<T>& arguments, const Stack& stack, const WarpgroupCall& call);
 template <class T>
 cudaError_t run_linear_grad_input_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
+
+/**
+ * The same in clusters that make dS and dB of the one module too, of up to kMostRankTilesOfDs tiles of ranks, without dropout,
+ * and a second launch that adds dB's parts, for which there is room of db_parts floats. S is read, dS and dB are written. Of
+ * `copies` ds_copy_elements more are taken.
+ */
+template <class T>
+cudaError_t run_linear_grad_input_with_ds(const LinearArguments<T>& arguments, const LoraModule& module, float* parts,
+                                          const WarpgroupCall& call);
+int64_t db_parts(const LoraModule& module, int64_t M);
+int64_t ds_copy_elements(const LoraModule& module, int64_t M);
 }  // namespace prunepeft::cuda

@@ -38,14 +38,20 @@ cudaError_t run_linear_forward_with_s(const LinearArguments<T>& product, const S
   if (error == cudaSuccess) error = maps.run_copies(call.stream);
   if (error != cudaSuccess) return error;
   const int64_t runners = call.blocks / kClusterBlocks;
+  const bool masked = product.dropout.threshold != 0;
+  if (masked) {
+    if (stack.count != 1) return cudaErrorNotSupported;
+    const StackedModule& module = stack.modules[0];
+    arguments.mask = {philox_keys(dropout_key(product.dropout.seed)), module.kept, module.mask_name};
+  }
   arguments.product.order = order_of_runs({product.left.rows, product.columns, product.left.columns, int64_t{sizeof(T)}, true,
-                                           LinearDirection::kForward, true, stack.tiles},
+                                           LinearDirection::kForward, true, stack.tiles, masked},
                                           runners);
   const auto launch = [&](auto tiles) {
     constexpr int kTiles = decltype(tiles)::value;
-    return gpu::launch_clusters(linear_forward_with_s<T, kTiles>, dim3(static_cast<unsigned>(kClusterBlocks * runners)),
-                                WarpgroupTile::kThreads, static_cast<unsigned>(kClusterBlocks), MakingTile<kTiles>::kBytes,
-                                call.stream, arguments);
+    return gpu::launch_clusters(masked ? linear_forward_with_s<T, kTiles, true> : linear_forward_with_s<T, kTiles, false>,
+                                dim3(static_cast<unsigned>(kClusterBlocks * runners)), WarpgroupTile::kThreads,
+                                static_cast<unsigned>(kClusterBlocks), MakingTile<kTiles>::kBytes, call.stream, arguments);
   };
   if (stack.tiles == 1) return launch(std::integral_constant<int, 1>{});
   if (stack.tiles == 2) return launch(std::integral_constant<int, 2>{});

@@ -6,10 +6,12 @@
 // column 0, and stays in registers for all of the run's tiles: an accumulator's layout is that of a left operand in registers.
 // So S has the same bits wherever it is made, no block waits for another's, and the ranks' step brings B alone.
 //
-// Without dropout alone: under it S is of other operands than the product with W.
+// Under dropout (kMasked, one module) S is of other operands than the product with W: the warps read the step's x into
+// registers while the tensor cores multiply it by W, draw its masks, and multiply from registers. The cluster that writes S
+// also keeps the masks, where they are to be kept.
 //
 // Limit: as linear_warpgroup.cuh, and of each row's first tile in a run (64 + n) / 4 clocks for 64 rows, n ranks and 16 of K,
-// in which shared memory gives the operands of S.
+// in which shared memory gives the operands of S; under dropout also the instructions of the masks (choice.h).
 #pragma once
 
 #include <cstring>
@@ -109,13 +111,105 @@ GPU_INLINE int multiply_inner(float (&sums)[kSumsOfTile], float (&of_s)[MakingTi
     multiply_step(inner, [&](int k) {
       ptx::wgmma_m64n256k16<false>(sums, left_operand(stage, place.group, k), right_operand<Inner::kAlongRow>(stage, 0, k),
                                    T{});
-      if (kMakes) ptx::wgmma_narrow(of_s, left_operand(stage, place.group, k), rank_operand(of_a, k), T{});
+      if (kMakes) ptx::wgmma_narrow<false, false>(of_s, left_operand(stage, place.group, k), rank_operand(of_a, k), T{});
     });
     ptx::wgmma_wait<1>();
     if (last >= 0) release<kClusterBlocks>(barriers, last, place.lane);
     last = at.stage;
     at.advance();
   }
+  return last;
+}
+
+/** Draws the masks of a warp's rows, 64 columns of each at a time: of each row eight bytes, of which each lane has four. */
+template <class T>
+struct WarpMasks {
+  static constexpr int kLaneColumns = 4 * kMaskColumns, kWordsARow = WarpgroupTile::kInner / kLaneColumns;
+  static_assert(kWordsARow == 2 && 2 * kWordsARow == 4, "the two rows of four lanes have a word for each of them");
+  const MaskOfMade& made;
+  DropoutMask dropout;
+  uint64_t group;    // of the lane's next word
+  int64_t kept_at;   // where its first half is kept
+  int64_t kept_end;  // 0: by another cluster, or not at all
+  int64_t strip;
+
+  /** `row` is the warp's. */
+  GPU_INLINE WarpMasks(const WarpgroupArguments<T>& arguments, const DropoutMask& mask, int64_t row, bool keeps,
+                       const ConsumerPlace& place)
+      : made(arguments.mask), dropout(mask) {
+    const int64_t M = arguments.product.left.rows, K = arguments.product.left.columns;
+    const int64_t own_row = row + place.row + place.lane % 4 / kWordsARow * 8;
+    const int64_t own_column = place.lane % kWordsARow * kLaneColumns;
+    group = mask_group(own_row, own_column, K);
+    kept_at = kept_index(own_row, own_column, M, K);
+    kept_end = keeps && made.kept != nullptr ? kept_size(M, K) : 0;
+    strip = kept_rows(M);
+  }
+
+  /** The next 64 columns' words: those of row lane / 4 + 8h are of[h]. */
+  GPU_INLINE void draw(unsigned (&of)[2][kWordsARow], const ConsumerPlace& place) {
+    const unsigned word = MaskGenerator(dropout, made.keys, made.name).template draw<4>(group);
+    group += WarpgroupTile::kInner / kDropoutGroup;
+    if (kept_at < kept_end) made.kept[kept_at] = static_cast<uint16_t>(word);
+    if (kept_at + strip < kept_end) made.kept[kept_at + strip] = static_cast<uint16_t>(word >> 16);
+    kept_at += WarpgroupTile::kInner / kKeptColumns * strip;
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+      for (int i = 0; i < kWordsARow; i++)
+        of[h][i] = __shfl_sync(gpu::kFullMask, word, place.lane / 4 * 4 + kWordsARow * h + i);
+  }
+};
+
+/** The warp's 16 rows of a step's left operand, from column `k` of the step on. */
+template <class T>
+GPU_INLINE LeftFragment<T> left_fragment(const unsigned char* stage, int k, const ConsumerPlace& place) {
+  using Tile = WarpgroupTile;
+  const int row = place.warp * Tile::kOutRows + place.lane % Tile::kOutRows;
+  const int vector = k / Tile::kVector + place.lane / Tile::kOutRows;
+  LeftFragment<T> left;
+  ptx::ldmatrix_x4(left.r, stage + row * Tile::kRowBytes + (vector ^ row % Tile::kAtomRows) * 16);
+  return left;
+}
+
+/** As multiply_inner with kMakes, of masked x. */
+template <class T, int kTiles>
+GPU_INLINE int multiply_masked_inner(float (&sums)[kSumsOfTile], float (&of_s)[MakingTile<kTiles>::kSums],
+                                     const LinearArguments<T>& arguments, const unsigned char* ring, RingBarriers& barriers,
+                                     typename MakingTile<kTiles>::Place& at, WarpMasks<T> masks, const ConsumerPlace& place) {
+  using Tile = WarpgroupTile;
+  using Making = MakingTile<kTiles>;
+  constexpr int kProducts = Tile::kInner / Tile::kProductInner, kProductBytes = Tile::kProductInner / kMaskColumns;
+  LeftFragment<T> x[kProducts];
+  int last = -1;
+  for (int64_t inner = arguments.left.columns; inner > 0; inner -= Tile::kInner) {
+    const unsigned char* const stage = ring + at.stage * Tile::kStageBytes;
+    const unsigned char* const of_a = ring + Making::kRingAt + at.stage * Making::kStageBytes;
+    ptx::mbarrier_wait(&barriers.full[at.stage], at.parity);
+    multiply_step(inner, [&](int k) {
+      ptx::wgmma_m64n256k16<false>(sums, left_operand(stage, place.group, k), right_operand<Inner::kAlongRow>(stage, 0, k),
+                                   T{});
+    });
+    ptx::wgmma_wait<1>();  // for the step before, whose x the registers hold
+    if (last >= 0) release<kClusterBlocks>(barriers, last, place.lane);
+    unsigned words[2][WarpMasks<T>::kWordsARow];
+    masks.draw(words, place);
+#pragma unroll
+    for (int i = 0; i < kProducts; i++) {
+      constexpr int kBytesAWord = 4;
+      const int byte = i * kProductBytes, word = byte / kBytesAWord;
+      x[i] = mask_rows(left_fragment<T>(stage, i * Tile::kProductInner, place), {words[0][word], words[1][word]},
+                       byte % kBytesAWord);
+    }
+    __syncwarp();  // all lanes have read x, before one says so
+    ptx::wgmma_fence();
+#pragma unroll
+    for (int i = 0; i < kProducts; i++) ptx::wgmma_narrow(of_s, x[i].r, rank_operand(of_a, i * Tile::kProductInner), T{});
+    ptx::wgmma_commit();
+    last = at.stage;
+    at.advance();
+  }
+  ptx::wgmma_wait<0>();  // while the registers hold x
   return last;
 }
 
@@ -148,13 +242,14 @@ GPU_INLINE void finish_s(unsigned (&s)[kTiles][4], const float (&of_s)[MakingTil
 
 /** Multiplies every step of every tile of this block, in the order of copy_steps_with_s, and writes S and the tiles. Two
  * warpgroups. */
-template <class T, int kTiles>
+template <class T, int kTiles, bool kMasked>
 GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, unsigned char* ring, RingBarriers& barriers) {
   using Tile = WarpgroupTile;
   using Making = MakingTile<kTiles>;
   const LinearArguments<T>& product = arguments.product;
   const ConsumerPlace place;
   const ClusterTurns turns = {product.order, {}};
+  const DropoutMask dropout = read_mask(product.dropout);
   T* const out = reinterpret_cast<T*>(ring + Making::kOutAt + place.warp * Tile::kOutBytes);
   unsigned s[kTiles][4] = {};  // of the run's row of tiles
   typename Making::Place at;
@@ -168,7 +263,11 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
     int last = -1;  // the stage that is being read
     if (work.makes_s) {
       ptx::pin(of_s);
-      last = multiply_inner<T, kTiles, true>(sums, of_s, product, ring, barriers, at, place);
+      if constexpr (kMasked)
+        last = multiply_masked_inner<T, kTiles>(sums, of_s, product, ring, barriers, at,
+                                                WarpMasks<T>(arguments, dropout, row, work.column == 0, place), place);
+      else
+        last = multiply_inner<T, kTiles, true>(sums, of_s, product, ring, barriers, at, place);
       ptx::wgmma_wait<0>();
       ptx::pin(sums);
       ptx::pin(of_s);
@@ -188,7 +287,7 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
       for (int t = 0; t < kTiles; t++) {
         if (kTiles > 1 && arguments.made[t].slab != step.slab) continue;
         ptx::wgmma_fence();
-        ptx::wgmma_m64n256k16(sums, s[t], right_operand<Inner::kAlongRow>(stage, 0, arguments.made[t].first), T{});
+        ptx::wgmma_m64n256k16<false>(sums, s[t], right_operand<Inner::kAlongRow>(stage, 0, arguments.made[t].first), T{});
         ptx::wgmma_commit();
       }
       ptx::wgmma_wait<1>();
@@ -205,7 +304,7 @@ GPU_INLINE void multiply_steps_with_s(const WarpgroupArguments<T>& arguments, un
 
 // CUDA kernels. For other targets than sm_90a they are traps.
 
-template <class T, int kTiles>
+template <class T, int kTiles, bool kMasked>
 __global__ void __launch_bounds__(WarpgroupTile::kThreads, 1)
     linear_forward_with_s(const __grid_constant__ WarpgroupArguments<T> arguments) {
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -213,7 +312,7 @@ __global__ void __launch_bounds__(WarpgroupTile::kThreads, 1)
   GPU_SHARED(RingBarriers, barriers);
   share_out_warpgroups<kClusterBlocks>(
       memory, barriers, [&](unsigned char* ring) { copy_steps_with_s<T, kTiles>(arguments, ring, barriers); },
-      [&](unsigned char* ring) { multiply_steps_with_s<T, kTiles>(arguments, ring, barriers); });
+      [&](unsigned char* ring) { multiply_steps_with_s<T, kTiles, kMasked>(arguments, ring, barriers); });
 #else
   static_cast<void>(arguments);
   __trap();

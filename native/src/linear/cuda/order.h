@@ -81,4 +81,17 @@ PP_LINEAR_HOST_DEVICE static inline LinearWork run_work(const LinearOrder& order
   const int64_t column = index % order.column_tiles;
   return {within == 0 || column == 0, group * order.group_rows + index / order.column_tiles, column, 0};
 }
+
+/** Of the tiles that make S of one row, which one a tile is, and how many there are. */
+struct MakingOfRow {
+  int64_t index;
+  int64_t count;
+};
+PP_LINEAR_HOST_DEVICE static inline MakingOfRow making_of_row(const LinearOrder& order, int64_t runners,
+                                                              const LinearWork& work) {
+  const int64_t group = work.row / order.group_rows, rows_left = order.row_tiles - group * order.group_rows;
+  const int64_t length = run_length(order, rows_left < order.group_rows ? rows_left : order.group_rows, runners);
+  const int64_t first = (work.row - group * order.group_rows) * order.column_tiles, last = first + order.column_tiles - 1;
+  return {(first + work.column) / length - first / length, last / length - first / length + 1};
+}
 }  // namespace prunepeft::cuda

@@ -5,7 +5,8 @@
 #include "prunepeft/device.h"
 
 namespace prunepeft::cuda {
-/** Kernels of the fused linear; choice.h says which is taken where. kClustersWithS is kWarpgroupClusters without S to make. */
+/** Kernels of the fused linear; choice.h says which is taken where. kClustersWithS is kWarpgroupClusters without S, or dS and
+ * dB, to make. */
 enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup, kWarpgroupClusters, kClustersWithS };
 
 /**

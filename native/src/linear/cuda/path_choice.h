@@ -28,8 +28,10 @@ inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
-  const int64_t rank_tiles = forward && shape.masks == 0 ? tiles_of(shape.rank, kRankTileRanks) : 0;
-  return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles}).path;
+  const int64_t rank_tiles = shape.masks <= (forward ? 1 : 0) ? tiles_of(shape.rank, kRankTileRanks) : 0;
+  return choose_linear(traits,
+                       {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles, shape.masks != 0})
+      .path;
 }
 
 /** The path of a direction that is predicted to be the faster, and its microseconds; of equals fused, which demands less. */

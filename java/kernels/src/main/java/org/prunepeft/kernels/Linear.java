@@ -238,6 +238,37 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
+   * dX, dS and dB: {@link #gradUp} and {@link #gradInput} in one call, which on CUDA may read dY
+   * once.
+   *
+   * @param dy [M,N]
+   * @param modules may be empty; s is read, ds and db are written
+   * @param dx [M,K], written
+   */
+  public void backward(Context context, Matrix dy, List<LoraPass> modules, Matrix dx) {
+    dy.require("dy", dtype, dy.rows(), outputs);
+    dx.require("dx", dtype, dy.rows(), inputs);
+    DType trained = context.device().trainedType(dtype);
+    for (LoraPass pass : modules) {
+      long rank = requireA(pass, trained, inputs).rows();
+      Matrix b = Matrix.given("b", pass.module().b());
+      require("b", b, trained, rank);
+      require("s", pass.s(), trained, dy.rows(), rank);
+      require("ds", pass.ds(), trained, dy.rows(), rank);
+      require("db", pass.db(), DType.FLOAT32, b.rows(), rank);
+    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_linear_backward(
+            context.struct(),
+            plan.open(),
+            call.matrix(0, dy),
+            call.modules(modules, dy.rows()),
+            modules.size(),
+            call.matrix(1, dx)));
+  }
+
+  /**
    * S = s·D(x) Aᵀ.
    *
    * @param x [M,K]

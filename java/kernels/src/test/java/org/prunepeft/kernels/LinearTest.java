@@ -43,6 +43,16 @@ class LinearTest extends CpuTest {
       linear.gradInput(context, dy.matrix(), List.of(back), dx.matrix());
       dx.assertEqualTo(
           sum(product(dy.values(), w.values()), product(ds.values(), a.values())), "dx");
+
+      Buffer made = Buffer.poisoned(m, r, r + gap);
+      Buffer db = Buffer.poisoned(n, r, r + gap);
+      LoraPass all = new LoraPass(module, s.matrix(), made.matrix(), null, db.matrix());
+      linear.backward(context, dy.matrix(), List.of(all), dx.matrix());
+      made.assertEqualTo(scaled(0.5, product(dy.values(), b.values())), "ds");
+      db.assertEqualTo(product(transposed(dy.values()), s.values()), "db");
+      dx.assertEqualTo(
+          sum(product(dy.values(), w.values()), product(made.values(), a.values())),
+          "dx of the ds that is made");
     }
   }
 

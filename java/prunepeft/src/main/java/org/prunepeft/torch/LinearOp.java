@@ -265,22 +265,24 @@ public final class LinearOp {
         gradients[1 + 2 * i] = da;
         gradients[2 + 2 * i] = db;
       }
-      if (!passes.isEmpty()) {
+      if (needsInput && path == Linear.Path.FUSED) {
+        gradients[0] = place.emptyMatrix(dy.size(0), linear.inputs(), dy.scalar_type().intern());
+        linear
+            .prepared(context)
+            .backward(context, Torch.matrix(dy), passes, Torch.matrix(gradients[0]));
+      } else if (!passes.isEmpty()) {
         Linear.gradUp(context, Torch.matrix(dy), passes);
+      }
+      if (!passes.isEmpty()) {
         Linear.gradDown(context, Torch.matrix(x), passes);
       }
-      if (needsInput) {
-        gradients[0] = gradInput(path, dy, passes);
+      if (needsInput && path != Linear.Path.FUSED) {
+        gradients[0] = splitGradInput(dy, passes);
       }
       return gradients;
     }
 
-    private Tensor gradInput(Linear.Path path, Tensor dy, List<LoraPass> passes) {
-      if (path == Linear.Path.FUSED) {
-        Tensor dx = place.emptyMatrix(dy.size(0), linear.inputs(), dy.scalar_type().intern());
-        linear.prepared(context).gradInput(context, Torch.matrix(dy), passes, Torch.matrix(dx));
-        return dx;
-      }
+    private Tensor splitGradInput(Tensor dy, List<LoraPass> passes) {
       Tensor dx = dy.matmul(linear.weight().detach());
       if (!passes.isEmpty()) {
         Linear.addGradInput(context, passes, Torch.matrix(dx));
