@@ -324,6 +324,11 @@ public final class AdapterExport {
   private static void write(RunDirectory source, TrainedAdapter adapter, Path output, Files files) {
     RunDirectory target = RunDirectory.create(output);
     try {
+      if (!HubName.isOne(adapter.base())) {
+        LOG.warn(
+            "the files name directories of this machine, such as the base model's, {}; --base-model-name NAME gives its name on the hub in their place",
+            adapter.base());
+      }
       files.write(target);
       Manifest.write(target, ORIGIN, origin(source, adapter.base()), target.names());
       target.complete();

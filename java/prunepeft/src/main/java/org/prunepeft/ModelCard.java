@@ -67,13 +67,15 @@ final class ModelCard {
     ModelCard card = new ModelCard(run, setup, adapter);
     return card.frontMatter(library)
         + card.text()
-        + template(card.usage(library)).replace("BASE", card.base());
+        + template(card.usage(library))
+            .replace("BASE", card.base())
+            .replace("POOLED", card.pooled());
   }
 
   /** The name of the template that shows how it is used. */
   private String usage(Library library) {
     if (adapter.headComparesTexts() && library != Library.ONNX) {
-      return "pairs";
+      return library == Library.TRANSFORMERS ? "transformers-pairs" : "pairs";
     }
     boolean decoder = adapter.encoder().architecture().isDecoder();
     String head = decoder ? "-decoder-head" : "";
@@ -84,6 +86,13 @@ final class ModelCard {
       case ONNX -> "onnx";
       case TRANSFORMERS -> "transformers" + (adapter.hasHead() ? head : "-language");
     };
+  }
+
+  /** What stands for the texts of a pair. */
+  private String pooled() {
+    return adapter.encoder().architecture().isDecoder()
+        ? "the last hidden states of their last tokens"
+        : "the means of their last hidden states";
   }
 
   private String base() {

@@ -83,7 +83,7 @@ final class ExportCommand implements Callable<Integer> {
       names = "--base-model-name",
       paramLabel = "NAME",
       description =
-          "The base model's name on the hub, which the files name in place of its directory; they then have no paths of this machine (default: known for the program's own models).")
+          "The base model's name on the hub, which the files name in place of its directory; they then have no paths of this machine, and there is a warning without it (default: known for the program's own models).")
   private String baseModelName;
 
   @Option(

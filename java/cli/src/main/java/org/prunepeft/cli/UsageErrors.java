@@ -1,16 +1,21 @@
 package org.prunepeft.cli;
 
 import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.MissingParameterException;
+import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -27,13 +32,14 @@ final class UsageErrors implements IParameterExceptionHandler {
   public int handleParseException(ParameterException error, String[] arguments) {
     CommandSpec command = error.getCommandLine().getCommandSpec();
     PrintWriter err = error.getCommandLine().getErr();
-    err.println("prunepeft: " + message(error, command));
+    err.println("prunepeft: " + message(error, command, arguments));
     err.printf("'%s --help' explains the options%n", command.qualifiedName());
     err.flush();
     return CommandLine.ExitCode.USAGE;
   }
 
-  private static String message(ParameterException error, CommandSpec command) {
+  private static String message(
+      ParameterException error, CommandSpec command, String... arguments) {
     if (error instanceof UnmatchedArgumentException unmatched) {
       String word = unmatched.getUnmatched().get(0);
       return word.startsWith("-")
@@ -44,9 +50,34 @@ final class UsageErrors implements IParameterExceptionHandler {
     }
     String message =
         CONSTANTS
-            .matcher(String.valueOf(error.getMessage()))
+            .matcher(withTypedName(error, arguments))
             .replaceFirst(names -> names.group(1).toLowerCase(Locale.ROOT));
     return Character.toLowerCase(message.charAt(0)) + message.substring(1);
+  }
+
+  /** Picocli calls an option by its longest name. */
+  private static String withTypedName(ParameterException error, String... arguments) {
+    List<ArgSpec> named =
+        error instanceof MissingParameterException absent
+            ? absent.getMissing()
+            : Stream.ofNullable(error.getArgSpec()).toList();
+    String message = String.valueOf(error.getMessage());
+    for (ArgSpec argument : named) {
+      if (argument instanceof OptionSpec option) {
+        message =
+            message.replace("'" + option.longestName() + "'", "'" + typed(option, arguments) + "'");
+      }
+    }
+    return message;
+  }
+
+  /** Of an option's names the one that was typed last, or the longest. */
+  private static String typed(OptionSpec option, String... arguments) {
+    List<String> names = List.of(option.names());
+    return Arrays.stream(arguments)
+        .map(word -> word.split("=", 2)[0])
+        .filter(names::contains)
+        .reduce(option.longestName(), (earlier, later) -> later);
   }
 
   private static String unknown(String option, CommandSpec command) {

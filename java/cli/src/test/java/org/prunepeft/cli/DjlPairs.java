@@ -1,12 +1,11 @@
 package org.prunepeft.cli;
 
+import ai.djl.Model;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.translator.CrossEncoderTranslator;
 import ai.djl.inference.Predictor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import ai.djl.repository.zoo.Criteria;
-import ai.djl.repository.zoo.ZooModel;
 import ai.djl.translate.Batchifier;
 import ai.djl.util.StringPair;
 import java.nio.file.Path;
@@ -28,19 +27,14 @@ final class DjlPairs {
     }
     try (HuggingFaceTokenizer tokenizer =
             HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"));
-        ZooModel<StringPair, float[]> model =
-            Criteria.builder()
-                .setTypes(StringPair.class, float[].class)
-                .optEngine("OnnxRuntime")
-                .optModelPath(directory)
-                .optTranslator(
-                    CrossEncoderTranslator.builder(tokenizer)
-                        .optSigmoid(false)
-                        .optBatchifier(new Padding())
-                        .build())
-                .build()
-                .loadModel();
-        Predictor<StringPair, float[]> predictor = model.newPredictor()) {
+        Model model = DjlTexts.load(directory);
+        Predictor<StringPair, float[]> predictor =
+            model.newPredictor(
+                CrossEncoderTranslator.builder(tokenizer)
+                    .optIncludeTokenTypes(DjlTexts.takesTypes(model))
+                    .optSigmoid(false)
+                    .optBatchifier(new Padding())
+                    .build())) {
       for (float[] outputs : predictor.batchPredict(pairs)) {
         System.out.println(Arrays.toString(outputs));
       }

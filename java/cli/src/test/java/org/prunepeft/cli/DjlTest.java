@@ -15,8 +15,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
 import org.prunepeft.train.Predictions;
@@ -65,25 +66,28 @@ class DjlTest {
     return Files.readAllLines(printed);
   }
 
-  @Test
-  void textsAreClassifiedAlike() throws IOException, InterruptedException {
-    classifies(DjlTexts.class, "classes");
+  @ParameterizedTest
+  @ValueSource(strings = {TextRuns.ROBERTA, TextRuns.BERT})
+  void textsAreClassifiedAlike(String model) throws IOException, InterruptedException {
+    classifies(DjlTexts.class, model);
   }
 
-  @Test
-  void itsOwnTranslatorClassifiesTextsAlike() throws IOException, InterruptedException {
+  @ParameterizedTest
+  @ValueSource(strings = {TextRuns.ROBERTA, TextRuns.BERT})
+  void itsOwnTranslatorClassifiesTextsAlike(String model) throws IOException, InterruptedException {
     assumeTrue(secondEngine(), "DJL's PyTorch engine is not on the class path: mvn -Pdjl");
-    classifies(DjlTranslator.class, "translated");
+    classifies(DjlTranslator.class, model);
   }
 
   private static boolean secondEngine() {
     return DjlTest.class.getResource("/ai/djl/pytorch/engine/PtEngine.class") != null;
   }
 
-  /** As the run does, whose directory has this name. */
-  private static void classifies(Class<?> program, String name)
+  /** As a run does of one of the models. */
+  private static void classifies(Class<?> program, String model)
       throws IOException, InterruptedException {
-    Path run = runs.train(name, "--label-column=label");
+    String name = program.getSimpleName() + "-" + model;
+    Path run = runs.train(model, name, "--label-column=label");
     List<String> lines = lines(program, runs.export(run, name + "-onnx"), TEXTS);
     assertEquals(TEXTS.size(), lines.size());
     try (TrainedModel trained = TrainedModel.load(run)) {
@@ -102,11 +106,14 @@ class DjlTest {
     }
   }
 
-  @Test
-  void pairsAreScoredAlikeInOneBatch() throws IOException, InterruptedException {
+  @ParameterizedTest
+  @ValueSource(strings = {TextRuns.ROBERTA, TextRuns.BERT})
+  void pairsAreScoredAlikeInOneBatch(String model) throws IOException, InterruptedException {
+    String name = "pairs-" + model;
     Path run =
         runs.train(
-            "pairs",
+            model,
+            name,
             "--label-column=number",
             "--do-regression",
             "--text-pair-column=second",
@@ -114,7 +121,7 @@ class DjlTest {
     List<String> both =
         TEXTS.stream().flatMap(text -> List.of(text, "in " + text).stream()).toList();
     double[] theirs =
-        lines(DjlPairs.class, runs.export(run, "pairs-onnx"), both).stream()
+        lines(DjlPairs.class, runs.export(run, name + "-onnx"), both).stream()
             .mapToDouble(line -> Double.parseDouble(line.substring(1, line.length() - 1)))
             .toArray();
     try (TrainedModel trained = TrainedModel.load(run)) {

@@ -1,13 +1,14 @@
 package org.prunepeft.cli;
 
+import ai.djl.Model;
 import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.inference.Predictor;
 import ai.djl.modality.Classifications;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.Criteria;
-import ai.djl.repository.zoo.ZooModel;
 import ai.djl.translate.NoBatchifyTranslator;
+import ai.djl.translate.Translator;
 import ai.djl.translate.TranslatorContext;
 import ai.djl.util.JsonUtils;
 import java.io.IOException;
@@ -27,23 +28,32 @@ final class DjlTexts {
   public static void main(String[] arguments) throws Exception {
     Path directory = Path.of(arguments[0]);
     try (HuggingFaceTokenizer tokenizer =
-        HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"))) {
+            HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"));
+        Model model = load(directory)) {
       print(
-          Criteria.builder()
-              .setTypes(String.class, Classifications.class)
-              .optEngine("OnnxRuntime")
-              .optModelPath(directory)
-              .optTranslator(new Classifier(tokenizer))
-              .build(),
-          Arrays.asList(arguments).subList(1, arguments.length));
+          model, new Classifier(tokenizer), Arrays.asList(arguments).subList(1, arguments.length));
     }
   }
 
+  /** An export, without a translator. */
+  static Model load(Path directory) throws Exception {
+    return Criteria.builder()
+        .setTypes(NDList.class, NDList.class)
+        .optEngine("OnnxRuntime")
+        .optModelPath(directory)
+        .build()
+        .loadModel();
+  }
+
+  /** Whether a model takes token types, which not all have. */
+  static boolean takesTypes(Model model) {
+    return model.describeInput().contains("token_type_ids");
+  }
+
   /** A line for each text. */
-  static void print(Criteria<String, Classifications> criteria, List<String> texts)
+  static void print(Model model, Translator<String, Classifications> translator, List<String> texts)
       throws Exception {
-    try (ZooModel<String, Classifications> model = criteria.loadModel();
-        Predictor<String, Classifications> predictor = model.newPredictor()) {
+    try (Predictor<String, Classifications> predictor = model.newPredictor(translator)) {
       for (Classifications classes : predictor.batchPredict(texts)) {
         for (int i = 0; i < classes.getClassNames().size(); i++) {
           System.out.print(classes.getClassNames().get(i) + " ");
@@ -77,7 +87,8 @@ final class DjlTexts {
     @Override
     public NDList processInput(TranslatorContext context, String text) {
       Encoding[] batch = {tokenizer.encode(text)};
-      return Encoding.toNDList(batch, context.getNDManager(), false, false);
+      boolean types = takesTypes(context.getModel());
+      return Encoding.toNDList(batch, context.getNDManager(), types, false);
     }
 
     @Override

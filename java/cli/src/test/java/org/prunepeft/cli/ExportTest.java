@@ -7,29 +7,49 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 
 /** Exports of small trainings on MiniLM and WordNet. */
 class ExportTest {
+  /** The beginning of a text in JSON or YAML; a tokenizer has a slash alone. */
+  private static final Pattern ABSOLUTE = Pattern.compile("[\"' ]/\\w+/");
+
   @TempDir static Path temporary;
   private static Path lora;
   private static Path both;
 
+  /** Of a model in a directory, on the user's texts. */
+  private static Path ownFiles;
+
   @BeforeAll
-  static void train() {
+  static void train() throws IOException {
     assumeTrue(MiniLmJar.find().isPresent(), "MiniLM's jar is not on the class path");
     lora = train("lora", "--adapter-size=0", "--lora-r=4", "--lora-alpha=12");
     both = train("both", "--adapter-size=7", "--lora-r=4", "--keep=0.7");
+    TextRuns runs =
+        TextRuns.write(temporary, i -> "the thing " + i, i -> i % 2 == 0 ? "even" : "odd");
+    ownFiles =
+        runs.train(
+            TextRuns.ROBERTA,
+            "own-files",
+            "--label-column=label",
+            "--modules=random",
+            "--adapter-size=0");
   }
 
   private static Path train(String name, String... options) {
@@ -151,6 +171,52 @@ class ExportTest {
     Call.of("import", adapter, "--model=minilm", "--output=" + imported).exits(0);
     Call.of("export", lora, "--format=peft", "--base-model-name=/a/b", "--output=" + imported)
         .exits(2, "'/a/b' is no name of a model on the hub");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"peft", "adapters", "onnx", "merge"})
+  void anExportOfAModelAndDataInFilesNamesNoDirectory(String form) throws IOException {
+    Path export = temporary.resolve("named-" + form);
+    Call call = export(ownFiles, form, "--base-model-name=some/one", "--output=" + export).exits(0);
+    assertFalse(call.err().contains("directories of this machine"), call.err());
+    for (String name : Small.names(export)) {
+      // Tensors have texts too.
+      String content = Files.readString(export.resolve(name), StandardCharsets.ISO_8859_1);
+      for (String property : List.of("java.io.tmpdir", "user.dir", "user.home")) {
+        String directory = System.getProperty(property);
+        assertFalse(content.contains(directory + "/"), () -> name + " has " + directory);
+      }
+      if (!name.endsWith(".safetensors") && !name.endsWith(".onnx")) {
+        assertFalse(ABSOLUTE.matcher(content).find(), () -> name + ": " + content);
+      }
+    }
+    String relation = List.of("onnx", "merge").contains(form) ? "finetune" : "adapter";
+    String card = Files.readString(export.resolve("README.md"));
+    String head = "---\nbase_model: some/one\nbase_model_relation: " + relation + "\n";
+    assertTrue(card.startsWith(head), card);
+    assertTrue(card.contains("# some/one on texts\n"), card);
+    assertTrue(card.contains("on the data `texts`, texts of at most 24 tokens"), card);
+    Map<String, Object> result = RunDirectory.open(ownFiles).readJson("result.json");
+    String budget =
+        "%,d trainable parameters of the supernet's %,d"
+            .formatted(result.get("trainable_parameters"), result.get("supernet_parameters"));
+    assertTrue(card.contains(budget), budget + " is not in " + card);
+  }
+
+  @Test
+  void anExportOfAModelInADirectoryWarnsThatItNamesThat() {
+    for (String form : List.of("peft", "merge")) {
+      export(ownFiles, form, "--output=" + temporary.resolve("unnamed-" + form))
+          .exits(0)
+          .says(
+              "directories of this machine",
+              temporary.resolve(TextRuns.ROBERTA).toString(),
+              "--base-model-name NAME");
+    }
+  }
+
+  private static Call export(Path run, String form, String... options) {
+    return Call.of("export", run, form.equals("merge") ? "--merge" : "--format=" + form, options);
   }
 
   @Test

@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -116,6 +119,34 @@ class ImportTest {
             .exits(2)
             .err()
             .contains("is no adapter directory"));
+  }
+
+  /** PEFT's all-linear targets it too, in front of a head that is not there. */
+  @Test
+  void aPoolerIsLeftOutWithAWord() throws IOException {
+    Path run = train("pooler", "--adapter-size=0", "--lora-r=2");
+    Path adapter = temporary.resolve("pooler-adapter");
+    Call.of("export", run, "--format=peft", "--output=" + adapter).exits(0);
+    Path file = adapter.resolve("adapter_model.safetensors");
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      for (String name : stored.names()) {
+        tensors.put(name, new SafeTensors.Tensor(stored.shape(name), stored.floats(name)));
+      }
+    }
+    int hidden = RobertaDirectory.HIDDEN;
+    String pooler = "base_model.model.pooler.dense.";
+    float[] ones = new float[2 * hidden];
+    Arrays.fill(ones, 1);
+    tensors.put(pooler + "lora_A.weight", new SafeTensors.Tensor(new long[] {2, hidden}, ones));
+    tensors.put(pooler + "lora_B.weight", new SafeTensors.Tensor(new long[] {hidden, 2}, ones));
+    SafeTensors.write(file, tensors);
+    Call.of("seal", adapter).exits(0); // it has the checksums of what was exported
+    Path imported = temporary.resolve("pooler-imported");
+    Call.of("import", adapter, "--output=" + imported)
+        .exits(0)
+        .says(adapter + ": pooler.dense is left out; the head looks at hidden states");
+    assertEquals(evaluate(run).metrics(), evaluate(imported).metrics());
   }
 
   @Test

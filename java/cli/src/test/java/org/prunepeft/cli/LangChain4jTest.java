@@ -1,9 +1,12 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.langchain4j.data.embedding.Embedding;
+import dev.langchain4j.data.segment.TextSegment;
 import dev.langchain4j.model.embedding.EmbeddingModel;
 import dev.langchain4j.model.embedding.onnx.OnnxEmbeddingModel;
 import dev.langchain4j.model.embedding.onnx.PoolingMode;
@@ -42,8 +45,18 @@ class LangChain4jTest {
         SafeTensors head = SafeTensors.open(export.resolve("head.safetensors"))) {
       float[] weight = head.floats("classifier.weight");
       float[] bias = head.floats("classifier.bias");
-      for (String text : List.of("a small domesticated feline", "rain", "to walk, without haste")) {
+      List<String> texts =
+          List.of(
+              "a small domesticated feline",
+              "rain",
+              "to walk, without haste",
+              "the act of pruning a tree so that it bears more fruit in the years that follow");
+      List<Embedding> together =
+          model.embedAll(texts.stream().map(TextSegment::from).toList()).content();
+      for (int t = 0; t < texts.size(); t++) {
+        String text = texts.get(t);
         float[] embedding = model.embed(text).content().vector();
+        assertArrayEquals(embedding, together.get(t).vector(), 1e-5f, text);
         float[] logits =
             trained.predict(List.of(new Example(text, null, Example.UNLABELLED))).outputs();
         assertEquals(bias.length, logits.length);

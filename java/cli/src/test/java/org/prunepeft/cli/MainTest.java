@@ -15,6 +15,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,6 +24,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.kernels.Isa;
 import org.prunepeft.kernels.Kernels;
+import org.prunepeft.model.Models;
 import org.prunepeft.torch.ComputeDevice;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -122,6 +125,36 @@ class MainTest {
         .exits(2, "unknown model 'BAAI/bge-smal-en-v1.5'");
   }
 
+  @Test
+  void aModelThatIsNotHereIsFetchedByTheCommandThatTheErrorNames() {
+    String repository = System.getProperty("maven.repo.local");
+    System.setProperty("maven.repo.local", temporary.toString());
+    try {
+      for (String name : List.of("minilm", "bge-small", "bert-base")) {
+        String hub = Models.hubName(name).orElseThrow();
+        Models.KnownModel model = Models.byName(hub);
+        assertEquals(name, model.name());
+        if (model.download() != null) {
+          String error =
+              Call.of("train", "--model=" + hub, "--output=" + temporary.resolve(name))
+                  .exits(1, "the model " + name + " is not on this machine")
+                  .err();
+          Matcher hint = Pattern.compile("with 'prunepeft ([^']+)'").matcher(error);
+          assertTrue(hint.find(), error);
+          CommandLine.ParseResult fetch = Main.commandLine().parseArgs(hint.group(1).split(" "));
+          assertEquals("models", fetch.subcommand().commandSpec().name());
+          assertEquals(name, fetch.subcommand().matchedOption("--fetch").getValue());
+        }
+      }
+    } finally {
+      if (repository == null) {
+        System.clearProperty("maven.repo.local");
+      } else {
+        System.setProperty("maven.repo.local", repository);
+      }
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -133,6 +166,10 @@ class MainTest {
         "train --zzzzzzzz | unknown option --zzzzzzzz of prunepeft train",
         "train more | 'more' is one word too many for prunepeft train",
         "train --weight-decay | missing required parameter for option '--weight-decay'",
+        "train --batch-size many | invalid value for option '--batch-size': 'many' is not an int",
+        "train --num_train_epochs=x | invalid value for option '--num-train-epochs': 'x' is not an int",
+        "train --epochs 1 --batch-size | missing required parameter for option '--batch-size' (N)",
+        "train -o | missing required parameter for option '-o' (DIR)",
         "strategy shw | unknown command 'shw'; did you mean show?",
       })
   void whatIsTypedWronglyIsSaidInALineWithTheNearestName(String line, String message) {

@@ -59,12 +59,12 @@ class OnnxExportTest {
         Example example = examples.get(i);
         Map<String, OnnxTensor> inputs = new HashMap<>();
         if (example.pair() == null || separate) {
-          put(inputs, "", tokenizer.encode(example.text()));
+          put(session, inputs, "", tokenizer.encode(example.text()));
           if (separate) {
-            put(inputs, "_2", tokenizer.encode(example.pair()));
+            put(session, inputs, "_2", tokenizer.encode(example.pair()));
           }
         } else {
-          put(inputs, "", tokenizer.encode(example.text(), example.pair()));
+          put(session, inputs, "", tokenizer.encode(example.text(), example.pair()));
         }
         try (OrtSession.Result result = session.run(inputs)) {
           outputs[i] = ((float[][]) result.get("logits").orElseThrow().getValue())[0];
@@ -75,32 +75,42 @@ class OnnxExportTest {
     return outputs;
   }
 
-  private static void put(Map<String, OnnxTensor> inputs, String suffix, Encoding encoding)
+  private static void put(
+      OrtSession session, Map<String, OnnxTensor> inputs, String suffix, Encoding encoding)
       throws OrtException {
-    OrtEnvironment environment = OrtEnvironment.getEnvironment();
-    inputs.put(
-        "input_ids" + suffix,
-        OnnxTensor.createTensor(environment, new long[][] {encoding.getIds()}));
-    inputs.put(
-        "attention_mask" + suffix,
-        OnnxTensor.createTensor(environment, new long[][] {encoding.getAttentionMask()}));
+    Map<String, long[]> rows =
+        Map.of(
+            "input_ids", encoding.getIds(),
+            "attention_mask", encoding.getAttentionMask(),
+            "token_type_ids", encoding.getTypeIds());
+    for (Map.Entry<String, long[]> row : rows.entrySet()) {
+      String name = row.getKey() + suffix;
+      if (session.getInputNames().contains(name)) {
+        inputs.put(
+            name,
+            OnnxTensor.createTensor(
+                OrtEnvironment.getEnvironment(), new long[][] {row.getValue()}));
+      }
+    }
   }
 
   @ParameterizedTest
   @CsvSource({
-    "single, --label-column=label",
-    "full, --label-column=label --modules=full",
-    "vera, '--label-column=label --lora-r=0 --module-types=vera"
+    "tiny-roberta, single, --label-column=label",
+    "tiny-bert, typed, --label-column=label --adapter-size=0",
+    "tiny-roberta, full, --label-column=label --modules=full",
+    "tiny-roberta, vera, '--label-column=label --lora-r=0 --module-types=vera"
         + " --module-settings=vera.rank=6,vera.targets=query,vera.seed=3'",
-    "joint, --label-column=label --text-pair-column=second --pair-encoding=joint"
+    "tiny-roberta, joint, --label-column=label --text-pair-column=second --pair-encoding=joint"
         + " --adapter-config=houlsby",
-    "number, --label-column=number --do-regression --text-pair-column=second --adapter-size=0",
-    "separate, --label-column=number --do-regression --text-pair-column=second"
+    "tiny-bert, typed-joint, --label-column=label --text-pair-column=second --pair-encoding=joint",
+    "tiny-roberta, number, --label-column=number --do-regression --text-pair-column=second --adapter-size=0",
+    "tiny-bert, separate, --label-column=number --do-regression --text-pair-column=second"
         + " --pair-encoding=separate",
   })
-  void onnxRuntimePredictsWhatTheRunDoes(String name, String options)
+  void onnxRuntimePredictsWhatTheRunDoes(String model, String name, String options)
       throws IOException, OrtException {
-    Path run = runs.train(name, options.split(" "));
+    Path run = runs.train(model, name, options.split(" "));
     Path export = runs.export(run, name + "-onnx");
     assertEquals(
         Set.of(
@@ -117,6 +127,7 @@ class OnnxExportTest {
         Stream.of(text(0), text(5), text(13), longest)
             .map(text -> new Example(text, pairs ? "or " + text : null, Example.UNLABELLED))
             .toList();
+    assertEquals(model.equals(TextRuns.BERT), takesTypes(export));
     float[][] theirs = outputs(export, examples, options.contains("separate"));
     try (TrainedModel trained = TrainedModel.load(run)) {
       float[] ours = trained.predict(examples).outputs();
@@ -127,9 +138,16 @@ class OnnxExportTest {
     }
   }
 
+  private static boolean takesTypes(Path export) throws OrtException {
+    try (OrtSession session =
+        OrtEnvironment.getEnvironment().createSession(export.resolve("model.onnx").toString())) {
+      return session.getInputNames().contains("token_type_ids");
+    }
+  }
+
   @Test
   void weightsInEightBitsTakeAQuarter() throws IOException, OrtException {
-    Path run = runs.train("int8", "--label-column=label");
+    Path run = runs.train(TextRuns.ROBERTA, "int8", "--label-column=label");
     Path whole = runs.export(run, "float32-onnx", "--external-data");
     Path small = runs.export(run, "int8-onnx", "--int8", "--external-data");
     long before = Files.size(whole.resolve("model.onnx_data"));
@@ -145,14 +163,14 @@ class OnnxExportTest {
 
   @Test
   void theEncoderAloneHasItsHeadApart() throws IOException {
-    Path run = runs.train("embeddings", "--label-column=label");
+    Path run = runs.train(TextRuns.ROBERTA, "embeddings", "--label-column=label");
     Path export = runs.export(run, "embeddings-onnx", "--encoder-only");
     assertTrue(Files.exists(export.resolve("head.safetensors")));
   }
 
   @Test
   void itsOptionsAreForNoOtherFormat() {
-    Path run = runs.train("others", "--label-column=label", "--adapter-size=0");
+    Path run = runs.train(TextRuns.ROBERTA, "others", "--label-column=label", "--adapter-size=0");
     Path never = temporary.resolve("never");
     for (String other : List.of("--format=peft", "--merge")) {
       Call.of("export", run, other, "--int8", "--output=" + never)

@@ -43,6 +43,27 @@ class PredictTest {
         .exits(0);
   }
 
+  @Test
+  void aDirectoryOfSeedsIsNoRunAndItsRunsAreNamed() throws IOException {
+    Path seeds = temporary.resolve("seeds");
+    Call.of(
+            "train",
+            "--model=" + temporary.resolve("tiny-roberta"),
+            "--train-file=" + temporary.resolve("train.csv"),
+            "--modules=head",
+            "--seeds=3,4",
+            "--output=" + seeds,
+            Small.modules())
+        .exits(0);
+    Path one = seeds.resolve("seed-3");
+    Call.of("predict", seeds, "--text=a thing")
+        .exits(
+            1,
+            "%s is no run but holds several; name one of them: %s, %s"
+                .formatted(seeds, one, seeds.resolve("seed-4")));
+    assertEquals(2, Call.of("predict", one, "--text=a thing").exits(0).out().lines().count());
+  }
+
   private static Path file(String name, String content) throws IOException {
     return Files.writeString(temporary.resolve(name), content);
   }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.testing.TestSeed;
@@ -43,35 +45,58 @@ final class RobertaDirectory {
     ObjectNode tokenizer = tokenizer();
     int vocabulary = tokenizer.at("/model/vocab").size();
     RobertaDirectory roberta = new RobertaDirectory();
-    roberta.draw(vocabulary, layers);
-    Map<String, Object> config = new LinkedHashMap<>();
+    roberta.draw("roberta.", vocabulary, 1, layers);
+    roberta.linear("classifier.dense", HIDDEN, HIDDEN);
+    roberta.linear("classifier.out_proj", 2, HIDDEN);
+    Map<String, Object> config = config(vocabulary, 1, layers);
     config.put("architectures", List.of("RobertaForSequenceClassification"));
     config.put("model_type", "roberta");
+    config.put("pad_token_id", 1);
+    config.put("layer_norm_eps", 1e-5);
+    write(directory, config, JSON.writeValueAsBytes(tokenizer), roberta);
+  }
+
+  /** A small BERT, whose texts of a pair have different token types, with a WordPiece tokenizer. */
+  static void writeBert(Path directory) throws IOException {
+    List<String> tokens = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
+    RobertaDirectory bert = new RobertaDirectory();
+    List<String> vocabulary = new ArrayList<>(tokens);
+    vocabulary.addAll(List.of("the", "thing", "in", "or", "a", "other", "o", "##t", "##h"));
+    bert.draw("bert.", vocabulary.size(), 2, LAYERS);
+    Map<String, Object> config = config(vocabulary.size(), 2, LAYERS);
+    config.put("model_type", "bert");
+    byte[] file = String.join("\n", vocabulary).getBytes(StandardCharsets.UTF_8);
+    write(directory, config, new WordPieceVocabulary(file).tokenizerJson(true, null, true), bert);
+  }
+
+  private static void write(
+      Path directory, Map<String, Object> config, byte[] tokenizer, RobertaDirectory model)
+      throws IOException {
+    new HuggingFaceDirectory(directory)
+        .write(config, tokenizer, Map.of(), new MapCheckpoint("memory", model.tensors));
+  }
+
+  /** What both have. */
+  private static Map<String, Object> config(int vocabulary, int types, int layers) {
+    Map<String, Object> config = new LinkedHashMap<>();
     config.put("hidden_size", HIDDEN);
     config.put("num_hidden_layers", layers);
     config.put("num_attention_heads", 4);
     config.put("intermediate_size", INTERMEDIATE);
     config.put("vocab_size", vocabulary);
     config.put("max_position_embeddings", POSITIONS);
-    config.put("type_vocab_size", 1);
-    config.put("pad_token_id", 1);
-    config.put("layer_norm_eps", 1e-5);
+    config.put("type_vocab_size", types);
     config.put("hidden_act", "gelu");
-    new HuggingFaceDirectory(directory)
-        .write(
-            config,
-            JSON.writeValueAsBytes(tokenizer),
-            Map.of(),
-            new MapCheckpoint("memory", roberta.tensors));
+    return config;
   }
 
-  private void draw(int vocabulary, int layers) {
-    normal("roberta.embeddings.word_embeddings.weight", vocabulary, HIDDEN);
-    normal("roberta.embeddings.position_embeddings.weight", POSITIONS, HIDDEN);
-    normal("roberta.embeddings.token_type_embeddings.weight", 1, HIDDEN);
-    norm("roberta.embeddings.LayerNorm");
+  private void draw(String prefix, int vocabulary, int types, int layers) {
+    normal(prefix + "embeddings.word_embeddings.weight", vocabulary, HIDDEN);
+    normal(prefix + "embeddings.position_embeddings.weight", POSITIONS, HIDDEN);
+    normal(prefix + "embeddings.token_type_embeddings.weight", types, HIDDEN);
+    norm(prefix + "embeddings.LayerNorm");
     for (int layer = 0; layer < layers; layer++) {
-      String path = "roberta.encoder.layer." + layer + ".";
+      String path = prefix + "encoder.layer." + layer + ".";
       for (String projection : List.of("query", "key", "value")) {
         linear(path + "attention.self." + projection, HIDDEN, HIDDEN);
       }
@@ -81,8 +106,6 @@ final class RobertaDirectory {
       linear(path + "output.dense", HIDDEN, INTERMEDIATE);
       norm(path + "output.LayerNorm");
     }
-    linear("classifier.dense", HIDDEN, HIDDEN);
-    linear("classifier.out_proj", 2, HIDDEN);
   }
 
   private void linear(String path, int rows, int cols) {

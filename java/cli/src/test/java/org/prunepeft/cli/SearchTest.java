@@ -13,12 +13,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -101,6 +105,31 @@ class SearchTest {
     // A warm-up of one step, two rounds of one, two steps of training; an epoch's line for each;
     // the test.
     assertEquals(1 + 2 + 2 + 4 + 1, metrics.size(), String.join("\n", metrics));
+  }
+
+  @Test
+  void eachTrainingOfASearchHasANameOfItsOwnInTheMetrics() throws IOException {
+    Map<String, List<Integer>> trainings = steps(first);
+    assertEquals(
+        List.of("warm-up turn 1", "round 1", "round 2", "train"),
+        trainings.keySet().stream().map(name -> name.replaceFirst(", \\d+ modules$", "")).toList());
+    // A second training of one name would begin at step 1 again.
+    trainings.forEach(
+        (name, steps) ->
+            assertEquals(IntStream.rangeClosed(1, steps.size()).boxed().toList(), steps, name));
+  }
+
+  /** The numbers of a run's steps by their trainings, as its metrics have them. */
+  private static Map<String, List<Integer>> steps(Path run) throws IOException {
+    Map<String, List<Integer>> steps = new LinkedHashMap<>();
+    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+      Map<?, ?> record = new JsonMapper().readValue(line, Map.class);
+      if (record.get("step") instanceof Integer step) {
+        String name = (String) record.get("training");
+        steps.computeIfAbsent(name, training -> new ArrayList<>()).add(step);
+      }
+    }
+    return steps;
   }
 
   @Test
@@ -367,8 +396,15 @@ class SearchTest {
   @Test
   void configurationFileOfARunRunsItAgainWithTheSameResult() throws IOException {
     Path once = temporary.resolve("once");
-    call(once, "search", "--warm-up-turns=1", "--warm-up-examples=16", "--round-examples=32")
+    call(
+            once,
+            "search",
+            "--warm-up-turns=1",
+            "--warm-up-examples=16",
+            "--round-examples=32",
+            "--report-to=tensorboard")
         .exits(0);
+    assertTensorBoardHasItsTrainings(once);
     Path twice = temporary.resolve("twice");
     Call.of("search", "--config", once.resolve("config.yaml").toString(), "-o", twice.toString())
         .exits(0);
@@ -383,6 +419,22 @@ class SearchTest {
     assertEquals(result(once), result(twice));
     Map<?, ?> setup = (Map<?, ?>) RunDirectory.open(twice).readJson("config.json").get("setup");
     assertEquals(twice.toString(), setup.get("output"));
+  }
+
+  private static void assertTensorBoardHasItsTrainings(Path run) throws IOException {
+    String events;
+    try (var files = Files.list(run)) {
+      Path file = files.filter(path -> path.toString().contains("tfevents")).findFirst().get();
+      events = Files.readString(file, StandardCharsets.ISO_8859_1);
+    }
+    int all = 0;
+    for (Map.Entry<String, List<Integer>> training : steps(run).entrySet()) {
+      String tag = training.getKey() + "/loss";
+      assertEquals(
+          training.getValue().size(), events.split(Pattern.quote(tag), -1).length - 1, tag);
+      all += training.getValue().size();
+    }
+    assertEquals(all, events.split("/loss", -1).length - 1);
   }
 
   @Test

@@ -8,12 +8,18 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * Runs of a tiny model on a file of texts, and what is exported of them.
+ * Runs of tiny models on a file of texts, and what is exported of them.
  *
  * @param file of 64 rows, with the columns first, second, number and label
  */
-record TextRuns(Path directory, Path model, Path file) {
-  /** Writes model and file. */
+record TextRuns(Path directory, Path file) {
+  /** A model without token types. */
+  static final String ROBERTA = "tiny-roberta";
+
+  /** A model that takes token types. */
+  static final String BERT = "tiny-bert";
+
+  /** Writes models and file. */
   static TextRuns write(Path directory, IntFunction<String> text, IntFunction<String> label)
       throws IOException {
     Path file = directory.resolve("texts.csv");
@@ -25,15 +31,17 @@ record TextRuns(Path directory, Path model, Path file) {
                     "%s,%s,%.2f,%s"
                         .formatted(text.apply(i), text.apply(3 * i), i % 5 / 4.0, label.apply(i)))
             .collect(Collectors.joining("\n", "first,second,number,label\n", "\n")));
-    return new TextRuns(directory, Small.model(directory), file);
+    RobertaDirectory.write(directory.resolve(ROBERTA));
+    RobertaDirectory.writeBert(directory.resolve(BERT));
+    return new TextRuns(directory, file);
   }
 
-  /** Trains, in a directory of this name. */
-  Path train(String name, String... options) {
+  /** Trains one of the models, in a directory of this name. */
+  Path train(String model, String name, String... options) {
     Path run = directory.resolve(name);
     Call.of(
             "train",
-            "--model=" + model,
+            "--model=" + directory.resolve(model),
             "--train-file=" + file,
             "--text-column=first",
             "--output=" + run,

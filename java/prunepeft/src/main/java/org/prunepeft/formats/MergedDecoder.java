@@ -19,7 +19,8 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 /**
  * A language model's directory with the low-rank updates in the weights: all tensors of the base
  * model by its own names and in its own types, its config.json, and the files of tokenizer, chat
- * template and generation. A head for classes is apart, in {@value HeadFile#NAME}.
+ * template and generation. With a head for classes it has that in place of an output layer, and the
+ * class that computes it.
  */
 public final class MergedDecoder {
   /** What it says was undone when the weights were read. */
@@ -48,7 +49,7 @@ public final class MergedDecoder {
     String prefix = adapter.encoder().architecture().prefix() + ".";
     // Beside an output layer Hugging Face's library looks for the others behind their prefix.
     boolean bare =
-        merged.names().contains(OUTPUT)
+        (adapter.hasHead() || merged.names().contains(OUTPUT))
             && merged.names().stream().noneMatch(name -> name.startsWith(prefix));
     merged
         .names()
@@ -61,9 +62,12 @@ public final class MergedDecoder {
       changes.put(QUANTIZATION, null);
     }
     if (adapter.hasHead()) {
-      HeadFile.write(adapter, target);
-      changes.put("architectures", List.of(adapter.encoder().architecture().className() + "Model"));
-      changes.putAll(MergedModel.labels(adapter.labels()));
+      tensors.keySet().removeIf(name -> !name.startsWith(prefix)); // such as an output layer
+      Checkpoint head = SequenceClassifier.head(adapter);
+      head.names().forEach(name -> tensors.put(name, head.source(name)));
+      SequenceClassifier classifier = SequenceClassifier.of(adapter);
+      target.writeText(classifier.file(), classifier.source(adapter.encoder().architecture()));
+      changes.putAll(classifier.config(adapter));
     }
     base.copyLanguageModel(target.path(), tensors, changes);
   }

@@ -13,7 +13,7 @@ import org.prunepeft.model.Models.Pretrained;
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with
  * the names of the classes, model.safetensors with encoder and head, the class that computes them,
- * and the tokenizer's files. A head that compares two texts is apart, in {@value HeadFile#NAME}.
+ * and the tokenizer's files.
  */
 public final class MergedModel {
   private MergedModel() {}
@@ -49,17 +49,15 @@ public final class MergedModel {
     require(adapter);
     Checkpoint merged = MergedCheckpoint.of(base.encoder(), adapter.lowRank());
     Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
-    if (adapter.headComparesTexts()) {
-      HeadFile.write(adapter, directory);
-      config.put("architectures", List.of(base.config().architecture().className() + "Model"));
-    } else {
-      directory.writeText(
-          SequenceClassifier.MODELING, SequenceClassifier.source(base.config().architecture()));
-      config.putAll(SequenceClassifier.config(adapter));
-      merged = SequenceClassifier.weights(adapter, merged);
-    }
+    SequenceClassifier classifier = SequenceClassifier.of(adapter);
+    directory.writeText(classifier.file(), classifier.source(base.config().architecture()));
+    config.putAll(classifier.config(adapter));
     new HuggingFaceDirectory(directory.path())
-        .write(config, base.tokenizer(), base.tokenizerFilesToWrite(), merged);
+        .write(
+            config,
+            base.tokenizer(),
+            base.tokenizerFilesToWrite(),
+            SequenceClassifier.weights(adapter, merged));
   }
 
   /** The names of the classes as Hugging Face's configurations have them. */

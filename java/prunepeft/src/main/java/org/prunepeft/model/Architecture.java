@@ -211,6 +211,12 @@ public enum Architecture {
     return className;
   }
 
+  /** {@return Python's class of the model without a head} */
+  public String modelClass() {
+    // Gemma3Model sees pictures too.
+    return className + (this == GEMMA3 ? "TextModel" : "Model");
+  }
+
   /** {@return the type of model that its tokenizers have: WordPiece, BPE or Unigram} */
   String tokenizerModel() {
     return tokenizerModel;

@@ -29,7 +29,7 @@ final class BuiltInModels {
               new PretrainedLoader(
                   () ->
                       onnxBert(
-                          Assets::open,
+                          resource -> Assets.open(resource, "the model minilm"),
                           "all-minilm-l6-v2.onnx",
                           "all-minilm-l6-v2-tokenizer.json",
                           12),
@@ -43,7 +43,7 @@ final class BuiltInModels {
               new PretrainedLoader(
                   () ->
                       onnxBert(
-                          BGE_SMALL::open,
+                          resource -> BGE_SMALL.open(resource, "bge-small"),
                           "bge-small-en-v1.5.onnx",
                           "bge-small-en-v1.5-tokenizer.json",
                           12),
@@ -69,10 +69,10 @@ final class BuiltInModels {
         List.of(bert.file()));
   }
 
-  /** Opens what is in a jar. */
+  /** Opens what is in a model's jar. */
   @FunctionalInterface
   private interface Resources {
-    AssetStream open(String resource, String what);
+    AssetStream open(String resource);
   }
 
   /**
@@ -82,8 +82,8 @@ final class BuiltInModels {
   private static Pretrained onnxBert(
       Resources resources, String weightsResource, String tokenizerResource, int heads)
       throws IOException {
-    try (AssetStream tokenizer = resources.open(tokenizerResource, "the tokenizer");
-        AssetStream stream = resources.open(weightsResource, "the model")) {
+    try (AssetStream tokenizer = resources.open(tokenizerResource);
+        AssetStream stream = resources.open(weightsResource)) {
       OnnxWeights weights = OnnxWeights.read(stream, weightsResource);
       return new Pretrained(
           bertConfig(weights, "", heads),

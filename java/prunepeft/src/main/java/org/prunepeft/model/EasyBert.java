@@ -27,7 +27,7 @@ record EasyBert(TensorFlowBert checkpoint, byte[] vocabulary, FileChecksum file)
     byte[] data = null;
     byte[] vocabulary = null;
     FileChecksum file;
-    try (AssetStream stream = JAR.open(RESOURCE, "the model bert-base");
+    try (AssetStream stream = JAR.open(RESOURCE, "bert-base");
         ZipInputStream zip = new ZipInputStream(stream)) {
       for (ZipEntry entry = zip.getNextEntry(); entry != null; entry = zip.getNextEntry()) {
         switch (entry.getName()) {

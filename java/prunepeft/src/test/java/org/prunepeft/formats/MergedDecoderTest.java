@@ -3,6 +3,7 @@ package org.prunepeft.formats;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -176,17 +177,32 @@ class MergedDecoderTest {
   }
 
   @Test
-  void aHeadForClassesIsApartAndTheConfigurationNamesThem() throws IOException {
-    base(LLAMA, StoredType.F32);
+  void aHeadForClassesIsInPlaceOfTheOutputLayerAndTheConfigurationNamesThem() throws IOException {
+    weights.put("lm_head.weight", Parts.random(30, 10));
+    base(LLAMA, StoredType.BF16);
     LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
     Tensor head = Parts.random(2, 10);
     Path merged =
         merge(
             new TrainedAdapter(
                 "x", LLAMA, List.of(update), List.of("no", "yes"), head, Parts.random(2)));
-    assertArrayEquals(head.values(), HeadFile.read(merged).weight().values());
+    try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
+      Set<String> expected = new TreeSet<>(weights.keySet());
+      expected.remove("lm_head.weight");
+      expected.addAll(Set.of("classifier.weight", "classifier.bias"));
+      assertEquals(expected, new TreeSet<>(stored.names()));
+      assertArrayEquals(head.values(), stored.floats("classifier.weight"));
+      assertEquals(StoredType.BF16, stored.entry(QUERY).dtype());
+    }
     Map<String, Object> config = RunDirectory.open(merged).readJson("config.json");
-    assertEquals(List.of("LlamaModel"), config.get("architectures"));
+    String name = "LastTokenLlamaForSequenceClassification";
+    assertEquals(List.of(name), config.get("architectures"));
+    assertEquals(
+        Map.of("AutoModelForSequenceClassification", "modeling_last_token." + name),
+        config.get("auto_map"));
+    assertTrue(
+        Files.readString(merged.resolve("modeling_last_token.py")).contains("class " + name));
+    assertFalse(Files.exists(merged.resolve("head.safetensors")));
     assertEquals(Map.of("0", "no", "1", "yes"), config.get("id2label"));
     assertEquals(1e-5, config.get("rms_norm_eps"));
   }

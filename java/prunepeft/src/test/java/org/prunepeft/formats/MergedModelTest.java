@@ -23,6 +23,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
@@ -201,18 +202,48 @@ class MergedModelTest {
 
   /** The names that the library has for the encoder, by which its weights are found. */
   @ParameterizedTest
-  @MethodSource("org.prunepeft.formats.Parts#encoders")
+  @EnumSource(Architecture.class)
   void theClassIsOfTheArchitecture(Architecture architecture) throws IOException {
-    String source = SequenceClassifier.source(architecture);
     String name = architecture.className();
-    assertFalse(source.contains("$"), source);
-    assertTrue(
-        source.contains("import %sModel, %sPreTrainedModel\n".formatted(name, name)), source);
-    assertTrue(
-        source.contains("class MeanPooled%sForSequenceClassification(".formatted(name)), source);
-    assertTrue(
-        source.contains("self.%s = %sModel(config)".formatted(architecture.prefix(), name)),
-        source);
+    String model = name + (architecture == Architecture.GEMMA3 ? "TextModel" : "Model");
+    for (boolean pairs : List.of(false, true)) {
+      SequenceClassifier classifier = SequenceClassifier.of(architecture, pairs);
+      String source = classifier.source(architecture);
+      String kind = pairs ? "TextPairs" : architecture.isDecoder() ? "LastToken" : "MeanPooled";
+      for (String line :
+          List.of(
+              "import %sPreTrainedModel, %s\n".formatted(name, model),
+              "class %s%sForSequenceClassification(".formatted(kind, name),
+              "self.%s = %s(config)".formatted(architecture.prefix(), model),
+              "def pooled(hidden, mask):\n")) {
+        assertTrue(source.contains(line), line + " is not in " + source);
+      }
+      assertFalse(source.contains("$"), source);
+    }
+  }
+
+  @Test
+  void aHeadThatComparesTextsIsInTheModelToo() throws IOException {
+    SafeTensors.Tensor head = Parts.random(2, 3 * 24 + 1);
+    TrainedAdapter adapter =
+        new TrainedAdapter(
+            "some/bert",
+            SmallBert.CONFIG,
+            List.of(Parts.lora(0, "attention.self.query", 4, 16)),
+            List.of("no", "yes"),
+            head,
+            Parts.random(2));
+    Path directory = write(adapter, RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random()));
+    JsonNode config = new ObjectMapper().readTree(directory.resolve("config.json").toFile());
+    assertEquals(
+        "modeling_text_pairs.TextPairsBertForSequenceClassification",
+        config.at("/auto_map/AutoModelForSequenceClassification").asText());
+    assertEquals("yes", config.at("/id2label/1").asText());
+    assertTrue(Files.exists(directory.resolve("modeling_text_pairs.py")));
+    assertFalse(Files.exists(directory.resolve("head.safetensors")));
+    try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
+      assertArrayEquals(head.values(), written.floats("classifier.weight"));
+    }
   }
 
   @Test

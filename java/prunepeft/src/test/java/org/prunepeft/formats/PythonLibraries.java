@@ -107,6 +107,61 @@ final class PythonLibraries {
     return EncoderInput.of(flatIds, flatTypes, flatMask, rows, length);
   }
 
+  /**
+   * What a head gives, in float64.
+   *
+   * @param pooled [rows · hidden] of each text, of which a head may compare two
+   */
+  static float[][] logits(TrainedAdapter adapter, List<float[]> pooled) {
+    int hidden = adapter.encoder().hidden();
+    float[] bias = adapter.headBias().values();
+    float[][] logits = new float[pooled.get(0).length / hidden][bias.length];
+    for (int row = 0; row < logits.length; row++) {
+      int from = row * hidden;
+      double[] features = features(pooled.get(0), pooled.get(pooled.size() - 1), from, hidden);
+      int width = (int) adapter.headWeight().shape()[1];
+      for (int k = 0; k < bias.length; k++) {
+        double sum = bias[k];
+        for (int i = 0; i < width; i++) {
+          sum += adapter.headWeight().values()[k * width + i] * features[i];
+        }
+        logits[row][k] = (float) sum;
+      }
+    }
+    return logits;
+  }
+
+  /** u, v, |u-v| and their cosine, of which a head of one text takes the first. */
+  private static double[] features(float[] first, float[] second, int from, int hidden) {
+    double[] features = new double[3 * hidden + 1];
+    double product = 0;
+    double firstSquares = 0;
+    double secondSquares = 0;
+    for (int i = 0; i < hidden; i++) {
+      double u = first[from + i];
+      double v = second[from + i];
+      features[i] = u;
+      features[hidden + i] = v;
+      features[2 * hidden + i] = Math.abs(u - v);
+      product += u * v;
+      firstSquares += u * u;
+      secondSquares += v * v;
+    }
+    features[3 * hidden] = product / Math.sqrt(firstSquares * secondSquares);
+    return features;
+  }
+
+  /** A second text of each row, which the request gets as input_ids_2 and so on. */
+  static EncoderInput secondInput(
+      EncoderConfig config, int[] lengths, Random random, Map<String, Object> request) {
+    Map<String, Object> own = new HashMap<>();
+    EncoderInput input = input(config, lengths, random, own);
+    Map<Object, Object> inputs = new HashMap<>((Map<?, ?>) request.get("inputs"));
+    ((Map<?, ?>) own.get("inputs")).forEach((name, rows) -> inputs.put(name + "_2", rows));
+    request.put("inputs", inputs);
+    return input;
+  }
+
   /** The values of the real tokens of each row. */
   static float[][] realTokens(float[] values, int[] lengths) {
     int width = values.length / lengths.length / lengths[0];

@@ -42,6 +42,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.train.head.PairFeatures;
 import org.prunepeft.train.head.Pooling;
 
 /**
@@ -50,7 +51,6 @@ import org.prunepeft.train.head.Pooling;
  */
 class PythonLibrariesTest {
   private static final byte[] TOKENIZER = {'{', '}'};
-  private static final int LABELS = 3;
   private static final int[] LENGTHS = {9, 4, 1};
   private static final List<String> TARGETS =
       List.of("query", "key", "value", "intermediate.dense", "output.dense");
@@ -63,8 +63,22 @@ class PythonLibrariesTest {
     Torch.load();
   }
 
-  /** A library and modules that its files hold; no modules: the encoder alone. */
-  private record Case(String library, String modules, PeftConfig config) {
+  /**
+   * A library and modules that its files hold; no modules: the encoder alone.
+   *
+   * @param labels none: the head gives a number
+   * @param pairs the head compares two texts
+   */
+  private record Case(
+      String library, String modules, PeftConfig config, List<String> labels, boolean pairs) {
+    Case(String library, String modules, PeftConfig config) {
+      this(library, modules, config, List.of("a", "b", "c"), false);
+    }
+
+    int outputs() {
+      return Math.max(1, labels.size());
+    }
+
     @Override
     public String toString() {
       return library + ", " + modules;
@@ -110,7 +124,14 @@ class PythonLibrariesTest {
             "parallel",
             PeftConfig.of(
                 null, AdapterConfig.of(5, Activation.RELU, AdapterConfig.Style.PARALLEL))),
-        new Case("merged", "DoRA", PeftConfig.of(lora(true, true), null)));
+        new Case("merged", "DoRA", PeftConfig.of(lora(true, true), null)),
+        new Case("merged", "number", PeftConfig.of(lora(true, false), null), List.of(), false),
+        new Case(
+            "merged",
+            "pairs by themselves",
+            PeftConfig.of(lora(true, false), null),
+            List.of("no", "yes"),
+            true));
   }
 
   @ParameterizedTest
@@ -143,18 +164,22 @@ class PythonLibrariesTest {
             TOKENIZER,
             Map.of(),
             new MapCheckpoint("random", tensors));
-    EncoderInput input = PythonLibraries.input(config, LENGTHS, random, request);
+    List<EncoderInput> texts = new ArrayList<>();
+    texts.add(PythonLibraries.input(config, LENGTHS, random, request));
+    if (one.pairs) {
+      texts.add(PythonLibraries.secondInput(config, LENGTHS, random, request));
+    }
     request.put("library", one.library);
     request.put("model", model.toString());
     request.put("export", place.resolve("export").toString());
-    request.put("labels", LABELS);
+    request.put("labels", one.outputs());
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
         Tape tape = new Tape();
         Encoder encoder = Models.byName(model.toString()).loader().load().encoder()) {
       if (one.config == null) {
         return PythonLibraries.realTokens(
-            Torch.toFloats(encoder.forward(input, Insertions.NONE)), LENGTHS);
+            Torch.toFloats(encoder.forward(texts.get(0), Insertions.NONE)), LENGTHS);
       }
       List<Candidate> kept =
           one.config.space(config).candidates().stream()
@@ -167,13 +192,15 @@ class PythonLibrariesTest {
                 model.toString(),
                 config,
                 Parts.of(one.config, modules, config, path -> tensors.get(path + ".weight")),
-                List.of("a", "b", "c"),
-                Parts.random(LABELS, config.hidden()),
-                Parts.random(LABELS));
+                one.labels,
+                Parts.random(
+                    one.outputs(),
+                    one.pairs ? PairFeatures.width(config.hidden()) : config.hidden()),
+                Parts.random(one.outputs()));
         export(one, adapter, tensors, place.resolve("export"));
         modules.begin(ForwardPass.evaluation(tape));
-        float[][] logits = logits(adapter, encoder, input, modules);
-        float[][] frozen = logits(adapter, encoder, input, Insertions.NONE);
+        float[][] logits = logits(adapter, encoder, texts, modules);
+        float[][] frozen = logits(adapter, encoder, texts, Insertions.NONE);
         assertTrue(PeftFormatTest.distance(frozen[0], logits[0]) > 1e-3, "modules change nothing");
         return logits;
       }
@@ -181,21 +208,13 @@ class PythonLibrariesTest {
   }
 
   private static float[][] logits(
-      TrainedAdapter adapter, Encoder encoder, EncoderInput input, Insertions insertions) {
-    float[] pooled = Torch.toFloats(Pooling.MEAN.of(encoder.forward(input, insertions), input));
-    int hidden = adapter.encoder().hidden();
-    float[][] logits = new float[LENGTHS.length][LABELS];
-    for (int row = 0; row < logits.length; row++) {
-      for (int label = 0; label < LABELS; label++) {
-        double sum = adapter.headBias().values()[label];
-        for (int k = 0; k < hidden; k++) {
-          sum +=
-              (double) adapter.headWeight().values()[label * hidden + k] * pooled[row * hidden + k];
-        }
-        logits[row][label] = (float) sum;
-      }
-    }
-    return logits;
+      TrainedAdapter adapter, Encoder encoder, List<EncoderInput> texts, Insertions insertions) {
+    return PythonLibraries.logits(
+        adapter,
+        texts.stream()
+            .map(
+                input -> Torch.toFloats(Pooling.MEAN.of(encoder.forward(input, insertions), input)))
+            .toList());
   }
 
   private static void export(

@@ -106,9 +106,7 @@ class OnnxModelsTest {
         ModelResources.arePresent(download, file),
         () -> model.name() + "'s jar is absent: " + model.source());
     try (InputStream in =
-        download == null
-            ? Assets.open(file, "the model")
-            : download.open(file, "the model " + model.name())) {
+        download == null ? Assets.open(file, "the model") : download.open(file, model.name())) {
       return in.readAllBytes();
     }
   }

@@ -4,7 +4,7 @@
 
 A request names "library" (one of the functions below), "model" and "export" (directories), "labels" (their number) and "inputs"
 (input_ids, attention_mask and, where the model has types, token_type_ids). Its result is the last hidden states (transformers) or the
-logits (all others); null where the library's release does not know the model's config.json.
+logits (all others); the reason, a text, where the library's release computes something else of the model's config.json.
 """
 
 import json
@@ -31,7 +31,7 @@ def refuses(load):
         load()
     except ValueError:
         return
-    raise AssertionError("a classifier that computes something else takes the adapter")
+    raise AssertionError("what would compute something else is not refused")
 
 
 def transformers(request, inputs):
@@ -61,12 +61,14 @@ def adapters(request, inputs):
     return model.heads[name]((hidden,), cls_output=mean(hidden, inputs["attention_mask"]))[0]
 
 
-def merged(request, inputs):
+def merged(request, inputs, **options):
     from transformers import AutoModelForSequenceClassification
 
     load = AutoModelForSequenceClassification.from_pretrained
-    model, info = load(request["export"], trust_remote_code=True, output_loading_info=True)
+    model, info = load(request["export"], trust_remote_code=True, output_loading_info=True, **options)
     assert not info["missing_keys"] and not info["unexpected_keys"], info
+    if "input_ids_2" in inputs:
+        refuses(lambda: model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]))
     return model.eval()(**inputs).logits
 
 
@@ -80,26 +82,38 @@ def causal(directory):
     return model.eval()
 
 
-def is_unknown(request):
-    """Whether the model, or a key of its config.json, is newer than the library."""
+def too_old(request):
+    """Why the library's release computes something else of a model, or cannot read it; None: it does neither."""
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     with open(request["model"] + "/config.json", encoding="utf-8") as file:
         config = json.load(file)
-    older = int(transformers.__version__.split(".")[0]) < 5
-    return config["model_type"] not in CONFIG_MAPPING or "rope_parameters" in config and older
+    release = tuple(int(number) for number in transformers.__version__.split(".")[:2])
+    if config["model_type"] not in CONFIG_MAPPING:
+        return f"transformers {transformers.__version__} has no {config['model_type']}"
+    if "rope_parameters" in config and release < (5, 0):
+        return f"transformers {transformers.__version__} does not read rope_parameters"
+    # Its mask has the window in all layers, those too that use_sliding_window and layer_types leave without one.
+    if config["model_type"] in ("qwen2", "qwen3") and config.get("sliding_window") and release < (4, 53):
+        return f"transformers {transformers.__version__} has Qwen's sliding window in all layers"
+    return None
 
 
 def language_model(request, inputs):
-    return None if is_unknown(request) else causal(request["export"])(**inputs).logits
+    return too_old(request) or causal(request["export"])(**inputs).logits
+
+
+def language_classifier(request, inputs):
+    return too_old(request) or merged(request, inputs, attn_implementation="eager")
 
 
 def language_adapter(request, inputs):
     from peft import PeftModel
 
-    if is_unknown(request):
-        return None
+    reason = too_old(request)
+    if reason:
+        return reason
     return PeftModel.from_pretrained(causal(request["model"]), request["export"]).eval()(**inputs).logits
 
 
@@ -107,8 +121,9 @@ def saved_language_adapter(request, inputs):
     """An adapter with random weights, which is saved: of "settings"."""
     from peft import AdaLoraConfig, LoraConfig, get_peft_model
 
-    if is_unknown(request):
-        return None
+    reason = too_old(request)
+    if reason:
+        return reason
     settings = request["settings"]
     config = AdaLoraConfig if "target_r" in settings else LoraConfig
     model = get_peft_model(causal(request["model"]), config(task_type="CAUSAL_LM", **settings)).eval()
@@ -128,7 +143,7 @@ def main(requests, results):
         for request in requests:
             inputs = {name: torch.tensor(rows) for name, rows in request["inputs"].items()}
             output = globals()[request["library"]](request, inputs)
-            outputs.append(None if output is None else output.tolist())
+            outputs.append(output if isinstance(output, str) else output.tolist())
     with open(results, "w", encoding="utf-8") as file:
         json.dump(outputs, file)
 

@@ -1,17 +1,24 @@
-"""A linear head over the mean of the last hidden states of a text's tokens, as PrunePEFT for Java trains it."""
+"""A linear head over ${states} of a text, as PrunePEFT for Java trains it."""
 
 import torch
 from torch import nn
-from transformers import ${class}Model, ${class}PreTrainedModel
+from transformers import ${class}PreTrainedModel, ${model}
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
-class MeanPooled${class}ForSequenceClassification(${class}PreTrainedModel):
+${pooled}
+
+class ${name}(${class}PreTrainedModel):
+    config_class = ${model}.config_class
+    base_model_prefix = "${encoder}"
+
     def __init__(self, config):
+        config.use_cache = False  # nothing is generated
         super().__init__(config)
         self.num_labels = config.num_labels
-        self.${encoder} = ${class}Model(config)
-        self.${encoder}.pooler = None  # the head takes its place
+        self.${encoder} = ${model}(config)
+        if hasattr(self.${encoder}, "pooler"):
+            self.${encoder}.pooler = None  # the head takes its place
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -19,11 +26,7 @@ class MeanPooled${class}ForSequenceClassification(${class}PreTrainedModel):
         if token_type_ids is not None and getattr(self.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = token_type_ids
         outputs = self.${encoder}(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **inputs)
-        hidden = outputs.last_hidden_state
-        if attention_mask is None:
-            attention_mask = torch.ones(hidden.shape[:2], device=hidden.device)
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        logits = self.classifier((hidden * mask).sum(1) / mask.sum(1).clamp(min=1))
+        logits = self.classifier(pooled(outputs.last_hidden_state, attention_mask))
         loss = None
         if labels is not None:
             if self.num_labels == 1:
