@@ -142,7 +142,8 @@ PP_API pp_status pp_linear_grad_input(const pp_context* context, const pp_linear
 
 /**
  * dX, dS and dB: what pp_lora_grad_up and, with its dS, pp_linear_grad_input do. On CUDA dY is read once where one module's
- * gradients are made in the product that makes dX; their last bits may differ then. Reads a, b and s, writes ds and db.
+ * gradients are made in the product that makes dX; their last bits may differ then, and what is not finite in a row of dY
+ * reaches dS of that row from columns that are not the module's too. Reads a, b and s, writes ds and db.
  */
 PP_API pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
                                     const pp_lora_module* modules, int32_t count, const pp_matrix* dx);

@@ -11,6 +11,7 @@ ${pooled}
 class ${name}(${class}PreTrainedModel):
     config_class = ${model}.config_class
     base_model_prefix = "${encoder}"
+    accepts_loss_kwargs = False  # the loss is the mean over a batch, which Trainer then divides by accumulation steps
 
     def __init__(self, config):
         config.use_cache = False  # nothing is generated
