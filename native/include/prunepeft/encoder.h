@@ -2,9 +2,14 @@
 // in it, in one call: for predictions, of which a short text's operations take less time than the calls of each. Forward alone.
 // CPU; float32 and bfloat16.
 //
-//   c = attention(x Wqkvᵀ + bqkv)        h = c Wcᵀ + bc, then each of its adapters: h += σ(v Dᵀ + d) Uᵀ + u        n = norm(h +
-//   x) i = σ(n Wiᵀ + bi)                    h = i Woᵀ + bo, likewise                                                  y =
-//   norm(h + n)
+// clang-format off
+//   c = attention(x Wqkvᵀ + bqkv)
+//   h = c Wcᵀ + bc, then each of its adapters: h += σ(v Dᵀ + d) Uᵀ + u
+//   n = norm(h + x)
+//   i = σ(n Wiᵀ + bi)
+//   h = i Woᵀ + bo, likewise
+//   y = norm(h + n)
+// clang-format on
 //
 // norm(a) = (a − mean(a)) / sqrt(variance(a) + ε)·w + b over a row (Ba et al. 2016). What is between these steps is rounded to
 // the call's type; sums are float32.

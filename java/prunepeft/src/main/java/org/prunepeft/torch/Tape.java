@@ -314,14 +314,15 @@ public final class Tape implements AutoCloseable {
         operands.put(i, scalar);
         put(edges, i, inputs.get(i));
       }
-      node = torch.cat(operands).grad_fn();
+      Node borrowed = torch.cat(operands).grad_fn();
+      borrowed.clear_input_metadata();
+      borrowed.set_next_edges(edges);
+      torch.create_gradient_edge(output, borrowed);
+      borrowed.add_pre_hook(before);
+      borrowed.add_post_hook(after);
       // The hooks are there as long as their node is.
-      node.retainReference();
-      node.clear_input_metadata();
-      node.set_next_edges(edges);
-      torch.create_gradient_edge(output, node);
-      node.add_pre_hook(before);
-      node.add_post_hook(after);
+      borrowed.retainReference();
+      node = borrowed;
     }
 
     /** Says where an input's gradient goes. */
