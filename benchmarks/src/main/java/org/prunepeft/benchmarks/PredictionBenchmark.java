@@ -21,6 +21,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Threads;
 import org.openjdk.jmh.annotations.Warmup;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.TrainedModel;
@@ -40,6 +41,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.head.Head;
@@ -48,8 +50,9 @@ import org.prunepeft.train.pass.Inputs;
 
 /**
  * How long does a program wait for the prediction of one short text, and how many tokens a second
- * are predicted of many texts in one call, beside the forward passes of a training? MiniLM with all
- * modules; texts are WordNet's glosses.
+ * are predicted of many texts in one call, beside the forward passes of a training? How many short
+ * texts a second do clients of a server get, each text on one thread? MiniLM with all modules;
+ * texts are WordNet's glosses.
  */
 @State(Scope.Benchmark)
 public class PredictionBenchmark extends TorchBenchmark {
@@ -67,6 +70,22 @@ public class PredictionBenchmark extends TorchBenchmark {
     @Setup(Level.Iteration)
     public void clear() {
       tokens = 0;
+    }
+  }
+
+  /** The same run, a thread for each call. */
+  @State(Scope.Benchmark)
+  public static class Served {
+    private TrainedModel model;
+
+    @Setup
+    public void load(PredictionBenchmark of) throws IOException {
+      model = TrainedModel.load(of.run, LoadSettings.DEFAULT.withThreads(1));
+    }
+
+    @TearDown
+    public void close() {
+      model.close();
     }
   }
 
@@ -130,6 +149,22 @@ public class PredictionBenchmark extends TorchBenchmark {
   @BenchmarkMode(Mode.SampleTime)
   public double oneText() {
     return model.predict(SHORT_TEXT).probability();
+  }
+
+  @Benchmark
+  @BenchmarkMode(Mode.Throughput)
+  @OutputTimeUnit(TimeUnit.SECONDS)
+  public double oneClient(Served served) {
+    return served.model.predict(SHORT_TEXT).probability();
+  }
+
+  /** As many as there are processors, at once. */
+  @Benchmark
+  @BenchmarkMode(Mode.Throughput)
+  @OutputTimeUnit(TimeUnit.SECONDS)
+  @Threads(Threads.MAX)
+  public double clients(Served served) {
+    return served.model.predict(SHORT_TEXT).probability();
   }
 
   @Benchmark

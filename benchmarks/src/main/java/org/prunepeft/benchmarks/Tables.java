@@ -539,7 +539,7 @@ public final class Tables {
     section("Predictions of MiniLM");
     line("One short text, and 1,024 in one call beside the forward passes of a training.");
     line("");
-    row("precision", "what", "", "of the training's");
+    row("precision", "what", "", "of the training's, or");
     row("---", "---", "--:", "--:");
     for (String precision : values(type, "precision")) {
       Map<String, String> of = Map.of("precision", precision);
@@ -548,6 +548,13 @@ public final class Tables {
         String mean = number(one.score.value / 1e3) + spread(one.score, 1e-3);
         row(precision, "one text, median, ms", number(one.median / 1e3), NONE);
         row(precision, "one text, mean, ms", mean, NONE);
+      }
+      Score client = find(type, "oneClient", of);
+      Score clients = find(type, "clients", of);
+      if (client != null && clients != null) {
+        row(precision, "one client, a thread a text, texts/s", number(client.value), NONE);
+        String times = "%.2f times one client".formatted(clients.value / client.value);
+        row(precision, "a client for each processor, texts/s", number(clients.value), times);
       }
       Result many = result(type, "manyTexts", of);
       Result training = result(type, "trainingForward", of);
