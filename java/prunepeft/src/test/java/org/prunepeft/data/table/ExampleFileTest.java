@@ -129,7 +129,7 @@ class ExampleFileTest {
         "a.jsonl | {\"text\": \"x\", \"labl\": 1} | a.jsonl, line 1: unknown column 'label'; did you mean labl?",
         "a.jsonl | {\"text\": null, \"label\": 1} | a.jsonl, line 1: 'text' must be a text or a number, got null",
         "a.jsonl | {\"text\": [], \"label\": 1} | must be a text or a number, got an array",
-        "a.jsonl | {\"text\": 1e2147483648, \"label\": 1} | a.jsonl, line 1: a number has an exponent that is out of range",
+        "a.jsonl | {\"text\": 1e21474836480, \"label\": 1} | a.jsonl, line 1: a number has an exponent that is out of range",
         "a.jsonl | {\"text\": \"a\", \"label\": 1}~{\"text\": \"b\\ud800c\", \"label\": 1} | a.jsonl, line 2, column 'text': half a surrogate pair, \\ud800, at character 2",
         "a.jsonl | {\"text\": \"a\\u0000\", \"label\": 1} | a.jsonl, line 1, column 'text': a NUL at character 2",
       })
