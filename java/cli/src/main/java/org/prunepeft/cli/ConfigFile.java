@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -212,7 +213,8 @@ final class ConfigFile implements IDefaultValueProvider {
 
   /** No more of a file than what YAML takes, and what tells that there is more. */
   private static String text(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
+    // Buffered, since that of Files seeks before it reads from JDK 21 on, which a FIFO refuses.
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
       return new String(in.readNBytes(4 * Yaml.MOST + 4), StandardCharsets.UTF_8);
     }
   }

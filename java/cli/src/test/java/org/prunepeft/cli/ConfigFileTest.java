@@ -2,13 +2,20 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -67,6 +74,24 @@ class ConfigFileTest {
     Call.of("search", "--config", file)
         .exits(2)
         .says("is not understood as YAML: it has 4,000,004 characters, the most is 1,000,000");
+  }
+
+  /** As a shell's {@code --config <(...)} is. */
+  @Test
+  void aFifoIsRead() throws Exception {
+    Path fifo = temporary.resolve("options.yaml");
+    assumeTrue(new ProcessBuilder("sh", "-c", "mkfifo " + fifo).start().waitFor() == 0, "mkfifo");
+    CompletableFuture<Void> written =
+        CompletableFuture.runAsync(
+            () -> {
+              try (OutputStream out = new FileOutputStream(fifo.toFile())) {
+                out.write("rounds: 2\n".getBytes(StandardCharsets.UTF_8));
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    Call.of("train", "--config=" + fifo).exits(2, "unknown key 'rounds'");
+    written.get(20, TimeUnit.SECONDS);
   }
 
   @Test

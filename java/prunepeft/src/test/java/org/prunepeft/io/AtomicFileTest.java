@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.FileSystem;
@@ -99,8 +100,8 @@ class AtomicFileTest {
         CompletableFuture.supplyAsync(
             () -> {
               // From JDK 21 on that of Files seeks to read all, which a FIFO refuses.
-              try (InputStream in = Files.newInputStream(fifo)) {
-                return in.readNBytes(CONTENT.length);
+              try (InputStream in = new BufferedInputStream(Files.newInputStream(fifo))) {
+                return in.readAllBytes();
               } catch (IOException e) {
                 throw new java.io.UncheckedIOException(e);
               }
