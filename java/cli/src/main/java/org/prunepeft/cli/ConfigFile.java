@@ -5,7 +5,6 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
-import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -213,10 +212,15 @@ final class ConfigFile implements IDefaultValueProvider {
 
   /** No more of a file than what YAML takes, and what tells that there is more. */
   private static String text(Path file) throws IOException {
-    // Buffered, since that of Files seeks before it reads from JDK 21 on, which a FIFO refuses.
-    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
-      return new String(in.readNBytes(4 * Yaml.MOST + 4), StandardCharsets.UTF_8);
+    byte[] bytes = new byte[4 * Yaml.MOST + 4];
+    int length = 0;
+    // Not by readNBytes, which from JDK 21 on asks for the position, which a FIFO has not.
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int read = 0; read >= 0 && length < bytes.length; length += Math.max(0, read)) {
+        read = in.read(bytes, length, bytes.length - length);
+      }
     }
+    return new String(bytes, 0, length, StandardCharsets.UTF_8);
   }
 
   private static String firstLine(JsonProcessingException e) {

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.FileSystem;
@@ -99,12 +99,16 @@ class AtomicFileTest {
     CompletableFuture<byte[]> read =
         CompletableFuture.supplyAsync(
             () -> {
-              // From JDK 21 on that of Files seeks to read all, which a FIFO refuses.
-              try (InputStream in = new BufferedInputStream(Files.newInputStream(fifo))) {
-                return in.readAllBytes();
+              ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+              // From JDK 21 on readAllBytes asks for the position, which a FIFO has not.
+              try (InputStream in = Files.newInputStream(fifo)) {
+                for (int next = in.read(); next >= 0; next = in.read()) {
+                  bytes.write(next);
+                }
               } catch (IOException e) {
                 throw new java.io.UncheckedIOException(e);
               }
+              return bytes.toByteArray();
             });
     AtomicFile.write(fifo, CONTENT);
     assertArrayEquals(CONTENT, read.get(20, TimeUnit.SECONDS));
