@@ -8,6 +8,7 @@
 
 #include "core/activation.h"
 #include "core/pairs.h"
+#include "core/row_sum.h"
 #include "core/threads.h"
 
 namespace prunepeft {
@@ -27,17 +28,6 @@ typename Type::Element* row_to(const pp_matrix& matrix, int64_t row) {
 template <class Body>
 void for_rows(const pp_matrix& matrix, double operations, const Body& body) {
   run_phases(operations * static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols), phase(matrix.rows, body));
-}
-
-/** Σ term(j), a vector of elements at j, by several sums, which keeps their rounding small. */
-template <class Term>
-PP_INLINE float sum_of(int64_t n, const Term& term) {
-  constexpr int kSums = 4;
-  Vec sums[kSums] = {};
-  for (int64_t j = 0; j < n; j += kSums * kWidth) {
-    for (int64_t i = 0; i < kSums && j + i * kWidth < n; ++i) sums[i] += term(j + i * kWidth);
-  }
-  return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 /** w' from element j on. */

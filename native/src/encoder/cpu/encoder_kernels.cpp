@@ -6,6 +6,7 @@
 
 #include "core/activation.h"
 #include "core/pairs.h"
+#include "core/row_sum.h"
 #include "core/threads.h"
 #include "encoder/cpu/encoder_cpu.h"
 
@@ -16,17 +17,6 @@ namespace {
 template <class Type>
 typename Type::Element* row_of(const pp_matrix& matrix, int64_t row) {
   return static_cast<typename Type::Element*>(matrix.data) + row * matrix.ld;
-}
-
-/** Σ term(j), a vector of elements from j on, by several sums, which keeps their rounding small. */
-template <class Term>
-PP_INLINE float sum_of(int64_t n, const Term& term) {
-  constexpr int kSums = 4;
-  Vec sums[kSums] = {};
-  for (int64_t j = 0; j < n; j += kSums * kWidth) {
-    for (int64_t i = 0; i < kSums && j + i * kWidth < n; ++i) sums[i] += term(j + i * kWidth);
-  }
-  return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 template <class Type>
