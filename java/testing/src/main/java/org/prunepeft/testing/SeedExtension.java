@@ -1,8 +1,11 @@
 package org.prunepeft.testing;
 
+import static org.junit.platform.commons.support.AnnotationSupport.isAnnotated;
+
 import java.lang.reflect.Constructor;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -61,7 +64,12 @@ public final class SeedExtension
 
   private static void enter(ExtensionContext context) {
     String id = context.getUniqueId();
-    TestSeed.enter(seed(context), id.substring(id.indexOf("[class:")));
+    boolean fixed =
+        isAnnotated(context.getElement(), FixedSeed.class)
+            || isAnnotated(context.getTestClass(), FixedSeed.class);
+    TestSeed.enter(
+        fixed ? OptionalLong.empty() : OptionalLong.of(seed(context)),
+        id.substring(id.indexOf("[class:")));
     context
         .getStore(Namespace.create(SeedExtension.class))
         .put(

@@ -2,12 +2,14 @@ package org.prunepeft.testing;
 
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
+import java.util.OptionalLong;
 import java.util.Random;
 
 /**
  * Where tests have all their random numbers from. They follow from the seed of the run ({@code
  * tests.seed}), from the test's class, method and invocation, and from how many sources the test
- * has asked for before; so a test that runs alone, or in another order, draws the same.
+ * has asked for before; so a test that runs alone, or in another order, draws the same. Those of a
+ * test with {@link FixedSeed} do not follow from the run's seed.
  */
 public final class TestSeed {
   /** A number, or {@code random} for a new one. */
@@ -18,11 +20,13 @@ public final class TestSeed {
   private static final ThreadLocal<TestSeed> CURRENT = new ThreadLocal<>();
 
   private final long seed;
+  private final boolean fixed;
   private final TestSeed enclosing;
   private int drawn;
 
-  private TestSeed(long seed, TestSeed enclosing) {
+  private TestSeed(long seed, boolean fixed, TestSeed enclosing) {
     this.seed = seed;
+    this.fixed = fixed;
     this.enclosing = enclosing;
   }
 
@@ -58,14 +62,19 @@ public final class TestSeed {
     return value.equals("random") ? FRESH : Long.parseLong(value);
   }
 
-  /** From here on, this thread's draws are those of a test. */
-  static void enter(long runSeed, String test) {
+  /**
+   * From here on, this thread's draws are those of a test.
+   *
+   * @param runSeed of the run; empty: of every run
+   */
+  static void enter(OptionalLong runSeed, String test) {
     // FNV-1a: names are as many as there are tests, and their hashes must not change with the JVM.
     long hash = 0xCBF29CE484222325L;
     for (byte b : test.getBytes(StandardCharsets.UTF_8)) {
       hash = (hash ^ b) * 0x100000001B3L;
     }
-    CURRENT.set(new TestSeed(mix(mix(runSeed) ^ hash), CURRENT.get()));
+    long seed = mix(mix(runSeed.orElse(DEFAULT)) ^ hash);
+    CURRENT.set(new TestSeed(seed, runSeed.isEmpty(), CURRENT.get()));
   }
 
   /** Ends what the last {@link #enter} began. */
@@ -78,15 +87,19 @@ public final class TestSeed {
     }
   }
 
-  /** Whether anything was drawn since {@link #enter}. */
+  /** Whether anything that follows from the run's seed was drawn since {@link #enter}. */
   static boolean hasDrawn() {
-    return CURRENT.get().drawn > 0;
+    return CURRENT.get().isRandom();
   }
 
-  /** Whether anything was drawn since {@link #enter} or around it. */
+  private boolean isRandom() {
+    return drawn > 0 && !fixed;
+  }
+
+  /** The same, or around it. */
   static boolean anyDrawn() {
     for (TestSeed at = CURRENT.get(); at != null; at = at.enclosing) {
-      if (at.drawn > 0) {
+      if (at.isRandom()) {
         return true;
       }
     }

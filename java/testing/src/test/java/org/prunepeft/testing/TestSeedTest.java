@@ -59,6 +59,29 @@ class TestSeedTest {
     }
   }
 
+  /** Draws the same in each run at one place. */
+  static class PartlyFixed {
+    @Test
+    @FixedSeed("to be seen")
+    void fixed(TestInfo test) {
+      DRAWN.put(test.getDisplayName(), TestSeed.draw());
+    }
+
+    @Test
+    void free(TestInfo test) {
+      DRAWN.put(test.getDisplayName(), TestSeed.draw());
+    }
+  }
+
+  /** Draws the same in each run, before its tests too. */
+  @FixedSeed("to be seen")
+  static class Fixed extends Drawing {
+    @Test
+    void failing() {
+      assertEquals(0, TestSeed.draw());
+    }
+  }
+
   /** Fails. */
   static class Failing {
     @Test
@@ -118,6 +141,18 @@ class TestSeedTest {
         run("17", selectMethod(Drawing.class, "second", "int, org.junit.jupiter.api.TestInfo"));
     assertEquals(1 + 3 * 2, alone.size(), alone::toString);
     alone.forEach((place, value) -> assertEquals(drawn.get(place), value, place));
+  }
+
+  @Test
+  void aFixedSeedIsThatOfEveryRun() {
+    Map<String, Long> drawn = run("17", selectClass(PartlyFixed.class));
+    Map<String, Long> others = run("18", selectClass(PartlyFixed.class));
+    assertEquals(drawn.get("fixed(TestInfo)"), others.get("fixed(TestInfo)"));
+    assertNotEquals(drawn.get("free(TestInfo)"), others.get("free(TestInfo)"));
+    drawn = run("17", selectClass(Fixed.class));
+    assertEquals("0 suppressed", suppressed("failing()"));
+    assertEquals(1 + 4 * 2 + 4, drawn.size(), drawn::toString);
+    assertEquals(drawn, run("18", selectClass(Fixed.class)));
   }
 
   private static String suppressed(String test) {

@@ -1,0 +1,19 @@
+package org.prunepeft.testing;
+
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
+
+/**
+ * A test, or a class of tests, that draws the same numbers from {@link TestSeed} in every run,
+ * whatever the run's seed is. It is for two kinds of tests: those to which the numbers are a prop
+ * only (a model's weights where a command's messages are looked at), and those whose statement
+ * holds for most draws, but for no known share of them (how far a training gets).
+ */
+@Retention(RetentionPolicy.RUNTIME)
+@Target({ElementType.METHOD, ElementType.TYPE})
+public @interface FixedSeed {
+  /** Why other numbers would show nothing more. */
+  String value();
+}
