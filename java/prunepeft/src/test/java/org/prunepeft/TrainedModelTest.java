@@ -37,6 +37,7 @@ import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
@@ -165,6 +166,7 @@ class TrainedModelTest {
   /** With one thread a call several compute at once where there are processors. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2})
+  @FixedSeed("bits are compared, whatever they stand for")
   void eightThreadsGetTheBitsThatOneGets(int threads) throws Exception {
     Random random = TestSeed.random();
     for (Path run : List.of(single, paired, number)) {

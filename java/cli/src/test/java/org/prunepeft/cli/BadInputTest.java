@@ -21,8 +21,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 
 /** What is wrong with files and disks is reported in one line, and nothing is left half-written. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class BadInputTest {
   @TempDir static Path shared;
   @TempDir Path temporary;

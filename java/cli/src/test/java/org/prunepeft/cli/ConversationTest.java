@@ -16,8 +16,10 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.FixedSeed;
 
 /** Conversations as a language model's data. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class ConversationTest {
   @TempDir static Path temporary;
   private static Path model;

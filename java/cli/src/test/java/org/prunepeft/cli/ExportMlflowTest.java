@@ -20,8 +20,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.io.Yaml;
+import org.prunepeft.testing.FixedSeed;
 
 /** Runs in MLflow's layout, read as its file store does. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class ExportMlflowTest {
   @TempDir static Path temporary;
   private static Path runs;

@@ -17,8 +17,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.FixedSeed;
 
 /** Tokenizers of language models that do not fit, and the token that begins a text. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class LanguageTokenizerTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -19,8 +19,10 @@ import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
+import org.prunepeft.testing.FixedSeed;
 
 /** A search on a RoBERTa in a Hugging Face directory, so small that it finds nothing. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class ModelDirectoryTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -18,9 +18,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 
 /** What a run says before it starts of the memory that it will take, and what it then took. */
+@FixedSeed("memory does not depend on the numbers")
 class PlannedMemoryTest {
   /** SmolLM2-135M's width, and a fifth of its layers. */
   private static final LlamaDirectory.Size SIZE = new LlamaDirectory.Size(6, 576, 1536, 9, 3, 256);

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.model.DecoderFamilies.Family;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.ProcessPeak;
@@ -29,6 +30,7 @@ import org.prunepeft.torch.ProcessPeak;
  * How the peak resident size of a process that loads a model grows with the model: by little more
  * than the weights, so that there is no second copy of them.
  */
+@FixedSeed("memory does not depend on the numbers")
 class LoadingMemoryTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final double MOST = 1.15;

@@ -26,6 +26,7 @@ import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Comparison.Rival;
 import org.prunepeft.search.measured.MeasuredResult.Choice;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 
 class MeasuredSearchTest {
@@ -89,6 +90,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("noise hides the best in some worlds")
   void theChoiceIsNearTheBestAndAheadOfRandomAndDepth() {
     Random random = TestSeed.random();
     for (int layers : new int[] {6, 16, 50}) {
@@ -114,6 +116,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("noise hides the pairs in some worlds")
   void interactionsAreFoundAndUsed() {
     Random random = TestSeed.random();
     double regret = 0;
@@ -137,6 +140,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("how many of so many worlds is itself of chance")
   void whereNothingDiffersItSaysSoAndTakesTheCheapest() {
     Random random = TestSeed.random();
     int worlds = 60;
@@ -170,6 +174,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("how many of so many worlds is itself of chance")
   void whereNothingDiffersAndLittleIsSavedTheBestIsKept() {
     Random random = TestSeed.random();
     int best = 0;
@@ -187,6 +192,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("in some worlds the metric is luckier")
   void aScoreThatSaysMoreThanTheMetricChoosesBetter() {
     Random random = TestSeed.random();
     double byScore = 0;
@@ -220,6 +226,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("an interval misses the truth in one world of twenty")
   void theSpreadOfRandomSubsetsIsToldFromNoise() {
     Random random = TestSeed.random();
     MadeUpWorld nothing = normal(12, 0, 1000, random);
@@ -235,6 +242,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("noise makes a lower module look needed in some worlds")
   void theCheapestWithinTheToleranceIsKept() {
     Random random = TestSeed.random();
     // Only the upper half is worth anything, so that it is enough.
@@ -312,6 +320,7 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("time does not depend on the numbers")
   void threeHundredModulesTakeSeconds() {
     Random random = TestSeed.random();
     MadeUpWorld world = normal(150, 0.02, 2000, random);

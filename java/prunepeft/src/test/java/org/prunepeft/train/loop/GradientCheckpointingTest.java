@@ -37,6 +37,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleTypes;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.ProcessPeak;
@@ -261,6 +262,7 @@ class GradientCheckpointingTest extends TrainingTest {
   private static final int ROWS = 8 * 256;
 
   @Test
+  @FixedSeed("memory does not depend on the numbers")
   void theLayersAreNotInMemoryAtOnce() throws IOException, InterruptedException {
     long kept = ProcessPeak.of(OneStep.class, "false");
     long again = ProcessPeak.of(OneStep.class, "true");

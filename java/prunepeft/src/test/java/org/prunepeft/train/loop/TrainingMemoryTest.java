@@ -17,6 +17,7 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.torch.ResidentSize;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -26,6 +27,7 @@ import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.optimizer.Optimizer;
 import org.prunepeft.train.optimizer.ParameterGroup;
 
+@FixedSeed("memory does not depend on the numbers")
 class TrainingMemoryTest {
   private static final int STEPS = 4000;
 
