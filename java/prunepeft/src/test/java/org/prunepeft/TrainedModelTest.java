@@ -44,6 +44,7 @@ import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TooLong;
 
 /** A loaded run as a program uses it: by many threads, in any order, until it is closed. */
+@FixedSeed("the weights are a prop: bits of one call and another are compared")
 class TrainedModelTest {
   private static final int CLIENTS = 8;
   private static final List<String> WORDS =
@@ -166,7 +167,6 @@ class TrainedModelTest {
   /** With one thread a call several compute at once where there are processors. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2})
-  @FixedSeed("bits are compared, whatever they stand for")
   void eightThreadsGetTheBitsThatOneGets(int threads) throws Exception {
     Random random = TestSeed.random();
     for (Path run : List.of(single, paired, number)) {

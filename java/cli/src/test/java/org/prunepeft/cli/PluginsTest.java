@@ -18,8 +18,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.testing.FixedSeed;
 
 /** The examples of docs/extending.md in a jar that is not on the class path. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class PluginsTest {
   private static final Path EXAMPLES = Path.of("../examples/src/main");
   private static final List<String> CLASSES = List.of("SignalToNoise", "LargerNumber", "Ia3");
