@@ -17,7 +17,7 @@ set(SIMT_KERNEL_OPTIONS -ffp-contract=off -fno-sanitize=address -fsanitize=threa
 foreach(emulator simt_emulator simt_emulator_ucontext)
   add_library(${emulator} STATIC
     ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/count.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/hopper.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
-    ${SIMT_ROOT}/stream.cpp ${SIMT_ROOT}/warp.cpp)
+    ${SIMT_ROOT}/stream.cpp ${SIMT_ROOT}/symbols.cpp ${SIMT_ROOT}/warp.cpp)
   target_compile_features(${emulator} PUBLIC cxx_std_17)
   target_compile_options(${emulator} PRIVATE -O3 -g -Wall -Wextra -Wshadow)
   target_include_directories(${emulator} PUBLIC ${SIMT_ROOT})

@@ -17,7 +17,7 @@ MOST_OF_KEPT = 2  # instructions that the reading of a mask may be off
 
 
 def constants_of(text):
-    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad|Masked)\w*) = (\d+)\b", text)}
+    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad|Masked|Up|Importance)\w*) = (\d+)\b", text)}
 
 
 def main_loops(text):
@@ -78,6 +78,40 @@ def main(arguments):
     for tiles in (1, 2, 3, 4):
         loop = re.search(rf"^linear_forward_with_s bf16 masked tiles {tiles}: .*?loop (\d+), HGMMA 8, LDSM 4", table, re.M | re.S)
         expected.append((f"S made, {tiles} tiles, masks", cost["kMaskedStep"], near(int(loop[1]))))
+    # The kernels for any number of tiles count five; those for several modules too.
+    down, grad = (cost[f"k{name}Step"] + 4 * cost[f"k{name}MoreRanks"] for name in ("Down", "Grad"))
+    any_down, any_grad, many_down, many_grad = (
+        loops[f"{name} bf16 aligned{rest}"] for rest in (" one module", "") for name in ("down", "grad"))
+    masked_down = down + cost["kDownMasks"] + cost["kDownKeeps"] + cost["kDownAnyMasks"]
+    masked_grad = grad + cost["kGradMasks"] + cost["kGradAny"] + cost["kGradAnyMasks"]
+    expected += [
+        ("down, any tiles, masks", masked_down, near(any_down["all"])),
+        ("down, several modules", down + cost["kDownModules"], near(many_down["turn"])),
+        ("grad, any tiles", grad + cost["kGradAny"], near(any_grad["turn"])),
+        ("grad, any tiles, masks", masked_grad, near(any_grad["all"])),
+        ("grad, several modules", grad + cost["kGradAny"] + cost["kGradModules"], near(many_grad["turn"])),
+    ]
+    # up has no loop of steps: the table gives the shortest way through it. What a module's turn of its loop takes besides is part
+    # of it; masks are drawn or read there.
+    def ways_of(kernel):
+        ways = re.search(rf"^{kernel}: .*, way (\d+), reading (\d+)\n  loop (\d+)", table, re.M)
+        return tuple(int(number) for number in ways.groups())
+
+    way, reading, _ = ways_of("up bf16")
+    masked, _, of_module = ways_of("up bf16 masked")
+    way_of_runs, _, _ = ways_of("multi_up bf16")
+    masked_of_runs, _, _ = ways_of("multi_up bf16 masked")
+    expected += [
+        ("up", cost["kUpStep"], near(way)),
+        ("up, y read", cost["kUpStep"] + cost["kUpReads"], near(reading)),
+        ("up of runs", cost["kUpStep"], near(way_of_runs)),
+        ("up, masked", cost["kUpStep"] + cost["kUpMasked"], near(masked)),
+        ("up of runs, masked", cost["kUpStep"] + cost["kUpMasked"], near(masked_of_runs)),
+        ("up, masks", cost["kUpMasks"] + cost["kUpKept"], (0, of_module)),
+    ]
+    # Two groups of eight weights, and of eight gradients, in the loop that has four loads.
+    loop = re.search(r"^statistics bf16: .*?loop (\d+), LDG 4, F2F", table, re.M | re.S)
+    expected.append(("importance, a weight", cost["kImportanceWeight"], near(int(loop[1]) / 16)))
     off = 0
     for what, by_cost, (least, most) in expected:
         wrong = not least <= by_cost <= most

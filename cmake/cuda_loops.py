@@ -12,6 +12,10 @@ loop: it is entered at its head alone. Its instructions are all that lie in it, 
 of loops inside. Of a loop with products (HMMA) and copies (LDGSTS), "turn" is the shortest one that comes to all of its products
 and wherever it copies several vectors, by one turn of each loop inside; of one without loops inside that leaves nothing in memory, "without STS" is
 the longest that stores nothing in shared memory, if others do: it reads masks, where others draw them.
+
+Of a kernel with products and copies whose loops have no turn, "way" is the shortest way through it, by one turn of each loop that
+it comes to, that stores vectors of 16 bytes wherever it can, and makes products and copies; "reading" one that also loads such
+vectors wherever it can.
 """
 
 import collections
@@ -25,6 +29,7 @@ LEAST_INSTRUCTIONS = 16  # of loops that do nothing of OPERATIONS
 
 BRANCH, EXIT, RETURN = 0x147, 0x14D, 0x150
 ALWAYS = 7  # the predicate that is true
+VECTOR_OF_16_BYTES = 6
 LOCAL_MEMORY = {0x183: "LDL", 0x187: "STL"}
 # What the table names; the rest is address arithmetic and flow.
 OPERATIONS = {
@@ -240,6 +245,43 @@ def shortest_turn(loop, code, starts, leads, above):
     return length if -passed == len(wanted) else None
 
 
+def is_vector(instruction):
+    """Whether a load or store is of 16 bytes."""
+    return instruction[1] >> 9 & 7 == VECTOR_OF_16_BYTES
+
+
+def shortest_way(code, starts, leads, above, wanted):
+    """Instructions of the shortest of the ways to an exit that come to most of each of the wanted, the first first."""
+    ends = starts[1:] + [len(code)]
+    every = Loop(0)
+    every.blocks = {block for block in range(len(starts)) if above[block]}
+    forward, order = forward_of(every, leads, above)
+    best = {0: ((0,) * len(wanted), 0)}  # of ways to a block: fewer than none of the wanted, fewest instructions before it
+    ways = []
+    for block in order:
+        passed, length = best[block]
+        own = code[starts[block] : ends[block]]
+        after = (tuple(p - sum(map(is_wanted, own)) for p, is_wanted in zip(passed, wanted)), length + len(own))
+        for to in forward[block]:
+            best[to] = min(best.get(to, after), after)
+        if any(operation(i) == EXIT for i in own):
+            ways.append(after)
+    return min(ways)[1]
+
+
+def ways_of(code, starts, leads, above, lines):
+    def named(name):
+        return lambda i: OPERATIONS.get(operation(i)) == name
+
+    wanted = [lambda i: named("STG")(i) and is_vector(i), named("HMMA"), named("LDGSTS")]
+    if any(", turn " in line for line in lines) or not all(any(map(is_wanted, code)) for is_wanted in wanted):
+        return ""
+    reading = wanted + [lambda i: named("LDG")(i) and is_vector(i)]
+    return "".join(
+        f", {name} {shortest_way(code, starts, leads, above, of)}" for name, of in (("way", wanted), ("reading", reading))
+    )
+
+
 def counts(code):
     found = collections.Counter(OPERATIONS[operation(i)] for i in code if operation(i) in OPERATIONS)
     return "".join(f", {name} {found[name]}" for name in ORDER if found[name])
@@ -266,11 +308,11 @@ def describe(loop, code, starts, leads, above, depth=1):
 def lines_of(code):
     """The whole kernel, then its loops."""
     starts, leads = basic_blocks(code)
-    lines = [f"{len(code)}{counts(code)}"]
     above, _ = dominators(leads)
+    lines = []
     for loop in sorted(loops_of(starts, leads), key=lambda loop: loop.head):
         lines += describe(loop, code, starts, leads, above)
-    return lines
+    return [f"{len(code)}{counts(code)}{ways_of(code, starts, leads, above, lines)}"] + lines
 
 
 def local_memory(code):

@@ -32,6 +32,7 @@ Context g_host;
 uint64_t g_seed = 1, g_random = 1;
 bool g_failed = false;
 uint64_t g_launches = 0;
+std::map<const void*, uint64_t> g_launches_by_kernel;
 std::string g_report;
 void (*g_kernel)(void*) = nullptr;
 void* g_context = nullptr;
@@ -401,6 +402,10 @@ uint64_t launches() {
   return g_launches;
 }
 
+const std::map<const void*, uint64_t>& launches_by_kernel() {
+  return g_launches_by_kernel;
+}
+
 namespace {
 using Reading = std::function<void(const Launch& launch, const std::function<void()>& run)>;
 Reading& reading() {
@@ -412,6 +417,7 @@ void run_here(const Launch& launch, void (*call)(void*), void* context) {
   const dim3 grid = launch.grid, block = launch.block;
   const unsigned cluster = launch.cluster;
   if (g_launches++ == 0) install_signal_handler();
+  g_launches_by_kernel[launch.kernel]++;
   g_failed = false;
   const unsigned blocks = grid.x * grid.y * grid.z;
   const unsigned threads = block.x * block.y * block.z;

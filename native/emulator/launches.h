@@ -1,8 +1,13 @@
-// How many kernels the emulator has run.
+// Which kernels the emulator has run, and how often.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace simt {
 uint64_t launches();
+/** Of the kernel of that name, without its namespace, whatever its template's arguments. */
+uint64_t launches(const std::string& kernel);
+/** The symbol of a function of this program, as the compiler has named it; "?" if it has none. It takes nm. */
+std::string symbol_of(const void* function);
 }  // namespace simt

@@ -28,12 +28,18 @@ import threading
 
 LEAST_KILLED = 0.9
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-LORA, ADAPTER, IMPORTANCE, LINEAR = (f"{name}_cuda_emulated" for name in ("lora", "adapter", "importance", "linear"))
+LORA, ADAPTER, IMPORTANCE, LINEAR, QUANTIZED, DECODER = (
+    f"{name}_cuda_emulated" for name in ("lora", "adapter", "importance", "linear", "quantized", "decoder"))
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
     "linear/cuda/linear_cuda.cu": [LINEAR],
     "linear/cuda/linear_warpgroup.cu": [LINEAR],
     "linear/cuda/linear_with_s.cu": [LINEAR],
+    "linear/cuda/linear_with_ds.cu": [LINEAR],
+    "linear/cuda/linear_codes.cu": [QUANTIZED],
+    "linear/cuda/decode.cu": [QUANTIZED],
+    "linear/cuda/narrow_copies.cu": [LINEAR],
+    "linear/cuda/activate.cu": [ADAPTER],
     "linear/cuda/down.cu": [ADAPTER, LORA],
     "linear/cuda/grad.cu": [ADAPTER, LORA],
     "linear/cuda/up.cu": [IMPORTANCE, ADAPTER, LORA],
@@ -42,8 +48,9 @@ UNITS = {
     "linear/cuda/lora_cuda.cu": [LORA],
     "linear/cuda/multi_lora_cuda.cu": [LORA],
     "adapter/cuda/adapter_cuda.cu": [ADAPTER],
+    "decoder/cuda/decoder_cuda.cu": [DECODER],
 }
-TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA]
+TESTS = [DECODER, QUANTIZED, LINEAR, ADAPTER, IMPORTANCE, LORA]
 # What every kernel file includes, and launchers: no kernels.
 NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "linear/cuda/launch.cuh"}
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" + ", " - "), (" - ", " + "), (" * ", " + "),
@@ -70,6 +77,8 @@ def kernel_files():
     for unit in UNITS:
         for name in sorted(name for name in includes(SOURCE / unit) - NOT_KERNELS if name.endswith(".cuh")):
             files.setdefault(name, []).append(unit)
+        if "__global__" in (SOURCE / unit).read_text():
+            files.setdefault(unit, []).append(unit)
     return files
 
 
@@ -129,7 +138,8 @@ class Build:
             if flag in command:
                 at = command.index(flag)
                 del command[at:at + 2]
-        command = [part for part in command if part != "-MD"]
+        source = include / unit if (include / unit).exists() else SOURCE / unit
+        command = [str(source) if part.endswith(".cu") else part for part in command if part != "-MD"]
         command[1:1] = ["-I", str(include), f"-ffile-prefix-map={include}=."]
         command += ["-o", str(target)]
         if subprocess.run(command, cwd=self.folder, capture_output=True).returncode != 0:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -161,4 +162,6 @@ cudaError_t may_load();
 /** Kernels' arguments, which lie on the host's stack, and constants. */
 bool is_host_readable(uintptr_t address);
 void install_signal_handler();
+/** How often each has been launched. */
+const std::map<const void*, uint64_t>& launches_by_kernel();
 }  // namespace simt

@@ -1,4 +1,5 @@
-// One LoRA linear, forward and backward, by each path that this library offers, beside the frozen linear.
+// One LoRA linear, with a module or several that share out its columns, forward and backward, by each path that this library
+// offers, beside the frozen linear.
 //
 // split        the library's product, then our skinny products around it
 // ranks first  the same in another order: the ranks' part of y or dX is written, and the library's product adds to it
@@ -27,23 +28,24 @@ class Layer {
     double predicted;
   };
 
-  Layer(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, const Cublas& cublas, uint64_t seed)
+  Layer(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, const Cublas& cublas, uint64_t seed, int modules = 1)
       : dtype_(dtype),
         M_(M),
         K_(K),
         N_(N),
         r_(r),
+        modules_(modules),
         cublas_(cublas),
         x_(dtype, M, K, seed),
         dy_(dtype, M, N, seed + 1),
         w_(dtype, N, K, seed + 2, kWeightSize),
-        a_(dtype, r, K, seed + 3, kWeightSize),
+        a_(dtype, modules * r, K, seed + 3, kWeightSize),
         b_(dtype, N, r, seed + 4, kWeightSize),
-        s_(dtype, M, r, seed + 6),
+        s_(dtype, M, modules * r, seed + 6),
         y_(dtype, M, N),
         dx_(dtype, M, K),
-        ds_(dtype, M, r),
-        da_(PP_FLOAT32, r, K),
+        ds_(dtype, M, modules * r),
+        da_(PP_FLOAT32, modules * r, K),
         db_(PP_FLOAT32, N, r),
         context_(workspace_.on(kDevice)) {
     check(pp_linear_create(&context_, w_, nullptr, &linear_));
@@ -79,13 +81,11 @@ class Layer {
     dropout_.p = p;
     const std::string suffix = p > 0 ? ", dropout" : "";
     Costs cost = costs();
-    cost.masks = p > 0 ? 1 : 0;
+    cost.masks = p > 0 ? modules_ : 0;
     const auto run = [this, p](auto calls) {
       return [this, p, calls] {
-        const pp_lora_module module = {
-            a_.view(), b_.view(),  0,          0,          M_,     kScale, kMask, p > 0 ? &dropout_ : nullptr,
-            s_.view(), ds_.view(), da_.view(), db_.view(), nullptr};
-        calls(&module);
+        const std::vector<pp_lora_module> modules = make_modules(p > 0);
+        calls(modules.data());
       };
     };
     std::vector<Path> paths;
@@ -107,7 +107,7 @@ class Layer {
       paths.push_back({"forward, fused" + variant.name + suffix, false,
                        run([this, forced = variant.forced](const pp_lora_module* module) {
                          const prunepeft::cuda::ForcedLinearPath in_force(forced);
-                         check(pp_linear_forward(&context_, linear_, x_, module, 1, y_));
+                         check(pp_linear_forward(&context_, linear_, x_, module, modules_, y_));
                        }),
                        predict_forward(ceilings, cost, PP_FUSED, variant.path)});
     if (cublas_.present()) {
@@ -130,7 +130,7 @@ class Layer {
       paths.push_back({"backward, fused" + variant.name + suffix, true,
                        run([this, forced = variant.forced](const pp_lora_module* module) {
                          const prunepeft::cuda::ForcedLinearPath in_force(forced);
-                         check(pp_linear_backward(&context_, linear_, dy_, module, 1, dx_));
+                         check(pp_linear_backward(&context_, linear_, dy_, module, modules_, dx_));
                          grad_down(module);
                        }),
                        predict_backward(ceilings, cost, PP_FUSED, variant.path)});
@@ -166,31 +166,61 @@ class Layer {
     return graph;
   }
 
+  int64_t rank_tiles() const { return prunepeft::cuda::tiles_of(r_, prunepeft::cuda::kRankTileRanks); }
+
+  std::vector<pp_lora_module> make_modules(bool drops) {
+    const auto part = [](pp_matrix of, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+      const int64_t elements = row * of.ld + column;
+      of.data = static_cast<char*>(of.data) + elements * static_cast<int64_t>(pp_dtype_size(of.dtype));
+      of.rows = rows;
+      of.cols = columns;
+      return of;
+    };
+    std::vector<pp_lora_module> modules;
+    const int64_t columns = N_ / modules_;
+    for (int i = 0; i < modules_; i++)
+      modules.push_back({part(a_.view(), i * r_, r_, 0, K_), part(b_.view(), i * columns, columns, 0, r_), i * columns, 0, M_,
+                         kScale, kMask + static_cast<uint32_t>(i), drops ? &dropout_ : nullptr,
+                         part(s_.view(), 0, M_, i * r_, r_), part(ds_.view(), 0, M_, i * r_, r_),
+                         part(da_.view(), i * r_, r_, 0, K_), part(db_.view(), i * columns, columns, 0, r_), nullptr});
+    return modules;
+  }
+
   Costs costs() const {
     return {static_cast<double>(M_),
             static_cast<double>(K_),
             static_cast<double>(N_),
-            static_cast<double>(r_),
+            static_cast<double>(modules_ * r_),
             static_cast<double>(pp_dtype_size(dtype_)),
+            0,
+            device_traits().multiprocessors,
             false,
-            device_traits().multiprocessors};
+            modules_,
+            static_cast<double>(modules_ * rank_tiles())};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
-    return fused_variants(linear_shape(dtype_, M_, K_, N_, r_, direction, dropout_.p > 0), every);
+    // S of several modules is made inside without dropout, dS of one module.
+    const bool inside = modules_ == 1 || (direction == LinearDirection::kForward && dropout_.p == 0);
+    auto shape = linear_shape(dtype_, M_, K_, N_, inside ? r_ : 0, direction, dropout_.p > 0);
+    shape.rank_tiles *= modules_;
+    return fused_variants(shape, every);
   }
 
   void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }
   void frozen_backward(bool adds) { cublas_.backward(dy_.view(), w_.view(), dx_.view(), adds); }
-  void down(const pp_lora_module* module) { check(pp_lora_down(&context_, x_, module, 1)); }
-  void up(const pp_lora_module* module, bool adds) { check(pp_lora_up(&context_, module, 1, y_, adds)); }
-  void grad_up(const pp_lora_module* module) { check(pp_lora_grad_up(&context_, dy_, module, 1)); }
-  void grad_input(const pp_lora_module* module, bool adds) { check(pp_lora_grad_input(&context_, module, 1, dx_, adds)); }
-  void grad_down(const pp_lora_module* module) { check(pp_lora_grad_down(&context_, x_, module, 1)); }
+  void down(const pp_lora_module* module) { check(pp_lora_down(&context_, x_, module, modules_)); }
+  void up(const pp_lora_module* module, bool adds) { check(pp_lora_up(&context_, module, modules_, y_, adds)); }
+  void grad_up(const pp_lora_module* module) { check(pp_lora_grad_up(&context_, dy_, module, modules_)); }
+  void grad_input(const pp_lora_module* module, bool adds) {
+    check(pp_lora_grad_input(&context_, module, modules_, dx_, adds));
+  }
+  void grad_down(const pp_lora_module* module) { check(pp_lora_grad_down(&context_, x_, module, modules_)); }
 
   static constexpr float kScale = 2, kWeightSize = 0.1f;
   static constexpr uint32_t kMask = 9;
   pp_dtype dtype_;
   int64_t M_, K_, N_, r_;
+  int modules_;
   const Cublas& cublas_;
   Matrix x_, dy_, w_, a_, b_, s_, y_, dx_, ds_, da_, db_;
   pp_dropout dropout_{0.1f, 3, 5, 7, nullptr};

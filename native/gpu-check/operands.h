@@ -126,6 +126,25 @@ class Operands {
     const auto dx = [this](auto c, auto m, auto n) { return pp_linear_grad_input(c, linear_, dy_, m, n, out_); };
     const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput, c.masks > 0)); };
     add(&calls, {"linear_grad_input", true, false, nullptr, &s_, {&out_}, {}, 0, w_flops + x_flops, dx, dx_cost});
+    const auto backward = [this](auto c, auto m, auto n) { return pp_linear_backward(c, linear_, dy_, m, n, out_); };
+    const auto backward_cost = [this](const Costs& c) {
+      const LinearPath taken = path_of(r_, LinearDirection::kGradInput, false);
+      if (taken == LinearPath::kClustersWithS) return c.grad_input_with_ds();
+      Cost cost = c.fused_grad_input(taken);
+      cost += c.grad_up();
+      return cost;
+    };
+    add(&calls, {"linear_backward",
+                 false,
+                 false,
+                 &s_,
+                 &ds_,
+                 {&ds_, &db_, &out_},
+                 {},
+                 0,
+                 w_flops + x_flops + 2 * y_flops,
+                 backward,
+                 backward_cost});
     const Costs costs = this->costs(false, M_);
     const pp_adapter adapter = {a_.view(), down_bias_.view(), u_.view(), up_bias_.view(), PP_GELU};
     calls.push_back({"adapter_forward",
@@ -220,7 +239,13 @@ class Operands {
             device_traits().multiprocessors};
   }
   LinearPath path(LinearDirection direction, bool dropout) const {
-    return chosen_path(linear_shape(dtype_, M_, K_, N_, direction == LinearDirection::kForward ? r_ : 0, direction, dropout));
+    return path_of(direction == LinearDirection::kForward ? r_ : 0, direction, dropout);
+  }
+  /** The path of a product that may make S or dS of so many ranks: what is chosen, or in force. */
+  LinearPath path_of(int64_t ranks, LinearDirection direction, bool dropout) const {
+    const int forced = pp_internal_forced_linear_path();
+    if (forced >= 0) return static_cast<LinearPath>(forced);
+    return chosen_path(linear_shape(dtype_, M_, K_, N_, ranks, direction, dropout));
   }
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */
@@ -235,7 +260,9 @@ class Operands {
     Cost of_all = {};
     for (int i = 0; i < kModules; i++) of_all += f.cost(costs(f.drops, M_ / kModules));
     const std::string name = f.name + (f.drops ? ", dropout, " : ", ") + std::to_string(kModules);
-    add_call(calls, f, name + " modules", modules, false, f.cost(costs(f.drops, M_)));
+    Costs of_runs = costs(f.drops, M_);
+    of_runs.runs = kModules;
+    add_call(calls, f, name + " modules", modules, false, f.cost(of_runs));
     add_call(calls, f, name + " calls", modules, true, of_all);
   }
   /** The function with a module that keeps its mask: forward it writes the mask, else it reads what is there. */
@@ -338,7 +365,7 @@ class Modules {
              {table_.get()},
              2 * bytes_,
              0,
-             {2 * bytes_, 0, 0, 1}},
+             prunepeft::cuda::importance_cost(static_cast<double>(weights_), bytes_ / static_cast<double>(weights_))},
             {"importance_quantile",
              [this](const pp_device& device) {
                const pp_context context = workspace_.on(device);

@@ -9,15 +9,16 @@ namespace gpu_check {
 namespace {
 struct Shape {
   int64_t M, K, N, r;
+  int modules = 1;
 };
 #if defined(PRUNEPEFT_EMULATED)
-constexpr Shape kShapes[] = {{70, 72, 136, 8}};
+constexpr Shape kShapes[] = {{70, 72, 136, 8}, {70, 72, 144, 8, 3}};
 #else
 /**
  * The first has a rank that eight does not divide. The second has more tiles than there are multiprocessors, in both
- * directions: a block by warpgroups takes several.
+ * directions: a block by warpgroups takes several. The third has three modules.
  */
-constexpr Shape kShapes[] = {{333, 520, 264, 20}, {18000, 520, 264, 24}};
+constexpr Shape kShapes[] = {{333, 520, 264, 20}, {18000, 520, 264, 24}, {18000, 520, 792, 8, 3}};
 #endif
 
 double element(pp_dtype dtype, const std::vector<unsigned char>& bytes, size_t i) {
@@ -90,7 +91,7 @@ int check_paths() {
   bool agree = true;
   for (const Shape& shape : kShapes)
     for (pp_dtype dtype : {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16}) {
-      Layer layer(dtype, shape.M, shape.K, shape.N, shape.r, cublas, 1);
+      Layer layer(dtype, shape.M, shape.K, shape.N, shape.r, cublas, 1, shape.modules);
       for (float p : {0.0f, 0.1f}) agree = paths_agree(layer, cublas.present(), dtype, shape.M, p) && agree;
     }
   return agree ? 0 : 1;

@@ -13,7 +13,8 @@ using namespace prunepeft::cuda;
 namespace {
 struct Shape {
   const char* name;
-  int64_t M, K, N, r;
+  int64_t M, K, N, r;  // r: of each module
+  int modules = 1;     // which share out the columns
 };
 constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
                              {"RoBERTa-large", 4096, 1024, 1024, 32},
@@ -36,17 +37,15 @@ constexpr struct Path {
 
 constexpr Shape kLlama = kShapes[2];
 /** Its query, key and value, each with a module. */
-constexpr Shape kStacked = {"Llama-7B's q, k and v stacked", kLlama.M, kLlama.K, 3 * kLlama.N, 3 * kLlama.r};
+constexpr Shape kStacked = {"Llama-7B's q, k and v stacked", kLlama.M, kLlama.K, 3 * kLlama.N, kLlama.r, 3};
 
+LoraShape lora_shape(const Shape& shape, int masks) {
+  LoraRanks ranks;
+  for (int i = 0; i < shape.modules; i++) ranks.add(shape.r);
+  return {shape.M, shape.K, shape.N, ranks, kBytes, masks};
+}
 Costs costs_of(const Shape& shape, int masks, bool kept = false) {
-  return {static_cast<double>(shape.M),
-          static_cast<double>(shape.K),
-          static_cast<double>(shape.N),
-          static_cast<double>(shape.r),
-          static_cast<double>(kBytes),
-          masks,
-          132,
-          kept};
+  return prunepeft::cuda::costs_of(kH100, lora_shape(shape, masks), kept);
 }
 
 /** Of what predict() takes the largest. */
@@ -83,7 +82,8 @@ void print_families(const Ceilings& ceilings) {
                                                    {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
                                                    {"adapter_forward", plain.adapter_forward()},
                                                    {"adapter_backward", plain.adapter_backward()},
-                                                   {"output_magnitude", plain.magnitude()}};
+                                                   {"output_magnitude", plain.magnitude()},
+                                                   {"importance, 448 tensors", importance_cost(39976960, kBytes)}};
   constexpr double kMega = 1e6;
   printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
          kLlama.name);
@@ -111,9 +111,108 @@ void print_stack(const Ceilings& ceilings) {
       print("backward, " + std::string(path.name) + suffix, frozen, predict_backward(ceilings, cost, path.path, path.fused));
     }
   }
-  const LinearPaths chosen = choose_paths(kH100, {kStacked.M, kStacked.K, kStacked.N, kStacked.r, kBytes, 3});
+  const LinearPaths chosen = choose_paths(kH100, lora_shape(kStacked, 3));
   printf("  chosen: forward %s, backward %s%s\n", kNames[chosen.forward], kNames[chosen.backward],
          chosen.keep_masks ? ", masks kept" : "");
+}
+/** What one of the goals is predicted to reach, and what lies between. */
+void print_goal(const std::string& what, const char* goal, const std::string& predicted, bool met, const std::string& parts) {
+  printf("  %-58s %-7s predicted %s, %s%s%s\n", what.c_str(), goal, predicted.c_str(), met ? "met" : "missed",
+         parts.empty() ? "" : ": ", parts.c_str());
+}
+
+template <class... Values>
+std::string text_of(const char* format, Values... values) {
+  char text[200];
+  snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+/** A direction's goal over the frozen linear, by its fused kernel: how far, and what each part of it takes. */
+void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks, bool forward, double goal) {
+  const LinearDirection direction = forward ? LinearDirection::kForward : LinearDirection::kGradInput;
+  const LoraShape lora = lora_shape(shape, masks);
+  const Costs costs = costs_of(shape, masks);
+  const LinearPath kernel = fused_kernel(kH100, lora, direction);
+  const bool inside = kernel == LinearPath::kClustersWithS;
+  const double frozen = predict(ceilings, costs.frozen());
+  const auto by = [&](pp_linear_path path) {
+    return forward ? predict_forward(ceilings, costs, path, kernel) : predict_backward(ceilings, costs, path, kernel);
+  };
+  const double fused = by(PP_FUSED), split = by(PP_SPLIT), best = std::min(fused, split);
+  std::string parts = text_of("%.0f us too many; ", best - (1 + goal) * frozen);
+  if (split < fused) {
+    const double library = forward ? 0 : predict(ceilings, costs.grad_down());
+    const double narrow = predict(ceilings, forward ? costs.down() : costs.grad_up());
+    const double added = predict(ceilings, forward ? costs.up() : costs.grad_input());
+    parts +=
+        text_of("split: %s %.0f, what it adds to %s %.0f", forward ? "S" : "dS and dB", narrow, forward ? "y" : "dX", added);
+    if (!forward) parts += text_of(", dA %.0f", library);
+  } else {
+    const double distance = predict(ceilings, costs.fused_frozen(kernel)) - frozen;
+    const double of_ranks = 2 * costs.M * (forward ? costs.N * 16 : costs.K * 16 * shape.modules) / ceilings.cluster_flops;
+    const double of_da = forward ? 0 : predict(ceilings, costs.grad_down());
+    parts += text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
+                     forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - of_da);
+    if (!forward) parts += text_of(", dA %.0f", of_da);
+  }
+  const double over = best / frozen - 1;
+  print_goal(std::string(shape.name) + (forward ? ", forward" : ", backward") + (masks > 0 ? ", dropout" : ""),
+             text_of("+%.0f %%", 100 * goal).c_str(), text_of("%+.1f %%", 100 * over), over <= goal, over <= goal ? "" : parts);
+}
+
+void print_goals_predicted(const Ceilings& ceilings) {
+  printf("The goals, by the same argument:\n");
+  for (const int masks : {0, 1}) print_product_goal(ceilings, kLlama, masks, true, 0.06);
+  for (const int masks : {0, 1}) print_product_goal(ceilings, kLlama, masks, false, 0.12);
+  for (const int masks : {0, 3}) print_product_goal(ceilings, kStacked, masks, true, 0.03);
+  constexpr double kLlamaWeights = 39976960, kGoalOfCopy = 0.9;
+  const Cost importance = importance_cost(kLlamaWeights, kBytes);
+  const double of_copy = importance.bytes / ceilings.copy_bytes / predict(ceilings, importance);
+  print_goal("importance of Llama-7B's 448 tensors, of copy", "90 %", text_of("%.0f %%", 100 * of_copy), of_copy >= kGoalOfCopy,
+             "");
+  constexpr int kAdapters = 8;
+  constexpr double kMostOfOne = 1.15;
+  Costs one = costs_of(kLlama, 1), eight = one;
+  eight.runs = kAdapters;
+  const std::pair<const char*, Cost (*)(const Costs&)> calls[] = {
+      {"down", [](const Costs& c) { return c.down(); }},
+      {"up", [](const Costs& c) { return c.up(); }},
+      {"grad_up", [](const Costs& c) { return c.grad_up(); }},
+      {"grad_down", [](const Costs& c) { return c.grad_down(); }},
+      {"grad_input", [](const Costs& c) { return c.grad_input(); }}};
+  double of_one = 0, of_eight = 0;
+  std::string parts;
+  for (const auto& [name, cost] : calls) {
+    const double once = predict(ceilings, cost(one)), together = predict(ceilings, cost(eight));
+    of_one += once;
+    of_eight += together;
+    parts += text_of("%s%s %.2f (%.0f us, %.1f MB of slots)", parts.empty() ? "" : ", ", name, together / once, together,
+                     cost(eight).slot_bytes * 1e-6);
+  }
+  print_goal("eight adapters over one, skinny calls with dropout", "1.15", text_of("%.2f", of_eight / of_one),
+             of_eight <= kMostOfOne * of_one, "");
+  printf("    %s\n", parts.c_str());
+}
+
+/** Of an A100, whose library has our instruction: S is made among the tiles as it is; what dS and dB there would change. */
+void print_ampere() {
+  constexpr DeviceRates kA100 = {8, 0, 108, 1410, 2.039e6, 163 * 1024, 40 << 20};
+  const Ceilings ceilings = assumed_ceilings(kA100, kBytes);
+  const Costs costs = prunepeft::cuda::costs_of(kA100, lora_shape(kLlama, 0), false);
+  const double frozen = predict(ceilings, costs.frozen());
+  printf("%s on an A100 SXM by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own %.0f): frozen linear %.0f us\n",
+         kLlama.name, ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, frozen);
+  for (const pp_linear_path path : {PP_SPLIT, PP_FUSED}) {
+    print(std::string("forward, ") + kNames[path], frozen, predict_forward(ceilings, costs, path));
+    print(std::string("backward, ") + kNames[path], frozen, predict_backward(ceilings, costs, path));
+  }
+  // The products of dS, in each of two runs of a row's tiles, and of dB once; slots of dB for each row tile, read by a launch.
+  const double products = 2 * costs.M * costs.N * 16 * 3 / ceilings.own_flops;
+  const double slots = 4 * costs.M / 128 * costs.N * costs.r / ceilings.copy_bytes + ceilings.launch;
+  const double saved = predict(ceilings, costs.grad_up());
+  print("backward, fused, if it made dS and dB", frozen,
+        predict_backward(ceilings, costs, PP_FUSED) - saved + products + slots);
 }
 }  // namespace
 
@@ -144,12 +243,14 @@ void print_predictions() {
         if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }
-      const LinearPaths chosen = choose_paths(kH100, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout});
+      const LinearPaths chosen = choose_paths(kH100, lora_shape(shape, dropout));
       printf("  chosen%s: forward %s, backward %s\n", dropout != 0 ? " under dropout" : "", kNames[chosen.forward],
              kNames[chosen.backward]);
     }
   }
   print_stack(ceilings);
   print_families(ceilings);
+  print_goals_predicted(ceilings);
+  print_ampere();
 }
 }  // namespace gpu_check

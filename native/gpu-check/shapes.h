@@ -11,13 +11,15 @@ constexpr int64_t kShrink = 128;  // everything runs at a fraction of its size, 
 constexpr int64_t kShrink = 1;
 #endif
 
-/** M tokens through a linear [M,K] to [M,N] with rank r. */
+/** M tokens through a linear [M,K] to [M,N], on which modules of rank r share out the columns. */
 struct Shape {
   const char* name;
   int64_t M, K, N, r;
+  int modules = 1;
 };
 constexpr Shape kRobertaLarge = {"RoBERTa-large", 4096 / kShrink, 1024 / kShrink, 1024 / kShrink, 32};
 constexpr Shape kLlama = {"Llama-7B", 8192 / kShrink, 4096 / kShrink, 4096 / kShrink, 16};
+constexpr Shape kLlamaQkv = {"Llama-7B q, k, v", kLlama.M, kLlama.K, 3 * kLlama.N, kLlama.r, 3};
 constexpr Shape kMiniLm = {"MiniLM", 2048 / kShrink, 384 / kShrink, 384 / kShrink, 32};
 constexpr Shape kSquare = {"8192 squared", 8192 / kShrink, 8192 / kShrink, 8192 / kShrink, 16};
 

@@ -231,7 +231,9 @@ void time_shape(const Shape& shape, const Run& run) {
 /** What the library would take here by itself, to be held against the rows above. */
 void print_choice(const Shape& shape, const Run& run, bool dropout) {
   const char* const names[] = {"split", "fused"};
-  const pp_linear_shape wanted = {run.dtype, shape.M, shape.K, shape.N, shape.r, dropout};
+  const std::vector<int64_t> ranks(static_cast<size_t>(shape.modules), shape.r);
+  const pp_linear_shape wanted = {
+      run.dtype, shape.M, shape.K, shape.N, ranks.data(), shape.modules, dropout ? shape.modules : 0};
   pp_linear_path forward = PP_FUSED, backward = PP_FUSED;
   int32_t keep_masks;
   check(pp_linear_choose_paths(&kDevice, &wanted, &forward, &backward, &keep_masks));
@@ -249,8 +251,8 @@ void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   const int sets = set_count(static_cast<size_t>(Layer::bytes(run.dtype, shape.M, shape.K, shape.N)), run.l2_bytes);
   std::vector<std::unique_ptr<Layer>> layers;
   for (int i = 0; i < sets; i++)
-    layers.push_back(
-        std::make_unique<Layer>(run.dtype, shape.M, shape.K, shape.N, shape.r, run.cublas, static_cast<uint64_t>(20 * i)));
+    layers.push_back(std::make_unique<Layer>(run.dtype, shape.M, shape.K, shape.N, shape.r, run.cublas,
+                                             static_cast<uint64_t>(20 * i), shape.modules));
   const double flops = 2.0 * static_cast<double>(shape.M * shape.K) * static_cast<double>(shape.N);
   using PathsOfLayers = std::vector<std::vector<Layer::Path>>;
   const auto paths_of = [&](const auto& of) {
@@ -398,6 +400,7 @@ int time_all(const char* json_path, double seconds) {
   const Run bfloat16 = run_in(PP_BFLOAT16);
   for (const Shape& shape : {kRobertaLarge, kLlama}) time_layer(shape, true, bfloat16);
   time_models(bfloat16);
+  time_layer(kLlamaQkv, false, bfloat16);
   for (const Shape& shape : {kMiniLm, kSquare}) time_layer(shape, true, bfloat16);
   for (const Shape& shape : {kRobertaLarge, kLlama, kMiniLm}) time_shape(shape, bfloat16);
   const Run float32 = run_in(PP_FLOAT32);

@@ -6,7 +6,6 @@
 // PRUNEPEFT_PTX in the environment names the texts, colons between, of functions.cu too: both readings get expf and erff from
 // there, which the compilers' libraries define otherwise.
 #include <cxxabi.h>
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include <map>
 #include <set>
 
+#include "launches.h"
 #include "machine.h"
 #include "numbers.h"
 #include "state.h"
@@ -59,26 +59,11 @@ std::string device_name(const std::string& name) {
   }
 }
 
-/** Of the program's functions, by their addresses. */
-std::map<uintptr_t, std::string> read_names() {
-  Dl_info self = {};
-  if (dladdr(reinterpret_cast<const void*>(&program), &self) == 0) throw Fault("the program's symbols are not found");
-  const std::string command = "nm --defined-only /proc/" + std::to_string(getpid()) + "/exe";
-  FILE* const pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) throw Fault("nm does not run");
-  std::map<uintptr_t, std::string> names;
-  char kind, name[4096];
-  unsigned long address;
-  while (fscanf(pipe, "%lx %c %4095s", &address, &kind, name) == 3)
-    names[reinterpret_cast<uintptr_t>(self.dli_fbase) + address] = device_name(name);
-  pclose(pipe);
-  return names;
-}
-
 std::string name_of(const void* kernel) {
-  static const std::map<uintptr_t, std::string> names = read_names();
-  const auto at = names.find(reinterpret_cast<uintptr_t>(kernel));
-  return at == names.end() ? "?" : at->second;
+  static std::map<const void*, std::string> names;
+  const auto [at, is_new] = names.try_emplace(kernel);
+  if (is_new) at->second = device_name(simt::symbol_of(kernel));
+  return at->second;
 }
 
 std::string readable(const std::string& name) {

@@ -179,8 +179,13 @@ typedef struct pp_linear_shape {
   int64_t M;
   int64_t K;
   int64_t N;
-  /** The modules' ranks together; 0: the frozen linear alone. */
-  int64_t ranks;
+  /** Each module's rank, 1 or more; not looked at without modules. */
+  const int64_t* ranks;
+  /**
+   * 0: the frozen linear alone; at most PP_MOST_MODULES_OF_A_ROW. They are taken to be on all rows and to share out the columns
+   * of y, as query, key and value do.
+   */
+  int32_t modules;
   /** How many of the modules drop inputs, each by a mask of its own. */
   int32_t masks;
 } pp_linear_shape;

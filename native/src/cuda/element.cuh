@@ -1,7 +1,7 @@
 // Element types: float32, half and bf16 as kernels see them, their conversions, and loads of eight elements.
 #pragma once
 
-#include "cuda/gpu.cuh"
+#include "cuda/ptx.cuh"
 
 namespace prunepeft::gpu {
 /** Elements are handled in groups of eight along a row: 16 bytes of a 16-bit type, and one draw of Philox. */
@@ -57,6 +57,16 @@ GPU_INLINE void store_group(T* p, const float (&v)[kGroup]) {
     *reinterpret_cast<uint4*>(p + i) = *reinterpret_cast<const uint4*>(elements + i);
 }
 
+/** The same to device memory. */
+template <class T>
+GPU_INLINE void store_global_group(T* p, const float (&v)[kGroup]) {
+  alignas(kVectorBytes) T elements[kGroup];
+#pragma unroll
+  for (int i = 0; i < kGroup; i++) elements[i] = from_float<T>(v[i]);
+#pragma unroll
+  for (int i = 0; i < kGroup; i += kPerVector<T>) ptx::store_vector(p + i, *reinterpret_cast<const uint4*>(elements + i));
+}
+
 /** Whether an address is a multiple of 16 bytes. */
 GPU_INLINE bool is_aligned(const void* p) {
   return reinterpret_cast<uintptr_t>(p) % kVectorBytes == 0;
@@ -70,10 +80,10 @@ GPU_INLINE void load_group(const T* p, int64_t count, float (&v)[kGroup]) {
   for (int i = 0; i < kGroup; i++) v[i] = i < count ? to_float(p[i]) : 0.0f;
 }
 
-/** The first `count` of eight elements to any address. */
+/** The first `count` of eight elements to any address of device memory. */
 template <class T>
-GPU_INLINE void store_group(T* p, int64_t count, const float (&v)[kGroup]) {
-  if (count >= kGroup && is_aligned(p)) return store_group(p, v);
+GPU_INLINE void store_global_group(T* p, int64_t count, const float (&v)[kGroup]) {
+  if (count >= kGroup && is_aligned(p)) return store_global_group(p, v);
 #pragma unroll
   for (int i = 0; i < kGroup; i++)
     if (i < count) p[i] = from_float<T>(v[i]);

@@ -45,9 +45,13 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
   arguments.at_least("shape->M", shape->M, 0);
   arguments.at_least("shape->K", shape->K, 1);
   arguments.at_least("shape->N", shape->N, 1);
-  arguments.at_least("shape->ranks", shape->ranks, 0);
-  arguments.not_null("forward", forward);
+  arguments.at_least("shape->modules", shape->modules, 0);
+  arguments.at_most("shape->modules", shape->modules, PP_MOST_MODULES_OF_A_ROW);
+  if (shape->modules > 0) arguments.not_null("shape->ranks", shape->ranks);
+  for (int32_t i = 0; i < shape->modules && !arguments.failed(); ++i) arguments.at_least("shape->ranks", shape->ranks[i], 1);
   arguments.at_least("shape->masks", shape->masks, 0);
+  arguments.at_most("shape->masks", shape->masks, shape->modules);
+  arguments.not_null("forward", forward);
   arguments.not_null("backward", backward);
   arguments.not_null("keep_masks", keep_masks);
   if (arguments.failed()) return arguments.status();
@@ -59,8 +63,10 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
       cuda::DeviceRates rates;
       const pp_status status = known_rates(device->index, &rates);
       if (status != PP_OK) return status;
+      cuda::LoraRanks ranks;
+      for (int32_t i = 0; i < shape->modules; ++i) ranks.add(shape->ranks[i]);
       paths = cuda::choose_paths(
-          rates, {shape->M, shape->K, shape->N, shape->ranks, static_cast<int64_t>(pp_dtype_size(shape->dtype)), shape->masks});
+          rates, {shape->M, shape->K, shape->N, ranks, static_cast<int64_t>(pp_dtype_size(shape->dtype)), shape->masks});
     }
   }
   *forward = paths.forward;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "../../gpu-check/decoder_operands.h"
 #include "../../gpu-check/operands.h"
 #include "count.h"
 
@@ -16,18 +17,24 @@ using namespace gpu_check;
 using prunepeft::cuda::ForcedLinearPath;
 using prunepeft::cuda::memory_bytes;
 
-constexpr int64_t kRank = 16, kModules = 8;
+constexpr int64_t kModules = 8;
 struct Shape {
-  int64_t M, K, N;
+  int64_t M, K, N, rank;
 
-  /** Three quarters of x, as the 50 MB of an H100 are of x at 8192 x 4096. */
-  size_t cache_bytes() const { return static_cast<size_t>(M * K * 2 / 4 * 3); }
+  /** Three quarters of x, as the 50 MB of an H100 are of x at 8192 x 4096; of few rows, which stay there, four times x. */
+  size_t cache_bytes() const {
+    constexpr int64_t kFewRows = 192;
+    return static_cast<size_t>(M <= kFewRows ? M * K * 2 * 4 : M * K * 2 / 4 * 3);
+  }
 };
-constexpr Shape kSmall = {1024, 512, 512};
+constexpr Shape kSmall = {1024, 512, 512, 16};
+constexpr Shape kManyRanks = {1024, 512, 512, 64};
+/** A text being written. */
+constexpr Shape kFew = {64, 512, 512, 16};
 /** For calls that make row and column products: where their blocks go over several passes. */
-constexpr Shape kLarge = {4096, 1664, 1664};
+constexpr Shape kLarge = {4096, 1664, 1664, 16};
 /** A linear of Llama-7B, for what cost.h expects. */
-constexpr Shape kFull = {8192, 4096, 4096};
+constexpr Shape kFull = {8192, 4096, 4096, 16};
 
 /** How far cost.h may be from the counted bytes. */
 constexpr double kModelTolerance = 0.1;
@@ -41,9 +48,19 @@ constexpr Bound kBound = {"", 1.15, 1.15, 1.15};
 /**
  * Slots are read again where they do not stay in the cache, and small gradients have many. Groups of eight float32 are two
  * vectors a thread, so that each takes half of a sector. The fused linears read W again for each group of row tiles, of which
- * two multiprocessors have small ones.
+ * two multiprocessors have small ones. So do those of a W that is decoded before; codes in the tiles come in half sectors.
+ * Slots grow with the ranks: cost.h, whose bytes are the counted ones, has as much at full size for row products (1.64), and
+ * 1.16 for the others, whose operands are four times as long there.
  */
 constexpr Bound kExceptions[] = {{"lora_grad_up, 8 modules", 1.4, 1.15, 1.15},
+                                 {"lora_grad_up, r 64", 1.7, 1.15, 1.15},
+                                 {"lora_grad_down, r 64", 1.6, 1.15, 1.15},
+                                 {"lora_grad_down, dropout, r 64", 1.6, 1.15, 1.15},
+                                 {"lora_grad_down, mask read, r 64", 1.6, 1.15, 1.15},
+                                 {"lora_down, r 64", 1.2, 1.2, 1.15},
+                                 {"lora_down, dropout, r 64", 1.2, 1.2, 1.15},
+                                 {"lora_down, dropout, mask written, r 64", 1.2, 1.2, 1.15},
+                                 {"quantized_", 1.4, 1.5, 1.5},
                                  {"lora_grad_down", 1.3, 1.15, 1.15},
                                  {"lora_up", 1.15, 1.8, 1.15},
                                  {"adapter_forward", 1.15, 1.4, 1.15},
@@ -63,11 +80,11 @@ double operand_bytes(const Call& call, pp_dtype dtype, const Shape& shape) {
   const auto size = static_cast<double>(pp_dtype_size(dtype));
   const double modules = call.name.find("modules") != std::string::npos ? kModules : 1;
   const auto M = static_cast<double>(shape.M), K = static_cast<double>(shape.K), N = static_cast<double>(shape.N);
-  const double x = size * M * K, y = size * M * N, w = size * N * K, s = size * M * kRank;
-  const double a = size * kRank * K, b = size * N * kRank;  // the same for all modules
+  const double x = size * M * K, y = size * M * N, w = size * N * K, r = static_cast<double>(shape.rank), s = size * M * r;
+  const double a = size * r * K, b = size * N * r;  // the same for all modules
   const double mask =
       call.name.find(", mask ") != std::string::npos ? static_cast<double>(pp_kept_mask_bytes(shape.M, shape.K)) : 0;
-  const double da = modules * 4.0 * kRank * K, db = modules * 4.0 * N * kRank;
+  const double da = modules * 4.0 * r * K, db = modules * 4.0 * N * r;
   if (begins("lora_down")) return x + a + s + mask;
   if (begins("lora_up, overwriting")) return y + s + b;
   if (begins("lora_up")) return 2 * y + s + b;
@@ -77,11 +94,18 @@ double operand_bytes(const Call& call, pp_dtype dtype, const Shape& shape) {
   if (begins("lora_grad_input")) return 2 * x + s + a + mask;
   if (begins("linear_forward")) return x + w + y + a + b + s + mask;
   if (begins("linear_grad_input")) return y + w + x + a + s + mask;
+  if (begins("linear_backward")) return y + w + x + a + b + 2 * s + db;
   if (begins("adapter_forward")) return 3 * x + s + 2 * a;
   if (begins("adapter_backward")) return 3 * x + s + 2 * (a + da);
   if (begins("output_magnitude")) return s + b;
   if (begins("importance_quantile")) return call.bytes / (dtype == PP_FLOAT32 ? 3 : 2);  // each round reads all weights
   return call.bytes;
+}
+
+/** Of dB in dX's product, whose parts cost.h has among the bytes: written and read. */
+double parts_bytes(const Call& call) {
+  const bool makes_ds = call.name.rfind("linear_backward", 0) == 0 && call.name.find("with S") != std::string::npos;
+  return makes_ds ? 2 * call.cost.bytes : 0;
 }
 
 /**
@@ -90,7 +114,7 @@ double operand_bytes(const Call& call, pp_dtype dtype, const Shape& shape) {
  */
 bool is_modelled(const Call& call) {
   const auto holds = [&](const char* text) { return call.name.find(text) != std::string::npos; };
-  return !holds("linear_") && !holds("modules") && !holds("quantile");
+  return !holds("linear_") && !holds("modules") && !holds("quantile") && !holds("quantized_");
 }
 
 void print_accesses(const simt::Traffic& traffic) {
@@ -115,7 +139,8 @@ bool counts_well(const Call& call, pp_dtype dtype, const Shape& shape, bool with
     wavefronts += static_cast<double>(access.wavefronts);
     least_wavefronts += static_cast<double>(access.least_wavefronts);
   }
-  const double least = operand_bytes(call, dtype, shape) + call.cost.slot_bytes, counted = static_cast<double>(traffic.bytes());
+  const double least = operand_bytes(call, dtype, shape) + call.cost.slot_bytes + parts_bytes(call),
+               counted = static_cast<double>(traffic.bytes());
   const double bytes = counted / least, sector = sectors / least_sectors;
   const double wavefront = least_wavefronts > 0 ? wavefronts / least_wavefronts : 1;
   const Bound& bound = bound_of(call.name);
@@ -140,28 +165,94 @@ bool is_large(const Call& call) {
   return call.name == "lora_grad_up" || call.name == "adapter_backward";
 }
 
+/** A frozen linear of int8 or NF4 in bfloat16, in both directions. */
+class QuantizedOperands {
+ public:
+  QuantizedOperands(pp_quantization type, const Shape& shape)
+      : name_(type == PP_INT8 ? "int8" : "NF4"),
+        x_(PP_BFLOAT16, shape.M, shape.K, 1),
+        dy_(PP_BFLOAT16, shape.M, shape.N, 2),
+        scales_(PP_FLOAT32, 1, type == PP_INT8 ? shape.N : shape.N * shape.K / kBlock, 3),
+        codes_(static_cast<size_t>(type == PP_INT8 ? shape.N * shape.K : shape.N * shape.K / 2)),
+        y_(PP_BFLOAT16, shape.M, shape.N),
+        dx_(PP_BFLOAT16, shape.M, shape.K) {
+    codes_.poison(0x5a);
+    const pp_quantized w = {type, shape.N, shape.K, codes_.data(), scales_.data<float>(), nullptr, kBlock};
+    const pp_context context = workspace_.on(kDevice);
+    check(pp_linear_create_quantized(&context, &w, nullptr, PP_BFLOAT16, &linear_));
+    // W in bfloat16 is written and read where it is decoded before.
+    decoded_ = 2.0 * static_cast<double>(pp_dtype_size(PP_BFLOAT16)) * static_cast<double>(shape.N * shape.K);
+  }
+  ~QuantizedOperands() { pp_linear_destroy(linear_); }
+  QuantizedOperands(const QuantizedOperands&) = delete;
+
+  std::vector<Call> calls(bool in_tiles) {
+    const double bytes = static_cast<double>(x_.bytes() + y_.bytes() + codes_.bytes() + scales_.bytes());
+    const auto call = [&](const std::string& name, const std::function<void(const pp_context*)>& run, Memory* out) {
+      return Call{name + name_ + (in_tiles ? ", in the tiles" : ", decoded before"),
+                  [this, run](const pp_device& device) {
+                    const pp_context context = workspace_.on(device);
+                    run(&context);
+                  },
+                  {out},
+                  bytes + (in_tiles ? 0 : decoded_)};
+    };
+    return {
+        call(
+            "quantized_forward, ", [this](auto c) { check(pp_linear_forward(c, linear_, x_, nullptr, 0, y_)); }, &y_),
+        call(
+            "quantized_grad_input, ", [this](auto c) { check(pp_linear_grad_input(c, linear_, dy_, nullptr, 0, dx_)); }, &dx_)};
+  }
+
+ private:
+  static constexpr int64_t kBlock = 64;
+  std::string name_;
+  Matrix x_, dy_, scales_;
+  Memory codes_;
+  Matrix y_, dx_;
+  double decoded_ = 0;
+  pp_linear* linear_ = nullptr;
+  Workspace workspace_;
+};
+
 bool counts_well(pp_dtype dtype, const std::string& only, bool with_accesses) {
   bool good = true;
   const auto count_all = [&](const std::vector<Call>& calls, const Shape& shape, bool linears, const std::string& variant) {
     for (Call call : calls) {
       if (dtype == PP_FLOAT32 && !differs_in_float32(call)) continue;
       if (call.name.find("calls") != std::string::npos || (call.name.rfind("linear_", 0) == 0) != linears) continue;
-      if (is_large(call) != (shape.M == kLarge.M)) continue;
+      if (shape.rank == kSmall.rank && is_large(call) != (shape.M == kLarge.M)) continue;
       call.name += variant;
       const std::string name = std::string(dtype_name(dtype)) + " " + call.name;
       if (name.find(only) != std::string::npos) good = counts_well(call, dtype, shape, with_accesses) && good;
     }
   };
   if (dtype != PP_FLOAT32) {
-    Operands large(dtype, kLarge.M, kLarge.K, kLarge.N, kRank, 1);
+    Operands large(dtype, kLarge.M, kLarge.K, kLarge.N, kLarge.rank, 1);
     count_all(large.pure_calls(), kLarge, false, "");
+    Operands many(dtype, kManyRanks.M, kManyRanks.K, kManyRanks.N, kManyRanks.rank, 1);
+    std::vector<Call> of_many;
+    for (Call& call : many.pure_calls())
+      if (call.name.rfind("lora_", 0) == 0 && call.name.find("modules") == std::string::npos) of_many.push_back(call);
+    count_all(of_many, kManyRanks, false, ", r 64");
+    DecoderOperands decoder(dtype, kSmall.M, kSmall.K, kSmall.N, 1);
+    count_all(decoder.calls(), kSmall, false, "");
+    for (const pp_quantization type : {PP_INT8, PP_NF4}) {
+      QuantizedOperands before(type, kSmall);
+      count_all(before.calls(false), kSmall, false, "");
+      // Of a device without products by warpgroups, whose bits tiles that decode would not have.
+      simt::set_compute_major(8);
+      QuantizedOperands in_tiles(type, kFew);
+      count_all(in_tiles.calls(true), kFew, false, "");
+      simt::set_compute_major(9);
+    }
   }
-  Operands operands(dtype, kSmall.M, kSmall.K, kSmall.N, kRank, 1);
-  Modules modules(dtype, 16, {{kSmall.K, kSmall.N}}, kRank, 2);
+  Operands operands(dtype, kSmall.M, kSmall.K, kSmall.N, kSmall.rank, 1);
+  Modules modules(dtype, 16, {{kSmall.K, kSmall.N}}, kSmall.rank, 2);
   count_all(operands.pure_calls(), kSmall, false, "");
   count_all(operands.adding_calls(), kSmall, false, "");
   count_all(modules.calls(), kSmall, false, "");
-  const auto shape = linear_shape(dtype, kSmall.M, kSmall.K, kSmall.N, kRank, LinearDirection::kForward, false);
+  const auto shape = linear_shape(dtype, kSmall.M, kSmall.K, kSmall.N, kSmall.rank, LinearDirection::kForward, false);
   for (const FusedVariant& variant : fused_variants(shape, true)) {
     if (variant.name.empty()) continue;  // the chosen one is one of the others
     const ForcedLinearPath in_force(variant.forced);
@@ -183,7 +274,7 @@ int main(int count, char** arguments) {
   const std::string only = count > 1 ? arguments[1] : "";
   const bool with_accesses = count > 2 && strcmp(arguments[2], "accesses") == 0;
   simt::set_compute_major(9);  // so that every path is there
-  const Costs full = {kFull.M, kFull.K, kFull.N, kRank, 2};
+  const Costs full = {kFull.M, kFull.K, kFull.N, kFull.rank, 2};
   bool good = moves_little("lora_grad_up", full.grad_up());
   good = moves_little("lora_grad_down", full.grad_down()) && good;
   good = moves_little("adapter_backward", full.adapter_backward()) && good;

@@ -135,15 +135,38 @@ bool can_make_s(const Case& c) {
   return tiles >= 1 && tiles <= 4 && (c.modules[0].p == 0 || c.modules.size() == 1);
 }
 
+/** The call, in which each product with W is made by the kernel. Which are launched the emulator alone counts. */
+auto test_call_by(const char* kernel, Call call, pp_dtype dtype, const Case& c) {
+#if defined(PRUNEPEFT_EMULATED)
+  const auto by_others = [] {
+    uint64_t count = 0;
+    for (const char* other :
+         {"linear_forward_warpgroup", "linear_grad_input_warpgroup", "linear_forward_kernel", "linear_grad_input_kernel"})
+      count += simt::launches(other);
+    return count;
+  };
+  const uint64_t before = simt::launches(kernel), others_before = by_others();
+  auto result = test_call(call, dtype, c);
+  current_case = std::string(kernel) + ", " + describe(call, dtype, c);
+  expect(simt::launches(kernel) > before, "the case is made by another kernel");
+  expect(by_others() == others_before, "the case is made by other kernels too");
+  return result;
+#else
+  static_cast<void>(kernel);
+  return test_call(call, dtype, c);
+#endif
+}
+
 /** In clusters that make S: by one, and by three, which share rows of tiles and make S of one row again. */
 void test_with_s(pp_dtype dtype, const Case& c) {
   const ForcedLinearPath in_force(LinearPath::kClustersWithS);
-  const auto bits = test_call(Call::kForward, dtype, c);
+  const auto bits = test_call_by("linear_forward_with_s", Call::kForward, dtype, c);
   if (dtype == PP_BFLOAT16) test_kept(dtype, c);
 #if defined(PRUNEPEFT_EMULATED)
   simt::set_multiprocessors(6);
   if (dtype == PP_FLOAT16) test_kept(dtype, c);  // one of the clusters keeps a row's masks
-  expect(test_call(Call::kForward, dtype, c) == bits, "y and S have other bits where more clusters make S");
+  expect(test_call_by("linear_forward_with_s", Call::kForward, dtype, c) == bits,
+         "y and S have other bits where more clusters make S");
   simt::set_multiprocessors(2);
 #else
   static_cast<void>(bits);
@@ -170,10 +193,11 @@ const Case kTwoCallCases[] = {
 /** dX with dS and dB, in one launch with one that adds dB's parts, by one cluster and by three: the same bits. */
 void test_with_ds(pp_dtype dtype, const Case& c) {
   const ForcedLinearPath in_force(LinearPath::kClustersWithS);
-  const auto bits = test_call(Call::kBackward, dtype, c);
+  const auto bits = test_call_by("linear_grad_input_with_ds", Call::kBackward, dtype, c);
 #if defined(PRUNEPEFT_EMULATED)
   simt::set_multiprocessors(6);
-  expect(test_call(Call::kBackward, dtype, c) == bits, "dX, dS and dB have other bits where more clusters make dS");
+  expect(test_call_by("linear_grad_input_with_ds", Call::kBackward, dtype, c) == bits,
+         "dX, dS and dB have other bits where more clusters make dS");
   simt::set_multiprocessors(2);
 #else
   static_cast<void>(bits);

@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(kDecoderThreads) rms_norm_forward_kernel(const
       load_weights(arguments, j, w);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) v[i] = v[i] * scale * w[i];
-      gpu::store_group(to + j, K - j, v);
+      gpu::store_global_group(to + j, K - j, v);
     }
   }
 }
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(kDecoderThreads)
       load_weights(arguments, j, w);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) v[i] = dv[i] * w[i] * scale - v[i] * along;
-      gpu::store_group(to + j, K - j, v);
+      gpu::store_global_group(to + j, K - j, v);
     }
   }
 }
@@ -241,8 +241,8 @@ __global__ void __launch_bounds__(kDecoderThreads) rotate_kernel(const __grid_co
         first[i] = v * cosine[i] - second[i] * sine[i];
         second[i] = second[i] * cosine[i] + v * sine[i];
       }
-      gpu::store_group(to + at, count, first);
-      gpu::store_group(to + at + n, count, second);
+      gpu::store_global_group(to + at, count, first);
+      gpu::store_global_group(to + at + n, count, second);
     }
     if (from == to) continue;
     copy_columns(from, to, arguments.heads, 2 * n, d - 2 * n, d);
@@ -260,7 +260,7 @@ __global__ void __launch_bounds__(kDecoderThreads) gate_forward_kernel(const __g
     gpu::load_group(gates + arguments.columns, count, up);
 #pragma unroll
     for (int i = 0; i < gpu::kGroup; i++) z[i] = activated(arguments.gate, z[i]).value * up[i];
-    gpu::store_group(arguments.to + row * arguments.ldto + j, count, z);
+    gpu::store_global_group(arguments.to + row * arguments.ldto + j, count, z);
   });
 }
 
@@ -280,8 +280,8 @@ __global__ void __launch_bounds__(kDecoderThreads) gate_backward_kernel(const __
       z[i] = dout[i] * up[i] * at.slope;
       up[i] = dout[i] * at.value;
     }
-    gpu::store_group(dgates, count, z);
-    gpu::store_group(dgates + arguments.columns, count, up);
+    gpu::store_global_group(dgates, count, z);
+    gpu::store_global_group(dgates + arguments.columns, count, up);
   });
 }
 }  // namespace prunepeft::cuda

@@ -72,6 +72,9 @@ constexpr int64_t tile_count(const LinearShape& shape, const TileSize& tile) {
 /** Shared memory that a block of linear_warpgroup.cuh is taken to need, its barriers included. */
 constexpr int64_t kWarpgroupSharedBytes = 212 * 1024;
 
+/** Modules whose operands the copy engine brings to a product by warpgroups. */
+constexpr int kMostBulkModules = 8;
+
 /** Up to so many rows the forward product by warpgroups is two launches, since S is then made without shares of K. */
 constexpr int64_t kMostRowsInTwoLaunches = 4096;
 

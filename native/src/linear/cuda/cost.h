@@ -113,8 +113,9 @@ constexpr double draw_rate(double multiprocessors, double megahertz) {
  * Instructions of warps a microsecond: a multiprocessor's four schedulers each begin one a clock, of which kernels that also
  * wait for memory and barriers are taken to reach three of four.
  */
+constexpr double kIssueShare = 0.75;
 constexpr double issue_rate(double multiprocessors, double megahertz) {
-  constexpr double kSchedulers = 4, kIssueShare = 0.75;
+  constexpr double kSchedulers = 4;
   return multiprocessors * kSchedulers * kIssueShare * megahertz;
 }
 
@@ -126,6 +127,25 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
  */
 constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
 constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 68, kGradMoreRanks = 28;
+
+/** Besides, in the kernels for any number of tiles, which three, and five and more, have; and in those for several modules. */
+constexpr double kDownAnyMasks = 38, kDownModules = 30, kGradAny = 48, kGradAnyMasks = 70, kGradModules = 107;
+/**
+ * The same of up, whose step are 16 rows by 64 columns of y from its first instruction to its last: with 16 ranks of one
+ * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes
+ * more by itself, and for each mask, drawn or read.
+ */
+constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 309, kUpMoreRanks = 150;
+constexpr double kUpMasked = 265, kUpMasks = 206, kUpKept = 60;
+/** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
+constexpr double kImportanceWeight = 20;
+
+/** Importance of so many weights in one launch. */
+inline Cost importance_cost(double weights, double element_bytes) {
+  Cost cost = {2 * element_bytes * weights, 0, 0, 1};
+  if (element_bytes == 2) cost.instructions = weights * kImportanceWeight / 32;
+  return cost;
+}
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
@@ -184,12 +204,18 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
           static_cast<double>(device.cache_bytes)};
 }
 
-/** Costs of the calls on a linear [M,K] to [M,N] with rank r; `size` is bytes an element. */
+/**
+ * Costs of the calls on a linear [M,K] to [M,N]; `size` is bytes an element. Several modules are on all rows and share out the
+ * columns of y, as query, key and value do.
+ */
 struct Costs {
-  double M, K, N, r, size;
+  double M, K, N, r, size;    // r: the modules' ranks together
   int masks = 0;              // of dropout: a module has its own
   int multiprocessors = 132;  // which decide how often a product that makes S does so
   bool kept = false;          // masks are written by the forward pass, and read by the backward pass
+  int modules = 1;
+  double rank_tiles = 0;  // of 16 ranks, each module's apart; 0: as few as r has
+  int runs = 1;           // adapters of r ranks each that share out the rows of one call of a skinny product
 
   Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
   /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
@@ -197,43 +223,61 @@ struct Costs {
     return {0, 0, 2 * M * K * N, 1, 0, 0, 0, size * (M * (K + N) + N * K + M * columns)};
   }
   Cost down() const {
-    Cost cost = {size * (M * K * chunks() + r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
+    Cost cost = {size * (M * K * chunks() + runs * r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
                  down_shares() > 1 ? 2 : 1, masks * groups()};
     if (down_shares() > 1) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
-    if (size == 2)
-      cost.instructions =
-          M / 16 * K / 64 *
-          (kDownStep + masks * (kDownMasks + (kept ? kDownKeeps : 0)) + kDownMoreRanks * (padded_ranks() / 16 - 1));
+    if (size == 2) {
+      double step = kDownStep + masks * (kDownMasks + (kept ? kDownKeeps : 0)) + kDownMoreRanks * (padded_ranks() / 16 - 1);
+      if (takes_any_tiles() && masks > 0) step += kDownAnyMasks;
+      if (modules > 1) step += kDownModules;
+      cost.instructions = M / 16 * K / 64 * step;
+    }
     return cost;
   }
-  /** y is read too, or overwritten. */
-  Cost up(bool adds = true) const { return {size * ((adds ? 2 : 1) * M * N + (M + N) * r), 2 * M * N * padded_ranks(), 0, 1}; }
+  /** y is read too, or overwritten. A launch for each module. */
+  Cost up(bool adds = true) const {
+    Cost cost = {size * ((adds ? 2 : 1) * M * N + (M + runs * N / sharers()) * r), 2 * M * N * ranks_of_column(), 0, sharers()};
+    cost.instructions = up_instructions(N, adds, 1, ranks_of_column() / 16);
+    return cost;
+  }
+  /** A call for each module. */
   Cost grad_up() const {
+    if (modules > 1) {
+      Cost cost = {};
+      const Costs one = {M, K, N / modules, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
+      for (int i = 0; i < modules; i++) cost += one.grad_up();
+      return cost;
+    }
     Cost cost = grad(N, true, 0);
-    cost.bytes = size * (M * N * chunks() + N * r + 2 * M * r) + kSlotBytes * N * r;
+    cost.bytes = size * (M * N * chunks() + runs * N * r + 2 * M * r) + kSlotBytes * runs * N * r;
     return cost;
   }
   Cost grad_down() const {
     Cost cost = grad(K, false, masks);
-    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * K * r + kept_bytes() * chunks();
+    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * runs * K * r + kept_bytes() * chunks();
     cost.draws = draws_again();
     return cost;
   }
   Cost grad_input(bool adds = true) const {
-    return {size * ((adds ? 2 : 1) * M * K + M * r + r * K) + kept_bytes(), 2 * M * K * padded_ranks(), 0, 1, draws_again()};
+    Cost cost = {size * ((adds ? 2 : 1) * M * K + M * r + runs * r * K) + kept_bytes(), 2 * M * K * padded_ranks(), 0, 1,
+                 draws_again()};
+    cost.instructions = up_instructions(K, adds, sharers(), padded_ranks() / 16);
+    if (size == 2 && masks > 0) cost.instructions += M / 16 * K / 64 * (kUpMasked + masks * (kept ? kUpKept : kUpMasks));
+    return cost;
   }
   Cost fused_forward(LinearPath path) const {
     if (!is_by_warpgroups(path))
-      return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, masks * groups()};
+      return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N / sharers()), 0, 2,
+              masks * groups()};
     if (path == LinearPath::kClustersWithS) {
-      Cost cost = by_warpgroups(path, 2 * M * (N * (K + padded_ranks()) + K * columns_of_s_made()));
+      Cost cost = by_warpgroups(path, 2 * M * (N * (K + ranks_of_column()) + K * columns_of_s_made()));
       cost.launches = 1;
       return cost;
     }
     Cost cost = down();
     if (M <= kMostRowsInTwoLaunches) cost.slot_bytes = 0;
     cost.launches = (cost.slot_bytes > 0 ? 2 : 1) + 1;  // those of S come before the product's
-    cost += by_warpgroups(path, 2 * M * N * (K + padded_ranks()));
+    cost += by_warpgroups(path, 2 * M * N * (K + ranks_of_column()));
     return cost;
   }
   Cost fused_grad_input(LinearPath path) const {
@@ -245,7 +289,7 @@ struct Costs {
     if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks;
     return cost;
   }
-  /** dX, dS and dB by one launch, and one that adds dB's parts, of which each row tile has one. */
+  /** Of one module: dX, dS and dB by one launch, and one that adds dB's parts, of which each row tile has one. */
   Cost grad_input_with_ds() const {
     const auto [makings, columns] = makings_of(K, N);
     Cost cost = by_warpgroups(LinearPath::kClustersWithS, 2 * M * (K * (N + padded_ranks()) + N * columns * (makings + 1)));
@@ -283,22 +327,31 @@ struct Costs {
 
   /** One read of a matrix of so many columns: column products, and row products on request. */
   Cost grad(double columns, bool rows, int drawn) const {
-    Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, 2};
+    Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows && runs > 1 ? 3 : 2};
     if (M < 1) return cost;
-    const GradSplit split =
-        split_grad(static_cast<int64_t>(size), static_cast<int64_t>(M), static_cast<int64_t>(columns), rows);
-    cost.slot_bytes = kSlotBytes * static_cast<double>(split.rows.shares) * columns * r;
+    const GradSplit split = split_grad(static_cast<int64_t>(size), rows_of_run(), static_cast<int64_t>(columns), rows);
+    cost.slot_bytes = kSlotBytes * static_cast<double>(runs * split.rows.shares) * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * static_cast<double>(split.column_blocks) * M * r;
-    if (size == 2)
-      cost.instructions = M / 64 * columns / 16 *
-                          (kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
-                           kGradMoreRanks * (padded_ranks() / 16 - 1));
+    if (size == 2) {
+      double step = kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
+                    kGradMoreRanks * (padded_ranks() / 16 - 1);
+      if (takes_any_tiles()) step += kGradAny + (drawn > 0 && !kept ? kGradAnyMasks : 0);
+      if (modules > 1) step += kGradModules;
+      cost.instructions = M / 64 * columns / 16 * step;
+    }
     // Multiprocessors without a block issue nothing.
-    const double idle = std::max(1.0, static_cast<double>(multiprocessors) / (static_cast<double>(split.blocks()) * chunks()));
+    const double idle =
+        std::max(1.0, static_cast<double>(multiprocessors) / (static_cast<double>(runs * split.blocks()) * chunks()));
     cost.instructions *= idle;
     cost.own_flops *= idle;
     return cost;
   }
+  double up_instructions(double columns, bool adds, int of_modules, double tiles) const {
+    if (size != 2) return 0;
+    return M / 16 * columns / 64 *
+           (kUpStep + (adds ? kUpReads : 0) + kUpModule * (of_modules - 1) + kUpMoreRanks * (tiles - of_modules));
+  }
+  int64_t rows_of_run() const { return std::max<int64_t>(static_cast<int64_t>(M) / runs, 1); }
   static Cost by_warpgroups(LinearPath path, double flops) {
     Cost cost;
     (path == LinearPath::kWarpgroup ? cost.warpgroup_flops : cost.cluster_flops) = flops;
@@ -328,12 +381,20 @@ struct Costs {
   double draws_again() const { return kept ? 0 : masks * groups(); }
   /** A bit an element, written or read. */
   double kept_bytes() const { return kept ? masks * groups() : 0; }
+  /** Modules among which y's columns are shared out; without modules it is all the same. */
+  int sharers() const { return std::max(modules, 1); }
   /** Products take 16 ranks at a time. */
-  double padded_ranks() const { return std::ceil(r / 16) * 16; }
+  double padded_ranks() const { return 16 * (rank_tiles > 0 ? rank_tiles : std::ceil(r / 16)); }
+  /** Those of the modules that a column of y has. */
+  double ranks_of_column() const { return padded_ranks() / sharers(); }
+  bool takes_any_tiles() const {
+    const double tiles = padded_ranks() / 16;
+    return modules > 1 || !(tiles == 1 || tiles == 2 || tiles == 4);
+  }
   /** A block holds 80 ranks; more read the wide matrix again. */
-  double chunks() const { return std::ceil(r / 80); }
+  double chunks() const { return std::ceil(padded_ranks() / 80); }
   double down_shares() const {
-    return M < 1 ? 1 : static_cast<double>(split_columns(static_cast<int64_t>(M), static_cast<int64_t>(K)).shares);
+    return M < 1 ? 1 : static_cast<double>(split_columns(rows_of_run(), static_cast<int64_t>(K)).shares);
   }
 };
 

@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_weights(const __grid_co
       for (int j = 0; j < gpu::kGroup; j++)
         values[j] = j < count ? decoded(arguments.codes, decoding, table, i, element + j) : 0.0f;
     }
-    gpu::store_group(to, count, values);
+    gpu::store_global_group(to, count, values);
   }
 }
 

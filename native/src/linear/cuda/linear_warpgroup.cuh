@@ -69,7 +69,6 @@ struct WarpgroupTile {
 };
 
 /** Modules that the kernel's parameters have room for. */
-constexpr int kMostBulkModules = 8;
 
 /** Of S, a module's ranks [first, first + count), where the product makes it. */
 struct MadeRanks {

@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(Down::kThreads, kMultiDownBlocks)
 }
 
 /** out += Dᵀ(narrow · weights), out being read and written. */
-template <class T>
+template <class T, bool kMasked>
 __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
     multi_up(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
   up.base = up.out;
   up.ldbase = up.ldout;
   up.out_aligned = gpu::rows_aligned<T>(up.out, up.ldout);
-  up_block(up, block - run.first_block, memory);
+  up_block<kMasked>(up, block - run.first_block, memory);
 }
 
 /** The blocks of multi_grad side by side along the width. */

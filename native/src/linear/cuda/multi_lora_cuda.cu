@@ -140,7 +140,9 @@ cudaError_t launch_down(const MultiArguments& arguments, cudaStream_t stream) {
 template <class T>
 cudaError_t launch_up(const MultiArguments& arguments, cudaStream_t stream) {
   const size_t shared = most_shared(arguments, [](const ModuleRun& run) { return Up::shared_bytes<T>(run.rank); });
-  return launch_runs(multi_up<T>, arguments, Up::kThreads, shared, stream,
+  const bool masked = std::any_of(arguments.runs, arguments.runs + arguments.count,
+                                  [](const ModuleRun& run) { return run.dropout.threshold != 0; });
+  return launch_runs(masked ? multi_up<T, true> : multi_up<T, false>, arguments, Up::kThreads, shared, stream,
                      [&](const ModuleRun& run) { return up_blocks(run.rows, arguments.width); });
 }
 

@@ -3,13 +3,32 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "linear/cuda/choice.h"
 #include "linear/cuda/cost.h"
 
 namespace prunepeft::cuda {
+/** The modules on a linear. */
+struct LoraRanks {
+  int64_t sum = 0;
+  int64_t tiles = 0;  // of 16 ranks, each module's apart
+  int modules = 0;
+
+  LoraRanks() = default;
+  LoraRanks(std::initializer_list<int64_t> ranks) {
+    for (const int64_t rank : ranks) add(rank);
+  }
+  void add(int64_t rank) {
+    sum += rank;
+    tiles += tiles_of(rank, kRankTileRanks);
+    modules++;
+  }
+};
+
 struct LoraShape {
-  int64_t M, K, N, rank;
+  int64_t M, K, N;
+  LoraRanks ranks;
   int64_t element_bytes;
   int masks;  // modules that drop
 };
@@ -20,18 +39,34 @@ struct LinearPaths {
   bool keep_masks;
 };
 
-/** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding, and of one module. */
+/** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding. */
 inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
   constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? shape.N : shape.K, inner = forward ? shape.K : shape.N;
-  const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0;
+  const bool copied =
+      shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.ranks.modules <= kMostBulkModules;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
-  const int64_t rank_tiles = shape.masks <= (forward ? 1 : 0) ? tiles_of(shape.rank, kRankTileRanks) : 0;
+  // As linear.cpp and linear_cuda.cu have it: S of several modules without dropout, of one with it; dS of one without.
+  const bool inside = forward ? shape.masks == 0 || shape.ranks.modules == 1 : shape.masks == 0 && shape.ranks.modules == 1;
+  const int64_t rank_tiles = inside ? shape.ranks.tiles : 0;
   return choose_linear(traits,
                        {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles, shape.masks != 0})
       .path;
+}
+
+inline Costs costs_of(const DeviceRates& device, const LoraShape& shape, bool kept) {
+  return {static_cast<double>(shape.M),
+          static_cast<double>(shape.K),
+          static_cast<double>(shape.N),
+          static_cast<double>(shape.ranks.sum),
+          static_cast<double>(shape.element_bytes),
+          shape.masks,
+          device.multiprocessors,
+          kept,
+          shape.ranks.modules,
+          static_cast<double>(shape.ranks.tiles)};
 }
 
 /** The path of a direction that is predicted to be the faster, and its microseconds; of equals fused, which demands less. */
@@ -43,14 +78,7 @@ template <class Predict>
 PredictedPath faster_path(const DeviceRates& device, const LoraShape& shape, bool kept, LinearDirection direction,
                           Predict predict_path) {
   const Ceilings ceilings = assumed_ceilings(device, shape.element_bytes);
-  const Costs cost = {static_cast<double>(shape.M),
-                      static_cast<double>(shape.K),
-                      static_cast<double>(shape.N),
-                      static_cast<double>(shape.rank),
-                      static_cast<double>(shape.element_bytes),
-                      shape.masks,
-                      device.multiprocessors,
-                      kept};
+  const Costs cost = costs_of(device, shape, kept);
   const LinearPath kernel = fused_kernel(device, shape, direction);
   const double split = predict_path(ceilings, cost, PP_SPLIT, kernel), fused = predict_path(ceilings, cost, PP_FUSED, kernel);
   return split < fused ? PredictedPath{PP_SPLIT, split} : PredictedPath{PP_FUSED, fused};

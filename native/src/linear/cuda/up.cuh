@@ -126,7 +126,6 @@ GPU_INLINE unsigned masks_of_groups(const UpArguments<T, S>& arguments, const Dr
                                     int64_t row, int64_t column) {
   const UpPlace place;
   unsigned keep = ~0u;
-  if (dropout.threshold == 0) return keep;
   if (module.kept != nullptr) {
     static_assert(Up::kRowStep == kKeptRows, "the groups' rows have the same place in theirs");
     const int64_t m = row + place.row, n = column + place.column;
@@ -147,7 +146,8 @@ GPU_INLINE unsigned masks_of_groups(const UpArguments<T, S>& arguments, const Dr
   return keep;
 }
 
-/** Adds a module's product, which lies in shared memory, to the thread's groups, of which `keep` are the masks. */
+/** Adds a module's product, which lies in shared memory, to the thread's groups, of which `keep` are the masks if it drops. */
+template <bool kMasked>
 GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, unsigned keep, float keep_scale) {
   const UpPlace place;
 #pragma unroll
@@ -158,7 +158,12 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
     for (int k = 0; k < gpu::kGroup; k += gpu::kPerVector<float>)
       *reinterpret_cast<uint4*>(v + k) = *reinterpret_cast<const uint4*>(row + Up::product_column(place.column + k));
 #pragma unroll
-    for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * keep_scale : 0.0f;
+    for (int k = 0; k < gpu::kGroup; k++) {
+      if constexpr (kMasked)
+        sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * keep_scale : 0.0f;
+      else
+        sums[g][k] += v[k];
+    }
   }
 }
 
@@ -206,7 +211,7 @@ GPU_INLINE double sum_magnitudes(const float (&sums)[Up::kGroups][gpu::kGroup], 
 }
 
 /** What one block does: the 64 by 64 elements of number `block`, column blocks fastest. */
-template <class T, class S>
+template <bool kMasked, class T, class S>
 GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsigned char* memory) {
   const int64_t column_blocks = gpu::divide_up(arguments.N, Up::kColumns);
   const int64_t row = block / column_blocks * Up::kRows, column = block % column_blocks * Up::kColumns;
@@ -214,11 +219,14 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
   const DropoutMask dropout = read_mask(arguments.dropout);
 
   float sums[Up::kGroups][gpu::kGroup] = {};
-  if (arguments.base != nullptr)
+  const UpPlace place;  // addresses of the thread's groups are made once, and moved by a constant
+  if (arguments.base != nullptr) {
+    const T* const base = arguments.base + (row + place.row) * arguments.ldbase + column + place.column;
+    const int64_t step = Up::kRowStep * arguments.ldbase;
     for_groups(
-        arguments, row, column,
-        [&](int g, int64_t m, int64_t c) { gpu::load_group(arguments.base + m * arguments.ldbase + c, sums[g]); },
-        [&](int g, int k, int64_t m, int64_t c) { sums[g][k] = gpu::to_float(arguments.base[m * arguments.ldbase + c]); });
+        arguments, row, column, [&](int g, int64_t, int64_t) { gpu::load_group(base + g * step, sums[g]); },
+        [&](int g, int k, int64_t, int64_t) { sums[g][k] = gpu::to_float(base[g * step + k]); });
+  }
 
   for (int b = 0; b < arguments.stack.count; b++) {
     const StackedModule& module = arguments.stack.modules[b];
@@ -247,9 +255,11 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
         *reinterpret_cast<float2*>(product + (warp_row + accumulator_row(e % 4)) * Up::kProductLd + column) = {
             products[t][e / 4][e % 4], products[t][e / 4][e % 4 + 1]};
       }
-    const unsigned keep = masks_of_groups(arguments, dropout, module, row, column);
+    unsigned keep = ~0u;
+    if constexpr (kMasked)
+      if (dropout.threshold != 0) keep = masks_of_groups(arguments, dropout, module, row, column);
     __syncthreads();
-    add_product(sums, product, keep, dropout.keep_scale);
+    add_product<kMasked>(sums, product, keep, dropout.keep_scale);
   }
 
   if (arguments.magnitudes != nullptr) {
@@ -265,17 +275,19 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
           for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += gpu::to_float(arguments.bias[c + k]);
         },
         [&](int g, int k, int64_t, int64_t c) { sums[g][k] += gpu::to_float(arguments.bias[c]); });
+  T* const out = arguments.out + (row + place.row) * arguments.ldout + column + place.column;
+  const int64_t step = Up::kRowStep * arguments.ldout;
   for_groups(
-      arguments, row, column,
-      [&](int g, int64_t m, int64_t c) { gpu::store_group(arguments.out + m * arguments.ldout + c, sums[g]); },
-      [&](int g, int k, int64_t m, int64_t c) { arguments.out[m * arguments.ldout + c] = gpu::from_float<T>(sums[g][k]); });
+      arguments, row, column, [&](int g, int64_t, int64_t) { gpu::store_global_group(out + g * step, sums[g]); },
+      [&](int g, int k, int64_t, int64_t) { out[g * step + k] = gpu::from_float<T>(sums[g][k]); });
 }
 
 // CUDA kernels
 
-template <class T>
+/** Calls without dropout have a kernel of their own: what masks need is worked out before a block's modules. */
+template <class T, bool kMasked>
 __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksOfUp<T>) up(const __grid_constant__ UpArguments<T> arguments) {
   GPU_DYNAMIC_SHARED(memory);
-  up_block(arguments, blockIdx.x, memory);
+  up_block<kMasked>(arguments, blockIdx.x, memory);
 }
 }  // namespace prunepeft::cuda

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Goes through gpu-check/run.sh from its first line to its last with stand-ins for what it calls: CMake, which gives the emulated
 # programs, nvcc, nvidia-smi, PyTorch, Nsight Compute and compute-sanitizer. Then once more without them, and with a test that
-# fails. A device's kernels run in the emulator, so the lines are what is tested here.
+# fails. Then with a fused linear that fails by warpgroups until a part of it is left out, step by step, and with cuBLASLt among
+# Python's packages. A device's kernels run in the emulator, so the lines are what is tested here.
 #
 #   dry_run/run.sh <folder of the emulated programs> <scratch folder>
 set -eu
@@ -62,4 +63,29 @@ fi
 expect "$scratch/bare-results-build/arguments.txt" "-GUnix Makefiles"
 expect "$scratch/bare-results/table.txt" "graph_cuda: FAILED" "graph capture and replay: passed" "left out, no time: copy bandwidth" \
   "PyTorch: left out" "counters of each kernel: left out" "compute-sanitizer memcheck: " "Goals, which are for an H100"
+
+# A fused linear that works without S, without clusters, or not by warpgroups at all: what follows leaves out no more.
+mkdir -p "$scratch/packages/nvidia/cublas/lib"
+ln -s "$PRUNEPEFT_PROGRAMS/libcublas-stand-in.so" "$scratch/packages/nvidia/cublas/lib/libcublasLt.so.12"
+ln -s "$(python3 -c 'import sys; print(sys.executable)')" "$scratch/bare/python3"
+for ladder in "S|S 1 clusters 0 warpgroups 0|leaves out S in the product" \
+  "CLUSTERS|S 1 clusters 1 warpgroups 0|leaves out the clusters" \
+  "WARPGROUPS|S 1 clusters 1 warpgroups 1|leaves out the fused linear by warpgroups"; do
+  part=${ladder%%|*}
+  said=${ladder##*|}
+  left_out=${ladder#*|}
+  left_out=${left_out%|*}
+  results=$scratch/without-$part
+  if env -u CUDACXX -u LD_LIBRARY_PATH -u PRUNEPEFT_CUBLASLT PATH="$scratch/bare" PYTHONPATH="$scratch/packages" PYTHONDONTWRITEBYTECODE=1 \
+    PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_WORKS_WITHOUT=$part \
+    sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1; then
+    cat "$results.txt"
+    echo "FAILED: run.sh ended without an error, though the fused linear has failed"
+    exit 1
+  fi
+  expect "$results/table.txt" "linear_cuda: FAILED" "what follows $said" "graph capture and replay: passed"
+  expect "$results/tests.txt" "graph without: $left_out" "paths without: $left_out"
+done
+# What the loader does not find is found where pip has put it.
+expect "$scratch/without-S/table.json" "\"cuBLASLt_by\": \"$scratch/packages/nvidia/cublas/lib/libcublasLt.so.12\""
 echo passed

@@ -44,7 +44,7 @@ public final class KernelsOnBuffers {
               new LoraPass(
                   module, s.matrix(2, 1), ds.matrix(2, 1), da.matrix(1, 3), db.matrix(2, 1)));
       Linear.Paths paths =
-          Linear.choosePaths(device, new Linear.Shape(DType.FLOAT32, 2, 3, 2, 1, 0));
+          Linear.choosePaths(device, new Linear.Shape(DType.FLOAT32, 2, 3, 2, List.of(1L), 0));
       if (paths.forward() == Linear.Path.FUSED) {
         linear.forward(context, x.matrix(2, 3), lora, y.matrix(2, 2));
       } else {
@@ -52,10 +52,10 @@ public final class KernelsOnBuffers {
         Linear.down(context, x.matrix(2, 3), lora);
         Linear.up(context, lora, y.matrix(2, 2));
       }
-      Linear.gradUp(context, dy.matrix(2, 2), lora);
       if (paths.backward() == Linear.Path.FUSED) {
-        linear.gradInput(context, dy.matrix(2, 2), lora, dx.matrix(2, 3));
+        linear.backward(context, dy.matrix(2, 2), lora, dx.matrix(2, 3));
       } else {
+        Linear.gradUp(context, dy.matrix(2, 2), lora);
         library.gradInput(dy.matrix(2, 2), w.matrix(2, 3), dx.matrix(2, 3));
         Linear.addGradInput(context, lora, dx.matrix(2, 3));
       }

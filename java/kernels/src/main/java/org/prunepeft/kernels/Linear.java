@@ -3,6 +3,7 @@ package org.prunepeft.kernels;
 import static org.prunepeft.kernels.KernelException.check;
 
 import java.util.List;
+import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.ContextStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
@@ -74,10 +75,16 @@ public final class Linear implements AutoCloseable {
    * @param rows M, 0 or more
    * @param inputs K, 1 or more
    * @param outputs N, 1 or more
-   * @param ranks of the modules together; 0: the frozen linear alone
+   * @param ranks of each module, 1 or more; empty: the frozen linear alone. Several modules are
+   *     taken to be on all rows and to share out the columns of y, as query, key and value do
    * @param masks how many of the modules drop some of x, each by a mask of its own
    */
-  public record Shape(DType dtype, long rows, long inputs, long outputs, long ranks, int masks) {}
+  public record Shape(
+      DType dtype, long rows, long inputs, long outputs, List<Long> ranks, int masks) {
+    public Shape {
+      ranks = List.copyOf(ranks);
+    }
+  }
 
   private final DType dtype;
   private final long outputs;
@@ -165,9 +172,11 @@ public final class Linear implements AutoCloseable {
     int[] forward = new int[1];
     int[] backward = new int[1];
     int[] keepMasks = new int[1];
-    try (LinearShapeStruct struct = new LinearShapeStruct()) {
+    long[] ranks = shape.ranks.stream().mapToLong(Long::longValue).toArray();
+    try (LinearShapeStruct struct = new LinearShapeStruct();
+        LongPointer memory = new LongPointer(ranks)) {
       struct.dtype(shape.dtype.ordinal()).M(shape.rows).K(shape.inputs).N(shape.outputs);
-      struct.ranks(shape.ranks).masks(shape.masks);
+      struct.ranks(memory).modules(ranks.length).masks(shape.masks);
       check(
           LibPrunePeft.pp_linear_choose_paths(
               device.struct(), struct, forward, backward, keepMasks));

@@ -9,7 +9,9 @@ import static org.prunepeft.kernels.Reference.scaled;
 import static org.prunepeft.kernels.Reference.sum;
 import static org.prunepeft.kernels.Reference.transposed;
 
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -128,9 +130,29 @@ class LinearTest extends CpuTest {
   @Test
   void onTheCpuThePathIsOurOwn() {
     Linear.Paths own = new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED);
-    for (int masks = 0; masks <= 3; masks++) {
-      Linear.Shape shape = new Linear.Shape(DType.FLOAT32, 100, 46, 36, 4, masks);
-      assertEquals(own, Linear.choosePaths(CPU, shape));
+    for (List<Long> ranks : List.of(List.<Long>of(), List.of(4L), List.of(8L, 3L, 8L))) {
+      for (int masks = 0; masks <= ranks.size(); masks++) {
+        assertEquals(own, Linear.choosePaths(CPU, shapeOf(ranks, masks)));
+      }
     }
+  }
+
+  private static Linear.Shape shapeOf(List<Long> ranks, int masks) {
+    return new Linear.Shape(DType.FLOAT32, 100, 46, 36, ranks, masks);
+  }
+
+  @Test
+  void aChoiceOfPathsReadsEachModulesRank() {
+    Map<Linear.Shape, String> wrong =
+        Map.of(
+            shapeOf(List.of(4L, 8L, 0L), 0), "shape->ranks must be at least 1, got 0",
+            shapeOf(List.of(4L, 8L), 3), "shape->masks must be at most 2, got 3",
+            shapeOf(Collections.nCopies(17, 4L), 0), "shape->modules must be at most 16, got 17");
+    wrong.forEach(
+        (shape, message) -> {
+          KernelException refused =
+              assertThrows(KernelException.class, () -> Linear.choosePaths(CPU, shape));
+          assertTrue(refused.getMessage().contains(message), refused.getMessage());
+        });
   }
 }

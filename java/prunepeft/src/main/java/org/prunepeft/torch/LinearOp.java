@@ -60,7 +60,7 @@ public final class LinearOp {
                 x.size(0),
                 x.size(1),
                 linear.outputs(),
-                inside ? modules.stream().mapToLong(module -> module.a().size(0)).sum() : 0,
+                inside ? modules.stream().map(module -> module.a().size(0)).toList() : List.of(),
                 inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0));
     return linear.isQuantized()
         ? new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED, chosen.keepMasks())
