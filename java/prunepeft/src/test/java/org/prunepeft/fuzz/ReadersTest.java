@@ -73,8 +73,8 @@ class ReadersTest {
 
   private static final long RUNS = 1_000_000;
 
-  /** Of three, each of which may make 50 million characters on its way. */
-  private static final long RENDERINGS = 3_000_000_000L;
+  /** Of three, each of which may take 50 million steps: of an empty loop 32 bytes each. */
+  private static final long RENDERINGS = 6_000_000_000L;
 
   private static final EncoderConfig ENCODER = EncoderConfig.bert(1, 4, 2, 8, 10, 16);
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
