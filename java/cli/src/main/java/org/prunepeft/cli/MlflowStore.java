@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
@@ -16,6 +17,8 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.BoundedFile;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Yaml;
 
 /**
@@ -115,12 +118,24 @@ final class MlflowStore {
       for (Path directory : directories.sorted().toList()) {
         Path meta = directory.resolve(META);
         if (Files.isRegularFile(meta)
-            && experiment.equals(Yaml.read(Files.readString(meta)).path("name").asText(null))) {
+            && experiment.equals(description(meta).path("name").asText(null))) {
           return Optional.of(directory.getFileName().toString());
         }
       }
     }
     return Optional.empty();
+  }
+
+  private static JsonNode description(Path meta) throws IOException {
+    try {
+      byte[] text = BoundedFile.read(meta, Yaml.MOST);
+      return Yaml.read(new String(text, StandardCharsets.UTF_8));
+    } catch (JsonProcessingException e) {
+      throw new FormatException(
+          "%s is no YAML: %s; repair it, or name another directory"
+              .formatted(meta, e.getOriginalMessage().lines().findFirst().orElse("")),
+          e);
+    }
   }
 
   private void make(String experimentId, String name) throws IOException {

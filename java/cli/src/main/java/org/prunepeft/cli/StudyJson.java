@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.prunepeft.RunContents;
 import org.prunepeft.cli.StudyFiles.Rate;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.study.Arm;
 import org.prunepeft.study.ComparisonTable;
@@ -27,6 +28,9 @@ import org.prunepeft.text.Reason;
 final class StudyJson {
   /** Grows when an older reader would take a member for something else. */
   static final int FORMAT = 1;
+
+  /** Far more than the tables of any study have. */
+  private static final int MOST = 100_000_000;
 
   private StudyJson() {}
 
@@ -72,7 +76,7 @@ final class StudyJson {
       return Optional.empty();
     }
     try {
-      JsonNode read = new JsonMapper().readTree(file.toFile());
+      JsonNode read = new JsonMapper().readTree(BoundedFile.read(file, MOST));
       JsonShape.NUMBER.require("format", read.path("format"));
       if (read.get("format").asInt() != FORMAT) {
         throw new RunDirectoryException(

@@ -10,10 +10,10 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -22,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.ProcessorTime;
 import org.prunepeft.testing.TestSeed;
 
 /** Processes that are killed or asked to end, and what {@code --resume} makes of what they left. */
@@ -116,7 +117,7 @@ class ResumeCommandTest {
     Process process = Child.start(train(run, LONG), said);
     awaitCheckpoint(process, run, said);
     new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor();
-    assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it goes on");
+    assertTrue(ProcessorTime.endsWithin(Duration.ofSeconds(10), process), "it goes on");
     assertEquals(code, process.exitValue(), Child.text(said));
     String line = "prunepeft: interrupted; go on with: prunepeft train --resume " + run;
     assertEquals(line, Child.text(said).lines().reduce((a, b) -> b).orElse(""), Child.text(said));

@@ -99,7 +99,11 @@ final class RunJson {
   }
 
   static <T> List<T> array(Path file, Class<T> type) {
-    return read(file, LENIENT.readerForListOf(type));
+    List<T> values = read(file, LENIENT.readerForListOf(type));
+    if (values == null) {
+      throw new RunDirectoryException(file + ", line 1, column 1: expected a list, got null");
+    }
+    return values;
   }
 
   private static <T> T read(Path file, ObjectReader reader) {

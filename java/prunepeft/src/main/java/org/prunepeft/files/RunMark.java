@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -228,11 +229,19 @@ public final class RunMark {
   }
 
   private Optional<ProcessHandle> find() {
-    Instant since = Instant.parse(process.group(1)).plusSeconds(2);
-    return ProcessHandle.of(pid())
-        .filter(ProcessHandle::isAlive)
-        // Another may have got its number.
-        .filter(one -> one.info().startInstant().map(start -> start.isBefore(since)).orElse(true));
+    return ProcessHandle.of(pid()).filter(ProcessHandle::isAlive).filter(this::mayBe);
+  }
+
+  /** Whether a process of that number had begun by then: another may have got it since. */
+  private boolean mayBe(ProcessHandle one) {
+    Instant since;
+    try {
+      since = Instant.parse(process.group(1)).plusSeconds(2);
+    } catch (DateTimeException e) {
+      // A damaged mark.
+      return true;
+    }
+    return one.info().startInstant().map(start -> start.isBefore(since)).orElse(true);
   }
 
   /** The machine's name, or a container's. */

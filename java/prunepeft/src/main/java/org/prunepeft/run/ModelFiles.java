@@ -1,6 +1,7 @@
 package org.prunepeft.run;
 
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -58,10 +59,22 @@ public final class ModelFiles {
       return setup.withModel(model);
     }
     return Optional.ofNullable(run.readJson(file).get(DIRECTORY))
-        .map(Object::toString)
-        .filter(directory -> Files.isDirectory(Path.of(directory)))
+        .map(directory -> path(run, file, directory.toString()))
+        .filter(Files::isDirectory)
+        .map(Path::toString)
         .map(setup::withModel)
         .orElse(setup);
+  }
+
+  private static Path path(RunDirectory run, String file, String directory) {
+    try {
+      return Path.of(directory);
+    } catch (InvalidPathException e) {
+      throw new RunDirectoryException(
+          "%s, %s: %s; name the model's directory with --model"
+              .formatted(run.file(file), DIRECTORY, e.getMessage()),
+          e);
+    }
   }
 
   /** The same of a run's own configuration. */

@@ -10,9 +10,11 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.text.Required;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Predictions;
 
@@ -46,11 +48,23 @@ public final class OutcomeFile {
   }
 
   private static Number number(Map<?, ?> from, String name) {
-    return RunDirectory.convert(from.get(name), Double.class);
+    Object value = from.get(name);
+    try {
+      return Required.present(name, RunDirectory.convert(value, Double.class));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s must have a number '%s', got %s; make the run anew"
+              .formatted(RunFiles.RESULT, name, value),
+          e);
+    }
   }
 
   private static Evaluation evaluation(Map<?, ?> result, String name, Schema schema) {
-    Map<?, ?> values = (Map<?, ?>) result.get(name);
+    if (!(result.get(name) instanceof Map<?, ?> values)) {
+      throw new RunDirectoryException(
+          "%s must have an object '%s', got %s; make the run anew"
+              .formatted(RunFiles.RESULT, name, result.get(name)));
+    }
     Map<Metric, Double> metrics = new LinkedHashMap<>();
     for (Metric metric : schema.metrics()) {
       metrics.put(metric, number(values, metric.key()).doubleValue());

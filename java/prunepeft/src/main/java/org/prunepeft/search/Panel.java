@@ -1,6 +1,7 @@
 package org.prunepeft.search;
 
 import java.util.Map;
+import org.prunepeft.text.Required;
 
 /**
  * The criteria that judged the modules of a partition in one round.
@@ -11,8 +12,13 @@ import java.util.Map;
  * @param standIn whether they stand in for the partition's own criteria, all of which were left out
  */
 public record Panel(Partition partition, Map<String, Double> weights, boolean standIn) {
-  /** Copies the map. */
+  /**
+   * Copies the map.
+   *
+   * @throws IllegalArgumentException if the partition is null
+   */
   public Panel {
+    Required.present("a panel's partition", partition);
     weights = Ordered.map(weights);
   }
 }

@@ -2,6 +2,7 @@ package org.prunepeft.search;
 
 import java.util.List;
 import java.util.Optional;
+import org.prunepeft.text.Required;
 
 /**
  * What one round of pruning saw and did.
@@ -49,8 +50,14 @@ public record PruningRound(
     NONE
   }
 
-  /** Copies the lists. */
+  /**
+   * Copies the lists.
+   *
+   * @throws IllegalArgumentException if what is not a list is null
+   */
   public PruningRound {
+    Required.present("a round's stage", stage);
+    Required.present("a round's information", information);
     readings = List.copyOf(readings);
     panels = List.copyOf(panels);
     verdicts = List.copyOf(verdicts);

@@ -3,6 +3,7 @@ package org.prunepeft.search;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import org.prunepeft.text.Required;
 
 /**
  * How well one criterion distinguishes the modules of one type.
@@ -21,6 +22,14 @@ public record Reading(
     double spread,
     OptionalDouble reliability,
     Optional<LeftOut> leftOut) {
+  /**
+   * @throws IllegalArgumentException if criterion or type is null
+   */
+  public Reading {
+    Required.present("a reading's criterion", criterion);
+    Required.present("a reading's type", type);
+  }
+
   /** Why a criterion has no say over a type of module. */
   public enum LeftOut {
     /** There is but one module of the type: nothing to rank. */

@@ -1,5 +1,7 @@
 package org.prunepeft.search;
 
+import org.prunepeft.text.Required;
+
 /**
  * One training of the supernet.
  *
@@ -12,9 +14,10 @@ package org.prunepeft.search;
  */
 public record Stage(StageKind kind, int index, boolean fresh, double rate) {
   /**
-   * @throws IllegalArgumentException if index is below 1
+   * @throws IllegalArgumentException if the kind is null or index is below 1
    */
   public Stage {
+    Required.present("a stage's kind", kind);
     if (index < 1) {
       throw new IllegalArgumentException("a stage's index must be at least 1, got " + index);
     }

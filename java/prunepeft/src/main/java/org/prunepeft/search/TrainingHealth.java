@@ -1,6 +1,7 @@
 package org.prunepeft.search;
 
 import java.util.OptionalDouble;
+import org.prunepeft.text.Required;
 
 /**
  * How a training of the supernet went: its mean loss beside that without modules, which is that of
@@ -13,6 +14,13 @@ import java.util.OptionalDouble;
  * @param state what follows from the two, and from where the training began
  */
 public record TrainingHealth(double headAlone, OptionalDouble trained, State state) {
+  /**
+   * @throws IllegalArgumentException if the state is null
+   */
+  public TrainingHealth {
+    Required.present("a training's state", state);
+  }
+
   /** So much of the loss must have gone, for a training to have learnt anything. */
   public static final double LEAST_GAIN = 0.01;
 

@@ -1,6 +1,7 @@
 package org.prunepeft.search;
 
 import java.util.Map;
+import org.prunepeft.text.Required;
 
 /**
  * How a module was judged in one round.
@@ -16,8 +17,14 @@ public record Verdict(
     Map<String, Score> scores,
     double probability,
     double meanRank) {
-  /** Copies the map. */
+  /**
+   * Copies the map.
+   *
+   * @throws IllegalArgumentException if module or partition is null
+   */
   public Verdict {
+    Required.present("a verdict's module", module);
+    Required.present("a verdict's partition", partition);
     scores = Ordered.map(scores);
   }
 }

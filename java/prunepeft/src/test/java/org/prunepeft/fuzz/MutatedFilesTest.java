@@ -6,6 +6,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.MutatedFiles;
+import org.prunepeft.testing.ReaderFiles;
 import org.prunepeft.testing.TestSeed;
 
 /**
@@ -16,7 +18,7 @@ class MutatedFilesTest {
   private static final double SECONDS = 10;
 
   static List<String> readers() throws IOException {
-    return MutatedFiles.all();
+    return ReaderFiles.names(ReadersTest.class);
   }
 
   @AfterAll
@@ -27,7 +29,8 @@ class MutatedFilesTest {
   @ParameterizedTest
   @MethodSource("readers")
   void areReadOrRefused(String reader) throws Exception {
-    for (var failure : new MutatedFiles(reader, TestSeed.draw()).read(FILES, SECONDS)) {
+    for (var failure :
+        new MutatedFiles(ReadersTest.class, reader, TestSeed.draw()).read(FILES, SECONDS)) {
       throw new AssertionError(
           "failed at the bytes " + HexFormat.of().formatHex(failure.file()), failure.how());
     }

@@ -1,19 +1,23 @@
 package org.prunepeft.fuzz;
 
+import static org.prunepeft.testing.ReaderFiles.DIRECTORY;
+import static org.prunepeft.testing.ReaderFiles.put;
+import static org.prunepeft.testing.ReaderFiles.putOnce;
+
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
+import org.prunepeft.RunContents;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.OnnxWeights;
 import org.prunepeft.checkpoint.TensorFlowBert;
@@ -22,29 +26,42 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.batch.TokenizerProcess;
+import org.prunepeft.data.chat.Chat;
+import org.prunepeft.data.chat.ChatFormat;
+import org.prunepeft.data.chat.ConversationFile;
+import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.task.DatasetDirectory;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.RunMark;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Gguf;
 import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
+import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
+import org.prunepeft.testing.ReaderFiles;
+import org.prunepeft.testing.Reading;
 
 /**
  * Every reader of files that come from elsewhere, with valid files, with those that it failed at,
@@ -56,25 +73,20 @@ class ReadersTest {
 
   private static final long RUNS = 1_000_000;
 
+  /** Of three, each of which may take 50 million steps: of an empty loop 32 bytes each. */
+  private static final long RENDERINGS = 6_000_000_000L;
+
   private static final EncoderConfig ENCODER = EncoderConfig.bert(1, 4, 2, 8, 10, 16);
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
 
-  /** In memory where there is such a place: a disk takes most of the time. */
-  static final Path DIRECTORY = directory();
-
-  private static Path directory() {
-    try {
-      Path memory = Path.of("/dev/shm");
-      return Files.isWritable(memory)
-          ? Files.createTempDirectory(memory, "prunepeft")
-          : Files.createTempDirectory("prunepeft");
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
-  }
-
-  /** Directories that were made below it. */
-  private static final Set<Path> MADE = new HashSet<>();
+  private static final Reading READING =
+      new Reading(
+          JsonProcessingException.class,
+          Set.of(
+              DataException.class,
+              FormatException.class,
+              RunDirectoryException.class,
+              IllegalArgumentException.class));
 
   /** What a measured search's config.json has besides. */
   private static final String MEASURED =
@@ -83,44 +95,15 @@ class ReadersTest {
         "measuredExamples": null, "subsets": null, "warmStart": true, "retrainingEpochs": null,
         "moduleSlices": null, "objectives": ["parameters"], "tolerance": null}}""";
 
-  /** {@return the directory with files of each reader} */
-  static Path saved() {
-    try {
-      return Path.of(ReadersTest.class.getResource("ReadersTestInputs").toURI());
-    } catch (URISyntaxException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
   @AfterAll
   static void clean() throws IOException {
     TOKENIZERS.close();
-    MADE.clear();
-    try (var files = Files.walk(DIRECTORY)) {
-      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
-  }
-
-  private static Path put(String name, byte[] content) throws IOException {
-    Path file = DIRECTORY.resolve(name);
-    if (MADE.add(file.getParent())) {
-      Files.createDirectories(file.getParent());
-    }
-    return Files.write(file, content);
-  }
-
-  /** What is the same for all inputs. */
-  private static void putOnce(String name, String content) throws IOException {
-    if (!Files.exists(DIRECTORY.resolve(name))) {
-      put(name, content.getBytes(StandardCharsets.UTF_8));
-    }
+    ReaderFiles.clean();
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tokenizerCheck(byte[] file) {
-    Reading.check(file.length, () -> TokenizerProcess.check(file));
+    READING.check(file.length, () -> TokenizerProcess.check(file));
   }
 
   /** The library itself; what the check refuses does not come so far. */
@@ -129,11 +112,11 @@ class ReadersTest {
     try {
       TokenizerProcess.check(file);
     } catch (IOException | IllegalArgumentException e) {
-      Reading.ending.accept(e);
+      Reading.ended(e);
       return;
     }
     String refusal = TOKENIZERS.read(file);
-    Reading.ending.accept(refusal.isEmpty() ? null : new DataException(refusal));
+    Reading.ended(refusal.isEmpty() ? null : new DataException(refusal));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -151,14 +134,14 @@ class ReadersTest {
 
   private static void tokenizerOf(String directory, int length) {
     var model = new HuggingFaceDirectory(DIRECTORY.resolve(directory));
-    Reading.check(length, () -> TokenizerProcess.check(model.tokenizer(true)));
+    READING.check(length, () -> TokenizerProcess.check(model.tokenizer(true)));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void modelConfig(byte[] file) throws IOException {
     put("model/config.json", file);
     var model = new HuggingFaceDirectory(DIRECTORY.resolve("model"));
-    Reading.check(
+    READING.check(
         file.length,
         () -> HuggingFaceConfig.write(HuggingFaceConfig.read(model.config(), "config.json")));
   }
@@ -166,7 +149,7 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void safetensors(byte[] file) throws IOException {
     Path path = put("x.safetensors", file);
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           try (SafeTensors tensors = SafeTensors.open(path)) {
@@ -180,7 +163,7 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void gguf(byte[] file) throws IOException {
     Path path = put("x.gguf", file);
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           try (Gguf tensors = Gguf.open(path)) {
@@ -197,7 +180,7 @@ class ReadersTest {
     shard("sharded/a.safetensors", "a");
     shard("sharded/b.safetensors", "b");
     var model = new HuggingFaceDirectory(DIRECTORY.resolve("sharded"));
-    Reading.check(file.length, () -> model.weights().close());
+    READING.check(file.length, () -> model.weights().close());
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -213,7 +196,7 @@ class ReadersTest {
     Path directory = DIRECTORY.resolve("quantised");
     Files.createDirectories(directory);
     SafeTensors.write(directory.resolve("model.safetensors"), tensors, Map.of());
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           try (Checkpoint read = new HuggingFaceDirectory(directory).weights()) {
@@ -264,14 +247,14 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void onnx(byte[] file) {
-    Reading.check(
+    READING.check(
         file.length,
         () -> OnnxWeights.read(new ByteArrayInputStream(file), "x.onnx").names().size());
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tensorFlow(byte[] file) {
-    Reading.check(
+    READING.check(
         file.length, () -> new TensorFlowBert(file, new byte[64], "variables").names().size());
   }
 
@@ -279,7 +262,7 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tensorFlowBlock(byte[] block) {
     byte[] index = TensorFlowIndex.of(block);
-    Reading.check(
+    READING.check(
         index.length, () -> new TensorFlowBert(index, new byte[64], "variables").names().size());
   }
 
@@ -326,7 +309,7 @@ class ReadersTest {
           directory.resolve("model_head.safetensors"),
           Map.of("heads.a.1.weight", tensor(2, 4), "heads.a.1.bias", tensor(2)));
     }
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           var config = RunDirectory.open(directory).readJson(AdapterFormat.CONFIG);
@@ -356,7 +339,7 @@ class ReadersTest {
 
   private static void table(String name, byte[] file) throws IOException {
     Path path = put(name, file);
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           try (ExampleFile examples = ExampleFile.open(path, Columns.DEFAULT, true)) {
@@ -371,21 +354,21 @@ class ReadersTest {
     putOnce("set/data/train-00000-of-00001.csv", "text,label\na,1\n");
     putOnce("set/test.csv", "text,label\na,1\n");
     put("set/README.md", file);
-    Reading.check(
+    READING.check(
         file.length,
         () -> new DatasetDirectory(DIRECTORY.resolve("set"), null).test(Columns.DEFAULT));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void yaml(byte[] file) {
-    Reading.check(file.length, () -> Yaml.read(new String(file, StandardCharsets.UTF_8)));
+    READING.check(file.length, () -> Yaml.read(new String(file, StandardCharsets.UTF_8)));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runConfig(byte[] file) throws IOException {
     put("run/config.json", file);
     RunDirectory run = RunDirectory.open(DIRECTORY.resolve("run"));
-    if (!Reading.check(file.length, () -> run.readJson(RunFiles.CONFIG))) {
+    if (!READING.check(file.length, () -> run.readJson(RunFiles.CONFIG))) {
       return; // as each member is refused then
     }
     member(file.length, () -> run.readJson(RunFiles.CONFIG, "setup", Setup.class));
@@ -398,7 +381,7 @@ class ReadersTest {
   }
 
   private static void member(int length, java.util.function.Supplier<Object> member) {
-    Reading.check(length, member::get);
+    READING.check(length, member::get);
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -416,17 +399,17 @@ class ReadersTest {
     putOnce("manifest/config.json", "{\"model_files\": []}");
     putOnce("manifest/a.txt", "a");
     RunDirectory run = RunDirectory.open(DIRECTORY.resolve("manifest"));
-    Reading.check(file.length, () -> Manifest.verify(run));
+    READING.check(file.length, () -> Manifest.verify(run));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runFront(byte[] file) throws IOException {
     put("front/measured.json", file);
     if (!Files.exists(DIRECTORY.resolve("front/config.json"))) {
-      String config = Files.readString(saved().resolve("runConfig/valid.json"));
+      String config = saved("runConfig/valid.json");
       putOnce("front/config.json", config.replaceFirst("\\{", "{" + MEASURED + ","));
     }
-    Reading.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
+    READING.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
   }
 
   /** Read, and shown as reports and explanations do. */
@@ -434,7 +417,7 @@ class ReadersTest {
   void runMeasured(byte[] file) throws IOException {
     put("measured/measured.json", file);
     RunDirectory run = RunDirectory.look(DIRECTORY.resolve("measured"));
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           MeasuredFile read =
@@ -453,7 +436,7 @@ class ReadersTest {
   void runPeer(byte[] file) throws IOException {
     put("peer/peer.json", file);
     RunDirectory run = RunDirectory.look(DIRECTORY.resolve("peer"));
-    Reading.check(
+    READING.check(
         file.length,
         () -> {
           PeerResult read = RunDirectory.convert(run.readJson(RunFiles.PEER), PeerResult.class);
@@ -470,7 +453,7 @@ class ReadersTest {
     put("predicted/predictions.jsonl", file);
     RunDirectory run = RunDirectory.look(DIRECTORY.resolve("predicted"));
     Schema schema = Schema.classification(List.of("a", "b"));
-    Reading.check(file.length, () -> TestPredictions.read(run, schema));
+    READING.check(file.length, () -> TestPredictions.read(run, schema));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -478,13 +461,176 @@ class ReadersTest {
     put("cut/checkpoints/000001.json", file);
     shard("cut/checkpoints/000001.safetensors", "a");
     var checkpoints = new CheckpointDirectory(RunDirectory.open(DIRECTORY.resolve("cut")));
-    Reading.check(
+    READING.check(
         file.length, () -> checkpoints.newest().ifPresent(CheckpointDirectory.Saved::close));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void strategy(byte[] file) throws IOException {
     Path path = put("strategy.json", file);
-    Reading.check(file.length, () -> StrategyFile.read(path).toMap());
+    READING.check(file.length, () -> StrategyFile.read(path).toMap());
+  }
+
+  /** By the template a conversation is written, and a question. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void chatTemplate(byte[] file) throws IOException {
+    putOnce("chat/special_tokens_map.json", "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}");
+    put("chat/chat_template.jinja", file);
+    chat("chat", file.length);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void specialTokens(byte[] file) throws IOException {
+    putOnce(
+        "tokens/chat_template.jinja",
+        "{% for m in messages %}{{ bos_token }}{{ m.content }}{{ eos_token }}{% endfor %}");
+    put("tokens/special_tokens_map.json", file);
+    chat("tokens", file.length);
+  }
+
+  /** The same file as of {@link #tokenizerConfig}, for its templates and tokens. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void templateConfig(byte[] file) throws IOException {
+    put("templates/tokenizer_config.json", file);
+    chat("templates", file.length);
+  }
+
+  private static void chat(String directory, int length) throws IOException {
+    putOnce(
+        "chat.jsonl",
+        """
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tools": [{"name": "f"}]}
+        """);
+    READING.check(
+        length,
+        RENDERINGS,
+        () -> {
+          var format = ChatFormat.of(DIRECTORY.resolve(directory), null).with(true, "2026-03-07");
+          Chat chat = new Chat(format);
+          chat.prompt(List.of(Chat.Message.user("a")));
+          chat.answerEnds();
+          ConversationFile.read(DIRECTORY.resolve("chat.jsonl"), format);
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void conversations(byte[] file) throws IOException {
+    conversations("conversations.jsonl", file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void conversationsParquet(byte[] file) throws IOException {
+    conversations("conversations.parquet", file);
+  }
+
+  private static void conversations(String name, byte[] file) throws IOException {
+    Path path = put(name, file);
+    READING.check(
+        file.length,
+        () -> {
+          ConversationFile.hasMessages(path);
+          ConversationFile.read(path, ChatFormat.DEFAULT.with(true, "2026-03-07"));
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void questions(byte[] file) throws IOException {
+    Path path = put("questions.jsonl", file);
+    READING.check(
+        file.length,
+        () -> {
+          ChoiceFile.isKeptBack(path);
+          ChoiceFile.read(path);
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runMetrics(byte[] file) throws IOException {
+    put("metrics/metrics.jsonl", file);
+    RunDirectory run = RunDirectory.look(DIRECTORY.resolve("metrics"));
+    READING.check(file.length, () -> LearningCurve.read(run));
+  }
+
+  /** Read, and shown as reports and explanations do. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runRounds(byte[] file) throws IOException {
+    put("rounds/rounds.json", file);
+    RunDirectory run = RunDirectory.look(DIRECTORY.resolve("rounds"));
+    READING.check(
+        file.length,
+        () -> {
+          for (PruningRound round : run.readJsonArray(RunFiles.ROUNDS, PruningRound.class)) {
+            round.stage().name().length();
+            round.parameters();
+            round.sickness();
+            round.information().name();
+            round.readings().forEach(one -> one.criterion().concat(one.type()));
+            round.panels().forEach(panel -> panel.partition().toString().concat("" + panel));
+            round.verdicts().forEach(verdict -> verdict.module().name().concat("" + verdict));
+            round.removals().forEach(removal -> removal.module().name().length());
+            round.spared().forEach(Candidate::name);
+          }
+        });
+  }
+
+  /** Of a run without checksums, as earlier versions left them; with them nearly all is refused. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runResult(byte[] file) throws IOException {
+    put("ended/result.json", file);
+    putOnce("ended/config.json", saved("runConfig/valid.json"));
+    putOnce("ended/configuration.json", saved("runModules/valid.json"));
+    Path run = DIRECTORY.resolve("ended");
+    READING.check(file.length, () -> OutcomeFile.read(run));
+    READING.check(file.length, () -> RunContents.of(run).info().began());
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runMark(byte[] file) throws IOException {
+    put("marked/INCOMPLETE", file);
+    Path run = DIRECTORY.resolve("marked");
+    READING.check(
+        file.length,
+        () -> {
+          RunMark.state(run);
+          RunMark.hasDiverged(run);
+        });
+  }
+
+  /** What an export says of itself, as an import reads it. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void exportOrigin(byte[] file) throws IOException {
+    put("export/prunepeft.json", file);
+    RunDirectory export = RunDirectory.open(DIRECTORY.resolve("export"));
+    String name = "prunepeft.json";
+    READING.check(file.length, () -> Manifest.verify(export, name));
+    member(file.length, () -> ModelFiles.setup(export, name, null));
+    member(file.length, () -> ModelFiles.changes(export, name, List.of()));
+    member(file.length, () -> Schema.fromMap(export.readJson(name)));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void adapterHubHead(byte[] file) throws IOException {
+    put("head/head_config.json", file);
+    Path directory = DIRECTORY.resolve("head");
+    if (!Files.exists(directory.resolve("adapter_config.json"))) {
+      String layer = "bert.encoder.layer.0.attention.self.query.loras.a.lora_";
+      putOnce("head/adapter_config.json", saved("adapterHub/valid.json"));
+      SafeTensors.write(
+          directory.resolve("adapter.safetensors"),
+          Map.of(layer + "A", tensor(2, 4), layer + "B", tensor(4, 2)));
+      SafeTensors.write(
+          directory.resolve("model_head.safetensors"),
+          Map.of("heads.a.1.weight", tensor(2, 4), "heads.a.1.bias", tensor(2)));
+    }
+    READING.check(
+        file.length,
+        () -> {
+          var config = RunDirectory.open(directory).readJson(AdapterFormat.CONFIG);
+          AdapterFormat.of(directory, config).read(directory, config, ENCODER, List.of("a", "b"));
+        });
+  }
+
+  private static String saved(String name) throws IOException {
+    return Files.readString(ReaderFiles.saved(ReadersTest.class).resolve(name));
   }
 }

@@ -4,16 +4,25 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import org.prunepeft.data.DataException;
+import org.prunepeft.io.BoundedFile;
 
 /** The chat template and special tokens of a model's directory, as transformers keeps them. */
 final class TemplateFiles {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String CONFIG = "tokenizer_config.json";
+
+  /** Far more than any template has, and than any configuration with its added tokens. */
+  private static final int MOST_OF_TEMPLATE = 1_000_000;
+
+  private static final int MOST_OF_CONFIG = 10_000_000;
 
   private final Path model;
 
@@ -24,7 +33,7 @@ final class TemplateFiles {
   ChatFormat format(Path other) {
     JsonNode config = json(CONFIG);
     Map<String, Source> templates =
-        other == null ? templates(config) : Map.of("default", new Source(other, read(other)));
+        other == null ? templates(config) : Map.of("default", new Source(other, template(other)));
     Source tools = templates.get("tool_use");
     return new ChatFormat(
         understood(templates.get("default")),
@@ -63,7 +72,7 @@ final class TemplateFiles {
     }
     if (Files.exists(file(ChatFormat.FILE))) {
       Path own = file(ChatFormat.FILE);
-      templates.put("default", new Source(own, read(own)));
+      templates.put("default", new Source(own, template(own)));
     }
     return templates;
   }
@@ -95,15 +104,24 @@ final class TemplateFiles {
       return JSON.createObjectNode();
     }
     try {
-      return JSON.readTree(read(file(name)));
+      return JSON.readTree(read(file(name), MOST_OF_CONFIG));
     } catch (JsonProcessingException e) {
       throw new DataException("%s is no JSON: %s".formatted(file(name), e.getOriginalMessage()), e);
     }
   }
 
-  private static String read(Path file) {
+  private static String template(Path file) {
+    return read(file, MOST_OF_TEMPLATE);
+  }
+
+  private static String read(Path file, int most) {
     try {
-      return Files.readString(file);
+      return StandardCharsets.UTF_8
+          .newDecoder()
+          .decode(ByteBuffer.wrap(BoundedFile.read(file, most)))
+          .toString();
+    } catch (CharacterCodingException e) {
+      throw new DataException(file + " is not UTF-8; save it as UTF-8", e);
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
     }

@@ -424,4 +424,24 @@ class ConversationFileTest {
     file("tokenizer_config.json", "{");
     assertThrows(DataException.class, () -> ChatFormat.of(directory, null));
   }
+
+  @Test
+  void templatesThatAreTooLongOrNoTextAreRefused() throws IOException {
+    Path template = file("long.jinja", "a".repeat(1_000_001));
+    DataException e = assertThrows(DataException.class, () -> ChatFormat.of(directory, template));
+    assertEquals(
+        template
+            + " has more than 1,000,000 bytes, the most that such a file may have; name another",
+        e.getMessage());
+    file("long.jinja", "a".repeat(1_000_000));
+    assertEquals(1_000_000, ChatFormat.of(directory, template).template().length());
+    Files.write(template, new byte[] {'a', (byte) 0xff});
+    e = assertThrows(DataException.class, () -> ChatFormat.of(directory, template));
+    assertEquals(template + " is not UTF-8; save it as UTF-8", e.getMessage());
+    Path endless = Path.of("/dev/zero");
+    if (Files.exists(endless)) {
+      e = assertThrows(DataException.class, () -> ChatFormat.of(directory, endless));
+      assertEquals(true, e.getMessage().startsWith("/dev/zero has more than 1,000,000 bytes"));
+    }
+  }
 }

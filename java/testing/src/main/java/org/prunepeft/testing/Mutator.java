@@ -1,4 +1,4 @@
-package org.prunepeft.fuzz;
+package org.prunepeft.testing;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -1,6 +1,7 @@
-package org.prunepeft.fuzz;
+package org.prunepeft.testing;
 
 import java.io.IOException;
+import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.nio.file.Files;
@@ -10,16 +11,14 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Stream;
-import org.prunepeft.testing.OpenFiles;
 
 /**
- * Has a reader of {@link ReadersTest} read many files that {@link Mutator} makes of its saved ones.
- * A file that ends at a place where none has ended before, read or refused, joins those of which
- * others are made. The same seed makes the same files as long as readers refuse them at the same
- * places.
+ * Has a reader, a method of a test that takes a file's bytes, read many files that {@link Mutator}
+ * makes of its saved ones. A file that ends at a place where none has ended before, read or
+ * refused, joins those of which others are made. The same seed makes the same files as long as
+ * readers refuse them at the same places.
  */
-final class MutatedFiles {
+public final class MutatedFiles {
   private static final int LONGEST = 4096;
   private static final int MOST_KEPT = 2000;
   private static final int MOST_FAILURES = 10;
@@ -28,9 +27,9 @@ final class MutatedFiles {
   private static final int CALLS = 3;
 
   /** A file at which a reader failed, and how. */
-  record Failure(byte[] file, Throwable how) {}
+  public record Failure(byte[] file, Throwable how) {}
 
-  private final ReadersTest readers = new ReadersTest();
+  private final Object readers;
   private final Method reader;
   private final List<byte[]> files = new ArrayList<>();
   private final Set<Integer> places = new HashSet<>();
@@ -41,27 +40,26 @@ final class MutatedFiles {
   private long inputs;
   private long wereRead;
 
-  MutatedFiles(String name, long seed) throws IOException, NoSuchMethodException {
-    reader = ReadersTest.class.getDeclaredMethod(name, byte[].class);
+  /**
+   * Of one reader.
+   *
+   * @param readers the test whose method it is
+   * @param name the method's
+   * @param seed of all files
+   */
+  public MutatedFiles(Class<?> readers, String name, long seed)
+      throws IOException, ReflectiveOperationException {
+    Constructor<?> constructor = readers.getDeclaredConstructor();
+    constructor.setAccessible(true);
+    this.readers = constructor.newInstance();
+    reader = readers.getDeclaredMethod(name, byte[].class);
+    reader.setAccessible(true);
     int longest = LONGEST;
-    for (Path file : list(ReadersTest.saved().resolve(name))) {
+    for (Path file : ReaderFiles.list(ReaderFiles.saved(readers).resolve(name))) {
       files.add(Files.readAllBytes(file));
       longest = Math.max(longest, (int) Files.size(file));
     }
     mutator = new Mutator(seed, longest);
-  }
-
-  private static List<Path> list(Path directory) throws IOException {
-    try (Stream<Path> files = Files.list(directory)) {
-      return files.sorted().toList();
-    }
-  }
-
-  /** {@return the names of all readers} */
-  static List<String> all() throws IOException {
-    return list(ReadersTest.saved()).stream()
-        .map(directory -> directory.getFileName().toString())
-        .toList();
   }
 
   /**
@@ -69,9 +67,9 @@ final class MutatedFiles {
    *
    * @return those that failed; one that is left open has failed too
    */
-  List<Failure> read(long most, double seconds) throws IOException {
+  public List<Failure> read(long most, double seconds) throws IOException {
     long end = System.nanoTime() + (long) (1e9 * seconds);
-    Reading.ending = this::ended;
+    Reading.listen(this::ended);
     try {
       for (byte[] file : List.copyOf(files)) {
         read(file);
@@ -83,9 +81,9 @@ final class MutatedFiles {
         }
       }
     } finally {
-      Reading.ending = refusal -> {};
+      Reading.listen(refusal -> {});
     }
-    List<Path> open = OpenFiles.below(ReadersTest.DIRECTORY);
+    List<Path> open = OpenFiles.below(ReaderFiles.DIRECTORY);
     if (!open.isEmpty()) {
       failures.add(new Failure(new byte[0], new AssertionError("left open: " + open)));
     }
@@ -129,15 +127,17 @@ final class MutatedFiles {
    * Prints for each reader how many files it read and refused; those that failed go to the current
    * directory. Ends with 1 if there were any.
    *
-   * @param args seed, inputs and seconds at most of each reader, and the readers' names
+   * @param args the test's class; seed, inputs and seconds at most of each reader; the readers'
+   *     names
    */
-  public static void main(String[] args) throws IOException, NoSuchMethodException {
+  public static void main(String[] args) throws IOException, ReflectiveOperationException {
+    Class<?> readers = Class.forName(args[0]);
     boolean failed = false;
-    for (String name : List.of(args).subList(3, args.length)) {
+    for (String name : List.of(args).subList(4, args.length)) {
       long start = System.nanoTime();
-      MutatedFiles files = new MutatedFiles(name, Long.parseLong(args[0]));
+      MutatedFiles files = new MutatedFiles(readers, name, Long.parseLong(args[1]));
       int before = files.files.size();
-      files.read(Long.parseLong(args[1]), Double.parseDouble(args[2]));
+      files.read(Long.parseLong(args[2]), Double.parseDouble(args[3]));
       System.out.printf(
           Locale.ROOT,
           "%-16s %,10d files in %6.1f s: %,9d read, %,9d refused, %4d places found, %d failures%n",
@@ -148,15 +148,20 @@ final class MutatedFiles {
           files.inputs - files.wereRead - files.failures.size(),
           files.files.size() - before,
           files.failures.size());
+      if (!files.failures.isEmpty()) {
+        System.out.printf("  again: java/fuzz --seed %s %s %d%n", args[1], name, files.inputs);
+      }
       for (int i = 0; i < files.failures.size(); i++) {
         failed = true;
-        Path file = Path.of(name + "-" + args[0] + "-" + i);
+        Path file = Path.of(name + "-" + args[1] + "-" + i);
         Files.write(file, files.failures.get(i).file());
         System.out.println("  failed: " + file.toAbsolutePath());
         files.failures.get(i).how().printStackTrace(System.out);
       }
     }
-    ReadersTest.clean();
+    Method clean = readers.getDeclaredMethod("clean");
+    clean.setAccessible(true);
+    clean.invoke(null);
     System.exit(failed ? 1 : 0);
   }
 }

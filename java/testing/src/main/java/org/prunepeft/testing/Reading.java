@@ -1,29 +1,15 @@
-package org.prunepeft.fuzz;
+package org.prunepeft.testing;
 
-import static org.junit.jupiter.api.Assertions.assertNull;
-
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.sun.management.ThreadMXBean;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.util.Set;
 import java.util.function.Consumer;
-import org.prunepeft.data.DataException;
-import org.prunepeft.io.FormatException;
-import org.prunepeft.io.RunDirectoryException;
 
 /** What holds for each reader and each file: a value or an error for the user, within bounds. */
-final class Reading {
-  /** Exceptions that are for the user, these classes alone and not those derived from them. */
-  private static final Set<Class<?>> FOR_THE_USER =
-      Set.of(
-          DataException.class,
-          FormatException.class,
-          RunDirectoryException.class,
-          IllegalArgumentException.class);
-
-  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+public final class Reading {
+  private static final com.sun.management.ThreadMXBean THREADS =
+      (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   /** Beyond what buffers and libraries take for any file. */
   private static final long BYTES = 300_000_000;
@@ -32,14 +18,38 @@ final class Reading {
   private static final long NANOSECONDS = 10_000_000_000L;
 
   /** Hears how each reading ends: by which error for the user, or null. */
-  static Consumer<Throwable> ending = refusal -> {};
+  private static Consumer<Throwable> ending = refusal -> {};
+
+  private final Class<?> derived;
+  private final Set<Class<?>> exact;
+
+  /**
+   * Of readers whose errors are of these classes, or an {@link UncheckedIOException} or IOException
+   * itself.
+   *
+   * @param derived an exception that is for the user, as are those derived from it
+   * @param exact others that are, these classes alone and not those derived from them
+   */
+  public Reading(Class<? extends Exception> derived, Set<Class<?>> exact) {
+    this.derived = derived;
+    this.exact = Set.copyOf(exact);
+  }
 
   /** Reads a file. */
-  interface Reader {
+  public interface Reader {
+    /** Reads it, and refuses it by an exception. */
     void read() throws IOException;
   }
 
-  private Reading() {}
+  /** Tells who listens how a reading ended: by this error for the user, or null. */
+  public static void ended(Throwable refusal) {
+    ending.accept(refusal);
+  }
+
+  /** From now on it hears how each reading ends: by which error for the user, or null. */
+  static void listen(Consumer<Throwable> listener) {
+    ending = listener;
+  }
 
   /**
    * Reads, and checks what becomes of it.
@@ -49,14 +59,25 @@ final class Reading {
    * @throws AssertionError if an exception is not for the user, or has no message; or if the thread
    *     takes 10 s of processor time, or allocates more than 300 MB and 5 kB a byte
    */
-  static boolean check(int length, Reader reader) {
-    Outcome first = outcome(length, reader);
+  public boolean check(int length, Reader reader) {
+    return check(length, 0, reader);
+  }
+
+  /**
+   * The same of a file that is a program.
+   *
+   * @param more bytes that it may allocate in whole, most of which are garbage soon
+   */
+  public boolean check(int length, long more, Reader reader) {
+    Outcome first = outcome(length, more, reader);
     if (first.excess() == null) {
       return first.read();
     }
     // The first time classes are loaded, and instrumented.
-    Outcome second = outcome(length, reader);
-    assertNull(second.excess(), second.excess());
+    Outcome second = outcome(length, more, reader);
+    if (second.excess() != null) {
+      throw new AssertionError(second.excess());
+    }
     return second.read();
   }
 
@@ -65,21 +86,21 @@ final class Reading {
    */
   private record Outcome(boolean read, String excess) {}
 
-  private static Outcome outcome(int length, Reader reader) {
+  private Outcome outcome(int length, long more, Reader reader) {
     long bytes = THREADS.getCurrentThreadAllocatedBytes();
     long time = THREADS.getCurrentThreadCpuTime();
     boolean read = false;
     try {
       reader.read();
       read = true;
-      ending.accept(null);
+      ended(null);
     } catch (IOException | RuntimeException e) {
       requireForTheUser(e);
-      ending.accept(e);
+      ended(e);
     }
     long taken = THREADS.getCurrentThreadCpuTime() - time;
     long allocated = THREADS.getCurrentThreadAllocatedBytes() - bytes;
-    boolean exceeds = taken > NANOSECONDS || allocated > BYTES + BYTES_PER_BYTE * length;
+    boolean exceeds = taken > NANOSECONDS || allocated > BYTES + more + BYTES_PER_BYTE * length;
     return new Outcome(
         read,
         exceeds
@@ -87,10 +108,9 @@ final class Reading {
             : null);
   }
 
-  private static void requireForTheUser(Exception e) {
-    boolean json = e instanceof JsonProcessingException;
+  private void requireForTheUser(Exception e) {
     boolean io = e instanceof UncheckedIOException || e.getClass() == IOException.class;
-    if (!json && !io && !FOR_THE_USER.contains(e.getClass())) {
+    if (!io && !derived.isInstance(e) && !exact.contains(e.getClass())) {
       throw new AssertionError("not for the user: " + e, e);
     }
     if (e.getMessage() == null || e.getMessage().isBlank()) {
