@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -21,12 +23,19 @@ import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.RunContents;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.study.RunResult;
 import org.prunepeft.testing.TestSeed;
 
 /** What commands say of a run whose files, or whose model's, are not what they were. */
@@ -161,7 +170,67 @@ class DamagedRunTest {
         .exits(1, said);
     Call.of("search", "--strategy=" + damaged, "--model=" + model, "--output=" + output)
         .exits(1, said);
+    Call.of("generate", damaged, "--prompt=a").exits(1, said);
+    Call.of("chat", damaged).exits(1, said);
+    Call.of("report", damaged, "--output=" + output).exits(1, said);
+    Call.of("report", run, damaged, "--output=" + output).exits(1, said);
+    Call.of("explain", damaged, "0.lora").exits(1, said);
+    Call.of("export-mlflow", run, damaged, "--output=" + output).exits(1, said);
+    Call.of("compare", run, damaged).exits(1, said);
     assertTrue(Files.notExists(output));
+    Call.of("runs", damaged).exits(0).prints("damaged: " + file);
+  }
+
+  @Test
+  void callsThatReadPartOfARunRefuseADamagedOne() throws IOException {
+    Path damaged = copy("damaged-settings");
+    Path config = damaged.resolve("config.json");
+    Files.writeString(config, Files.readString(config) + " ");
+    for (Executable call :
+        List.<Executable>of(
+            () -> ModuleChoice.ofRun(damaged),
+            () -> ModuleChoice.ofFront(damaged, 1),
+            () -> PrunePeft.dataChanges(damaged, Tasks.byName("wordnet")),
+            () -> RunContents.of(damaged),
+            () -> RunResult.read(damaged))) {
+      String message = assertThrows(RunDirectoryException.class, call).getMessage();
+      assertTrue(message.startsWith(config + " is damaged or was changed"), message);
+    }
+    Call.of("search", "--config=" + damaged.resolve("config.yaml"), "--output=" + damaged + "-new")
+        .exits(1, config + " is damaged or was changed");
+    // Its page has no weights.
+    Path lighter = copy("without-weights");
+    Files.delete(lighter.resolve("adapter.safetensors"));
+    Call.of("report", lighter, "--output=" + temporary.resolve("lighter.html")).exits(0);
+  }
+
+  @Test
+  void aStudyTakesNoDamagedRunIntoItsTables() throws IOException {
+    Path file =
+        Files.writeString(
+            temporary.resolve("study.yaml"),
+            """
+            output: %s
+            tasks: [wordnet]
+            methods: {lora: {command: train, modules: lora}}
+            seeds: [0]
+            """
+                .formatted(temporary.resolve("study")));
+    Study study = StudyFile.read(file);
+    StudyPlan plan = new StudyPlan(study);
+    StudyDirectory directory = new StudyDirectory(study, plan);
+    PlannedRun planned = plan.runs().get(0);
+    directory.begins(planned);
+    Path its = planned.directory(directory.root());
+    copy(run, temporary.relativize(its).toString());
+    Call.of("study", file, "--collect").exits(0).prints("1 of 1 runs");
+    Path metrics = its.resolve("metrics.jsonl");
+    byte[] whole = Files.readAllBytes(metrics);
+    Files.writeString(metrics, "\n", StandardOpenOption.APPEND);
+    Call.of("study", file, "--collect")
+        .exits(1, metrics + " is damaged or was changed: it has ", "prunepeft seal " + its);
+    Files.write(metrics, whole);
+    Call.of("study", file, "--collect").exits(0).prints("1 of 1 runs");
   }
 
   @Test
