@@ -16,10 +16,12 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -27,6 +29,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.AdapterImport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.RunContents;
 import org.prunepeft.TrainedModel;
@@ -51,6 +54,12 @@ class DamagedRunTest {
   private static Path run;
   private static Path texts;
 
+  /** A search that measured subsets, one that tried some, and an export. */
+  private static Path measured;
+
+  private static Path tried;
+  private static Path export;
+
   /** What the run predicts. */
   private static String predicted;
 
@@ -72,6 +81,27 @@ class DamagedRunTest {
             "--output=" + run)
         .exits(0);
     predicted = Call.of("predict", run, texts).exits(0).out();
+    measured =
+        search("measured", "--supernet-examples=32", "--measured-examples=32", "--subsets=24");
+    tried = search("bayesian", "--trials=2", "--search-examples=32");
+    export = temporary.resolve("export");
+    Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
+  }
+
+  private static Path search(String strategy, String... options) {
+    Path output = temporary.resolve(strategy);
+    Call.of(
+            "search",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=2",
+            "--strategy=" + strategy,
+            "--keep=0.5",
+            options,
+            "--output=" + output)
+        .exits(0);
+    return output;
   }
 
   private static List<Path> files(Path directory) throws IOException {
@@ -102,11 +132,59 @@ class DamagedRunTest {
     }
   }
 
+  private static boolean isRefused(Executable reading) {
+    try {
+      reading.execute();
+      return false;
+    } catch (RuntimeException e) {
+      return true;
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
   @Test
   void aFlippedBitInAnyFileOfARunOrItsModelIsFound() throws IOException {
-    Random random = TestSeed.random();
     List<Path> files = new ArrayList<>(files(run));
     files.addAll(files(model));
+    flip(files, DamagedRunTest::isRefused);
+  }
+
+  @Test
+  void aFlippedBitInWhatASearchMeasuredOrTriedIsFound() throws IOException {
+    flip(
+        List.of(measured.resolve("measured.json")),
+        () -> isRefused(() -> ModuleChoice.ofFront(measured, 1)));
+    flip(
+        List.of(tried.resolve("peer.json"), tried.resolve("result.json")),
+        () -> isRefused(() -> RunContents.of(tried)));
+  }
+
+  @Test
+  void aFlippedBitInAnExportIsFound() throws IOException {
+    Path imported = temporary.resolve("from-flipped");
+    flip(
+        files(export),
+        () ->
+            isRefused(
+                () -> {
+                  AdapterImport.read(
+                      export, new AdapterImport.Options(null, null, null, false), imported);
+                  deleteAll(imported);
+                }));
+    assertTrue(Files.notExists(imported));
+  }
+
+  private static void deleteAll(Path directory) throws IOException {
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  private static void flip(List<Path> files, BooleanSupplier refused) throws IOException {
+    Random random = TestSeed.random();
     Map<Path, Integer> found = new LinkedHashMap<>();
     for (Path file : files) {
       byte[] whole = Files.readAllBytes(file);
@@ -115,7 +193,7 @@ class DamagedRunTest {
         int bit = random.nextInt(whole.length * 8);
         flipped[bit / 8] ^= (byte) (1 << bit % 8);
         Files.write(file, flipped);
-        if (isRefused() || readsAsBefore(file, whole)) {
+        if (refused.getAsBoolean() || readsAsBefore(file, whole)) {
           found.merge(file, 1, Integer::sum);
         }
       }
@@ -123,12 +201,15 @@ class DamagedRunTest {
       assertEquals(FLIPS, found.get(file), file.toString());
     }
     found.forEach((file, count) -> System.out.printf("%s: %d of %d%n", file, count, FLIPS));
-    assertFalse(isRefused());
+    assertFalse(refused.getAsBoolean());
   }
 
-  /** Of the result the other files' checksums count, not how its numbers are spelt: 1e-5, 1E-5. */
+  /**
+   * Of what has the checksums the other files' checksums count, not how its numbers are spelt:
+   * 1e-5, 1E-5.
+   */
   private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
-    return file.endsWith("result.json")
+    return (file.endsWith("result.json") || file.endsWith("prunepeft.json"))
         && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
   }
 
@@ -247,13 +328,12 @@ class DamagedRunTest {
 
   @Test
   void anEditedExportIsNotImported() throws IOException {
-    Path export = temporary.resolve("export");
-    Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
-    Path config = export.resolve("adapter_config.json");
+    Path edited = copy(export, "edited-export");
+    Path config = edited.resolve("adapter_config.json");
     Files.writeString(config, Files.readString(config).replace("\"version\"", "\"Version\""));
     Path imported = temporary.resolve("imported");
-    Call.of("import", export, "--output=" + imported)
-        .exits(1, config + " is damaged or was changed", "prunepeft seal " + export);
+    Call.of("import", edited, "--output=" + imported)
+        .exits(1, config + " is damaged or was changed", "prunepeft seal " + edited);
     assertTrue(Files.notExists(imported));
   }
 
