@@ -48,8 +48,15 @@ class WriteFailureTest {
 
   /** Exports into a new directory; what a failed export has left, its user deletes. */
   private static void check(String name, WriteFailures.Action export) throws Exception {
+    check(name, 2, export);
+  }
+
+  /**
+   * @param every one of so many writes fails
+   */
+  private static void check(String name, int every, WriteFailures.Action export) throws Exception {
     Path failures = Files.createDirectory(temporary.resolve(name + "-failures"));
-    new WriteFailures(failures, false)
+    new WriteFailures(failures, every)
         .of(
             name,
             directory -> {},
@@ -101,7 +108,9 @@ class WriteFailureTest {
   @ValueSource(booleans = {false, true})
   void anOnnxModelIsWholeOrSaysThatItIsNot(boolean externalData) throws Exception {
     OnnxOptions options = OnnxOptions.builder().externalData(externalData).build();
-    check("onnx-" + externalData, output -> AdapterExport.onnx(run, output, null, null, options));
+    // It has hundreds of writes.
+    check(
+        "onnx-" + externalData, 31, output -> AdapterExport.onnx(run, output, null, null, options));
   }
 
   @Test
