@@ -2,10 +2,12 @@ package org.prunepeft;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
 import org.prunepeft.files.CheckpointDirectory;
-import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
@@ -334,6 +336,6 @@ public final class PrunePeft {
    * @throws RunDirectoryException if the directory is absent, incomplete or damaged
    */
   public static List<String> dataChanges(Path run, Task task) {
-    return RunData.changes(RunDirectory.open(run), task);
+    return RunData.changes(Manifest.open(run, Set.of(RunFiles.CONFIG)), task);
   }
 }

@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -67,14 +68,16 @@ public record RunContents(
   }
 
   /**
-   * {@return what a run's directory says}
+   * {@return what a run's directory says} Of a complete run all but its weights is compared with
+   * the checksums that it left.
    *
    * @param directory of a run, complete or not
-   * @throws RunDirectoryException if it is none; names those that it holds
+   * @throws RunDirectoryException if it is none; names those that it holds; or if it is complete
+   *     and damaged
    */
   public static RunContents of(Path directory) {
     RunDirectories.requireRun(directory);
-    return new ContentsReader(RunDirectory.look(directory)).read();
+    return new ContentsReader(Manifest.look(directory, RunFiles.DESCRIPTION)).read();
   }
 
   /**

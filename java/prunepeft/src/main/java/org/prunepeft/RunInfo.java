@@ -5,8 +5,10 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.prunepeft.data.Metric;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -81,7 +83,7 @@ public record RunInfo(
   }
 
   private static RunInfo of(Path path, Instant began, String state) {
-    RunDirectory run = RunDirectory.look(path);
+    RunDirectory run = Manifest.look(path, Set.of(RunFiles.CONFIG, RunFiles.CONFIGURATION));
     Map<String, Object> config = run.readIfThere(RunFiles.CONFIG);
     Map<?, ?> setup = members(config.get("setup"));
     Map<String, Object> chosen = run.readIfThere(RunFiles.CONFIGURATION);

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Yaml;
 
 /**
@@ -93,6 +94,10 @@ final class MlflowStore {
       throw new IllegalArgumentException(
           "an experiment's name has 1 to %d characters, got %d"
               .formatted(LONGEST_EXPERIMENT, experiment.length()));
+    }
+    if (Files.exists(root) && !Files.isDirectory(root)) {
+      throw new RunDirectoryException(
+          "can't write runs to %s: %s exists and is not a directory".formatted(root, root));
     }
     this.root = root.toAbsolutePath().normalize();
     if (Files.notExists(this.root)) {

@@ -296,10 +296,13 @@ final class SetupOptions {
       return List.of();
     }
     Path run = config.toAbsolutePath().getParent();
+    if (RunStatus.of(run) != RunStatus.COMPLETE) {
+      return List.of();
+    }
     try {
       return PrunePeft.dataChanges(run, setup.resolveTask());
-    } catch (RunDirectoryException | DataException e) {
-      // No complete run, or files that the run itself will miss.
+    } catch (DataException e) {
+      // The run itself will miss the file.
       return List.of();
     }
   }

@@ -92,6 +92,7 @@ final class StudyCommand implements Callable<Integer> {
       return CommandLine.ExitCode.OK;
     }
     if (way.collect) {
+      directory.requireUndamaged();
       tables(study, plan, directory);
       return CommandLine.ExitCode.OK;
     }

@@ -39,8 +39,10 @@ final class StudyDirectory {
     RUNNING,
     /** It tried a learning rate, by the same command, and its training diverged. */
     DIVERGED,
-    /** It was made by another command, or is damaged. */
+    /** It was made by another command, or can't go on. */
     OTHER,
+    /** By the same command, but its files are not what it wrote. */
+    DAMAGED,
     /** By the same command. */
     COMPLETE
   }
@@ -143,8 +145,30 @@ final class StudyDirectory {
       result(run);
       return State.COMPLETE;
     } catch (RunDirectoryException e) {
-      return State.OTHER;
+      return State.DAMAGED;
     }
+  }
+
+  /** Why a run is {@link State#DAMAGED}. */
+  String damage(PlannedRun run) {
+    try {
+      result(run);
+      throw new IllegalStateException(run.name() + " is whole");
+    } catch (RunDirectoryException e) {
+      return e.getMessage();
+    }
+  }
+
+  /**
+   * Checks that tables have all runs that were made.
+   *
+   * @throws RunDirectoryException if one is damaged; names the file
+   */
+  void requireUndamaged() {
+    plan.runs().stream()
+        .filter(this::isReady)
+        .filter(run -> state(run) == State.DAMAGED)
+        .forEach(this::result);
   }
 
   /** Whether nothing is there but the mark of a process that is gone. */

@@ -54,6 +54,9 @@ final class StudyPage implements PageWatch.Source {
     try {
       return Stream.of(RunContents.of(run));
     } catch (RunDirectoryException e) {
+      if (RunStatus.of(run) == RunStatus.COMPLETE) {
+        throw e;
+      }
       return Stream.empty();
     }
   }

@@ -159,8 +159,14 @@ final class StudyRunner {
         }
         case OTHER ->
             say(
-                "%s was made by another command or is damaged; it is in %s now"
+                "%s was made by another command, or can't go on; it is in %s now"
                     .formatted(run.name(), directory.setAside(run)));
+        case DAMAGED -> {
+          String damage = directory.damage(run);
+          say(
+              "%s: %s; it is made anew now, and what there was is in %s"
+                  .formatted(run.name(), damage, directory.setAside(run)));
+        }
         case CUT_OFF -> {
           if (resumed) {
             say(

@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -11,22 +12,33 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.AdapterImport;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.RunContents;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.study.RunResult;
 import org.prunepeft.testing.TestSeed;
 
 /** What commands say of a run whose files, or whose model's, are not what they were. */
@@ -41,6 +53,12 @@ class DamagedRunTest {
   private static Path model;
   private static Path run;
   private static Path texts;
+
+  /** A search that measured subsets, one that tried some, and an export. */
+  private static Path measured;
+
+  private static Path tried;
+  private static Path export;
 
   /** What the run predicts. */
   private static String predicted;
@@ -63,6 +81,27 @@ class DamagedRunTest {
             "--output=" + run)
         .exits(0);
     predicted = Call.of("predict", run, texts).exits(0).out();
+    measured =
+        search("measured", "--supernet-examples=32", "--measured-examples=32", "--subsets=24");
+    tried = search("bayesian", "--trials=2", "--search-examples=32");
+    export = temporary.resolve("export");
+    Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
+  }
+
+  private static Path search(String strategy, String... options) {
+    Path output = temporary.resolve(strategy);
+    Call.of(
+            "search",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=2",
+            "--strategy=" + strategy,
+            "--keep=0.5",
+            options,
+            "--output=" + output)
+        .exits(0);
+    return output;
   }
 
   private static List<Path> files(Path directory) throws IOException {
@@ -93,11 +132,59 @@ class DamagedRunTest {
     }
   }
 
+  private static boolean isRefused(Executable reading) {
+    try {
+      reading.execute();
+      return false;
+    } catch (RuntimeException e) {
+      return true;
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
   @Test
   void aFlippedBitInAnyFileOfARunOrItsModelIsFound() throws IOException {
-    Random random = TestSeed.random();
     List<Path> files = new ArrayList<>(files(run));
     files.addAll(files(model));
+    flip(files, DamagedRunTest::isRefused);
+  }
+
+  @Test
+  void aFlippedBitInWhatASearchMeasuredOrTriedIsFound() throws IOException {
+    flip(
+        List.of(measured.resolve("measured.json")),
+        () -> isRefused(() -> ModuleChoice.ofFront(measured, 1)));
+    flip(
+        List.of(tried.resolve("peer.json"), tried.resolve("result.json")),
+        () -> isRefused(() -> RunContents.of(tried)));
+  }
+
+  @Test
+  void aFlippedBitInAnExportIsFound() throws IOException {
+    Path imported = temporary.resolve("from-flipped");
+    flip(
+        files(export),
+        () ->
+            isRefused(
+                () -> {
+                  AdapterImport.read(
+                      export, new AdapterImport.Options(null, null, null, false), imported);
+                  deleteAll(imported);
+                }));
+    assertTrue(Files.notExists(imported));
+  }
+
+  private static void deleteAll(Path directory) throws IOException {
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  private static void flip(List<Path> files, BooleanSupplier refused) throws IOException {
+    Random random = TestSeed.random();
     Map<Path, Integer> found = new LinkedHashMap<>();
     for (Path file : files) {
       byte[] whole = Files.readAllBytes(file);
@@ -106,7 +193,7 @@ class DamagedRunTest {
         int bit = random.nextInt(whole.length * 8);
         flipped[bit / 8] ^= (byte) (1 << bit % 8);
         Files.write(file, flipped);
-        if (isRefused() || readsAsBefore(file, whole)) {
+        if (refused.getAsBoolean() || readsAsBefore(file, whole)) {
           found.merge(file, 1, Integer::sum);
         }
       }
@@ -114,12 +201,15 @@ class DamagedRunTest {
       assertEquals(FLIPS, found.get(file), file.toString());
     }
     found.forEach((file, count) -> System.out.printf("%s: %d of %d%n", file, count, FLIPS));
-    assertFalse(isRefused());
+    assertFalse(refused.getAsBoolean());
   }
 
-  /** Of the result the other files' checksums count, not how its numbers are spelt: 1e-5, 1E-5. */
+  /**
+   * Of what has the checksums the other files' checksums count, not how its numbers are spelt:
+   * 1e-5, 1E-5.
+   */
   private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
-    return file.endsWith("result.json")
+    return (file.endsWith("result.json") || file.endsWith("prunepeft.json"))
         && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
   }
 
@@ -161,7 +251,67 @@ class DamagedRunTest {
         .exits(1, said);
     Call.of("search", "--strategy=" + damaged, "--model=" + model, "--output=" + output)
         .exits(1, said);
+    Call.of("generate", damaged, "--prompt=a").exits(1, said);
+    Call.of("chat", damaged).exits(1, said);
+    Call.of("report", damaged, "--output=" + output).exits(1, said);
+    Call.of("report", run, damaged, "--output=" + output).exits(1, said);
+    Call.of("explain", damaged, "0.lora").exits(1, said);
+    Call.of("export-mlflow", run, damaged, "--output=" + output).exits(1, said);
+    Call.of("compare", run, damaged).exits(1, said);
     assertTrue(Files.notExists(output));
+    Call.of("runs", damaged).exits(0).prints("damaged: " + file);
+  }
+
+  @Test
+  void callsThatReadPartOfARunRefuseADamagedOne() throws IOException {
+    Path damaged = copy("damaged-settings");
+    Path config = damaged.resolve("config.json");
+    Files.writeString(config, Files.readString(config) + " ");
+    for (Executable call :
+        List.<Executable>of(
+            () -> ModuleChoice.ofRun(damaged),
+            () -> ModuleChoice.ofFront(damaged, 1),
+            () -> PrunePeft.dataChanges(damaged, Tasks.byName("wordnet")),
+            () -> RunContents.of(damaged),
+            () -> RunResult.read(damaged))) {
+      String message = assertThrows(RunDirectoryException.class, call).getMessage();
+      assertTrue(message.startsWith(config + " is damaged or was changed"), message);
+    }
+    Call.of("search", "--config=" + damaged.resolve("config.yaml"), "--output=" + damaged + "-new")
+        .exits(1, config + " is damaged or was changed");
+    // Its page has no weights.
+    Path lighter = copy("without-weights");
+    Files.delete(lighter.resolve("adapter.safetensors"));
+    Call.of("report", lighter, "--output=" + temporary.resolve("lighter.html")).exits(0);
+  }
+
+  @Test
+  void aStudyTakesNoDamagedRunIntoItsTables() throws IOException {
+    Path file =
+        Files.writeString(
+            temporary.resolve("study.yaml"),
+            """
+            output: %s
+            tasks: [wordnet]
+            methods: {lora: {command: train, modules: lora}}
+            seeds: [0]
+            """
+                .formatted(temporary.resolve("study")));
+    Study study = StudyFile.read(file);
+    StudyPlan plan = new StudyPlan(study);
+    StudyDirectory directory = new StudyDirectory(study, plan);
+    PlannedRun planned = plan.runs().get(0);
+    directory.begins(planned);
+    Path its = planned.directory(directory.root());
+    copy(run, temporary.relativize(its).toString());
+    Call.of("study", file, "--collect").exits(0).prints("1 of 1 runs");
+    Path metrics = its.resolve("metrics.jsonl");
+    byte[] whole = Files.readAllBytes(metrics);
+    Files.writeString(metrics, "\n", StandardOpenOption.APPEND);
+    Call.of("study", file, "--collect")
+        .exits(1, metrics + " is damaged or was changed: it has ", "prunepeft seal " + its);
+    Files.write(metrics, whole);
+    Call.of("study", file, "--collect").exits(0).prints("1 of 1 runs");
   }
 
   @Test
@@ -178,13 +328,12 @@ class DamagedRunTest {
 
   @Test
   void anEditedExportIsNotImported() throws IOException {
-    Path export = temporary.resolve("export");
-    Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
-    Path config = export.resolve("adapter_config.json");
+    Path edited = copy(export, "edited-export");
+    Path config = edited.resolve("adapter_config.json");
     Files.writeString(config, Files.readString(config).replace("\"version\"", "\"Version\""));
     Path imported = temporary.resolve("imported");
-    Call.of("import", export, "--output=" + imported)
-        .exits(1, config + " is damaged or was changed", "prunepeft seal " + export);
+    Call.of("import", edited, "--output=" + imported)
+        .exits(1, config + " is damaged or was changed", "prunepeft seal " + edited);
     assertTrue(Files.notExists(imported));
   }
 

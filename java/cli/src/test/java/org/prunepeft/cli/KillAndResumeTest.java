@@ -50,30 +50,37 @@ class KillAndResumeTest {
   /** Of a task, whose examples take a process seconds to read, the first alone. */
   private static final Map<String, String> COMMANDS =
       new TreeMap<>(
-          Map.of(
-              "train",
-              "train --epochs=6",
-              "upper layers",
-              "train --train-file=DATA --epochs=6 --modules=depth --keep=0.3",
-              "full",
-              "train --train-file=DATA --epochs=4 --modules=full",
-              "search",
-              "search --train-file=DATA --module-types=vera --module-settings=vera.rank=4 --epochs=2 --warm-up-turns=1 --warm-up-examples=16 --warm-up-epochs=1 --rounds=2 --round-examples=32",
-              "measured",
-              "search --train-file=DATA --strategy=measured --epochs=2 --supernet-examples=32 --supernet-epochs=2 --measured-examples=32 --subsets=24",
-              "gates",
-              "search --train-file=DATA --strategy=gates --search-examples=48 --search-epochs=3 --epochs=2",
-              "first-order",
-              "search --train-file=DATA --strategy=first-order --search-examples=48 --search-epochs=3 --epochs=2",
-              "bayesian",
-              "search --train-file=DATA --strategy=bayesian --search-examples=16 --trials=6 --epochs=2",
-              "seeds",
-              "train --train-file=DATA --epochs=3 --seeds=1,2",
-              "together",
-              "search --train-file=DATA --epochs=2 --strategy=all --rounds=2 --round-examples=32 --seeds=1,2 --together"));
+          Map.ofEntries(
+              Map.entry("train", "train --epochs=6"),
+              Map.entry(
+                  "upper layers", "train --train-file=DATA --epochs=6 --modules=depth --keep=0.3"),
+              Map.entry("full", "train --train-file=DATA --epochs=4 --modules=full"),
+              Map.entry("language", "train --train-file=PAIRS --epochs=6"),
+              Map.entry(
+                  "search",
+                  "search --train-file=DATA --module-types=vera --module-settings=vera.rank=4 --epochs=2 --warm-up-turns=1 --warm-up-examples=16 --warm-up-epochs=1 --rounds=2 --round-examples=32"),
+              Map.entry(
+                  "measured",
+                  "search --train-file=DATA --strategy=measured --epochs=2 --supernet-examples=32 --supernet-epochs=2 --measured-examples=32 --subsets=24"),
+              Map.entry(
+                  "gates",
+                  "search --train-file=DATA --strategy=gates --search-examples=48 --search-epochs=3 --epochs=2"),
+              Map.entry(
+                  "first-order",
+                  "search --train-file=DATA --strategy=first-order --search-examples=48 --search-epochs=3 --epochs=2"),
+              Map.entry(
+                  "bayesian",
+                  "search --train-file=DATA --strategy=bayesian --search-examples=16 --trials=6 --epochs=2"),
+              Map.entry("seeds", "train --train-file=DATA --epochs=3 --seeds=1,2"),
+              Map.entry(
+                  "together",
+                  "search --train-file=DATA --epochs=2 --strategy=all --rounds=2 --round-examples=32 --seeds=1,2 --together")));
 
   @TempDir static Path temporary;
   private static Path model;
+
+  /** A language model, of the command that is named so. */
+  private static Path decoder;
 
   /** Two commands at a time, since a process has one thread; each test waits for its own. */
   private static final ExecutorService TWO = Executors.newFixedThreadPool(2);
@@ -89,10 +96,16 @@ class KillAndResumeTest {
         IntStream.range(-1, 120)
             .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 3))
             .toList());
+    decoder = LlamaDirectory.write(temporary.resolve("tiny-llama"));
+    Path pairs = LetterPairs.write(temporary, 120);
     names()
         .forEach(
             name -> {
-              String words = COMMANDS.get(name).replace("DATA", data.toString());
+              String words =
+                  COMMANDS
+                      .get(name)
+                      .replace("DATA", data.toString())
+                      .replace("PAIRS", pairs.toString());
               Random random = TestSeed.random();
               TRIALS.put(name, TWO.submit(() -> check(name, words, random)));
             });
@@ -113,7 +126,7 @@ class KillAndResumeTest {
     List<String> arguments = new ArrayList<>(List.of(words.split(" ")));
     arguments.addAll(
         List.of(
-            "--model=" + model,
+            "--model=" + (words.contains("pairs.jsonl") ? decoder : model),
             "--train-examples=64",
             "--validation-examples=24",
             "--test-examples=16",

@@ -175,6 +175,16 @@ class PeersTest {
     assertTrue(json(run.resolve("peer.json")).get("modules").size() > 1);
   }
 
+  @Test
+  void aTrialThatDivergedIsSaidAndKept() throws IOException {
+    Path run = temporary.resolve("diverged");
+    search("bayesian", run, "--trials=1", "--learning-rate=1e30", "--warmup-ratio=0")
+        .exits(
+            1, "trial 1, ", " modules diverged, and counts as the head alone: the ", " at step ");
+    JsonNode trial = json(run.resolve("peer.json")).at("/trials/0");
+    assertTrue(trial.get("diverged").textValue().contains(" at step "), trial.toString());
+  }
+
   /** Trials that end early are different in number. */
   @ParameterizedTest
   @CsvSource({"gates, --search-epochs=1", "bayesian, --trial-patience=1"})

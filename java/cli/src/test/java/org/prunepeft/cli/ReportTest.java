@@ -326,6 +326,7 @@ class ReportTest {
       }
     }
     Files.writeString(run.resolve("rounds.json"), rounds.toString());
+    Call.of("seal", run).exits(0);
     String text = Call.of("explain", run, module).exits(0).out();
     String last = text.substring(text.indexOf("## Round 2: spared"));
     assertTrue(last.contains("the last one always stays"), last);

@@ -14,12 +14,15 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.ProcessorTime;
@@ -29,6 +32,9 @@ import org.prunepeft.testing.TestSeed;
 @Timeout(300)
 class ResumeCommandTest {
   private static final int LONG = 40;
+
+  /** Epochs enough for a signal that comes within them, of runs that have more to do. */
+  private static final int MANY = 20;
 
   @TempDir static Path temporary;
   private static Path model;
@@ -55,8 +61,20 @@ class ResumeCommandTest {
   }
 
   private static List<String> train(Path output, int epochs) {
+    return command("train", output, epochs);
+  }
+
+  /**
+   * @param words the command and options of its own
+   */
+  private static List<String> command(String words, Path output, int epochs) {
+    List<String> command = new ArrayList<>(List.of(words.split(" ")));
+    command.addAll(options(output, epochs));
+    return command;
+  }
+
+  private static List<String> options(Path output, int epochs) {
     return List.of(
-        "train",
         "--model=" + model,
         "--train-file=" + data,
         "--max-seq-length=16",
@@ -71,13 +89,20 @@ class ResumeCommandTest {
 
   /** Waits until a process has written a checkpoint, and then some milliseconds. */
   private static void awaitCheckpoint(Process process, Path run, Path said) throws Exception {
-    File checkpoints = run.resolve(CheckpointDirectory.NAME).toFile();
-    while (checkpoints.list((directory, name) -> name.endsWith(".json")) == null
-        || checkpoints.list((directory, name) -> name.endsWith(".json")).length == 0) {
+    while (!hasCheckpoint(run)) {
       assertTrue(process.isAlive(), () -> Child.text(said));
       Thread.sleep(5);
     }
     Thread.sleep(TestSeed.random().nextInt(300));
+  }
+
+  /** Of several seeds, one of them. */
+  private static boolean hasCheckpoint(Path run) {
+    File[] seeds = run.toFile().listFiles((directory, name) -> name.startsWith("seed-"));
+    return Stream.concat(Stream.of(run.toFile()), seeds == null ? Stream.empty() : Stream.of(seeds))
+        .map(each -> new File(each, CheckpointDirectory.NAME))
+        .map(checkpoints -> checkpoints.list((directory, name) -> name.endsWith(".json")))
+        .anyMatch(names -> names != null && names.length > 0);
   }
 
   private static void assertSame(Path expected, Path run) throws IOException {
@@ -125,6 +150,37 @@ class ResumeCommandTest {
     Call.of("evaluate", run).exits(1, "failed: cancelled; go on with: prunepeft train --resume");
     Call.of("train", "--resume=" + run).exits(0);
     assertSame(whole, run);
+  }
+
+  /** Other runs than a training of one seed. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "search --strategy=all --rounds=2 --round-examples=48 --keep=0.5",
+        "search --strategy=measured --supernet-examples=48 --supernet-epochs=8 --validation-examples=24 --measured-examples=24 --subsets=24 --keep=0.5",
+        "train --seeds=1,2",
+        "search --strategy=all --rounds=1 --round-examples=48 --seeds=1,2 --together"
+      })
+  void anyRunThatIsToldToEndGoesOnAsIfItHadNot(String words) throws Exception {
+    Path uninterrupted = Files.createTempDirectory(temporary, "uninterrupted");
+    Call.of(command(words, uninterrupted, MANY)).exits(0);
+    Path run = Files.createTempDirectory(temporary, "told");
+    Path said = temporary.resolve(run.getFileName() + ".txt");
+    Process process = Child.start(command(words, run, MANY), said);
+    awaitCheckpoint(process, run, said);
+    process.destroy();
+    // Of 10 seconds that are promised; other work may have the processors.
+    assertTrue(process.waitFor(60, TimeUnit.SECONDS), "it goes on");
+    assertEquals(143, process.exitValue(), Child.text(said));
+    String name = words.substring(0, words.indexOf(' '));
+    String line = "prunepeft: interrupted; go on with: prunepeft %s --resume %s";
+    assertEquals(
+        line.formatted(name, run),
+        Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+        Child.text(said));
+    assertTrue(hasCheckpoint(run));
+    Call.of(name, "--resume=" + run).exits(0);
+    Results.assertSame(Results.of(uninterrupted), run);
   }
 
   /** Shells have what they start in the background ignore SIGINT, which its children inherit. */

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -167,10 +168,15 @@ class StudyTest {
     var before = Files.getLastModifiedTime(kept);
     // As from another command.
     Files.writeString(whole.resolve("commands/words_tiny_random_0.5_seed-1.txt"), "other\n");
+    Path damaged = whole.resolve("runs/words_tiny_supernet_seed-1");
+    Files.writeString(damaged.resolve("metrics.jsonl"), "\n", StandardOpenOption.APPEND);
     Call again = study(file(whole, ""));
     assertEquals(0, again.exit(), again.out());
     assertTrue(again.out().contains("was made by another command"), again.out());
-    assertTrue(again.out().contains("9 of 10 runs are complete"), again.out());
+    assertTrue(again.out().contains("8 of 10 runs are complete"), again.out());
+    assertTrue(
+        again.out().contains("metrics.jsonl is damaged or was changed: it has "), again.out());
+    assertTrue(Files.exists(whole.resolve("earlier/words_tiny_supernet_seed-1-1/result.json")));
     assertEquals(before, Files.getLastModifiedTime(kept));
     assertTrue(Files.exists(run.resolve("result.json")));
     assertTrue(Files.exists(whole.resolve("earlier/words_tiny_random_0.5_seed-1-1/result.json")));

@@ -13,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.testing.WriteFailures;
 
 /** A disk that is full, at each write of an export. */
@@ -20,9 +21,21 @@ class WriteFailureTest {
   @TempDir static Path temporary;
   private static Path run;
 
+  /** Of a language model. */
+  private static Path written;
+
   @BeforeAll
   static void train() throws IOException {
     run = temporary.resolve("run");
+    written = temporary.resolve("written");
+    Call.of(
+            "train",
+            "--model=" + LlamaDirectory.write(temporary.resolve("tiny-llama")),
+            "--train-file=" + LetterPairs.write(temporary, 40),
+            Small.modules(),
+            "--modules=lora",
+            "--output=" + written)
+        .exits(0);
     Call.of(
             "train",
             "--model=" + Small.model(temporary),
@@ -35,8 +48,15 @@ class WriteFailureTest {
 
   /** Exports into a new directory; what a failed export has left, its user deletes. */
   private static void check(String name, WriteFailures.Action export) throws Exception {
+    check(name, 2, export);
+  }
+
+  /**
+   * @param every one of so many writes fails
+   */
+  private static void check(String name, int every, WriteFailures.Action export) throws Exception {
     Path failures = Files.createDirectory(temporary.resolve(name + "-failures"));
-    new WriteFailures(failures, false)
+    new WriteFailures(failures, every)
         .of(
             name,
             directory -> {},
@@ -72,6 +92,25 @@ class WriteFailureTest {
   @ValueSource(strings = {"peft", "adapters"})
   void anExportIsWholeOrSaysThatItIsNot(String format) throws Exception {
     check(format, output -> AdapterExport.write(run, format, output, null, null));
+  }
+
+  @Test
+  void aGgufAdapterIsWholeOrSaysThatItIsNot() throws Exception {
+    check("gguf", output -> AdapterExport.write(written, "gguf", output, null, null));
+  }
+
+  @Test
+  void aPortableAdapterIsWholeOrSaysThatItIsNot() throws Exception {
+    check("portable", output -> AdapterExport.portable(written, output, null, null));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void anOnnxModelIsWholeOrSaysThatItIsNot(boolean externalData) throws Exception {
+    OnnxOptions options = OnnxOptions.builder().externalData(externalData).build();
+    // It has hundreds of writes.
+    check(
+        "onnx-" + externalData, 31, output -> AdapterExport.onnx(run, output, null, null, options));
   }
 
   @Test

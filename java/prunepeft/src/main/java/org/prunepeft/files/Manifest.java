@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
@@ -103,15 +104,45 @@ public final class Manifest {
   }
 
   /**
+   * Opens a run as {@link RunDirectory#look} does, and checks what is read of it if it is complete.
+   *
+   * @param read names of the files that are read, beside {@link RunFiles#RESULT}
+   * @throws RunDirectoryException as {@link #verify} does
+   */
+  public static RunDirectory look(Path directory, Collection<String> read) {
+    RunDirectory run = RunDirectory.look(directory);
+    if (Files.notExists(run.file(RunDirectory.INCOMPLETE))) {
+      verify(run, read::contains);
+    }
+    return run;
+  }
+
+  /**
+   * Opens a run as {@link RunDirectory#open} does, and checks what is read of it.
+   *
+   * @param read names of the files that are read, beside {@link RunFiles#RESULT}
+   * @throws RunDirectoryException as that and {@link #verify} do
+   */
+  public static RunDirectory open(Path directory, Collection<String> read) {
+    RunDirectory run = RunDirectory.open(directory);
+    verify(run, read::contains);
+    return run;
+  }
+
+  /**
    * Checks that a complete run's files hold what the run wrote.
    *
    * @throws RunDirectoryException if one does not, or is gone; names it, both checksums and the
    *     remedy; or if the directory is that of several runs
    */
   public static void verify(RunDirectory run) {
+    verify(run, name -> true);
+  }
+
+  private static void verify(RunDirectory run, Predicate<String> checked) {
     RunDirectories.requireOne(run.path());
     if (Files.exists(run.file(RunFiles.RESULT))) {
-      verify(run, RunFiles.RESULT);
+      verify(run, RunFiles.RESULT, checked);
     } else if (isExpected(run)) {
       throw new RunDirectoryException(
           "%s is missing; %s".formatted(run.file(RunFiles.RESULT), remedy(run)));
@@ -127,6 +158,10 @@ public final class Manifest {
    * @throws RunDirectoryException as above
    */
   public static void verify(RunDirectory directory, String name) {
+    verify(directory, name, file -> true);
+  }
+
+  private static void verify(RunDirectory directory, String name, Predicate<String> checked) {
     Map<String, Object> object = directory.readJson(name);
     if (!object.containsKey(FILES) && !object.containsKey(OWN) && !isExpected(directory)) {
       unverified(directory);
@@ -143,8 +178,11 @@ public final class Manifest {
           "%s has no object '%s'; %s".formatted(directory.file(name), FILES, remedy(directory)));
     }
     files.forEach(
-        (file, value) ->
-            require(directory, file.toString(), written(directory.file(name), file, value)));
+        (file, value) -> {
+          if (checked.test(file.toString())) {
+            require(directory, file.toString(), written(directory.file(name), file, value));
+          }
+        });
   }
 
   private static Entry written(Path manifest, Object file, Object value) {

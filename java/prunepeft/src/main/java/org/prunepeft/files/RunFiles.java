@@ -56,6 +56,10 @@ public final class RunFiles {
           PREDICTIONS,
           SUMMARY);
 
+  /** All that a run may have written beside its weights and {@link #RESULT}. */
+  public static final List<String> DESCRIPTION =
+      BEFORE_RESULT.stream().filter(name -> !name.endsWith(".safetensors")).toList();
+
   /** Members of {@link #CONFIG} that are settings. */
   private static final List<String> SETTINGS =
       List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");

@@ -1,5 +1,6 @@
 package org.prunepeft.peft;
 
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.StateExchange;
 
@@ -13,6 +14,15 @@ public interface TrainingHook extends AutoCloseable {
    */
   default Tensor penalty() {
     return null;
+  }
+
+  /**
+   * {@return what of a step's gradients that the hook has beside those of the modules' weights is
+   * NaN or infinite, such as "gradient of x is NaN"; empty: nothing} Asked when they are there. The
+   * step is left out, or ends the training.
+   */
+  default Optional<String> nonFinite() {
+    return Optional.empty();
   }
 
   /**

@@ -52,6 +52,13 @@ final class PeerSummary {
                 trial.metric(),
                 String.join(", ", trial.modules())));
       }
+      result.trials().stream()
+          .filter(trial -> trial.diverged() != null)
+          .forEach(
+              trial ->
+                  lines.add(
+                      "\ntrial %d diverged, and counts as the head alone: %s"
+                          .formatted(result.trials().indexOf(trial) + 1, trial.diverged())));
     }
     return lines;
   }

@@ -433,6 +433,11 @@ public final class Session implements AutoCloseable {
       }
 
       @Override
+      public void failed(String reason) {
+        progress.message(name + " " + reason);
+      }
+
+      @Override
       public void epoch(int epoch, int epochs, double trainLoss, Evaluation evaluation) {
         log.epoch(name, epoch, trainLoss, evaluation);
         progress.metrics(name, done, MetricsLog.ofEpoch(trainLoss, evaluation));

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
@@ -35,7 +36,7 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
    * @throws IllegalArgumentException if it is no measured search
    */
   static MeasuredFront of(Path run) {
-    RunDirectory directory = RunDirectory.openChosen(run);
+    RunDirectory directory = Manifest.openChosen(run);
     if (!Files.exists(directory.file(RunFiles.MEASURED))) {
       throw new IllegalArgumentException(
           "%s has no front of configurations to select from: it is no search with --strategy measured"

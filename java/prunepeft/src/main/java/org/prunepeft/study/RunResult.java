@@ -6,10 +6,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
@@ -50,7 +52,7 @@ public record RunResult(
    * @throws RunDirectoryException if the run is absent, incomplete or damaged
    */
   public static RunResult read(Path directory) {
-    RunDirectory run = RunDirectory.open(directory);
+    RunDirectory run = Manifest.open(directory, Set.of(RunFiles.CONFIG, RunFiles.METRICS));
     Map<String, Object> result = run.readJson(RunFiles.RESULT);
     Metric metric = metric(run);
     Map<String, Double> test = numbers(result.get("test"));

@@ -52,7 +52,7 @@ class WriteFailureTest {
 
   private void check(String name, WriteFailures.Action before, WriteFailures.Action action)
       throws Exception {
-    new WriteFailures(temporary, true).of(name, before, action);
+    new WriteFailures(temporary).of(name, before, action);
   }
 
   /** A run that goes on; its object outlives a failure. */

@@ -28,16 +28,26 @@ public final class WriteFailures {
   private static final String MARK = "INCOMPLETE";
 
   private final Path temporary;
-  private final boolean both;
+  private final int every;
 
   /**
+   * Each write fails alone, and again with all later ones.
+   *
    * @param temporary a directory for directories of its own
-   * @param both whether each write fails alone, and again with all later ones; else every other one
-   *     fails alone, and those between with all later ones
    */
-  public WriteFailures(Path temporary, boolean both) {
+  public WriteFailures(Path temporary) {
+    this(temporary, 1);
+  }
+
+  /**
+   * Every n-th write fails alone, and one between each two of these with all later ones.
+   *
+   * @param temporary a directory for directories of its own
+   * @param every that n; 1: all fail both ways
+   */
+  public WriteFailures(Path temporary, int every) {
     this.temporary = temporary;
-    this.both = both;
+    this.every = every;
   }
 
   /**
@@ -46,7 +56,7 @@ public final class WriteFailures {
    * @param name for messages
    * @param before what is there already
    * @param action works in what {@code before} has made, whole or where it has failed
-   * @return how many writes it makes
+   * @return how many writes it makes at least; all of them where each fails
    */
   public int of(String name, Action before, Action action) throws Exception {
     Path whole = directory(name, before);
@@ -55,7 +65,7 @@ public final class WriteFailures {
     Map<String, String> now = contents(whole);
     int writes = 0;
     for (boolean andLater : new boolean[] {false, true}) {
-      for (int n = both || !andLater ? 1 : 2; ; n += both ? 1 : 2) {
+      for (int n = andLater ? 1 + every / 2 : 1; ; n += every) {
         FailingWrites failing = new FailingWrites();
         Path directory = directory(name + "-" + n + andLater, before);
         failing.failAt(n, andLater);
@@ -70,7 +80,7 @@ public final class WriteFailures {
         if (!failed) {
           assertNull(thrown, at);
           assertEquals(now, contents(directory), at);
-          writes = n - 1;
+          writes = Math.max(writes, n - every);
           break;
         }
         requireWhole(at, old, now, contents(directory));

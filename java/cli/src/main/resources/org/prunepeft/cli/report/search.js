@@ -381,11 +381,11 @@ function peerCharts(run) {
         items: trials, x: (each) => each.number, y: (each) => each.metric, low: (each) => each.metric, high: (each) => each.metric,
         xLabel: "trial", yLabel: run.metric?.label ?? "metric", xFormat: d3.format("d"), yFormat: digits,
         filled: (each) => each.metric === d3.max(trials, (other) => other.metric), line: false,
-        hint: (each) => [`trial ${each.number}: ${digits(each.metric)}`, each.modules.map(brief).join(", ")],
+        hint: (each) => [`trial ${each.number}: ${digits(each.metric)}${each.diverged ? ", the head alone: it diverged" : ""}`, each.modules.map(brief).join(", ")],
       }),
       table: {
-        columns: columns("trial#", "metric#", "modules"),
-        rows: trials.map((each) => [each.number, each.metric, each.modules.map(brief).join(", ")]),
+        columns: columns("trial#", "metric#", "diverged", "modules"),
+        rows: trials.map((each) => [each.number, each.metric, each.diverged ?? "", each.modules.map(brief).join(", ")]),
       },
     }));
   }

@@ -15,6 +15,7 @@ import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.generate.PromptTooLongException;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.FiniteWatch;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.KeyValueCache;
 import org.prunepeft.torch.TokenLoss;
@@ -159,10 +160,34 @@ public final class Generator {
     return tokens;
   }
 
+  /**
+   * Where the numbers of a text cease to be finite.
+   *
+   * @param ids its tokens
+   */
+  private String firstNonFinite(int[] ids) {
+    byte[] mask = new byte[ids.length];
+    Arrays.fill(mask, (byte) 1);
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      return FiniteWatch.described(
+          FiniteWatch.first(
+              decoder,
+              input(Arrays.stream(ids).asLongStream().toArray(), mask, 1, ids.length),
+              insertions,
+              hidden -> output.logits(hidden.narrow(0, ids.length - 1L, 1)),
+              "the output layer"));
+    }
+  }
+
   /** One prompt's text. */
   private final class PromptRow {
     private final int number;
     private final int promptTokens;
+
+    /** The prompt and what was written behind it. */
+    private final int[] ids;
+
     private final Sampler sampler;
     private final Set<Integer> stopTokens;
     private final TextStream stream;
@@ -186,6 +211,7 @@ public final class Generator {
       promptTokens = prompt.length;
       sampler = new Sampler(settings, number);
       most = Math.min(settings.maxNewTokens(), decoder.config().maxTokens() - prompt.length);
+      ids = Arrays.copyOf(prompt, tokensAtMost());
       stream =
           new TextStream(
               tokenizer::decode, prompt, settings.stop(), piece -> listener.written(number, piece));
@@ -202,7 +228,7 @@ public final class Generator {
       }
       requireNumbers(logits);
       int id = sampler.next(logits);
-      tokens++;
+      ids[promptTokens + tokens++] = id;
       if (decoder.config().decoder().endTokens().contains(id)) {
         end(Generation.End.END_OF_TEXT);
       } else if (stopTokens.contains(id) || stream.add(id)) {
@@ -217,8 +243,13 @@ public final class Generator {
       for (int id = 0; id < logits.length; id++) {
         if (!Float.isFinite(logits[id])) {
           throw new IllegalStateException(
-              "prompt %d, new token %d: the logit of token %d is %s; what was trained has diverged, or a weight is damaged"
-                  .formatted(number, tokens + 1, id, logits[id]));
+              "prompt %d, new token %d: the logit of token %d is %s: %s; what was trained has diverged, or a weight is damaged"
+                  .formatted(
+                      number,
+                      tokens + 1,
+                      id,
+                      logits[id],
+                      firstNonFinite(Arrays.copyOf(ids, promptTokens + tokens))));
         }
       }
     }

@@ -2,6 +2,7 @@ package org.prunepeft.peft.supernet;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
@@ -69,10 +70,19 @@ final class ModuleGates implements AutoCloseable {
   TrainingHook hook() {
     return new TrainingHook() {
       @Override
+      public Optional<String> nonFinite() {
+        return training.nonFinite(read());
+      }
+
+      @Override
       public void beforeStep(int step) {
+        training.update(read());
+        gates.clearGradients();
+      }
+
+      private float[] read() {
         try (PointerScope temporary = new PointerScope()) {
-          training.update(Torch.toFloats(gates.gradient(GATES)));
-          gates.clearGradients();
+          return Torch.toFloats(gates.gradient(GATES));
         }
       }
 

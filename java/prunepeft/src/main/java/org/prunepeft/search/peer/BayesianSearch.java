@@ -60,9 +60,7 @@ public record BayesianSearch(int trials, int patience, long seed) implements Pee
         break;
       }
       subsets.add(subset);
-      measured.add(
-          new PeerResult.Trial(
-              subset.stream().map(Candidate::name).toList(), trainer.validated(subset)));
+      measured.add(trainer.validated(subset));
       int last = measured.size() - 1;
       best = measured.get(last).metric() > measured.get(best).metric() ? last : best;
       values = ModuleValues.of(space, budget, measured);

@@ -2,7 +2,9 @@ package org.prunepeft.search.peer;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 
@@ -94,18 +96,19 @@ public final class GateTraining {
   }
 
   /**
-   * Updates the logits. A step whose gradients are not all finite changes none.
+   * Updates the logits.
    *
    * @param gradients of the loss by {@link #values}, one each
+   * @throws IllegalArgumentException if one is not finite; no logit has changed then
    */
   public void update(float[] gradients) {
+    nonFinite(gradients)
+        .ifPresent(
+            first -> {
+              throw new IllegalArgumentException(first);
+            });
     float[] values = values();
     steps++;
-    for (float gradient : gradients) {
-      if (!Float.isFinite(gradient)) {
-        return;
-      }
-    }
     for (int i = 0; i < logits.length; i++) {
       double gradient = gradients[i] * values[i] * (1.0 - values[i]) / TEMPERATURE;
       first[i] = BETA1 * first[i] + (1 - BETA1) * gradient;
@@ -115,6 +118,17 @@ public final class GateTraining {
       logits[i] -= learningRate * mean / (Math.sqrt(square) + EPSILON);
     }
     shift();
+  }
+
+  /** {@return the first of the gates' gradients that is NaN or infinite, for an error} */
+  public Optional<String> nonFinite(float[] gradients) {
+    return IntStream.range(0, gradients.length)
+        .filter(i -> !Float.isFinite(gradients[i]))
+        .mapToObj(
+            i ->
+                "gradient of the gate on %s is %s"
+                    .formatted(space.candidates().get(i).name(), gradients[i]))
+        .findFirst();
   }
 
   /** By bisection: the expected parameters rise with the shift. */

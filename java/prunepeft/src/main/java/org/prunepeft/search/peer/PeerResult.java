@@ -52,12 +52,19 @@ public record PeerResult(
    *
    * @param modules their names
    * @param metric on validation data
+   * @param diverged why the training ended without weights, so that the metric is that of the head
+   *     alone; null: it did not
    */
-  public record Trial(List<String> modules, double metric) {
+  public record Trial(List<String> modules, double metric, String diverged) {
     /** Copies the list. */
     public Trial {
       Required.present("the modules of a trial", modules);
       modules = List.copyOf(modules);
+    }
+
+    /** {@return of a training that came to its end} */
+    public static Trial of(List<String> modules, double metric) {
+      return new Trial(modules, metric, null);
     }
   }
 

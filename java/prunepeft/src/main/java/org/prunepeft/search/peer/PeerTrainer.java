@@ -25,9 +25,10 @@ public interface PeerTrainer {
    * Trains some modules from new weights, as a run's final training does but for fewer epochs.
    *
    * @param modules and no others
-   * @return the task's metric on validation data; where the training fails, that of the head alone
+   * @return the task's metric on validation data; where the training diverges, that of the head
+   *     alone, and why
    */
-  double validated(List<Candidate> modules);
+  PeerResult.Trial validated(List<Candidate> modules);
 
   /** {@return what has been trained so far} */
   PeerResult.TrainingEffort effort();

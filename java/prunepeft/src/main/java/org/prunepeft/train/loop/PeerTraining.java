@@ -40,8 +40,8 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
   /** Of gates that are trained; empty: they are not. */
   private double[] gates = {};
 
-  /** Of each trial so far. */
-  private final List<Double> metrics = new ArrayList<>();
+  /** Each trial so far. */
+  private final List<PeerResult.Trial> trials = new ArrayList<>();
 
   private final List<Integer> trialEpochs = new ArrayList<>();
 
@@ -102,10 +102,11 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
 
   private void exchange(StateExchange state) {
     gates = state.value(GATES, double[].class, gates);
-    Double[] measured = state.value("metrics", Double[].class, metrics.toArray(Double[]::new));
+    PeerResult.Trial[] measured =
+        state.value("trials", PeerResult.Trial[].class, trials.toArray(PeerResult.Trial[]::new));
     Integer[] trained = state.value("epochs", Integer[].class, trialEpochs.toArray(Integer[]::new));
     if (state.restoring()) {
-      metrics.addAll(List.of(measured));
+      trials.addAll(List.of(measured));
       trialEpochs.addAll(List.of(trained));
     }
   }
@@ -159,7 +160,7 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
   }
 
   @Override
-  public double validated(List<Candidate> candidates) {
+  public PeerResult.Trial validated(List<Candidate> candidates) {
     try (PeftModules modules = modules(candidates);
         TaskHead own = head.copy()) {
       TrainingRun run =
@@ -177,23 +178,25 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
               null);
       StepListener follower =
           listener.started(named(TRIAL + " " + (given + 1), candidates.size()), trainer.steps(run));
-      if (given == metrics.size()) {
+      if (given == trials.size()) {
         modules.initialise(plan.seed, TRIAL, plan.withoutEffect);
         measure(run, follower);
       }
     }
     count(trialEpochs.get(given));
-    return metrics.get(given++);
+    return trials.get(given++);
   }
 
   private void measure(TrainingRun run, StepListener follower) {
+    List<String> names = run.modules().candidates().stream().map(Candidate::name).toList();
     try {
       Trainer.Result result = trainer.train(run, follower);
-      metrics.add(result.validation().primary());
+      trials.add(PeerResult.Trial.of(names, result.validation().primary()));
       trialEpochs.add(result.epochs());
     } catch (DivergedException e) {
-      metrics.add(plan.headAlone.primary());
+      trials.add(new PeerResult.Trial(names, plan.headAlone.primary(), e.getMessage()));
       trialEpochs.add(plan.epochs);
+      follower.failed("diverged, and counts as the head alone: " + e.getMessage());
     }
   }
 

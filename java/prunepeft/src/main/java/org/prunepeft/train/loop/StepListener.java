@@ -34,6 +34,13 @@ public interface StepListener {
   default void skipped(int step, int steps, String reason) {}
 
   /**
+   * The training has failed, and what asked for it goes on.
+   *
+   * @param reason what it means and why it was, for the user
+   */
+  default void failed(String reason) {}
+
+  /**
    * An epoch is done.
    *
    * @param epoch 1-based

@@ -3,6 +3,7 @@ package org.prunepeft.train.loop;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
@@ -308,15 +309,20 @@ final class Training implements AutoCloseable {
       Unread done = new Unread(step, factor, batch);
       if (eachStep) {
         double loss = losses.read()[0];
-        double norm = Double.isFinite(loss) ? optimizer.gradientNorm() : Double.NaN;
-        if (!Double.isFinite(norm)) {
-          leaveOut(done, loss, norm);
+        Optional<String> wrong = nonFinite(loss);
+        if (wrong.isPresent()) {
+          leaveOut(done, wrong.get());
           return true;
         }
         update();
         report(done, loss);
         return true;
       }
+      nonFiniteOfHooks()
+          .ifPresent(
+              wrong -> {
+                throw diverged(done, wrong, trainer.firstNonFinite(run, done.batch));
+              });
       update();
       unread.add(done);
       if (losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD) {
@@ -329,6 +335,19 @@ final class Training implements AutoCloseable {
     }
   }
 
+  /** What of a step is NaN or infinite. */
+  private Optional<String> nonFinite(double loss) {
+    if (!Double.isFinite(loss)) {
+      return Optional.of("loss is " + loss);
+    }
+    double norm = optimizer.gradientNorm();
+    return Double.isFinite(norm) ? nonFiniteOfHooks() : Optional.of("gradient's norm is " + norm);
+  }
+
+  private Optional<String> nonFiniteOfHooks() {
+    return hooks.stream().flatMap(hook -> hook.nonFinite().stream()).findFirst();
+  }
+
   private void update() {
     hooks.forEach(hook -> hook.beforeStep(step));
     optimizer.step(factor);
@@ -336,8 +355,8 @@ final class Training implements AutoCloseable {
   }
 
   /** Of a step whose loss or gradient is not finite: no weight has changed yet. */
-  private void leaveOut(Unread done, double loss, double norm) {
-    DivergedException failure = diverged(done, loss, norm, trainer.firstNonFinite(run, done.batch));
+  private void leaveOut(Unread done, String wrong) {
+    DivergedException failure = diverged(done, wrong, trainer.firstNonFinite(run, done.batch));
     // Statistics of a step that is left out would stay; rounds are tried again as wholes.
     if (settings.nonFinite() == NonFinite.STOP || statistics != null) {
       throw failure;
@@ -348,15 +367,11 @@ final class Training implements AutoCloseable {
     listener.skipped(done.step, steps, failure.getMessage());
   }
 
-  private DivergedException diverged(Unread done, double loss, double norm, String where) {
+  private DivergedException diverged(Unread done, String wrong, String where) {
     return new DivergedException(
         "the %s at step %d of %d (%s): %s; lower the learning rates, or leave such steps out with --non-finite skip"
             .formatted(
-                Double.isFinite(loss) ? "gradient's norm is " + norm : "loss is " + loss,
-                done.step,
-                steps,
-                DivergedException.named(done.batch.indices()),
-                where));
+                wrong, done.step, steps, DivergedException.named(done.batch.indices()), where));
   }
 
   /** How it ended, after {@link #next} or {@link #stepDone} has said that it has. */
@@ -372,7 +387,7 @@ final class Training implements AutoCloseable {
       if (!Double.isFinite(values[i])) {
         // Later steps have changed the weights.
         throw diverged(
-            done, values[i], Double.NaN, "it was read too late to name the first module");
+            done, "loss is " + values[i], "it was read too late to name the first module");
       }
       report(done, values[i]);
     }

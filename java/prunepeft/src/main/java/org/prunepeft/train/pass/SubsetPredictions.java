@@ -32,6 +32,7 @@ public final class SubsetPredictions implements AutoCloseable {
   private final Encoder encoder;
   private final PeftModules modules;
   private final TaskHead head;
+  private final Tape tape;
   private final List<List<Candidate>> subsets;
   private final List<Batch> left = new ArrayList<>();
   private final int[] all;
@@ -60,6 +61,7 @@ public final class SubsetPredictions implements AutoCloseable {
     this.encoder = encoder;
     this.modules = modules;
     this.head = head;
+    this.tape = tape;
     this.subsets = subsets;
     all = IntStream.range(0, subsets.size()).toArray();
     outputs = new float[all.length][Math.multiplyExact(data.size(), head.schema().outputs())];
@@ -160,12 +162,15 @@ public final class SubsetPredictions implements AutoCloseable {
       int width = head.schema().outputs();
       for (int i = 0; i < logits.length; i++) {
         if (!Float.isFinite(logits[i])) {
+          List<Candidate> subset = subsets.get(group[0]);
+          modules.activate(subset);
           throw new DivergedException(
-              "the supernet's prediction for example %d is %s with the modules %s; lower the learning rates"
+              "the supernet's prediction for example %d is %s with the modules %s: %s; lower the learning rates"
                   .formatted(
                       batch.indices()[i / width],
                       logits[i],
-                      subsets.get(group[0]).stream().map(Candidate::name).toList()));
+                      subset.stream().map(Candidate::name).toList(),
+                      FirstNonFinite.describe(encoder, modules, head, null, tape, batch, false)));
         }
       }
       for (int subset : group) {

@@ -114,6 +114,18 @@ class GeneratorTest {
     Exception e =
         assertThrows(IllegalStateException.class, () -> generate(tensors, settings, "A", "BC"));
     assertTrue(e.getMessage().startsWith("prompt 0, new token 1: the logit of"), e.getMessage());
+    assertTrue(e.getMessage().contains(": the first that is not finite is the output of the "));
+  }
+
+  @Test
+  void theFirstPlaceThatIsNotFiniteIsNamed() {
+    Map<String, SafeTensors.Tensor> tensors = endless().tensors(TestSeed.random());
+    Arrays.fill(tensors.get("layers.1.mlp.down_proj.weight").values(), 3e38f);
+    Exception e =
+        assertThrows(
+            IllegalStateException.class,
+            () -> generate(tensors, GenerationSettings.DEFAULT, "ABC", "D"));
+    assertTrue(e.getMessage().contains("layers.1.mlp.down_proj;"), e.getMessage());
   }
 
   static Stream<Family> families() {

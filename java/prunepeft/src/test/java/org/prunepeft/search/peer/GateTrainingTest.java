@@ -104,11 +104,18 @@ class GateTrainingTest {
   }
 
   @Test
-  void aStepWithoutFiniteGradientsChangesNoGate() {
+  void gradientsThatAreNotAllFiniteAreRefusedAndChangeNoGate() {
     GateTraining gates = new GateTraining(MIXED, 30, 0.1, TestSeed.draw());
     gates.update(new float[] {1, 2, -3});
     double[] before = gates.probabilities();
-    gates.update(new float[] {1, Float.NaN, 1});
+    float[] values = gates.values();
+    String said =
+        assertThrows(
+                IllegalArgumentException.class, () -> gates.update(new float[] {1, Float.NaN, 1}))
+            .getMessage();
+    assertEquals(
+        "gradient of the gate on %s is NaN".formatted(gates.modules().get(1).name()), said);
+    assertArrayEquals(values, gates.values());
     assertArrayEquals(before, gates.probabilities());
   }
 

@@ -39,7 +39,7 @@ class ModuleValuesTest {
     for (int i = 0; i < count; i++) {
       List<String> names = Modules.names(RandomSelection.keep(SPACE, BUDGET, random.nextLong()));
       metrics[i] = 0.7 + 0.1 * random.nextGaussian();
-      trials.add(new Trial(names, metrics[i]));
+      trials.add(Trial.of(names, metrics[i]));
       for (int j = 0; j < COUNT; j++) {
         rows[i][j] = names.contains("m" + j) ? 1 : 0;
       }

@@ -79,9 +79,9 @@ class PeerSearchTest {
     }
 
     @Override
-    public double validated(List<Candidate> modules) {
+    public PeerResult.Trial validated(List<Candidate> modules) {
       asked.add(modules);
-      return 0.5 + worth(modules) + off();
+      return PeerResult.Trial.of(Modules.names(modules), 0.5 + worth(modules) + off());
     }
 
     @Override
@@ -159,9 +159,9 @@ class PeerSearchTest {
     World world =
         new World(0) {
           @Override
-          public double validated(List<Candidate> modules) {
+          public PeerResult.Trial validated(List<Candidate> modules) {
             asked.add(modules);
-            return 0.5;
+            return PeerResult.Trial.of(Modules.names(modules), 0.5);
           }
         };
     PeerResult result = new BayesianSearch(30, 5, 1).run(SPACE, BUDGET, world);

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Encoding;
@@ -18,6 +19,8 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.Evaluation;
@@ -169,6 +172,72 @@ class NonFiniteTest extends TrainingTest {
 
   private static TrainingSettings skipping() {
     return TrainingSettings.builder().batchSize(BATCH).nonFinite(NonFinite.SKIP).build();
+  }
+
+  /** The second gate's gradient is NaN in the first step, all others are finite. */
+  private TrainingRun gated() {
+    TrainingRun run = run(1);
+    List<Candidate> modules = run.modules().candidates();
+    SearchSpace space = new SearchSpace(SmallBert.CONFIG.layers(), modules);
+    run.modules().gate(new GateTraining(space, space.totalParameters() / 2, 0.1, TestSeed.draw()));
+    List<Tensor> gradients = run.modules().gradients();
+    gradients.get(gradients.size() - 1).narrow(0, 1, 1).fill_(new Scalar(Double.NaN));
+    return run;
+  }
+
+  @Test
+  void aGateWhoseGradientIsNotFiniteEndsTheTrainingOrTheStepIsLeftOut() {
+    TrainingRun run = gated();
+    String second = run.modules().candidates().get(1).name();
+    String said = failure(trainer(SmallBert.create(), NonFinite.STOP), run).getMessage();
+    assertContains(
+        "the gradient of the gate on %s is NaN at step 1 of 3 (examples ".formatted(second), said);
+    List<String> skipped = new ArrayList<>();
+    trainer(SmallBert.create(), NonFinite.SKIP)
+        .train(
+            gated(),
+            new StepListener() {
+              @Override
+              public void skipped(int step, int steps, String reason) {
+                skipped.add(step + " " + reason);
+              }
+            });
+    assertEquals(1, skipped.size(), skipped.toString());
+    assertTrue(skipped.get(0).startsWith("1 the gradient of the gate on " + second));
+  }
+
+  @Test
+  void theModuleIsNamedThatLetsASubsetOverflow() {
+    TrainingRun run = run(1);
+    List<Candidate> modules = run.modules().candidates();
+    Candidate broken =
+        modules.stream().filter(module -> module.layer() == 1).findFirst().orElseThrow();
+    FlatParameters group = run.modules().groups().get(broken.type());
+    for (String name : run.modules().parameterNames(broken)) {
+      float[] large = new float[(int) group.get(name).numel()];
+      Arrays.fill(large, 1e30f);
+      group.put(name, large);
+    }
+    Trainer trainer = trainer(SmallBert.create(), NonFinite.STOP);
+    List<Candidate> without = modules.stream().filter(module -> module != broken).toList();
+    String said =
+        assertThrows(
+                DivergedException.class,
+                () ->
+                    trainer.predict(
+                        run.modules(),
+                        run.head(),
+                        run.data(),
+                        List.of(without, List.of(broken)),
+                        done -> {}))
+            .getMessage();
+    assertContains(" with the modules [%s]: ".formatted(broken.name()), said);
+    assertContains(
+        "the first that is not finite is the output of the adapter behind encoder.layer.1.output.dense;",
+        said);
+    // All are switched on again.
+    assertThrows(
+        DivergedException.class, () -> trainer.predict(run.modules(), run.head(), run.data()));
   }
 
   @Test

@@ -1,0 +1,240 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** Where commands write, when that is something else than a file or a new directory. */
+@Timeout(180)
+class OutputPlacesTest {
+  private static final Path FULL = Path.of("/dev/full");
+
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path run;
+  private static Path texts;
+
+  @BeforeAll
+  static void train() throws IOException {
+    model = Small.model(temporary);
+    run = temporary.resolve("run");
+    texts = Files.writeString(temporary.resolve("texts.txt"), "the thing in a tin\n");
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--output=" + run)
+        .exits(0);
+  }
+
+  /** Commands that write a file. */
+  private enum Writer {
+    PREDICT,
+    REPORT,
+    STRATEGY;
+
+    private List<Object> words() {
+      return switch (this) {
+        case PREDICT -> List.of("predict", run, texts);
+        case REPORT -> List.of("report", run, "--format=md");
+        case STRATEGY -> List.of("strategy", "transfer", "authors", "--layers=3");
+      };
+    }
+
+    private Call to(Path output) {
+      return Call.of(words(), "-o", output);
+    }
+
+    /** What it writes. */
+    private String text() {
+      return Call.of(words()).exits(0).out();
+    }
+  }
+
+  private static Path fifo(String name) throws Exception {
+    Path fifo = temporary.resolve(name);
+    Process made = new ProcessBuilder("mkfifo", fifo.toString()).start();
+    assumeTrue(made.waitFor() == 0, "there is no mkfifo");
+    return fifo;
+  }
+
+  /** All that is written to a FIFO until it is closed. */
+  private static String read(Path fifo) {
+    // A file's stream asks for its place, which a FIFO has not.
+    try (var in = new BufferedInputStream(new FileInputStream(fifo.toFile()))) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static boolean isOther(Path file) throws IOException {
+    return Files.readAttributes(file, BasicFileAttributes.class).isOther();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aFifoIsWrittenToAndStays(Writer command) throws Exception {
+    String text = command.text();
+    Path fifo = fifo("fifo-" + command);
+    CompletableFuture<String> read = CompletableFuture.supplyAsync(() -> read(fifo));
+    command.to(fifo).exits(0).prints("wrote " + fifo);
+    assertEquals(text, read.get(60, TimeUnit.SECONDS));
+    assertTrue(isOther(fifo));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aLinkStaysAndWhatItNamesIsWritten(Writer command) throws IOException {
+    String text = command.text();
+    Path directory = Files.createDirectory(temporary.resolve("links-" + command));
+    Path there = Files.writeString(directory.resolve("there"), "earlier\n");
+    for (Path named : List.of(there, directory.resolve("new"))) {
+      Path link = directory.resolve("link-to-" + named.getFileName());
+      Files.createSymbolicLink(link, named);
+      command.to(link).exits(0);
+      assertTrue(Files.isSymbolicLink(link));
+      assertEquals(text, Files.readString(named));
+    }
+    assertEquals(4, Small.names(directory).size());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aDeviceStaysADevice(Writer command) throws IOException {
+    Path device = Path.of("/dev/null");
+    assumeTrue(Files.exists(device) && isOther(device), "there is no /dev/null");
+    Path link = Files.createSymbolicLink(temporary.resolve("null-" + command), device);
+    command.to(link).exits(0);
+    assertTrue(Files.isSymbolicLink(link));
+    assertTrue(isOther(device));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aDirectoryIsNotReplaced(Writer command) throws IOException {
+    Path directory = Files.createDirectory(temporary.resolve("directory-" + command));
+    command.to(directory).exits(1, "can't write " + directory);
+    assertEquals(0, Small.names(directory).size());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "export RUN --format=adapters",
+        "export RUN --merge",
+        "export RUN --format=onnx",
+        "import ADAPTER",
+        "export-mlflow RUN",
+        "train",
+        "search --strategy=all",
+        "search --strategy=all --seeds=1,2"
+      })
+  void whatIsNoDirectoryIsRefusedAndStays(String line) throws Exception {
+    Path adapter = temporary.resolve("adapter");
+    if (Files.notExists(adapter)) {
+      Call.of("export", run, "--format=adapters", "--output=" + adapter).exits(0);
+    }
+    List<String> words =
+        List.of(
+            line.replace("RUN", run.toString()).replace("ADAPTER", adapter.toString()).split(" "));
+    boolean trains = words.get(0).equals("train") || words.get(0).equals("search");
+    List<String> options = new ArrayList<>(trains ? Small.examples(24) : List.of());
+    if (trains) {
+      options.add("--model=" + model);
+    }
+    Path directory = Files.createTempDirectory(temporary, "no-directory");
+    Path file = Files.writeString(directory.resolve("file"), "the user's\n");
+    Path link = Files.createSymbolicLink(directory.resolve("link"), file);
+    Path fifo = fifo(directory.getFileName() + "/fifo");
+    for (Path output : List.of(file, link, fifo)) {
+      Call.of(words, options, "--output=" + output)
+          .exits(1, output + " exists and is not a directory");
+    }
+    assertEquals("the user's\n", Files.readString(file));
+    assertTrue(Files.isSymbolicLink(link));
+    assertTrue(isOther(fifo));
+    assertEquals(3, Small.names(directory).size());
+  }
+
+  /** As {@link Main#main} does it. */
+  private static Call toFull(Object... words) throws IOException {
+    PrintStream systemOut = System.out;
+    PrintStream systemErr = System.err;
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    try (FileOutputStream full = new FileOutputStream(FULL.toFile());
+        PrintStream out = new PrintStream(full, false, StandardCharsets.UTF_8);
+        PrintStream said = new PrintStream(err, true, StandardCharsets.UTF_8)) {
+      System.setOut(out);
+      System.setErr(said);
+      String[] arguments = List.of(words).stream().map(Object::toString).toArray(String[]::new);
+      CommandLine commandLine = Main.commandLine(arguments);
+      commandLine.setErr(new PrintWriter(said, true));
+      int exit = Main.printed(out, Main.execute(commandLine, arguments));
+      return new Call(exit, "", err.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(systemOut);
+      System.setErr(systemErr);
+    }
+  }
+
+  @Test
+  void aFullStandardOutputIsAFailureOfEachCommand() throws IOException {
+    assumeTrue(Files.isWritable(FULL), "there is no /dev/full");
+    String said = "prunepeft: the standard output could not be written";
+    toFull("models").exits(1, said);
+    toFull("tasks").exits(1, said);
+    toFull("runs", run).exits(1, said);
+    toFull("strategy", "show", "authors").exits(1, said);
+    toFull("completion", "bash").exits(1, said);
+    toFull("evaluate", run).exits(1, said);
+    toFull("train", "--help").exits(1, said);
+    for (Writer command : Writer.values()) {
+      toFull(command.words().toArray()).exits(1, "can't write to the standard output");
+    }
+  }
+
+  @Test
+  void aProcessWhoseStandardOutputIsFullFails() throws Exception {
+    assumeTrue(Files.isWritable(FULL), "there is no /dev/full");
+    Path said = temporary.resolve("said.txt");
+    String classPath = System.getProperty("java.class.path");
+    Process process =
+        new ProcessBuilder(Child.command(List.of("-Xmx256m"), classPath, List.of("models")))
+            .redirectOutput(FULL.toFile())
+            .redirectError(said.toFile())
+            .start();
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES));
+    assertEquals(1, process.exitValue(), Child.text(said));
+    assertTrue(Child.text(said).contains("standard output"), Child.text(said));
+    assertFalse(Child.text(said).contains("\tat "), Child.text(said));
+  }
+}
