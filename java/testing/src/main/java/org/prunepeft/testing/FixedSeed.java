@@ -9,7 +9,7 @@ import java.lang.annotation.Target;
  * A test, or a class of tests, that draws the same numbers from {@link TestSeed} in every run,
  * whatever the run's seed is. It is for two kinds of tests: those to which the numbers are a prop
  * only (a model's weights where a command's messages are looked at), and those whose statement
- * holds for most draws, but for no known share of them (how far a training gets).
+ * holds for most draws, not for all (how far a training gets).
  */
 @Retention(RetentionPolicy.RUNTIME)
 @Target({ElementType.METHOD, ElementType.TYPE})
