@@ -10,13 +10,13 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Comparator;
 import java.util.List;
-import java.util.UUID;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -25,8 +25,13 @@ class NativeLibrariesTest {
   private static final FileTime TIME = FileTime.fromMillis(1_700_000_000_000L);
   private static final String LIBRARY = "org/any/linux/liba.so";
 
-  private final String name = "prunepeft-test-" + UUID.randomUUID() + ".jar";
   @TempDir Path temporary;
+  private String name;
+
+  @BeforeEach
+  void name() {
+    name = "prunepeft-" + temporary.getFileName() + ".jar";
+  }
 
   @AfterEach
   void clear() throws IOException {
