@@ -279,6 +279,17 @@ class DamagedRunTest {
     }
     Call.of("search", "--config=" + damaged.resolve("config.yaml"), "--output=" + damaged + "-new")
         .exits(1, config + " is damaged or was changed");
+    Path optioned = copy("damaged-options");
+    Path options = optioned.resolve("config.yaml");
+    Files.writeString(options, "# by hand\n", StandardOpenOption.APPEND);
+    Path never = temporary.resolve("never");
+    Call.of("search", "--config=" + options, "--output=" + never)
+        .exits(1, options + " is damaged or was changed", "prunepeft seal " + optioned);
+    Files.copy(run.resolve("config.yaml"), options, StandardCopyOption.REPLACE_EXISTING);
+    Files.delete(optioned.resolve("config.json"));
+    Call.of("search", "--config=" + options, "--output=" + never)
+        .exits(1, optioned.resolve("config.json") + " is missing");
+    assertTrue(Files.notExists(never));
     // Its page has no weights.
     Path lighter = copy("without-weights");
     Files.delete(lighter.resolve("adapter.safetensors"));
