@@ -37,14 +37,12 @@ import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
-import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TooLong;
 
 /** A loaded run as a program uses it: by many threads, in any order, until it is closed. */
-@FixedSeed("the weights are a prop: bits of one call and another are compared")
 class TrainedModelTest {
   private static final int CLIENTS = 8;
   private static final List<String> WORDS =

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.testing.FixedSeed;
 
 /** Classes of unequal size: what is said of them, and what helps. */
-@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
+@FixedSeed("how far a training gets differs from draw to draw")
 class ImbalanceTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -22,7 +22,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.testing.FixedSeed;
 
 /** A search on a RoBERTa in a Hugging Face directory, so small that it finds nothing. */
-@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
+@FixedSeed("how far a training gets differs from draw to draw")
 class ModelDirectoryTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -34,7 +34,7 @@ final class Arguments implements AutoCloseable {
 
   static {
     // Loader knows the offsets from then on.
-    Loader.load(LibPrunePeft.class);
+    NativeLibraries.load(LibPrunePeft.class);
   }
 
   private static final int DATA = Loader.offsetof(MatrixStruct.class, "data");

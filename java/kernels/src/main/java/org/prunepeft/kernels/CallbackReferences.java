@@ -30,7 +30,7 @@ public final class CallbackReferences {
     if (!Loader.getPlatform().startsWith("linux")) {
       return false;
     }
-    Loader.load(CallbackReferences.class);
+    NativeLibraries.load(CallbackReferences.class);
     return true;
   }
 

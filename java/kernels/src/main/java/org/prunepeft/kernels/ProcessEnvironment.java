@@ -1,6 +1,5 @@
 package org.prunepeft.kernels;
 
-import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.annotation.Name;
 import org.bytedeco.javacpp.annotation.Platform;
 import org.bytedeco.javacpp.annotation.Properties;
@@ -17,7 +16,7 @@ import org.bytedeco.javacpp.annotation.Properties;
 @Properties(value = @Platform(include = "stdlib.h", library = "jniProcessEnvironment"))
 public final class ProcessEnvironment {
   static {
-    Loader.load(ProcessEnvironment.class);
+    NativeLibraries.load(ProcessEnvironment.class);
   }
 
   private ProcessEnvironment() {}

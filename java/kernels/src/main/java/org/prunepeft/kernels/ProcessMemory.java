@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Name;
@@ -57,7 +56,7 @@ public final class ProcessMemory {
 
   /** No other thread may unmap files meanwhile: what took their place would be lost. */
   static void giveBackPages() {
-    Loader.load(ProcessMemory.class);
+    NativeLibraries.load(ProcessMemory.class);
     try {
       unchanged(Files.readAllLines(MAPPINGS))
           .forEach(range -> madvise(range.from, range.to - range.from, DONT_NEED));

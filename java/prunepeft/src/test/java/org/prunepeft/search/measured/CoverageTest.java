@@ -18,7 +18,7 @@ import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 
 /** Intervals hold the truth in 95 of 100 worlds. */
-@FixedSeed("how many of so many worlds is itself of chance")
+@FixedSeed("by chance a count is beyond its bound three times out of 1,000")
 class CoverageTest {
   private static final int WORLDS = 1000;
   private static final double LEAST = 0.93;

@@ -33,7 +33,6 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.peer.GateTraining;
-import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
@@ -44,7 +43,6 @@ import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
 
 /** Passes as a GPU makes them, with the work itself in place of recorded kernels. */
-@FixedSeed("bits are compared, whatever they stand for")
 class GradientPassesTest extends TrainingTest {
   private static final long SEED = 3;
 

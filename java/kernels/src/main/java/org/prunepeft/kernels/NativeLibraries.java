@@ -1,0 +1,105 @@
+package org.prunepeft.kernels;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.JarURLConnection;
+import java.net.URL;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Enumeration;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
+import java.util.zip.CRC32;
+import org.bytedeco.javacpp.Loader;
+
+/**
+ * Loads the native libraries of this module's archive.
+ *
+ * <p>JavaCPP extracts an archive's libraries into its cache, and takes what is there if its size
+ * and time are those of the archive's entry. All builds give their entries one time, so that equal
+ * sources make equal archives, and often one size. So the cache's files of this archive's name are
+ * compared by their CRC-32 too, once a process: those of another build are extracted again.
+ */
+final class NativeLibraries {
+  static {
+    try {
+      forgetOtherBuilds();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private NativeLibraries() {}
+
+  /**
+   * Loads what a class needs.
+   *
+   * @param type with JavaCPP's annotations
+   */
+  static void load(Class<?> type) {
+    Loader.load(type);
+  }
+
+  private static void forgetOtherBuilds() throws IOException {
+    String library = System.mapLibraryName("jniProcessEnvironment");
+    URL url = NativeLibraries.class.getResource(Loader.getPlatform() + "/" + library);
+    if (url != null && url.openConnection() instanceof JarURLConnection connection) {
+      String entry = connection.getEntryName();
+      forgetOtherBuilds(
+          connection.getJarFile(),
+          entry.substring(0, entry.length() - library.length()),
+          Loader.getCacheDir().toPath());
+    }
+  }
+
+  /**
+   * Lets JavaCPP extract again what its cache has of another build.
+   *
+   * @param folder of the archive's libraries, with a slash at its end
+   * @param cache JavaCPP's
+   */
+  static void forgetOtherBuilds(JarFile archive, String folder, Path cache) throws IOException {
+    Path extracted = cache.resolve(new File(archive.getName()).getName());
+    if (Files.notExists(extracted)) {
+      return;
+    }
+    // Both as JavaCPP does before it extracts.
+    synchronized (Runtime.getRuntime()) {
+      try (FileChannel channel =
+              FileChannel.open(
+                  cache.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+          FileLock lock = channel.lock()) {
+        for (Enumeration<JarEntry> entries = archive.entries(); entries.hasMoreElements(); ) {
+          JarEntry entry = entries.nextElement();
+          Path file = extracted.resolve(entry.getName());
+          if (entry.getName().startsWith(folder)
+              && Files.isRegularFile(file)
+              && Files.size(file) == entry.getSize()
+              && crc(file) != entry.getCrc()
+              && !file.toFile().setLastModified(0)) {
+            throw new UnsatisfiedLinkError(
+                file
+                    + " is of another build and can't be replaced; remove it, or name another"
+                    + " folder by -Dorg.bytedeco.javacpp.cachedir");
+          }
+        }
+      }
+    }
+  }
+
+  private static long crc(Path file) throws IOException {
+    CRC32 crc = new CRC32();
+    byte[] buffer = new byte[1 << 16];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+        crc.update(buffer, 0, n);
+      }
+    }
+    return crc.getValue();
+  }
+}
