@@ -69,8 +69,7 @@ class ScriptsTest {
     String licence = Files.readString(ROOT.resolve("LICENSE"));
     String notice = Files.readString(ROOT.resolve("NOTICE"));
     String more = "of another\n" + notice;
-    archive(
-        "whole/a/target/a.jar", Map.of("META-INF/LICENSE", licence, "META-INF/NOTICE", notice));
+    archive("whole/a/target/a.jar", Map.of("META-INF/LICENSE", licence, "META-INF/NOTICE", notice));
     archive("whole/b/target/b.jar", Map.of("META-INF/LICENSE", licence, "META-INF/NOTICE", more));
     said(script("java/licences", "whole")).exits(0, "2 archives, 4 of 4 files there");
 

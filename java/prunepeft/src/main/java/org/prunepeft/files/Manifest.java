@@ -110,7 +110,9 @@ public final class Manifest {
     return verifyComplete(RunDirectory.look(directory), read::contains);
   }
 
-  /** A run that is taken up again meanwhile, as one of several seeds may be, is complete no more. */
+  /**
+   * A run that is taken up again meanwhile, as one of several seeds may be, is complete no more.
+   */
   private static RunDirectory verifyComplete(RunDirectory run, Predicate<String> checked) {
     Path mark = run.file(RunDirectory.INCOMPLETE);
     if (Files.notExists(mark)) {
@@ -140,9 +142,10 @@ public final class Manifest {
   /**
    * Checks that a complete run's files hold what the run wrote.
    *
-   * @throws DamagedRunException if one does not, or is gone; names it, both checksums and the remedy
-   * @throws RunDirectoryException if one can't be read or has a newer format, or if the directory is
-   *     that of several runs
+   * @throws DamagedRunException if one does not, or is gone; names it, both checksums and the
+   *     remedy
+   * @throws RunDirectoryException if one can't be read or has a newer format, or if the directory
+   *     is that of several runs
    */
   public static void verify(RunDirectory run) {
     verify(run, name -> true);

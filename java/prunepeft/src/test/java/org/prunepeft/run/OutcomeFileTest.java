@@ -42,8 +42,7 @@ class OutcomeFileTest {
     RunDirectory run = RunDirectory.create(temporary.resolve(name));
     run.writeJson(RunFiles.CONFIG, config);
     run.writeJson(RunFiles.CONFIGURATION, Map.of("modules", List.of()));
-    Manifest.write(
-        run, RunFiles.RESULT, result, List.of(RunFiles.CONFIG, RunFiles.CONFIGURATION));
+    Manifest.write(run, RunFiles.RESULT, result, List.of(RunFiles.CONFIG, RunFiles.CONFIGURATION));
     run.complete();
     return run.path();
   }

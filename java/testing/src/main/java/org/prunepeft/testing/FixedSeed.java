@@ -12,9 +12,9 @@ import java.lang.annotation.Target;
  * only (a model's weights where a command's messages are looked at), and those whose statement
  * holds for most draws, not for all (how far a training gets).
  *
- * <p>On a class it covers all that is drawn there, in {@code @Nested} classes and in classes derived
- * from it. On a method it covers what is drawn for that test alone: in the method, in fields and in
- * {@code @BeforeEach}; but neither in {@code @BeforeAll} nor in the method of a
+ * <p>On a class it covers all that is drawn there, in {@code @Nested} classes and in classes
+ * derived from it. On a method it covers what is drawn for that test alone: in the method, in
+ * fields and in {@code @BeforeEach}; but neither in {@code @BeforeAll} nor in the method of a
  * {@code @MethodSource}, which draw for the class.
  */
 @Inherited

@@ -90,7 +90,6 @@ class ProcessorTimeTest {
                       return null;
                     }));
     assertEquals("it has not ended within 0.4 s", e.getMessage());
-    assertTrue(
-        Stream.of(e.getStackTrace()).anyMatch(call -> call.getMethodName().equals("await")));
+    assertTrue(Stream.of(e.getStackTrace()).anyMatch(call -> call.getMethodName().equals("await")));
   }
 }
