@@ -176,6 +176,7 @@ final class StudyDirectory {
    * Checks that tables have all runs that were made.
    *
    * @throws RunDirectoryException if one is damaged or can't be read; names the file
+   * @throws UncheckedIOException if one can't be read
    */
   void requireUndamaged() {
     plan.runs().stream()
