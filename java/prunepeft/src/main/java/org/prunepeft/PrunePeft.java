@@ -336,6 +336,6 @@ public final class PrunePeft {
    * @throws RunDirectoryException if the directory is absent, incomplete or damaged
    */
   public static List<String> dataChanges(Path run, Task task) {
-    return RunData.changes(Manifest.open(run, Set.of(RunFiles.CONFIG)), task);
+    return RunData.changes(Manifest.open(run, Set.of(RunFiles.OPTIONS, RunFiles.CONFIG)), task);
   }
 }

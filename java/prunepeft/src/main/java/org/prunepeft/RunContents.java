@@ -25,8 +25,9 @@ import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.Setup;
 
 /**
- * All that a run's directory says, complete or not, for those who show it: a file that is not there
- * is empty here, and one that can't be read is so too and is named in the notes.
+ * All that a run's directory says, complete or not, for those who show it. A complete run that has
+ * checksums has all files that it wrote. Of others a file that is not there is empty here, and one
+ * that can't be read is so too and is named in the notes.
  *
  * @param info the row of a list
  * @param setup how it was set up; empty: not known
@@ -72,8 +73,9 @@ public record RunContents(
    * the checksums that it left.
    *
    * @param directory of a run, complete or not
-   * @throws RunDirectoryException if it is none; names those that it holds; or if it is complete
-   *     and damaged
+   * @throws RunDirectoryException if it is none; names those that it holds
+   * @throws org.prunepeft.io.DamagedRunException if it is complete, and a file was changed or is
+   *     gone since
    */
   public static RunContents of(Path directory) {
     RunDirectories.requireRun(directory);

@@ -86,11 +86,11 @@ final class ExportMlflowCommand implements Callable<Integer> {
     if (runs.isEmpty()) {
       throw new RunDirectoryException(directories + " have no runs; name the directory of a run");
     }
-    // A damaged one is found before any is written.
-    List<RunContents> contents = runs.stream().map(RunContents::of).toList();
+    // A damaged one is found before any is written; one at a time is in memory.
+    runs.forEach(RunContents::of);
     MlflowStore store = new MlflowStore(output, experiment);
-    for (RunContents run : contents) {
-      System.out.println(run.info().directory() + ": " + store.write(of(run)));
+    for (Path run : runs) {
+      System.out.println(run + ": " + store.write(of(RunContents.of(run))));
     }
     return 0;
   }

@@ -296,7 +296,7 @@ final class SetupOptions {
       return List.of();
     }
     Path run = config.toAbsolutePath().getParent();
-    if (RunStatus.of(run) != RunStatus.COMPLETE) {
+    if (RunStatus.of(run) != RunStatus.COMPLETE || isAboveRuns(run)) {
       return List.of();
     }
     try {
@@ -305,6 +305,12 @@ final class SetupOptions {
       // The run itself will miss the file.
       return List.of();
     }
+  }
+
+  /** Whether a directory is that of several seeds or budgets; a damaged run may lack one of two. */
+  private static boolean isAboveRuns(Path directory) {
+    return Files.notExists(directory.resolve("config.json"))
+        && Files.notExists(directory.resolve("result.json"));
   }
 
   /**

@@ -12,8 +12,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.study.RateChoice;
@@ -43,9 +45,18 @@ final class StudyDirectory {
     OTHER,
     /** By the same command, but its files are not what it wrote. */
     DAMAGED,
+    /** It can't be read now, or a newer version wrote it. */
+    UNREADABLE,
     /** By the same command. */
     COMPLETE
   }
+
+  /**
+   * How far a run is.
+   *
+   * @param why it is {@link State#DAMAGED} or {@link State#UNREADABLE}; null: it is neither
+   */
+  record Standing(State state, RuntimeException why) {}
 
   private final Study study;
   private final StudyPlan plan;
@@ -125,6 +136,22 @@ final class StudyDirectory {
 
   /** Of a run that is ready. */
   State state(PlannedRun run) {
+    return standing(run).state;
+  }
+
+  /** The same, with the reason. */
+  Standing standing(PlannedRun run) {
+    try {
+      return new Standing(found(run), null);
+    } catch (DamagedRunException e) {
+      return new Standing(State.DAMAGED, e);
+    } catch (RunDirectoryException | UncheckedIOException e) {
+      return new Standing(State.UNREADABLE, e);
+    }
+  }
+
+  /** Reads a complete run. */
+  private State found(PlannedRun run) {
     Path directory = run.directory(root());
     if (isBlank(directory)) {
       return State.ABSENT;
@@ -141,34 +168,26 @@ final class StudyDirectory {
     if (RunStatus.of(directory) != RunStatus.COMPLETE) {
       return Files.exists(directory.resolve(RunStatus.OPTIONS)) ? State.CUT_OFF : State.OTHER;
     }
-    try {
-      result(run);
-      return State.COMPLETE;
-    } catch (RunDirectoryException e) {
-      return State.DAMAGED;
-    }
-  }
-
-  /** Why a run is {@link State#DAMAGED}. */
-  String damage(PlannedRun run) {
-    try {
-      result(run);
-      throw new IllegalStateException(run.name() + " is whole");
-    } catch (RunDirectoryException e) {
-      return e.getMessage();
-    }
+    result(run);
+    return State.COMPLETE;
   }
 
   /**
    * Checks that tables have all runs that were made.
    *
-   * @throws RunDirectoryException if one is damaged; names the file
+   * @throws RunDirectoryException if one is damaged or can't be read; names the file
+   * @throws UncheckedIOException if one can't be read
    */
   void requireUndamaged() {
     plan.runs().stream()
         .filter(this::isReady)
-        .filter(run -> state(run) == State.DAMAGED)
-        .forEach(this::result);
+        .map(run -> standing(run).why)
+        .filter(Objects::nonNull)
+        .findFirst()
+        .ifPresent(
+            why -> {
+              throw why;
+            });
   }
 
   /** Whether nothing is there but the mark of a process that is gone. */

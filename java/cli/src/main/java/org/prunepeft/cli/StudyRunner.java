@@ -145,7 +145,8 @@ final class StudyRunner {
   String attempt(PlannedRun run) {
     boolean resumed = false;
     while (true) {
-      switch (directory.state(run)) {
+      StudyDirectory.Standing standing = directory.standing(run);
+      switch (standing.state()) {
         case COMPLETE -> {
           return null;
         }
@@ -161,11 +162,12 @@ final class StudyRunner {
             say(
                 "%s was made by another command, or can't go on; it is in %s now"
                     .formatted(run.name(), directory.setAside(run)));
-        case DAMAGED -> {
-          String damage = directory.damage(run);
-          say(
-              "%s: %s; it is made anew now, and what there was is in %s"
-                  .formatted(run.name(), damage, directory.setAside(run)));
+        case DAMAGED ->
+            say(
+                "%s: %s; it is made anew now, and what there was is in %s"
+                    .formatted(run.name(), standing.why().getMessage(), directory.setAside(run)));
+        case UNREADABLE -> {
+          return unread(run, standing);
         }
         case CUT_OFF -> {
           if (resumed) {
@@ -187,12 +189,22 @@ final class StudyRunner {
           List<String> words = new ArrayList<>(directory.arguments(run));
           words.add("--output=" + run.directory(directory.root()));
           start(run, words);
-          if (!ENDED_WELL.contains(directory.state(run))) {
+          StudyDirectory.Standing ended = directory.standing(run);
+          if (ended.state() == StudyDirectory.State.UNREADABLE) {
+            return unread(run, ended);
+          }
+          if (!ENDED_WELL.contains(ended.state())) {
             return failure(run);
           }
         }
       }
     }
+  }
+
+  /** A complete run may be in order, so it stays where it is. */
+  private String unread(PlannedRun run, StudyDirectory.Standing standing) {
+    return "%s; the same command goes on when it can be read, or makes the run anew when %s is gone"
+        .formatted(standing.why().getMessage(), run.directory(directory.root()));
   }
 
   /**

@@ -279,6 +279,17 @@ class DamagedRunTest {
     }
     Call.of("search", "--config=" + damaged.resolve("config.yaml"), "--output=" + damaged + "-new")
         .exits(1, config + " is damaged or was changed");
+    Path optioned = copy("damaged-options");
+    Path options = optioned.resolve("config.yaml");
+    Files.writeString(options, "# by hand\n", StandardOpenOption.APPEND);
+    Path never = temporary.resolve("never");
+    Call.of("search", "--config=" + options, "--output=" + never)
+        .exits(1, options + " is damaged or was changed", "prunepeft seal " + optioned);
+    Files.copy(run.resolve("config.yaml"), options, StandardCopyOption.REPLACE_EXISTING);
+    Files.delete(optioned.resolve("config.json"));
+    Call.of("search", "--config=" + options, "--output=" + never)
+        .exits(1, optioned.resolve("config.json") + " is missing");
+    assertTrue(Files.notExists(never));
     // Its page has no weights.
     Path lighter = copy("without-weights");
     Files.delete(lighter.resolve("adapter.safetensors"));
@@ -312,6 +323,26 @@ class DamagedRunTest {
         .exits(1, metrics + " is damaged or was changed: it has ", "prunepeft seal " + its);
     Files.write(metrics, whole);
     Call.of("study", file, "--collect").exits(0).prints("1 of 1 runs");
+
+    // What can't be read may be in order: it stays where it is.
+    Path result = its.resolve("result.json");
+    String written = Files.readString(result);
+    Files.writeString(result, written.replaceFirst("\"format\" : 1", "\"format\" : 2"));
+    String said = result + " has format 2";
+    Call.of("study", file, "--collect").exits(1, said);
+    Call.of("study", file).exits(1, said, "or makes the run anew when " + its + " is gone");
+    Files.delete(result);
+    Files.createDirectory(result);
+    said = "can't read " + result;
+    Call.of("study", file, "--collect").exits(1, said);
+    Call.of("study", file).exits(1, said);
+    Files.delete(result);
+    assertEquals(StudyDirectory.State.DAMAGED, new StudyDirectory(study, plan).state(planned));
+    Files.writeString(result, "{");
+    assertEquals(StudyDirectory.State.DAMAGED, new StudyDirectory(study, plan).state(planned));
+    Files.writeString(result, written);
+    Call.of("study", file).exits(0).prints("1 of 1 runs");
+    assertTrue(Files.notExists(directory.root().resolve("earlier")));
   }
 
   @Test

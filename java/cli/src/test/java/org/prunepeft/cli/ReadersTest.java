@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.prunepeft.data.DataException;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.testing.ReaderFiles;
@@ -28,7 +29,10 @@ class ReadersTest {
       new Reading(
           DataException.class,
           Set.of(
-              FormatException.class, RunDirectoryException.class, IllegalArgumentException.class));
+              FormatException.class,
+              RunDirectoryException.class,
+              DamagedRunException.class,
+              IllegalArgumentException.class));
 
   private static final CommandSpec TRAIN =
       Main.commandLine(Study.TRAIN).getSubcommands().get(Study.TRAIN).getCommandSpec();

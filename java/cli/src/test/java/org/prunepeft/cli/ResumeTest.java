@@ -442,6 +442,40 @@ class ResumeTest {
     Results.assertSame(Results.of(whole), run);
   }
 
+  /** Trials had their metrics alone once. */
+  @Test
+  void aCheckpointThatLacksWhatThisVersionKeepsIsRefusedWithTheRemedy() throws IOException {
+    Path run = temporary.resolve("earlier-version");
+    ProgressListener killer =
+        new ProgressListener() {
+          @Override
+          public void metrics(String training, long step, Map<String, Double> values) {
+            if (training.startsWith("trial 2") && step == STEPS + 1) {
+              throw new Killed();
+            }
+          }
+        };
+    assertThrows(Killed.class, () -> Kind.BAYESIAN.run(run, false, killer));
+    Path checkpoints = run.resolve(CheckpointDirectory.NAME);
+    for (String name : Small.names(checkpoints)) {
+      if (name.endsWith(".json")) {
+        Path file = checkpoints.resolve(name);
+        String text = Files.readString(file);
+        assertTrue(text.contains("\"trials\""), text);
+        Files.writeString(file, text.replace("\"trials\"", "\"metrics\""));
+      }
+    }
+    String said =
+        assertThrows(
+                RunDirectoryException.class,
+                () -> Kind.BAYESIAN.run(run, true, ProgressListener.NONE))
+            .getMessage();
+    assertTrue(said.contains("peer/trials: another version of PrunePEFT wrote it; "), said);
+    delete(checkpoints);
+    Kind.BAYESIAN.run(run, true, ProgressListener.NONE);
+    RunDirectory.open(run);
+  }
+
   @Test
   void aDirectoryThatIsDeletedMeanwhileIsNoticedAndNotMadeAgain() {
     Path run = temporary.resolve("deleted");

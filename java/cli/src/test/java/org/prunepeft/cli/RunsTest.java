@@ -103,7 +103,7 @@ class RunsTest {
   }
 
   @Test
-  void trainingsOfSeveralBudgetsAreMadeOneAfterTheOther() {
+  void trainingsOfSeveralBudgetsAreMadeOneAfterTheOther() throws IOException {
     call("train", "random", "--modules=random", "--budget=1k,500").exits(0);
     for (int budget : List.of(1000, 500)) {
       Path run = runs.resolve("random/budget-" + budget);
@@ -111,6 +111,15 @@ class RunsTest {
           RunDirectory.open(run).readJson("result.json", "trainable_parameters", Long.class);
       assertTrue(parameters > 0 && parameters <= budget, parameters + " of " + budget);
     }
+    Path again = temporary.resolve("random-again");
+    Call.of(
+            "train",
+            "--config=" + runs.resolve("random").resolve("config.yaml"),
+            "--output=" + again)
+        .exits(0);
+    assertEquals(
+        Files.readString(runs.resolve("random/budgets.json")),
+        Files.readString(again.resolve("budgets.json")));
     call("train", "twice", "--modules=random", "--budget=1000,1k").exits(2, "none of them twice");
     call("train", "seeds", "--modules=random", "--budget=1k,500", "--seeds=1,2")
         .exits(2, "several budgets go with one seed");

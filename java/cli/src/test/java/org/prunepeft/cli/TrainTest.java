@@ -489,6 +489,11 @@ class TrainTest {
             output.resolve("seed-7").resolve("adapter.safetensors")));
     String all = Files.readString(output.resolve("config.yaml"));
     assertTrue(all.matches("(?s).*seeds:\\s*- 3\\s*- 0\\s*- 7\\s.*"), all);
+    Path again = temporary.resolve("seeds-again");
+    Call.of("train", "--config=" + output.resolve("config.yaml"), "--output=" + again).exits(0);
+    assertEquals(
+        Files.readString(output.resolve("seeds.json")),
+        Files.readString(again.resolve("seeds.json")));
   }
 
   @Test

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Required;
@@ -96,11 +97,7 @@ public final class Manifest {
    * @throws RunDirectoryException as that and {@link #verify} do
    */
   public static RunDirectory openChosen(Path directory) {
-    RunDirectory run = RunDirectory.openChosen(directory);
-    if (Files.notExists(run.file(RunDirectory.INCOMPLETE))) {
-      verify(run);
-    }
-    return run;
+    return verifyComplete(RunDirectory.openChosen(directory), name -> true);
   }
 
   /**
@@ -110,9 +107,22 @@ public final class Manifest {
    * @throws RunDirectoryException as {@link #verify} does
    */
   public static RunDirectory look(Path directory, Collection<String> read) {
-    RunDirectory run = RunDirectory.look(directory);
-    if (Files.notExists(run.file(RunDirectory.INCOMPLETE))) {
-      verify(run, read::contains);
+    return verifyComplete(RunDirectory.look(directory), read::contains);
+  }
+
+  /**
+   * A run that is taken up again meanwhile, as one of several seeds may be, is complete no more.
+   */
+  private static RunDirectory verifyComplete(RunDirectory run, Predicate<String> checked) {
+    Path mark = run.file(RunDirectory.INCOMPLETE);
+    if (Files.notExists(mark)) {
+      try {
+        verify(run, checked);
+      } catch (RunDirectoryException e) {
+        if (!Files.exists(mark)) {
+          throw e;
+        }
+      }
     }
     return run;
   }
@@ -132,8 +142,10 @@ public final class Manifest {
   /**
    * Checks that a complete run's files hold what the run wrote.
    *
-   * @throws RunDirectoryException if one does not, or is gone; names it, both checksums and the
-   *     remedy; or if the directory is that of several runs
+   * @throws DamagedRunException if one does not, or is gone; names it, both checksums and the
+   *     remedy
+   * @throws RunDirectoryException if one can't be read or has a newer format, or if the directory
+   *     is that of several runs
    */
   public static void verify(RunDirectory run) {
     verify(run, name -> true);
@@ -144,7 +156,7 @@ public final class Manifest {
     if (Files.exists(run.file(RunFiles.RESULT))) {
       verify(run, RunFiles.RESULT, checked);
     } else if (isExpected(run)) {
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s is missing; %s".formatted(run.file(RunFiles.RESULT), remedy(run)));
     } else {
       unverified(run);
@@ -169,12 +181,12 @@ public final class Manifest {
     }
     Object said = object.remove(OWN);
     if (!own(name, object).equals(said)) {
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
               .formatted(directory.file(name), own(name, object), said, remedy(directory)));
     }
     if (!(object.get(FILES) instanceof Map<?, ?> files)) {
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s has no object '%s'; %s".formatted(directory.file(name), FILES, remedy(directory)));
     }
     files.forEach(
@@ -189,19 +201,19 @@ public final class Manifest {
     try {
       return Required.present("size and checksum", RunDirectory.convert(value, Entry.class));
     } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException("%s, %s: %s".formatted(manifest, file, e.getMessage()), e);
+      throw new DamagedRunException("%s, %s: %s".formatted(manifest, file, e.getMessage()), e);
     }
   }
 
   private static void require(RunDirectory directory, String name, Entry then) {
     Path file = directory.file(name);
     if (Files.notExists(file)) {
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s is missing: it had %s; %s".formatted(file, then.content(file), remedy(directory)));
     }
     Entry now = entry(file);
     if (!now.equals(then)) {
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s is damaged or was changed: it has %s, but was written with %s; %s"
               .formatted(file, now.content(file), then.content(file), remedy(directory)));
     }

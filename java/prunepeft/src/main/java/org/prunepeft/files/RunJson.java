@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.RunDirectoryException;
 
 /** The JSON of a run's files, written and read as {@link RunDirectory} says. */
@@ -93,7 +94,7 @@ final class RunJson {
   static Map<String, Object> parse(Path file) {
     Map<String, Object> object = read(file, OBJECT);
     if (object == null) {
-      throw new RunDirectoryException(file + ", line 1, column 1: expected an object, got null");
+      throw new DamagedRunException(file + ", line 1, column 1: expected an object, got null");
     }
     return object;
   }
@@ -101,21 +102,18 @@ final class RunJson {
   static <T> List<T> array(Path file, Class<T> type) {
     List<T> values = read(file, LENIENT.readerForListOf(type));
     if (values == null) {
-      throw new RunDirectoryException(file + ", line 1, column 1: expected a list, got null");
+      throw new DamagedRunException(file + ", line 1, column 1: expected a list, got null");
     }
     return values;
   }
 
   private static <T> T read(Path file, ObjectReader reader) {
+    byte[] content = content(file);
     try {
-      if (Files.size(file) > MOST) {
-        throw new RunDirectoryException(
-            "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
-      }
-      return reader.readValue(Files.readAllBytes(file));
+      return reader.readValue(content);
     } catch (JsonProcessingException e) {
       var location = e.getLocation();
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s, line %d, column %d: %s"
               .formatted(
                   file,
@@ -123,6 +121,19 @@ final class RunJson {
                   location == null ? 1 : location.getColumnNr(),
                   e.getOriginalMessage()),
           e);
+    } catch (IOException e) {
+      // Bytes that are no text.
+      throw new DamagedRunException("%s: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  private static byte[] content(Path file) {
+    try {
+      if (Files.size(file) > MOST) {
+        throw new DamagedRunException(
+            "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
+      }
+      return Files.readAllBytes(file);
     } catch (IOException e) {
       throw RunErrors.unread(file, e);
     }
@@ -134,13 +145,13 @@ final class RunJson {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         T value = LENIENT.readValue(line, type);
         if (value == null) {
-          throw new RunDirectoryException(
+          throw new DamagedRunException(
               "%s, line %d: expected an object, got null".formatted(file, values.size() + 1));
         }
         values.add(value);
       }
     } catch (JsonProcessingException e) {
-      throw new RunDirectoryException(
+      throw new DamagedRunException(
           "%s, line %d: %s".formatted(file, values.size() + 1, e.getOriginalMessage()), e);
     } catch (IOException e) {
       throw RunErrors.unread(file, e);

@@ -30,46 +30,58 @@ public final class OutcomeFile {
   public static TrainOutcome read(Path directory) {
     RunDirectory run = RunDirectory.open(directory);
     Manifest.verify(run);
-    Map<String, Object> result = run.readJson(RunFiles.RESULT);
-    Schema schema = Schema.fromMap(run.readJson(RunFiles.CONFIG));
+    Schema schema = schema(run);
     Candidate[] modules = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
+    Members result = new Members(run.file(RunFiles.RESULT), run.readJson(RunFiles.RESULT));
     return new TrainOutcome(
         List.copyOf(Arrays.asList(modules)),
-        number(result, "trainable_parameters").longValue(),
+        result.number("trainable_parameters").longValue(),
         RunFiles.isFull(run),
-        number(result, "supernet_parameters").longValue(),
-        evaluation(result, "head_alone_test", schema),
-        evaluation(result, "validation", schema),
-        evaluation(result, "test", schema),
-        number(result, "best_epoch").intValue(),
-        number(result, "epochs").intValue(),
-        number(result, RunPhase.PREPARATION.secondsMember()).doubleValue(),
-        number(result, RunPhase.TRAINING.secondsMember()).doubleValue());
+        result.number("supernet_parameters").longValue(),
+        result.evaluation("head_alone_test", schema),
+        result.evaluation("validation", schema),
+        result.evaluation("test", schema),
+        result.number("best_epoch").intValue(),
+        result.number("epochs").intValue(),
+        result.number(RunPhase.PREPARATION.secondsMember()).doubleValue(),
+        result.number(RunPhase.TRAINING.secondsMember()).doubleValue());
   }
 
-  private static Number number(Map<?, ?> from, String name) {
-    Object value = from.get(name);
+  private static Schema schema(RunDirectory run) {
     try {
-      return Required.present(name, RunDirectory.convert(value, Double.class));
+      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
-          "%s must have a number '%s', got %s; make the run anew"
-              .formatted(RunFiles.RESULT, name, value),
-          e);
+          "%s: %s; make the run anew".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
     }
   }
 
-  private static Evaluation evaluation(Map<?, ?> result, String name, Schema schema) {
-    if (!(result.get(name) instanceof Map<?, ?> values)) {
-      throw new RunDirectoryException(
-          "%s must have an object '%s', got %s; make the run anew"
-              .formatted(RunFiles.RESULT, name, result.get(name)));
+  /** Those of an object in a file. */
+  private record Members(Path file, Map<?, ?> values) {
+    Number number(String name) {
+      Object value = values.get(name);
+      try {
+        return Required.present(name, RunDirectory.convert(value, Double.class));
+      } catch (IllegalArgumentException e) {
+        throw new RunDirectoryException(
+            "%s must have a number '%s', got %s; make the run anew".formatted(file, name, value),
+            e);
+      }
     }
-    Map<Metric, Double> metrics = new LinkedHashMap<>();
-    for (Metric metric : schema.metrics()) {
-      metrics.put(metric, number(values, metric.key()).doubleValue());
+
+    Evaluation evaluation(String name, Schema schema) {
+      if (!(values.get(name) instanceof Map<?, ?> own)) {
+        throw new RunDirectoryException(
+            "%s must have an object '%s', got %s; make the run anew"
+                .formatted(file, name, values.get(name)));
+      }
+      Members members = new Members(file, own);
+      Map<Metric, Double> metrics = new LinkedHashMap<>();
+      for (Metric metric : schema.metrics()) {
+        metrics.put(metric, members.number(metric.key()).doubleValue());
+      }
+      return new Evaluation(
+          members.number("loss").doubleValue(), metrics, new Predictions(schema, new float[0]));
     }
-    return new Evaluation(
-        number(values, "loss").doubleValue(), metrics, new Predictions(schema, new float[0]));
   }
 }

@@ -71,7 +71,7 @@ final class StateLoader implements StateExchange {
 
   private long bytes(String name) {
     if (!tensors.names().contains(prefix + name)) {
-      throw new RunDirectoryException(tensors.origin() + " has no " + prefix + name);
+      throw absent(name);
     }
     return tensors.entry(prefix + name).bytes();
   }
@@ -87,14 +87,22 @@ final class StateLoader implements StateExchange {
   @Override
   public <T> T value(String name, Class<T> type, T now) {
     if (!values.containsKey(name)) {
-      throw new RunDirectoryException(
-          "the checkpoint with %s has no %s%s".formatted(tensors.origin(), prefix, name));
+      throw absent(name);
     }
     return RunDirectory.convert(values.get(name), type);
   }
 
+  private RunDirectoryException absent(String name) {
+    return new RunDirectoryException(
+        "the checkpoint with %s has no %s%s: another version of PrunePEFT wrote it; go on with that one, or delete the directory of checkpoints, and the run begins from its start"
+            .formatted(tensors.origin(), prefix, name));
+  }
+
   @Override
   public StateExchange part(String name) {
-    return new StateLoader(prefix + name + "/", tensors, (Map<?, ?>) values.get(name));
+    if (!(values.get(name) instanceof Map<?, ?> own)) {
+      throw absent(name);
+    }
+    return new StateLoader(prefix + name + "/", tensors, own);
   }
 }

@@ -1,5 +1,7 @@
 package org.prunepeft.fuzz;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.io.IOException;
 import java.util.HexFormat;
 import java.util.List;
@@ -8,6 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.testing.MutatedFiles;
 import org.prunepeft.testing.ReaderFiles;
+import org.prunepeft.testing.Reading;
 import org.prunepeft.testing.TestSeed;
 
 /**
@@ -15,7 +18,9 @@ import org.prunepeft.testing.TestSeed;
  */
 class MutatedFilesTest {
   private static final int FILES = 300;
-  private static final double SECONDS = 10;
+
+  /** Far more than a busy machine takes; a reading has a bound of its own ({@link Reading}). */
+  private static final double SECONDS = 600;
 
   static List<String> readers() throws IOException {
     return ReaderFiles.names(ReadersTest.class);
@@ -29,10 +34,11 @@ class MutatedFilesTest {
   @ParameterizedTest
   @MethodSource("readers")
   void areReadOrRefused(String reader) throws Exception {
-    for (var failure :
-        new MutatedFiles(ReadersTest.class, reader, TestSeed.draw()).read(FILES, SECONDS)) {
+    MutatedFiles files = new MutatedFiles(ReadersTest.class, reader, TestSeed.draw());
+    for (var failure : files.read(FILES, SECONDS)) {
       throw new AssertionError(
           "failed at the bytes " + HexFormat.of().formatHex(failure.file()), failure.how());
     }
+    assertEquals(FILES, files.inputs());
   }
 }

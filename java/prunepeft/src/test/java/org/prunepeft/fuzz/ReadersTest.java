@@ -39,6 +39,7 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Gguf;
@@ -86,6 +87,7 @@ class ReadersTest {
               DataException.class,
               FormatException.class,
               RunDirectoryException.class,
+              DamagedRunException.class,
               IllegalArgumentException.class));
 
   /** What a measured search's config.json has besides. */

@@ -1,6 +1,7 @@
 package org.prunepeft.testing;
 
 import java.lang.annotation.ElementType;
+import java.lang.annotation.Inherited;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
@@ -10,7 +11,13 @@ import java.lang.annotation.Target;
  * whatever the run's seed is. It is for two kinds of tests: those to which the numbers are a prop
  * only (a model's weights where a command's messages are looked at), and those whose statement
  * holds for most draws, not for all (how far a training gets).
+ *
+ * <p>On a class it covers all that is drawn there, in {@code @Nested} classes and in classes
+ * derived from it. On a method it covers what is drawn for that test alone: in the method, in
+ * fields and in {@code @BeforeEach}; but neither in {@code @BeforeAll} nor in the method of a
+ * {@code @MethodSource}, which draw for the class.
  */
+@Inherited
 @Retention(RetentionPolicy.RUNTIME)
 @Target({ElementType.METHOD, ElementType.TYPE})
 public @interface FixedSeed {

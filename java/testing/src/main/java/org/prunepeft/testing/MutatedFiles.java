@@ -90,6 +90,11 @@ public final class MutatedFiles {
     return failures;
   }
 
+  /** {@return how many files were read or refused so far, saved ones included} */
+  public long inputs() {
+    return inputs;
+  }
+
   /** {@return whether it ended at a new place} */
   private boolean read(byte[] file) {
     place = 0;

@@ -64,11 +64,8 @@ public final class SeedExtension
 
   private static void enter(ExtensionContext context) {
     String id = context.getUniqueId();
-    boolean fixed =
-        isAnnotated(context.getElement(), FixedSeed.class)
-            || isAnnotated(context.getTestClass(), FixedSeed.class);
     TestSeed.enter(
-        fixed ? OptionalLong.empty() : OptionalLong.of(seed(context)),
+        isFixed(context) ? OptionalLong.empty() : OptionalLong.of(seed(context)),
         id.substring(id.indexOf("[class:")));
     context
         .getStore(Namespace.create(SeedExtension.class))
@@ -81,6 +78,12 @@ public final class SeedExtension
                   }
                   TestSeed.leave();
                 });
+  }
+
+  /** A method, its class, or one around that. */
+  private static boolean isFixed(ExtensionContext context) {
+    return isAnnotated(context.getElement(), FixedSeed.class)
+        || context.getParent().map(SeedExtension::isFixed).orElse(false);
   }
 
   private static long seed(ExtensionContext context) {

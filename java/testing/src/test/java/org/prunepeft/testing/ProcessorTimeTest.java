@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class ProcessorTimeTest {
   private static final Duration SHORT = Duration.ofMillis(200);
+  private static final Duration LONG = Duration.ofMinutes(5);
 
   private volatile boolean over;
 
@@ -59,10 +62,34 @@ class ProcessorTimeTest {
   void aProcessThatGoesOnIsKnown() throws Exception {
     Process busy = new ProcessBuilder("sh", "-c", "while :; do :; done").start();
     try {
-      assertFalse(ProcessorTime.endsWithin(SHORT, busy));
+      assertFalse(ProcessorTime.endsWithin(SHORT, LONG, busy));
     } finally {
       busy.destroyForcibly();
     }
-    assertTrue(ProcessorTime.endsWithin(SHORT, new ProcessBuilder("sleep", "0.5").start()));
+    Process sleeping = new ProcessBuilder("sleep", "0.5").start();
+    assertTrue(ProcessorTime.endsWithin(SHORT, LONG, sleeping));
+    Process waiting = new ProcessBuilder("sleep", "600").start();
+    try {
+      assertFalse(ProcessorTime.endsWithin(LONG, SHORT, waiting));
+    } finally {
+      waiting.destroyForcibly();
+    }
+  }
+
+  @Test
+  void whatWaitsWithoutEndIsEnded() {
+    CountDownLatch never = new CountDownLatch(1);
+    AssertionError e =
+        assertThrows(
+            AssertionError.class,
+            () ->
+                ProcessorTime.atMost(
+                    SHORT.dividedBy(10),
+                    () -> {
+                      never.await();
+                      return null;
+                    }));
+    assertEquals("it has not ended within 0.4 s", e.getMessage());
+    assertTrue(Stream.of(e.getStackTrace()).anyMatch(call -> call.getMethodName().equals("await")));
   }
 }

@@ -14,9 +14,11 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.platform.engine.DiscoverySelector;
 import org.junit.platform.engine.TestExecutionResult;
@@ -79,6 +81,45 @@ class TestSeedTest {
     @Test
     void failing() {
       assertEquals(0, TestSeed.draw());
+    }
+  }
+
+  /** Has its seed from the class that it is derived from. */
+  static class Derived extends Fixed {}
+
+  /** Has classes within. */
+  @FixedSeed("to be seen")
+  static class Enclosing {
+    @Nested
+    class Middle {
+      @Nested
+      class Inner {
+        @ParameterizedTest
+        @ValueSource(ints = {3, 4})
+        void inner(int parameter, TestInfo test) {
+          DRAWN.put(test.getDisplayName(), TestSeed.draw());
+        }
+      }
+    }
+  }
+
+  /** Draws what its test is given, and before its tests. */
+  static class Given {
+    @BeforeAll
+    static void all() {
+      DRAWN.put("all", TestSeed.draw());
+    }
+
+    static long[] given() {
+      return new long[] {TestSeed.draw()};
+    }
+
+    @ParameterizedTest(name = "given")
+    @MethodSource
+    @FixedSeed("to be seen")
+    void given(long given) {
+      DRAWN.put("given", given);
+      DRAWN.put("drawn", TestSeed.draw());
     }
   }
 
@@ -153,6 +194,27 @@ class TestSeedTest {
     assertEquals("0 suppressed", suppressed("failing()"));
     assertEquals(1 + 4 * 2 + 4, drawn.size(), drawn::toString);
     assertEquals(drawn, run("18", selectClass(Fixed.class)));
+  }
+
+  @Test
+  void aFixedClassCoversThoseWithinAndThoseDerivedFromIt() {
+    Map<String, Long> drawn = run("17", selectClass(Derived.class));
+    assertEquals(1 + 4 * 2 + 4, drawn.size(), drawn::toString);
+    assertEquals(drawn, run("18", selectClass(Derived.class)));
+    drawn = run("17", selectClass(Enclosing.class));
+    assertEquals(2, drawn.size(), drawn::toString);
+    assertEquals(drawn, run("18", selectClass(Enclosing.class)));
+  }
+
+  @Test
+  void aFixedMethodDoesNotCoverWhatIsDrawnForItsClass() {
+    Map<String, Long> drawn = run("17", selectClass(Given.class));
+    Map<String, Long> others = run("18", selectClass(Given.class));
+    assertEquals(Map.of(), FAILURES);
+    assertEquals(3, drawn.size(), drawn::toString);
+    assertNotEquals(drawn.get("all"), others.get("all"));
+    assertNotEquals(drawn.get("given"), others.get("given"));
+    assertEquals(drawn.get("drawn"), others.get("drawn"));
   }
 
   private static String suppressed(String test) {

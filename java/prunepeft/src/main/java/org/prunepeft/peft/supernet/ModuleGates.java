@@ -69,6 +69,9 @@ final class ModuleGates implements AutoCloseable {
   /** Updates the gates in each step. */
   TrainingHook hook() {
     return new TrainingHook() {
+      /** Of the step that is looked at: a copy waits for the device. Null: not read yet. */
+      private float[] gradients;
+
       @Override
       public Optional<String> nonFinite() {
         return training.nonFinite(read());
@@ -77,13 +80,21 @@ final class ModuleGates implements AutoCloseable {
       @Override
       public void beforeStep(int step) {
         training.update(read());
-        gates.clearGradients();
+        clear();
       }
 
       private float[] read() {
-        try (PointerScope temporary = new PointerScope()) {
-          return Torch.toFloats(gates.gradient(GATES));
+        if (gradients == null) {
+          try (PointerScope temporary = new PointerScope()) {
+            gradients = Torch.toFloats(gates.gradient(GATES));
+          }
         }
+        return gradients;
+      }
+
+      private void clear() {
+        gradients = null;
+        gates.clearGradients();
       }
 
       @Override
@@ -93,7 +104,7 @@ final class ModuleGates implements AutoCloseable {
 
       @Override
       public void skipped() {
-        gates.clearGradients();
+        clear();
       }
 
       @Override

@@ -318,13 +318,14 @@ final class Training implements AutoCloseable {
         report(done, loss);
         return true;
       }
-      nonFiniteOfHooks()
-          .ifPresent(
-              wrong -> {
-                throw diverged(done, wrong, trainer.firstNonFinite(run, done.batch));
-              });
-      update();
+      Optional<String> wrong = nonFiniteOfHooks();
       unread.add(done);
+      if (wrong.isPresent()) {
+        // A loss before may be the cause.
+        read(done);
+        throw diverged(done, wrong.get(), trainer.firstNonFinite(run, done.batch));
+      }
+      update();
       if (losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD) {
         read();
       }
@@ -381,13 +382,26 @@ final class Training implements AutoCloseable {
 
   /** Reports each step whose loss was not read, and adds the losses of the epoch's examples up. */
   private void read() {
+    read(null);
+  }
+
+  /**
+   * The same.
+   *
+   * @param last the step whose update has not been made; null: all have been
+   */
+  private void read(Unread last) {
     double[] values = losses.read();
     for (int i = 0; i < values.length; i++) {
       Unread done = unread.get(i);
       if (!Double.isFinite(values[i])) {
-        // Later steps have changed the weights.
         throw diverged(
-            done, "loss is " + values[i], "it was read too late to name the first module");
+            done,
+            "loss is " + values[i],
+            done == last
+                ? trainer.firstNonFinite(run, done.batch)
+                // Later steps have changed the weights.
+                : "it was read too late to name the first module");
       }
       report(done, values[i]);
     }

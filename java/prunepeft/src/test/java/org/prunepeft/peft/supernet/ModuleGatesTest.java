@@ -2,10 +2,12 @@ package org.prunepeft.peft.supernet;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -131,6 +133,7 @@ class ModuleGatesTest {
       float[] gradients = Torch.toFloats(modules.gradients().get(2));
       List<TrainingHook> hooks = modules.trainingHooks(10, true);
       assertEquals(1, hooks.size());
+      assertEquals(Optional.empty(), hooks.get(0).nonFinite());
       hooks.get(0).beforeStep(1);
       hooks.get(0).afterStep(1);
       // The first step of Adam goes as far for each, and then all are shifted alike.
@@ -147,7 +150,13 @@ class ModuleGatesTest {
           assertEquals(0.2, up - down, 1e-3);
         }
       }
-      assertArrayEquals(new float[gradients.length], Torch.toFloats(modules.gradients().get(2)));
+      Tensor gates = modules.gradients().get(2);
+      assertArrayEquals(new float[gradients.length], Torch.toFloats(gates));
+      // What a step has read is not taken for the next one's.
+      gates.fill_(new Scalar(Double.NaN));
+      assertTrue(hooks.get(0).nonFinite().isPresent());
+      hooks.get(0).skipped();
+      assertEquals(Optional.empty(), hooks.get(0).nonFinite());
     }
   }
 }

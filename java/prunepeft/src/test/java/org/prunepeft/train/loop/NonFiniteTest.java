@@ -27,6 +27,7 @@ import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.pass.DivergedException;
+import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.TrainingRun;
 
 /** Trainings whose numbers cease to be numbers. */
@@ -204,6 +205,62 @@ class NonFiniteTest extends TrainingTest {
             });
     assertEquals(1, skipped.size(), skipped.toString());
     assertTrue(skipped.get(0).startsWith("1 the gradient of the gate on " + second));
+  }
+
+  /** As on a GPU, where the losses of many steps are read at once. */
+  private Trainer reading(Encoder encoder) {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(BATCH).build();
+    return keep(
+        new Trainer(keep(encoder), settings, null, new GradientPasses.Mode(null, 1, 32, 0)));
+  }
+
+  @Test
+  void lossesThatWereNotReadComeBeforeAGatesGradient() {
+    TrainingRun run = run(1);
+    List<Candidate> modules = run.modules().candidates();
+    SearchSpace space = new SearchSpace(SmallBert.CONFIG.layers(), modules);
+    run.modules().gate(new GateTraining(space, space.totalParameters() / 2, 0.1, TestSeed.draw()));
+    List<Tensor> gradients = run.modules().gradients();
+    List<Double> losses = new ArrayList<>();
+    StepListener listener =
+        new StepListener() {
+          private int asked;
+
+          @Override
+          public boolean cancelled() {
+            if (++asked == 3) {
+              gradients.get(gradients.size() - 1).narrow(0, 1, 1).fill_(new Scalar(Double.NaN));
+            }
+            return false;
+          }
+
+          @Override
+          public void step(int step, int steps, double loss, double rate) {
+            losses.add(loss);
+          }
+        };
+    Trainer trainer = reading(SmallBert.create());
+    String said =
+        assertThrows(DivergedException.class, () -> trainer.train(run, listener)).getMessage();
+    assertContains(
+        "the gradient of the gate on %s is NaN at step 3 of 3".formatted(modules.get(1).name()),
+        said);
+    assertEquals(3, losses.size());
+    losses.forEach(loss -> assertTrue(Double.isFinite(loss)));
+  }
+
+  @Test
+  void theLossOfTheStepComesBeforeAGatesGradientAndNamesTheFirstModule() {
+    TrainingRun run = run(1);
+    SearchSpace space = new SearchSpace(SmallBert.CONFIG.layers(), run.modules().candidates());
+    run.modules().gate(new GateTraining(space, space.totalParameters() / 2, 0.1, TestSeed.draw()));
+    Trainer trainer = reading(SmallBert.overflowing(RARE));
+    String said =
+        assertThrows(DivergedException.class, () -> trainer.train(run, StepListener.NONE))
+            .getMessage();
+    assertContains("the loss is ", said);
+    assertContains("the output of embeddings", said);
+    assertContains("" + ODD, said.substring(said.indexOf("(examples "), said.indexOf("):")));
   }
 
   @Test

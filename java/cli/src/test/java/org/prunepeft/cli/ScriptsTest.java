@@ -1,0 +1,134 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Scripts that look at the build, as far as they need none. */
+@Timeout(120)
+class ScriptsTest {
+  private static final Path ROOT = Path.of("../..").toAbsolutePath().normalize();
+  private static final Path JAVA = Path.of(System.getProperty("java.home"));
+
+  @TempDir private Path temporary;
+
+  /** What a script that has ended said on both streams. */
+  private record Said(int exit, String text) {
+    void exits(int expected, String... parts) {
+      assertEquals(expected, exit, text);
+      for (String part : parts) {
+        assertTrue(text.contains(part), () -> "'" + part + "' is not in: " + text);
+      }
+    }
+  }
+
+  private ProcessBuilder script(String... words) {
+    String[] command = words.clone();
+    command[0] = ROOT.resolve(words[0]).toString();
+    ProcessBuilder builder = new ProcessBuilder(command).directory(temporary.toFile());
+    builder.environment().put("JAVA_HOME", JAVA.toString());
+    return builder.redirectErrorStream(true);
+  }
+
+  private static Said said(ProcessBuilder builder) throws Exception {
+    Process process = builder.start();
+    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    return new Said(process.waitFor(), text);
+  }
+
+  private Path archive(String name, Map<String, String> files) throws IOException {
+    Path archive = temporary.resolve(name);
+    Files.createDirectories(archive.getParent());
+    try (OutputStream file = Files.newOutputStream(archive);
+        JarOutputStream jar = new JarOutputStream(file)) {
+      for (Map.Entry<String, String> entry : files.entrySet()) {
+        jar.putNextEntry(new JarEntry(entry.getKey()));
+        jar.write(entry.getValue().getBytes(StandardCharsets.UTF_8));
+        jar.closeEntry();
+      }
+    }
+    return archive;
+  }
+
+  @Test
+  void licencesNamesTheArchivesThatLackOne() throws Exception {
+    String licence = Files.readString(ROOT.resolve("LICENSE"));
+    String notice = Files.readString(ROOT.resolve("NOTICE"));
+    String more = "of another\n" + notice;
+    archive("whole/a/target/a.jar", Map.of("META-INF/LICENSE", licence, "META-INF/NOTICE", notice));
+    archive("whole/b/target/b.jar", Map.of("META-INF/LICENSE", licence, "META-INF/NOTICE", more));
+    said(script("java/licences", "whole")).exits(0, "2 archives, 4 of 4 files there");
+
+    String shortened = licence.substring(0, licence.stripTrailing().lastIndexOf('\n') + 1);
+    Path lacking = archive("lacking/c/target/c.jar", Map.of("META-INF/LICENSE", shortened));
+    said(script("java/licences", temporary.resolve("lacking").toString()))
+        .exits(
+            1,
+            lacking + " lacks META-INF/LICENSE",
+            lacking + " lacks META-INF/NOTICE",
+            "1 archives, 0 of 2 files there");
+    Path empty = archive("empty/d/target/d.jar", Map.of("META-INF/LICENSE", ""));
+    said(script("java/licences", "empty")).exits(1, empty + " lacks META-INF/LICENSE");
+
+    Path broken = temporary.resolve("broken/e/target/e.jar");
+    Files.createDirectories(broken.getParent());
+    Files.writeString(broken, "no archive");
+    said(script("java/licences", "broken")).exits(2, broken + " can't be read");
+    Files.delete(broken);
+    said(script("java/licences", "broken")).exits(2, "no archive in a target folder below");
+    said(script("java/licences", "absent")).exits(2, "there is no directory absent");
+    ProcessBuilder withoutJdk = script("java/licences", "whole");
+    withoutJdk.environment().put("JAVA_HOME", temporary.toString());
+    said(withoutJdk).exits(2, "there is no " + temporary.resolve("bin/jar"));
+  }
+
+  @Test
+  void underLoadKnowsItsTests() throws Exception {
+    said(script("java/under-load", "--java", "--only", "ScriptsTest,NoSuchTest#one", "1"))
+        .exits(2, "there is no test NoSuchTest");
+  }
+
+  @Test
+  void noVirtualMachineOutlivesTheSearchForFiles() throws Exception {
+    for (String jobs : List.of("0", "-1", "two")) {
+      said(script("java/fuzz", "--no-build", "--seed", "1", "--jobs", jobs))
+          .exits(2, "--jobs must be at least 1, got " + jobs);
+    }
+    Path started = temporary.resolve("started");
+    Path java = temporary.resolve("java");
+    Files.writeString(java, "#!/bin/sh\necho $$ >>'%s'\nexec sleep 600\n".formatted(started));
+    assertTrue(java.toFile().setExecutable(true));
+    ProcessBuilder builder =
+        script("java/fuzz", "--no-build", "--seed", "1", "--jobs", "2")
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    builder.environment().merge("PATH", temporary.toString(), (path, own) -> own + ":" + path);
+    Process process = builder.start();
+    while (!Files.exists(started) || Files.readAllLines(started).size() < 2) {
+      assertTrue(process.isAlive());
+      Thread.sleep(5);
+    }
+    List<ProcessHandle> machines =
+        Files.readAllLines(started).stream()
+            .flatMap(pid -> ProcessHandle.of(Long.parseLong(pid)).stream())
+            .toList();
+    assertEquals(2, machines.size());
+    process.destroy();
+    process.waitFor();
+    machines.forEach(machine -> assertFalse(machine.isAlive()));
+    assertNotEquals(0, process.exitValue());
+  }
+}

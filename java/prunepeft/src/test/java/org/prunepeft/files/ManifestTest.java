@@ -1,0 +1,103 @@
+package org.prunepeft.files;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.DamagedRunException;
+import org.prunepeft.io.RunDirectoryException;
+
+class ManifestTest {
+  private static final Set<String> READ = Set.of(RunFiles.CONFIG);
+
+  @TempDir private Path temporary;
+  private Path run;
+
+  @BeforeEach
+  void write() {
+    run = temporary.resolve("run");
+    RunDirectory directory = RunDirectory.create(run);
+    directory.writeJson(RunFiles.CONFIG, RunDirectory.formatted());
+    directory.writeJson(RunFiles.CONFIGURATION, RunDirectory.formatted());
+    Manifest.write(
+        directory,
+        RunFiles.RESULT,
+        RunDirectory.formatted(),
+        List.of(RunFiles.CONFIG, RunFiles.CONFIGURATION));
+    directory.complete();
+  }
+
+  private Path file(String name) {
+    return run.resolve(name);
+  }
+
+  @Test
+  void otherContentAndWhatIsGoneAreDamages() throws IOException {
+    Manifest.open(run, READ);
+    Executable reading = () -> Manifest.open(run, READ);
+    String result = Files.readString(file(RunFiles.RESULT));
+    for (String damaged : List.of("{", "null", "\0\0\0", result.replace("config", "Config"), "")) {
+      Files.writeString(file(RunFiles.RESULT), damaged);
+      assertThrows(DamagedRunException.class, reading, damaged);
+    }
+    Files.writeString(file(RunFiles.RESULT), result);
+    Files.writeString(file(RunFiles.CONFIG), "{}");
+    assertThrows(DamagedRunException.class, reading);
+    Files.delete(file(RunFiles.CONFIG));
+    assertThrows(DamagedRunException.class, reading);
+  }
+
+  @Test
+  void whatCanNotBeReadIsNoDamage() throws IOException {
+    Executable reading = () -> Manifest.open(run, READ);
+    Files.delete(file(RunFiles.CONFIG));
+    Files.createDirectory(file(RunFiles.CONFIG));
+    assertFalse(assertThrows(RunDirectoryException.class, reading) instanceof DamagedRunException);
+    String result = Files.readString(file(RunFiles.RESULT));
+    Files.writeString(
+        file(RunFiles.RESULT),
+        result.replaceFirst(
+            "\"format\" : " + RunDirectory.FORMAT, "\"format\" : " + (RunDirectory.FORMAT + 1)));
+    RunDirectoryException newer = assertThrows(RunDirectoryException.class, reading);
+    assertTrue(newer.getMessage().contains(" has format "), newer.getMessage());
+    assertFalse(newer instanceof DamagedRunException);
+  }
+
+  /** Names to be read, whose first look finds the run taken up again. */
+  private final class TakenUp extends TreeSet<String> {
+    private static final long serialVersionUID = 1;
+
+    TakenUp() {
+      super(READ);
+    }
+
+    @Override
+    public boolean contains(Object name) {
+      try {
+        Files.writeString(file(RunDirectory.INCOMPLETE), "running\n");
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      return super.contains(name);
+    }
+  }
+
+  @Test
+  void aRunThatIsTakenUpAgainWhileItIsCheckedIsNotDamaged() throws IOException {
+    Files.writeString(file(RunFiles.CONFIG), "{}");
+    assertThrows(DamagedRunException.class, () -> Manifest.look(run, READ));
+    assertEquals(run, Manifest.look(run, new TakenUp()).path());
+  }
+}
