@@ -18,13 +18,13 @@ DeviceRates device_of(int major, int minor, double bytes_a_clock) {
   return device;
 }
 
-/** Modules of which some drop, of random ranks. */
+/** Modules of which some drop, of random ranks; of each four widths one is below the number of modules that there may be. */
 LoraShape random_shape() {
   LoraRanks ranks;
-  for (int64_t modules = check::pick(1, 10); modules > 0; --modules) ranks.add(check::pick(1, 80));
-  return {check::pick(0, 20000), check::pick(8, 9000),
-          check::pick(8, 9000),  ranks,
-          2 * check::pick(1, 2), static_cast<int>(check::pick(0, ranks.modules))};
+  for (int64_t modules = check::pick(1, PP_MOST_MODULES_OF_A_ROW); modules > 0; --modules) ranks.add(check::pick(1, 80));
+  const auto width = [] { return check::pick(1, check::pick(1, 4) == 1 ? PP_MOST_MODULES_OF_A_ROW : 9000); };
+  const int64_t K = width(), N = width();
+  return {check::pick(0, 20000), K, N, ranks, 2 * check::pick(1, 2), static_cast<int>(check::pick(0, ranks.modules))};
 }
 
 DeviceRates random_device() {
@@ -55,6 +55,22 @@ TEST(no_paths_are_predicted_to_be_faster_than_the_chosen_with_masks_kept_or_not)
       for (pp_linear_path backward : kPaths)
         for (const bool kept : {false, true}) CHECK(taken <= step(forward, backward, kept));
     CHECK(shape.masks > 0 || !chosen.keep_masks);
+  }
+}
+
+TEST(more_modules_than_columns_of_y_are_predicted_too) {
+  for (const int64_t N : {1, 2, 8}) {
+    LoraRanks ranks = {8};
+    while (ranks.modules <= N) ranks.add(8);
+    for (const int masks : {0, ranks.modules}) {
+      const LoraShape shape = {100, 64, N, ranks, 2, masks};
+      const Costs costs = costs_of(device_of(9, 0, 14), shape, false);
+      // Each module's call reads a column at least.
+      const Costs one = costs_of(device_of(9, 0, 14), {100, 64, 1, {8}, 2, 0}, false);
+      CHECK_EQUAL(costs.grad_up().bytes, ranks.modules * one.grad_up().bytes);
+      choose_paths(device_of(9, 0, 14), shape);
+      choose_paths(device_of(8, 0, 14), shape);
+    }
   }
 }
 

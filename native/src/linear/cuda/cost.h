@@ -240,11 +240,12 @@ struct Costs {
     cost.instructions = up_instructions(N, adds, 1, ranks_of_column() / 16);
     return cost;
   }
-  /** A call for each module. */
+  /** A call for each module, of which several are taken to be alike, each with a column of y or more. */
   Cost grad_up() const {
     if (modules > 1) {
       Cost cost = {};
-      const Costs one = {M, K, N / modules, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
+      const double columns = std::max(1.0, std::floor(N / modules));
+      const Costs one = {M, K, columns, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
       for (int i = 0; i < modules; i++) cost += one.grad_up();
       return cost;
     }
