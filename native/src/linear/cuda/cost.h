@@ -128,15 +128,19 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
 constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
 constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 68, kGradMoreRanks = 28;
 
-/** Besides, in the kernels for any number of tiles, which three, and five and more, have; and in those for several modules. */
-constexpr double kDownAnyMasks = 38, kDownModules = 30, kGradAny = 48, kGradAnyMasks = 70, kGradModules = 107;
+/**
+ * Besides, or less, in the kernels for any number of tiles, which three, and five and more, have, and on different rows all but
+ * one each; and in those for several modules on the same rows.
+ */
+constexpr double kDownAnyLess = 24, kDownAnyMasks = 38, kDownModules = 30;
+constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModules = 115;
 /**
  * The same of up, whose step are 16 rows by 64 columns of y from its first instruction to its last: with 16 ranks of one
- * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes
- * more by itself, and for each mask, drawn or read.
+ * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, and
+ * for each module whose mask is drawn or read.
  */
-constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 309, kUpMoreRanks = 150;
-constexpr double kUpMasked = 265, kUpMasks = 206, kUpKept = 60;
+constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 290, kUpMoreRanks = 150;
+constexpr double kUpMasked = 113, kUpMasks = 375, kUpKept = 177;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
@@ -229,6 +233,7 @@ struct Costs {
     if (size == 2) {
       double step = kDownStep + masks * (kDownMasks + (kept ? kDownKeeps : 0)) + kDownMoreRanks * (padded_ranks() / 16 - 1);
       if (takes_any_tiles() && masks > 0) step += kDownAnyMasks;
+      if (takes_any_tiles() && masks == 0 && modules <= 1) step -= kDownAnyLess;
       if (modules > 1) step += kDownModules;
       cost.instructions = M / 16 * K / 64 * step;
     }
@@ -336,7 +341,7 @@ struct Costs {
     if (size == 2) {
       double step = kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
                     kGradMoreRanks * (padded_ranks() / 16 - 1);
-      if (takes_any_tiles()) step += kGradAny + (drawn > 0 && !kept ? kGradAnyMasks : 0);
+      if (takes_any_tiles()) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
       if (modules > 1) step += kGradModules;
       cost.instructions = M / 64 * columns / 16 * step;
     }
@@ -388,9 +393,10 @@ struct Costs {
   double padded_ranks() const { return 16 * (rank_tiles > 0 ? rank_tiles : std::ceil(r / 16)); }
   /** Those of the modules that a column of y has. */
   double ranks_of_column() const { return padded_ranks() / sharers(); }
+  /** Whether down and grad go by the kernels for any number of tiles. */
   bool takes_any_tiles() const {
     const double tiles = padded_ranks() / 16;
-    return modules > 1 || !(tiles == 1 || tiles == 2 || tiles == 4);
+    return modules > 1 || !(tiles == 1 || (runs == 1 && (tiles == 2 || tiles == 4)));
   }
   /** A block holds 80 ranks; more read the wide matrix again. */
   double chunks() const { return std::ceil(padded_ranks() / 80); }
