@@ -115,11 +115,40 @@ TEST(several_modules_are_predicted_by_the_kernel_that_they_take) {
   // dS and dB of one.
   CHECK(kernel({16}, 0, kBackward) == LinearPath::kClustersWithS);
   CHECK(kernel({8, 8, 8}, 0, kBackward) == LinearPath::kWarpgroupClusters);
-  CHECK(kernel({8, 8}, 1, kForward) == LinearPath::kWarpgroupClusters);
+  CHECK(kernel({8, 8}, 2, kForward) == LinearPath::kWarpgroupClusters);
   // The copy engine brings eight modules' operands.
   CHECK(is_by_warpgroups(kernel({8, 8, 8, 8, 8, 8, 8, 8}, 0, kForward)));
   for (const LinearDirection direction : {kForward, kBackward})
     CHECK(kernel({8, 8, 8, 8, 8, 8, 8, 8, 8}, 0, direction) == LinearPath::kLargeTile);
+}
+
+TEST(modules_of_which_some_drop_are_predicted_beside_the_frozen_product) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  const LinearPath clusters = LinearPath::kWarpgroupClusters;
+  // Nine are too many for the copy engine, but it is not asked for them.
+  for (const LoraRanks& ranks : {LoraRanks{8, 8}, LoraRanks{8, 8, 8, 8, 8, 8, 8, 8, 8}})
+    for (const LinearDirection direction : {LinearDirection::kForward, LinearDirection::kGradInput})
+      CHECK(fused_kernel(h100, {8192, 4096, 4096, ranks, 2, 1}, direction) == clusters);
+  const auto all = [&](const auto&... cost) { return predict_sequence(ceilings, cost...); };
+  const auto close = [](double a, double b) { return std::abs(a - b) <= 1e-9 * b; };
+  for (const bool kept : {false, true}) {
+    const auto costs = [&](const LoraRanks& ranks, int masks) {
+      return costs_of(h100, {8192, 4096, 12288, ranks, 2, masks}, kept);
+    };
+    const Costs mixed = costs({8, 8, 8}, 2), dropping = costs({8, 8}, 2), others = costs({8}, 0);
+    const double forward = all(mixed.up(), dropping.down(), others.down());
+    const double backward =
+        all(mixed.grad_up(), dropping.grad_input(), others.grad_input(), dropping.grad_down(), others.grad_down());
+    CHECK(close(predict_forward(ceilings, mixed, PP_SPLIT), all(mixed.frozen()) + forward));
+    CHECK(close(predict_backward(ceilings, mixed, PP_SPLIT), all(mixed.frozen()) + backward));
+    const double product = all(mixed.fused_frozen(clusters));
+    CHECK(close(predict_forward(ceilings, mixed, PP_FUSED, clusters), product + forward));
+    CHECK(close(predict_backward(ceilings, mixed, PP_FUSED, clusters), product + backward));
+  }
+  // So the library's product, the faster, decides.
+  const LinearPaths chosen = choose_paths(h100, {8192, 4096, 12288, {8, 8, 8}, 2, 2});
+  CHECK(chosen.forward == PP_SPLIT && chosen.backward == PP_SPLIT);
 }
 
 TEST(modules_cost_their_own_tiles_of_ranks_and_calls) {

@@ -210,7 +210,8 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
 
 /**
  * Costs of the calls on a linear [M,K] to [M,N]; `size` is bytes an element. Several modules are on all rows and share out the
- * columns of y, as query, key and value do.
+ * columns of y, as query, key and value do. Of several the ranks and tiles are known together: each has its share of them, as
+ * if they were alike.
  */
 struct Costs {
   double M, K, N, r, size;    // r: the modules' ranks together
@@ -220,6 +221,12 @@ struct Costs {
   int modules = 1;
   double rank_tiles = 0;  // of 16 ranks, each module's apart; 0: as few as r has
   int runs = 1;           // adapters of r ranks each that share out the rows of one call of a skinny product
+
+  /** Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). */
+  bool drops_alike() const { return masks == 0 || masks >= modules; }
+  /** Those modules that drop alone, and those that do not. */
+  Costs dropping() const { return part(masks, masks); }
+  Costs not_dropping() const { return part(modules - masks, 0); }
 
   Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
   /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
@@ -331,6 +338,14 @@ struct Costs {
  private:
   static constexpr double kSlotBytes = sizeof(float);
 
+  Costs part(int count, int drop) const {
+    Costs costs = *this;
+    costs.r = r * count / modules;
+    costs.rank_tiles = std::ceil(padded_ranks() / 16 * count / modules);
+    costs.modules = count;
+    costs.masks = drop;
+    return costs;
+  }
   /** One read of a matrix of so many columns: column products, and row products on request. */
   Cost grad(double columns, bool rows, int drawn) const {
     Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows && runs > 1 ? 3 : 2};
@@ -405,25 +420,37 @@ struct Costs {
   }
 };
 
+/** Microseconds of a call on x or dX: of modules of which some drop and some do not, of one for each kind. */
+template <class Call>
+double predict_masked(const Ceilings& ceilings, const Costs& costs, Call call) {
+  if (costs.drops_alike()) return predict(ceilings, call(costs));
+  return predict_sequence(ceilings, call(costs.dropping()), call(costs.not_dropping()));
+}
+
 /**
- * Microseconds of y = x Wᵀ + S Bᵀ by a path, the fused one by the kernel `fused`; without ranks, of the product alone.
+ * Microseconds of y = x Wᵀ + S Bᵀ by a path, the fused one by the kernel `fused`; without ranks, of the product alone. Modules
+ * of which some drop and some do not are no part of the fused product: split's calls follow it.
  */
 inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path,
                               LinearPath fused = LinearPath::kLargeTile) {
-  if (cost.r == 0) return predict(ceilings, path == PP_FUSED ? cost.fused_frozen(fused) : cost.frozen());
-  if (path == PP_SPLIT) return predict_sequence(ceilings, cost.frozen(), cost.down(), cost.up());
-  return predict(ceilings, cost.fused_forward(fused));
+  const Cost product = path == PP_FUSED ? cost.fused_frozen(fused) : cost.frozen();
+  if (cost.r == 0) return predict(ceilings, product);
+  if (path == PP_FUSED && cost.drops_alike()) return predict(ceilings, cost.fused_forward(fused));
+  return predict_sequence(ceilings, product, cost.up()) +
+         predict_masked(ceilings, cost, [](const Costs& of) { return of.down(); });
 }
 
 /** Microseconds of dX, dA and dB by a path. */
 inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path,
                                LinearPath fused = LinearPath::kLargeTile) {
   if (cost.r == 0) return predict_forward(ceilings, cost, path, fused);
-  if (path == PP_FUSED && fused == LinearPath::kClustersWithS)
-    return predict_sequence(ceilings, cost.grad_input_with_ds(), cost.grad_down());
-  const Cost input = path == PP_SPLIT ? cost.frozen() : cost.fused_grad_input(fused);
-  if (path == PP_SPLIT) return predict_sequence(ceilings, input, cost.grad_up(), cost.grad_input(), cost.grad_down());
-  return predict_sequence(ceilings, input, cost.grad_up(), cost.grad_down());
+  const double of_da = predict_masked(ceilings, cost, [](const Costs& of) { return of.grad_down(); });
+  const bool fuses = path == PP_FUSED && cost.drops_alike();
+  if (fuses && fused == LinearPath::kClustersWithS) return predict(ceilings, cost.grad_input_with_ds()) + of_da;
+  if (fuses) return predict_sequence(ceilings, cost.fused_grad_input(fused), cost.grad_up()) + of_da;
+  const Cost product = path == PP_FUSED ? cost.fused_frozen(fused) : cost.frozen();
+  return predict_sequence(ceilings, product, cost.grad_up()) + of_da +
+         predict_masked(ceilings, cost, [](const Costs& of) { return of.grad_input(); });
 }
 
 /**
