@@ -372,8 +372,10 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
 
 TEST(masks_are_kept_where_drawing_them_again_binds) {
   const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
-  // Of one module memory binds, and the mask is only more to move.
-  CHECK(!choose_paths(h100, {8192, 4096, 4096, {16}, 2, 1}).keep_masks);
+  // Of one module memory binds, and the mask is only more to move, but where lora_grad_input, which draws it, goes by split.
+  const LoraShape llama = {8192, 4096, 4096, {16}, 2, 1}, squared = {8192, 8192, 8192, {16}, 2, 1};
+  CHECK(choose_paths(h100, llama).backward == PP_FUSED && !choose_paths(h100, llama).keep_masks);
+  CHECK(choose_paths(h100, squared).backward == PP_SPLIT && choose_paths(h100, squared).keep_masks);
   CHECK(choose_paths(h100, {8192, 4096, 4096, {16, 16, 16}, 2, 3}).keep_masks);
   const Ceilings ceilings = assumed_ceilings(h100, 2);
   Costs three = {8192, 4096, 4096, 48, 2, 3, 132, false, 3, 3};
@@ -432,7 +434,7 @@ TEST(wrong_arguments_are_named) {
   const int64_t ranks[] = {8, 0, 8};
   const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, ranks, 1, 0};
   CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, ranks, 1, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 3, 0}), PP_INVALID_ARGUMENT, "shape->ranks must be at least 1, got 0");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 3, 0}), PP_INVALID_ARGUMENT, "shape->ranks[1] must be at least 1, got 0");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, nullptr, 1, 0}), PP_INVALID_ARGUMENT, "shape->ranks must not be null");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, -1, 0}), PP_INVALID_ARGUMENT, "shape->modules must be at least 0, got -1");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 17, 0}), PP_INVALID_ARGUMENT, "shape->modules must be at most 16, got 17");
