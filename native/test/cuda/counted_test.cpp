@@ -70,7 +70,7 @@ constexpr Bound kExceptions[] = {{"lora_grad_up, 8 modules", 1.4, 1.15, 1.15},
                                  {"adapter_forward", 1.15, 1.4, 1.15},
                                  {"importance_quantile", 3.2, 2.1, 1.8},
                                  {"importance", 1.15, 2.0, 1.4},
-                                 {"linear_backward", 1.6, 1.8, 1.8, ", clusters with S"},
+                                 {"linear_backward", 1.6, 1.15, 1.15, ", clusters with S"},
                                  {"linear_", 3.0, 1.8, 1.8}};
 
 const Bound& bound_of(const std::string& name, pp_dtype dtype) {
