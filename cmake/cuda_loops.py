@@ -15,7 +15,8 @@ the longest that stores nothing in shared memory, if others do: it reads masks, 
 
 Of a kernel with products and copies whose loops have no turn, "way" is the shortest way through it, by one turn of each loop that
 it comes to, that stores vectors of 16 bytes wherever it can, and makes products and copies; "reading" one that also loads such
-vectors wherever it can.
+vectors wherever it can. Of its loops "shortest" is such a turn, with the products and copies that lie inside. "drawing" is the same
+that draws masks, in blocks of many wide products of integers, "mask read" one that loads masks, which it does by bytes.
 """
 
 import collections
@@ -29,7 +30,8 @@ LEAST_INSTRUCTIONS = 16  # of loops that do nothing of OPERATIONS
 
 BRANCH, EXIT, RETURN = 0x147, 0x14D, 0x150
 ALWAYS = 7  # the predicate that is true
-VECTOR_OF_16_BYTES = 6
+BYTE, VECTOR_OF_16_BYTES = 0, 6  # sizes of loads and stores
+WIDE_PRODUCT, LEAST_OF_DRAWS = 0x25, 8  # instructions of a block that draws masks
 LOCAL_MEMORY = {0x183: "LDL", 0x187: "STL"}
 # What the table names; the rest is address arithmetic and flow.
 OPERATIONS = {
@@ -245,40 +247,73 @@ def shortest_turn(loop, code, starts, leads, above):
     return length if -passed == len(wanted) else None
 
 
-def is_vector(instruction):
-    """Whether a load or store is of 16 bytes."""
-    return instruction[1] >> 9 & 7 == VECTOR_OF_16_BYTES
+def size_of(instruction):
+    """Of a load or store."""
+    return instruction[1] >> 9 & 7
 
 
-def shortest_way(code, starts, leads, above, wanted):
-    """Instructions of the shortest of the ways to an exit that come to most of each of the wanted, the first first."""
+def number_of(name, size=None):
+    """Counts an operation, of one size or any, in a block."""
+
+    def count(block):
+        return sum(OPERATIONS.get(operation(i)) == name and size in (None, size_of(i)) for i in block)
+
+    return count
+
+
+def draws_in(block):
+    wide = sum(operation(i) == WIDE_PRODUCT for i in block)
+    return wide if wide >= LEAST_OF_DRAWS else 0
+
+
+def shortest_way(loop, code, starts, leads, above, wanted):
+    """
+    Instructions of the shortest of the ways that come to most of each of the wanted, the first first; None if a block has some of
+    the last, and no way comes to it. A way is a turn of the loop, or leads to an exit.
+    """
     ends = starts[1:] + [len(code)]
-    every = Loop(0)
-    every.blocks = {block for block in range(len(starts)) if above[block]}
-    forward, order = forward_of(every, leads, above)
-    best = {0: ((0,) * len(wanted), 0)}  # of ways to a block: fewer than none of the wanted, fewest instructions before it
+    forward, order = forward_of(loop, leads, above)
+    best = {loop.head: ((0,) * len(wanted), 0)}  # of ways to a block: fewer than none of the wanted, fewest instructions before it
     ways = []
     for block in order:
         passed, length = best[block]
         own = code[starts[block] : ends[block]]
-        after = (tuple(p - sum(map(is_wanted, own)) for p, is_wanted in zip(passed, wanted)), length + len(own))
+        after = (tuple(p - of(own) for p, of in zip(passed, wanted)), length + len(own))
         for to in forward[block]:
             best[to] = min(best.get(to, after), after)
-        if any(operation(i) == EXIT for i in own):
+        if loop.head in leads[block] or (loop.head == 0 and any(operation(i) == EXIT for i in own)):
             ways.append(after)
-    return min(ways)[1]
+    passed, length = min(ways)
+    return length if passed[-1] else None
+
+
+PRODUCTS_AND_COPIES = [number_of("HMMA"), number_of("LDGSTS")]
+VECTORS_AND_ALL = [number_of("STG", VECTOR_OF_16_BYTES)] + PRODUCTS_AND_COPIES
+MASKS = {"drawing": draws_in, "mask read": number_of("LDG", BYTE)}
 
 
 def ways_of(code, starts, leads, above, lines):
-    def named(name):
-        return lambda i: OPERATIONS.get(operation(i)) == name
-
-    wanted = [lambda i: named("STG")(i) and is_vector(i), named("HMMA"), named("LDGSTS")]
-    if any(", turn " in line for line in lines) or not all(any(map(is_wanted, code)) for is_wanted in wanted):
+    if any(", turn " in line for line in lines) or not all(of(code) for of in VECTORS_AND_ALL):
         return ""
-    reading = wanted + [lambda i: named("LDG")(i) and is_vector(i)]
+    kernel = Loop(0)
+    kernel.blocks = {block for block in range(len(starts)) if above[block]}
+    wanted = {"way": VECTORS_AND_ALL, "reading": VECTORS_AND_ALL + [number_of("LDG", VECTOR_OF_16_BYTES)]}
+    wanted.update((name, VECTORS_AND_ALL + [of]) for name, of in MASKS.items())
     return "".join(
-        f", {name} {shortest_way(code, starts, leads, above, of)}" for name, of in (("way", wanted), ("reading", reading))
+        f", {name} {way}" for name, of in wanted.items() if (way := shortest_way(kernel, code, starts, leads, above, of))
+    )
+
+
+def turns_of(loop, code, starts, leads, above):
+    """Of a loop in a kernel that has ways."""
+    blocks = [code[starts[b] : (starts[1:] + [len(code)])[b]] for b in loop.blocks]
+    wanted = [of for of in PRODUCTS_AND_COPIES if any(map(of, blocks))]
+    if not wanted:
+        return ""
+    names = {"shortest": wanted}
+    names.update((name, wanted + [of]) for name, of in MASKS.items())
+    return "".join(
+        f", {name} {turn}" for name, of in names.items() if (turn := shortest_way(loop, code, starts, leads, above, of))
     )
 
 
@@ -287,7 +322,7 @@ def counts(code):
     return "".join(f", {name} {found[name]}" for name in ORDER if found[name])
 
 
-def describe(loop, code, starts, leads, above, depth=1):
+def describe(loop, code, starts, leads, above, by_ways, depth=1):
     """The loop's line, and the lines of those inside."""
     own = set(loop.blocks)
     for inside in loop.inside:
@@ -295,13 +330,15 @@ def describe(loop, code, starts, leads, above, depth=1):
     ends = starts[1:] + [len(code)]
     instructions = [i for block in sorted(own) for i in code[starts[block] : ends[block]]]
     inside = sorted(loop.inside, key=lambda l: l.head)
-    lines = [line for part in inside for line in describe(part, code, starts, leads, above, depth + 1)]
+    lines = [line for part in inside for line in describe(part, code, starts, leads, above, by_ways, depth + 1)]
     named = counts(instructions)
     if not lines and not named and len(instructions) < LEAST_INSTRUCTIONS:
         return []
     turn = shortest_turn(loop, code, starts, leads, above)
     reads = longest_turn_without_stores(loop, code, starts, leads, above) if turn else None
     turns = (f", turn {turn}" if turn else "") + (f", without STS {reads}" if reads else "")
+    if by_ways:
+        turns = turns_of(loop, code, starts, leads, above)
     return ["  " * depth + f"loop {len(instructions)}{named}{turns}"] + lines
 
 
@@ -309,10 +346,14 @@ def lines_of(code):
     """The whole kernel, then its loops."""
     starts, leads = basic_blocks(code)
     above, _ = dominators(leads)
-    lines = []
-    for loop in sorted(loops_of(starts, leads), key=lambda loop: loop.head):
-        lines += describe(loop, code, starts, leads, above)
-    return [f"{len(code)}{counts(code)}{ways_of(code, starts, leads, above, lines)}"] + lines
+    loops = sorted(loops_of(starts, leads), key=lambda loop: loop.head)
+
+    def lines_by(by_ways):
+        return [line for loop in loops for line in describe(loop, code, starts, leads, above, by_ways)]
+
+    lines = lines_by(False)
+    ways = ways_of(code, starts, leads, above, lines)
+    return [f"{len(code)}{counts(code)}{ways}"] + (lines_by(True) if ways else lines)
 
 
 def local_memory(code):

@@ -116,7 +116,7 @@ int print_goals(const char* json_path) {
     print(group_name(kLlamaQkv) + (dropout ? ", dropout 0.1" : "") + ": forward over the frozen linear",
           format("%+.1f %%", 100 * best.over_frozen) + (best.over_frozen < kInfinity ? " (" + best.name + ")" : ""), "+3 %");
   }
-  print(group_name(kLlama) + ": eight adapters over one, skinny calls",
+  print(group_name(kLlama) + ": eight adapters over one, skinny calls with dropout",
         format("%.2f times", results.eight_over_one(group_name(kLlama))), "1.15 times");
   const std::string roberta = group_name(kRobertaLarge);
   const double eager =

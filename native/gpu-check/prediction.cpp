@@ -36,6 +36,8 @@ constexpr struct Path {
               {"fused, clusters with S", PP_FUSED, LinearPath::kClustersWithS}};
 
 constexpr Shape kLlama = kShapes[2];
+/** Of its 448 tensors of LoRA modules. */
+constexpr double kLlamaWeights = 39976960;
 /** Its query, key and value, each with a module. */
 constexpr Shape kStacked = {"Llama-7B's q, k and v stacked", kLlama.M, kLlama.K, 3 * kLlama.N, kLlama.r, 3};
 
@@ -83,7 +85,7 @@ void print_families(const Ceilings& ceilings) {
                                                    {"adapter_forward", plain.adapter_forward()},
                                                    {"adapter_backward", plain.adapter_backward()},
                                                    {"output_magnitude", plain.magnitude()},
-                                                   {"importance, 448 tensors", importance_cost(39976960, kBytes)}};
+                                                   {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)}};
   constexpr double kMega = 1e6;
   printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
          kLlama.name);
@@ -99,6 +101,12 @@ void print_families(const Ceilings& ceilings) {
 void print(const std::string& path, double frozen, double predicted) {
   printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
 }
+
+void print_chosen(const char* when, const LinearPaths& chosen) {
+  printf("  chosen%s: forward %s, backward %s%s\n", when, kNames[chosen.forward], kNames[chosen.backward],
+         chosen.keep_masks ? ", masks kept" : "");
+}
+
 /** What keeping three masks from forward to backward changes. */
 void print_stack(const Ceilings& ceilings) {
   const double frozen = predict(ceilings, costs_of(kStacked, 0).frozen());
@@ -112,8 +120,7 @@ void print_stack(const Ceilings& ceilings) {
     }
   }
   const LinearPaths chosen = choose_paths(kH100, lora_shape(kStacked, 3));
-  printf("  chosen: forward %s, backward %s%s\n", kNames[chosen.forward], kNames[chosen.backward],
-         chosen.keep_masks ? ", masks kept" : "");
+  print_chosen("", chosen);
 }
 /** What one of the goals is predicted to reach, and what lies between. */
 void print_goal(const std::string& what, const char* goal, const std::string& predicted, bool met, const std::string& parts) {
@@ -140,22 +147,20 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
     return forward ? predict_forward(ceilings, costs, path, kernel) : predict_backward(ceilings, costs, path, kernel);
   };
   const double fused = by(PP_FUSED), split = by(PP_SPLIT), best = std::min(fused, split);
+  const double of_da = forward ? 0 : predict(ceilings, costs.grad_down());
   std::string parts = text_of("%.0f us too many; ", best - (1 + goal) * frozen);
   if (split < fused) {
-    const double library = forward ? 0 : predict(ceilings, costs.grad_down());
     const double narrow = predict(ceilings, forward ? costs.down() : costs.grad_up());
     const double added = predict(ceilings, forward ? costs.up() : costs.grad_input());
     parts +=
         text_of("split: %s %.0f, what it adds to %s %.0f", forward ? "S" : "dS and dB", narrow, forward ? "y" : "dX", added);
-    if (!forward) parts += text_of(", dA %.0f", library);
   } else {
     const double distance = predict(ceilings, costs.fused_frozen(kernel)) - frozen;
     const double of_ranks = 2 * costs.M * (forward ? costs.N * 16 : costs.K * 16 * shape.modules) / ceilings.cluster_flops;
-    const double of_da = forward ? 0 : predict(ceilings, costs.grad_down());
     parts += text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
                      forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - of_da);
-    if (!forward) parts += text_of(", dA %.0f", of_da);
   }
+  if (!forward) parts += text_of(", dA %.0f", of_da);
   const double over = best / frozen - 1;
   print_goal(std::string(shape.name) + (forward ? ", forward" : ", backward") + (masks > 0 ? ", dropout" : ""),
              text_of("+%.0f %%", 100 * goal).c_str(), text_of("%+.1f %%", 100 * over), over <= goal, over <= goal ? "" : parts);
@@ -166,7 +171,7 @@ void print_goals_predicted(const Ceilings& ceilings) {
   for (const int masks : {0, 1}) print_product_goal(ceilings, kLlama, masks, true, 0.06);
   for (const int masks : {0, 1}) print_product_goal(ceilings, kLlama, masks, false, 0.12);
   for (const int masks : {0, 3}) print_product_goal(ceilings, kStacked, masks, true, 0.03);
-  constexpr double kLlamaWeights = 39976960, kGoalOfCopy = 0.9;
+  constexpr double kGoalOfCopy = 0.9;
   const Cost importance = importance_cost(kLlamaWeights, kBytes);
   const double of_copy = importance.bytes / ceilings.copy_bytes / predict(ceilings, importance);
   print_goal("importance of Llama-7B's 448 tensors, of copy", "90 %", text_of("%.0f %%", 100 * of_copy), of_copy >= kGoalOfCopy,
@@ -244,8 +249,7 @@ void print_predictions() {
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }
       const LinearPaths chosen = choose_paths(kH100, lora_shape(shape, dropout));
-      printf("  chosen%s: forward %s, backward %s\n", dropout != 0 ? " under dropout" : "", kNames[chosen.forward],
-             kNames[chosen.backward]);
+      print_chosen(dropout != 0 ? " under dropout" : "", chosen);
     }
   }
   print_stack(ceilings);

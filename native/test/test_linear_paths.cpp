@@ -18,13 +18,13 @@ DeviceRates device_of(int major, int minor, double bytes_a_clock) {
   return device;
 }
 
-/** Modules of which some drop, of random ranks. */
+/** Modules of which some drop, of random ranks; of each four widths one is below the number of modules that there may be. */
 LoraShape random_shape() {
   LoraRanks ranks;
-  for (int64_t modules = check::pick(1, 10); modules > 0; --modules) ranks.add(check::pick(1, 80));
-  return {check::pick(0, 20000), check::pick(8, 9000),
-          check::pick(8, 9000),  ranks,
-          2 * check::pick(1, 2), static_cast<int>(check::pick(0, ranks.modules))};
+  for (int64_t modules = check::pick(1, PP_MOST_MODULES_OF_A_ROW); modules > 0; --modules) ranks.add(check::pick(1, 80));
+  const auto width = [] { return check::pick(1, check::pick(1, 4) == 1 ? PP_MOST_MODULES_OF_A_ROW : 9000); };
+  const int64_t K = width(), N = width();
+  return {check::pick(0, 20000), K, N, ranks, 2 * check::pick(1, 2), static_cast<int>(check::pick(0, ranks.modules))};
 }
 
 DeviceRates random_device() {
@@ -55,6 +55,22 @@ TEST(no_paths_are_predicted_to_be_faster_than_the_chosen_with_masks_kept_or_not)
       for (pp_linear_path backward : kPaths)
         for (const bool kept : {false, true}) CHECK(taken <= step(forward, backward, kept));
     CHECK(shape.masks > 0 || !chosen.keep_masks);
+  }
+}
+
+TEST(more_modules_than_columns_of_y_are_predicted_too) {
+  for (const int64_t N : {1, 2, 8}) {
+    LoraRanks ranks = {8};
+    while (ranks.modules <= N) ranks.add(8);
+    for (const int masks : {0, ranks.modules}) {
+      const LoraShape shape = {100, 64, N, ranks, 2, masks};
+      const Costs costs = costs_of(device_of(9, 0, 14), shape, false);
+      // Each module's call reads a column at least.
+      const Costs one = costs_of(device_of(9, 0, 14), {100, 64, 1, {8}, 2, 0}, false);
+      CHECK_EQUAL(costs.grad_up().bytes, ranks.modules * one.grad_up().bytes);
+      choose_paths(device_of(9, 0, 14), shape);
+      choose_paths(device_of(8, 0, 14), shape);
+    }
   }
 }
 
@@ -99,11 +115,40 @@ TEST(several_modules_are_predicted_by_the_kernel_that_they_take) {
   // dS and dB of one.
   CHECK(kernel({16}, 0, kBackward) == LinearPath::kClustersWithS);
   CHECK(kernel({8, 8, 8}, 0, kBackward) == LinearPath::kWarpgroupClusters);
-  CHECK(kernel({8, 8}, 1, kForward) == LinearPath::kWarpgroupClusters);
+  CHECK(kernel({8, 8}, 2, kForward) == LinearPath::kWarpgroupClusters);
   // The copy engine brings eight modules' operands.
   CHECK(is_by_warpgroups(kernel({8, 8, 8, 8, 8, 8, 8, 8}, 0, kForward)));
   for (const LinearDirection direction : {kForward, kBackward})
     CHECK(kernel({8, 8, 8, 8, 8, 8, 8, 8, 8}, 0, direction) == LinearPath::kLargeTile);
+}
+
+TEST(modules_of_which_some_drop_are_predicted_beside_the_frozen_product) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  const LinearPath clusters = LinearPath::kWarpgroupClusters;
+  // Nine are too many for the copy engine, but it is not asked for them.
+  for (const LoraRanks& ranks : {LoraRanks{8, 8}, LoraRanks{8, 8, 8, 8, 8, 8, 8, 8, 8}})
+    for (const LinearDirection direction : {LinearDirection::kForward, LinearDirection::kGradInput})
+      CHECK(fused_kernel(h100, {8192, 4096, 4096, ranks, 2, 1}, direction) == clusters);
+  const auto all = [&](const auto&... cost) { return predict_sequence(ceilings, cost...); };
+  const auto close = [](double a, double b) { return std::abs(a - b) <= 1e-9 * b; };
+  for (const bool kept : {false, true}) {
+    const auto costs = [&](const LoraRanks& ranks, int masks) {
+      return costs_of(h100, {8192, 4096, 12288, ranks, 2, masks}, kept);
+    };
+    const Costs mixed = costs({8, 8, 8}, 2), dropping = costs({8, 8}, 2), others = costs({8}, 0);
+    const double forward = all(mixed.up(), dropping.down(), others.down());
+    const double backward =
+        all(mixed.grad_up(), dropping.grad_input(), others.grad_input(), dropping.grad_down(), others.grad_down());
+    CHECK(close(predict_forward(ceilings, mixed, PP_SPLIT), all(mixed.frozen()) + forward));
+    CHECK(close(predict_backward(ceilings, mixed, PP_SPLIT), all(mixed.frozen()) + backward));
+    const double product = all(mixed.fused_frozen(clusters));
+    CHECK(close(predict_forward(ceilings, mixed, PP_FUSED, clusters), product + forward));
+    CHECK(close(predict_backward(ceilings, mixed, PP_FUSED, clusters), product + backward));
+  }
+  // So the library's product, the faster, decides.
+  const LinearPaths chosen = choose_paths(h100, {8192, 4096, 12288, {8, 8, 8}, 2, 2});
+  CHECK(chosen.forward == PP_SPLIT && chosen.backward == PP_SPLIT);
 }
 
 TEST(modules_cost_their_own_tiles_of_ranks_and_calls) {
@@ -228,6 +273,24 @@ TEST(memory_binds_the_skinny_products_under_masks_too) {
   }
 }
 
+TEST(modules_on_different_rows_have_kernels_of_one_tile_and_of_any_number) {
+  const auto instructions = [](int64_t rank, int runs, const auto& call) {
+    Costs costs = costs_of(device_of(9, 0, 14), {8192, 4096, 4096, {rank}, 2, 0}, false);
+    costs.runs = runs;
+    return call(costs).instructions;
+  };
+  const auto down = [](const Costs& costs) { return costs.down(); };
+  const auto grad_down = [](const Costs& costs) { return costs.grad_down(); };
+  constexpr double kSteps = 8192.0 / 16 * 4096 / 64;
+  CHECK_EQUAL(instructions(16, 8, down), instructions(16, 1, down));
+  CHECK_EQUAL(instructions(16, 8, grad_down), instructions(16, 1, grad_down));
+  for (const int64_t rank : {32, 64}) {  // which one module on all rows has kernels of its own for
+    CHECK_EQUAL(instructions(rank, 8, down), instructions(rank, 1, down) - kSteps * kDownAnyLess);
+    CHECK_EQUAL(instructions(rank, 8, grad_down), instructions(rank, 1, grad_down) + kSteps * kGradAny);
+  }
+  CHECK_EQUAL(instructions(48, 8, down), instructions(48, 1, down));
+}
+
 /** A call of cost.h at Llama-7B's linear whose instructions take more than their share of the time of memory. */
 struct IssueBound {
   const char* call;
@@ -242,29 +305,29 @@ struct IssueBound {
 constexpr int kIssuePercent = 80;
 constexpr IssueBound kIssueBound[] = {{"up, overwriting", 16, 86},
                                       {"grad_input, overwriting", 16, 86},
-                                      {"grad_input, dropout", 16, 92},
-                                      {"grad_input, overwriting, dropout", 16, 157},
-                                      {"multi_grad_input, dropout", 16, 91},
+                                      {"grad_input, dropout", 16, 93},
+                                      {"grad_input, overwriting, dropout", 16, 160},
+                                      {"multi_grad_input, dropout", 16, 92},
                                       {"up, overwriting", 32, 108},
                                       {"grad_input, overwriting", 32, 108},
-                                      {"grad_input, dropout", 32, 103},
-                                      {"grad_input, overwriting, dropout", 32, 179},
-                                      {"multi_grad_input, dropout", 32, 101},
+                                      {"grad_input, dropout", 32, 104},
+                                      {"grad_input, overwriting, dropout", 32, 181},
+                                      {"multi_grad_input, dropout", 32, 102},
                                       {"up, overwriting", 48, 130},
                                       {"grad_input, overwriting", 48, 130},
                                       {"grad_down, dropout", 48, 84},
-                                      {"grad_input, dropout", 48, 114},
-                                      {"grad_input, overwriting, dropout", 48, 200},
-                                      {"multi_grad_input, dropout", 48, 111},
+                                      {"grad_input, dropout", 48, 115},
+                                      {"grad_input, overwriting, dropout", 48, 203},
+                                      {"multi_grad_input, dropout", 48, 113},
                                       {"grad_input", 64, 89},
                                       {"up", 64, 89},
                                       {"up, overwriting", 64, 151},
                                       {"grad_input, overwriting", 64, 151},
                                       {"multi_grad_input", 64, 87},
                                       {"multi_up", 64, 87},
-                                      {"grad_input, dropout", 64, 124},
-                                      {"grad_input, overwriting, dropout", 64, 221},
-                                      {"multi_grad_input, dropout", 64, 121}};
+                                      {"grad_input, dropout", 64, 126},
+                                      {"grad_input, overwriting, dropout", 64, 224},
+                                      {"multi_grad_input, dropout", 64, 122}};
 
 TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
   const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
@@ -309,8 +372,10 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
 
 TEST(masks_are_kept_where_drawing_them_again_binds) {
   const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
-  // Of one module memory binds, and the mask is only more to move.
-  CHECK(!choose_paths(h100, {8192, 4096, 4096, {16}, 2, 1}).keep_masks);
+  // Of one module memory binds, and the mask is only more to move, but where lora_grad_input, which draws it, goes by split.
+  const LoraShape llama = {8192, 4096, 4096, {16}, 2, 1}, squared = {8192, 8192, 8192, {16}, 2, 1};
+  CHECK(choose_paths(h100, llama).backward == PP_FUSED && !choose_paths(h100, llama).keep_masks);
+  CHECK(choose_paths(h100, squared).backward == PP_SPLIT && choose_paths(h100, squared).keep_masks);
   CHECK(choose_paths(h100, {8192, 4096, 4096, {16, 16, 16}, 2, 3}).keep_masks);
   const Ceilings ceilings = assumed_ceilings(h100, 2);
   Costs three = {8192, 4096, 4096, 48, 2, 3, 132, false, 3, 3};
@@ -369,7 +434,7 @@ TEST(wrong_arguments_are_named) {
   const int64_t ranks[] = {8, 0, 8};
   const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, ranks, 1, 0};
   CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, ranks, 1, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 3, 0}), PP_INVALID_ARGUMENT, "shape->ranks must be at least 1, got 0");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 3, 0}), PP_INVALID_ARGUMENT, "shape->ranks[1] must be at least 1, got 0");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, nullptr, 1, 0}), PP_INVALID_ARGUMENT, "shape->ranks must not be null");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, -1, 0}), PP_INVALID_ARGUMENT, "shape->modules must be at least 0, got -1");
   CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 17, 0}), PP_INVALID_ARGUMENT, "shape->modules must be at most 16, got 17");

@@ -179,14 +179,19 @@ typedef struct pp_linear_shape {
   int64_t M;
   int64_t K;
   int64_t N;
-  /** Each module's rank, 1 or more; not looked at without modules. */
+  /** [modules], in host memory: each module's rank, 1 or more. Not looked at without modules. */
   const int64_t* ranks;
   /**
    * 0: the frozen linear alone; at most PP_MOST_MODULES_OF_A_ROW. They are taken to be on all rows and to share out the columns
    * of y, as query, key and value do.
    */
   int32_t modules;
-  /** How many of the modules drop inputs, each by a mask of its own. */
+  /**
+   * 0 to modules: how many of them drop inputs, each by a mask of its own, all with the same probability, seed and step. On
+   * CUDA the fused kernels take modules that drop alike; where some do not drop, pp_lora_down and its like follow the product.
+   * So do they for modules that drop with several probabilities, which this shape does not tell: these are predicted as if
+   * alike.
+   */
   int32_t masks;
 } pp_linear_shape;
 

@@ -1,6 +1,7 @@
 // Entry point: pp_linear_choose_paths.
 #include "prunepeft/linear.h"
 
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <new>
@@ -48,7 +49,11 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
   arguments.at_least("shape->modules", shape->modules, 0);
   arguments.at_most("shape->modules", shape->modules, PP_MOST_MODULES_OF_A_ROW);
   if (shape->modules > 0) arguments.not_null("shape->ranks", shape->ranks);
-  for (int32_t i = 0; i < shape->modules && !arguments.failed(); ++i) arguments.at_least("shape->ranks", shape->ranks[i], 1);
+  for (int32_t i = 0; i < shape->modules && !arguments.failed(); ++i) {
+    char name[32];
+    std::snprintf(name, sizeof name, "shape->ranks[%d]", static_cast<int>(i));
+    arguments.at_least(name, shape->ranks[i], 1);
+  }
   arguments.at_least("shape->masks", shape->masks, 0);
   arguments.at_most("shape->masks", shape->masks, shape->modules);
   arguments.not_null("forward", forward);

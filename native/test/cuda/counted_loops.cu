@@ -62,6 +62,36 @@ __global__ void stored_part(const uint4* in, float* out, int steps) {
   out[threadIdx.x] = sums[0] + sums[1] + sums[2] + sums[3];
 }
 
+/** No turn of the loop makes both products: the table gives ways, also those that draw a mask or read one. */
+__global__ void way_with_masks(const uint4* in, uint4* out, const unsigned char* kept, int modules, int steps, bool halves,
+                               bool draws) {
+  GPU_SHARED(uint4[32], tile);
+  unsigned a[4] = {in[0].x, in[0].y, in[0].z, in[0].w}, b[2] = {};
+  float sums[4] = {};
+#pragma unroll 1
+  for (int m = 0; m < modules; m++) {
+#pragma unroll 1
+    for (int i = 0; i < steps; i++) ptx::cp_async16(&tile[i % 32], in + m * steps + i, 16);
+    ptx::cp_async_commit();
+    if (halves) {
+#pragma unroll 1
+      for (int i = 0; i < steps; i++) ptx::mma_m16n8k16(sums, a, b, __half{});
+    } else {
+#pragma unroll 1
+      for (int i = 0; i < steps; i++) ptx::mma_m16n8k16(sums, a, b, __nv_bfloat16{});
+    }
+    if (draws) {
+      uint64_t wide = a[0];
+#pragma unroll
+      for (int k = 0; k < 16; k++) wide = (wide & 0xffffffff) * 0xd2511f53 ^ wide >> 32;
+      a[0] ^= static_cast<unsigned>(wide);
+    } else if (kept != nullptr) {
+      a[0] ^= kept[m];
+    }
+  }
+  ptx::store_vector(out + threadIdx.x, make_uint4(a[0], a[1], __float_as_uint(sums[0]), tile[a[2] % 32].x));
+}
+
 /** An array that is reached by a number lies in local memory. */
 __global__ void local_array(const int* in, float* out) {
   float values[16];

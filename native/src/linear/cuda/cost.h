@@ -128,15 +128,19 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
 constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRanks = 25;
 constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 68, kGradMoreRanks = 28;
 
-/** Besides, in the kernels for any number of tiles, which three, and five and more, have; and in those for several modules. */
-constexpr double kDownAnyMasks = 38, kDownModules = 30, kGradAny = 48, kGradAnyMasks = 70, kGradModules = 107;
+/**
+ * Besides, or less, in the kernels for any number of tiles, which three, and five and more, have, and on different rows all but
+ * one each; and in those for several modules on the same rows.
+ */
+constexpr double kDownAnyLess = 24, kDownAnyMasks = 38, kDownModules = 30;
+constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModules = 115;
 /**
  * The same of up, whose step are 16 rows by 64 columns of y from its first instruction to its last: with 16 ranks of one
- * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes
- * more by itself, and for each mask, drawn or read.
+ * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, and
+ * for each module whose mask is drawn or read.
  */
-constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 309, kUpMoreRanks = 150;
-constexpr double kUpMasked = 265, kUpMasks = 206, kUpKept = 60;
+constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 290, kUpMoreRanks = 150;
+constexpr double kUpMasked = 113, kUpMasks = 375, kUpKept = 177;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
@@ -206,7 +210,8 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
 
 /**
  * Costs of the calls on a linear [M,K] to [M,N]; `size` is bytes an element. Several modules are on all rows and share out the
- * columns of y, as query, key and value do.
+ * columns of y, as query, key and value do. Of several the ranks and tiles are known together: each has its share of them, as
+ * if they were alike.
  */
 struct Costs {
   double M, K, N, r, size;    // r: the modules' ranks together
@@ -216,6 +221,12 @@ struct Costs {
   int modules = 1;
   double rank_tiles = 0;  // of 16 ranks, each module's apart; 0: as few as r has
   int runs = 1;           // adapters of r ranks each that share out the rows of one call of a skinny product
+
+  /** Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). */
+  bool drops_alike() const { return masks == 0 || masks >= modules; }
+  /** Those modules that drop alone, and those that do not. */
+  Costs dropping() const { return part(masks, masks); }
+  Costs not_dropping() const { return part(modules - masks, 0); }
 
   Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
   /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
@@ -229,6 +240,7 @@ struct Costs {
     if (size == 2) {
       double step = kDownStep + masks * (kDownMasks + (kept ? kDownKeeps : 0)) + kDownMoreRanks * (padded_ranks() / 16 - 1);
       if (takes_any_tiles() && masks > 0) step += kDownAnyMasks;
+      if (takes_any_tiles() && masks == 0 && modules <= 1) step -= kDownAnyLess;
       if (modules > 1) step += kDownModules;
       cost.instructions = M / 16 * K / 64 * step;
     }
@@ -240,11 +252,12 @@ struct Costs {
     cost.instructions = up_instructions(N, adds, 1, ranks_of_column() / 16);
     return cost;
   }
-  /** A call for each module. */
+  /** A call for each module, of which several are taken to be alike, each with a column of y or more. */
   Cost grad_up() const {
     if (modules > 1) {
       Cost cost = {};
-      const Costs one = {M, K, N / modules, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
+      const double columns = std::max(1.0, std::floor(N / modules));
+      const Costs one = {M, K, columns, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
       for (int i = 0; i < modules; i++) cost += one.grad_up();
       return cost;
     }
@@ -325,6 +338,14 @@ struct Costs {
  private:
   static constexpr double kSlotBytes = sizeof(float);
 
+  Costs part(int count, int drop) const {
+    Costs costs = *this;
+    costs.r = r * count / modules;
+    costs.rank_tiles = std::ceil(padded_ranks() / 16 * count / modules);
+    costs.modules = count;
+    costs.masks = drop;
+    return costs;
+  }
   /** One read of a matrix of so many columns: column products, and row products on request. */
   Cost grad(double columns, bool rows, int drawn) const {
     Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows && runs > 1 ? 3 : 2};
@@ -335,7 +356,7 @@ struct Costs {
     if (size == 2) {
       double step = kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
                     kGradMoreRanks * (padded_ranks() / 16 - 1);
-      if (takes_any_tiles()) step += kGradAny + (drawn > 0 && !kept ? kGradAnyMasks : 0);
+      if (takes_any_tiles()) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
       if (modules > 1) step += kGradModules;
       cost.instructions = M / 64 * columns / 16 * step;
     }
@@ -387,9 +408,10 @@ struct Costs {
   double padded_ranks() const { return 16 * (rank_tiles > 0 ? rank_tiles : std::ceil(r / 16)); }
   /** Those of the modules that a column of y has. */
   double ranks_of_column() const { return padded_ranks() / sharers(); }
+  /** Whether down and grad go by the kernels for any number of tiles. */
   bool takes_any_tiles() const {
     const double tiles = padded_ranks() / 16;
-    return modules > 1 || !(tiles == 1 || tiles == 2 || tiles == 4);
+    return modules > 1 || !(tiles == 1 || (runs == 1 && (tiles == 2 || tiles == 4)));
   }
   /** A block holds 80 ranks; more read the wide matrix again. */
   double chunks() const { return std::ceil(padded_ranks() / 80); }
@@ -398,25 +420,37 @@ struct Costs {
   }
 };
 
+/** Microseconds of a call on x or dX: of modules of which some drop and some do not, of one for each kind. */
+template <class Call>
+double predict_masked(const Ceilings& ceilings, const Costs& costs, Call call) {
+  if (costs.drops_alike()) return predict(ceilings, call(costs));
+  return predict_sequence(ceilings, call(costs.dropping()), call(costs.not_dropping()));
+}
+
 /**
- * Microseconds of y = x Wᵀ + S Bᵀ by a path, the fused one by the kernel `fused`; without ranks, of the product alone.
+ * Microseconds of y = x Wᵀ + S Bᵀ by a path, the fused one by the kernel `fused`; without ranks, of the product alone. Modules
+ * of which some drop and some do not are no part of the fused product: split's calls follow it.
  */
 inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path,
                               LinearPath fused = LinearPath::kLargeTile) {
-  if (cost.r == 0) return predict(ceilings, path == PP_FUSED ? cost.fused_frozen(fused) : cost.frozen());
-  if (path == PP_SPLIT) return predict_sequence(ceilings, cost.frozen(), cost.down(), cost.up());
-  return predict(ceilings, cost.fused_forward(fused));
+  const Cost product = path == PP_FUSED ? cost.fused_frozen(fused) : cost.frozen();
+  if (cost.r == 0) return predict(ceilings, product);
+  if (path == PP_FUSED && cost.drops_alike()) return predict(ceilings, cost.fused_forward(fused));
+  return predict_sequence(ceilings, product, cost.up()) +
+         predict_masked(ceilings, cost, [](const Costs& of) { return of.down(); });
 }
 
 /** Microseconds of dX, dA and dB by a path. */
 inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path,
                                LinearPath fused = LinearPath::kLargeTile) {
   if (cost.r == 0) return predict_forward(ceilings, cost, path, fused);
-  if (path == PP_FUSED && fused == LinearPath::kClustersWithS)
-    return predict_sequence(ceilings, cost.grad_input_with_ds(), cost.grad_down());
-  const Cost input = path == PP_SPLIT ? cost.frozen() : cost.fused_grad_input(fused);
-  if (path == PP_SPLIT) return predict_sequence(ceilings, input, cost.grad_up(), cost.grad_input(), cost.grad_down());
-  return predict_sequence(ceilings, input, cost.grad_up(), cost.grad_down());
+  const double of_da = predict_masked(ceilings, cost, [](const Costs& of) { return of.grad_down(); });
+  const bool fuses = path == PP_FUSED && cost.drops_alike();
+  if (fuses && fused == LinearPath::kClustersWithS) return predict(ceilings, cost.grad_input_with_ds()) + of_da;
+  if (fuses) return predict_sequence(ceilings, cost.fused_grad_input(fused), cost.grad_up()) + of_da;
+  const Cost product = path == PP_FUSED ? cost.fused_frozen(fused) : cost.frozen();
+  return predict_sequence(ceilings, product, cost.grad_up()) + of_da +
+         predict_masked(ceilings, cost, [](const Costs& of) { return of.grad_input(); });
 }
 
 /**

@@ -68,8 +68,6 @@ struct WarpgroupTile {
                 "the registers are there");
 };
 
-/** Modules that the kernel's parameters have room for. */
-
 /** Of S, a module's ranks [first, first + count), where the product makes it. */
 struct MadeRanks {
   int32_t slab;

@@ -39,20 +39,23 @@ struct LinearPaths {
   bool keep_masks;
 };
 
-/** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding. */
+/**
+ * The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding. Where some modules drop
+ * and some do not, it is that of the product without modules.
+ */
 inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
   constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? shape.N : shape.K, inner = forward ? shape.K : shape.N;
-  const bool copied =
-      shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.ranks.modules <= kMostBulkModules;
+  const bool fuses = shape.masks == 0 || shape.masks == shape.ranks.modules;
+  const int modules = fuses ? shape.ranks.modules : 0, masks = fuses ? shape.masks : 0;
+  const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && modules <= kMostBulkModules;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
   // As linear.cpp and linear_cuda.cu have it: S of several modules without dropout, of one with it; dS of one without.
-  const bool inside = forward ? shape.masks == 0 || shape.ranks.modules == 1 : shape.masks == 0 && shape.ranks.modules == 1;
-  const int64_t rank_tiles = inside ? shape.ranks.tiles : 0;
-  return choose_linear(traits,
-                       {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles, shape.masks != 0})
+  const bool inside = forward ? masks == 0 || modules == 1 : masks == 0 && modules == 1;
+  const int64_t rank_tiles = inside && modules > 0 ? shape.ranks.tiles : 0;
+  return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction, true, rank_tiles, masks != 0})
       .path;
 }
 

@@ -77,7 +77,9 @@ public final class Linear implements AutoCloseable {
    * @param outputs N, 1 or more
    * @param ranks of each module, 1 or more; empty: the frozen linear alone. Several modules are
    *     taken to be on all rows and to share out the columns of y, as query, key and value do
-   * @param masks how many of the modules drop some of x, each by a mask of its own
+   * @param masks how many of the modules drop some of x, 0 to all of them, each by a mask of its
+   *     own, all with the same probability. On CUDA LoRA's own calls follow the fused product where
+   *     some do not drop; they do so too where probabilities differ, which a shape does not tell
    */
   public record Shape(
       DType dtype, long rows, long inputs, long outputs, List<Long> ranks, int masks) {

@@ -145,7 +145,7 @@ class LinearTest extends CpuTest {
   void aChoiceOfPathsReadsEachModulesRank() {
     Map<Linear.Shape, String> wrong =
         Map.of(
-            shapeOf(List.of(4L, 8L, 0L), 0), "shape->ranks must be at least 1, got 0",
+            shapeOf(List.of(4L, 8L, 0L), 0), "shape->ranks[2] must be at least 1, got 0",
             shapeOf(List.of(4L, 8L), 3), "shape->masks must be at most 2, got 3",
             shapeOf(Collections.nCopies(17, 4L), 0), "shape->modules must be at most 16, got 17");
     wrong.forEach(
