@@ -66,20 +66,9 @@ class DamagedRunTest {
   @BeforeAll
   static void write() throws IOException {
     model = Small.model(temporary);
-    run = temporary.resolve("run");
+    run = search("all", "--rounds=1", "--round-examples=16");
     texts = temporary.resolve("texts.txt");
     Files.writeString(texts, "the thing in a tin\nan other thing\n");
-    Call.of(
-            "search",
-            "--model=" + model,
-            Small.examples(24),
-            "--lora-r=2",
-            "--adapter-size=2",
-            "--strategy=all",
-            "--rounds=1",
-            "--round-examples=16",
-            "--output=" + run)
-        .exits(0);
     predicted = Call.of("predict", run, texts).exits(0).out();
     measured =
         search("measured", "--supernet-examples=32", "--measured-examples=32", "--subsets=24");

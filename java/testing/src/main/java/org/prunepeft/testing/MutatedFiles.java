@@ -1,5 +1,7 @@
 package org.prunepeft.testing;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.io.IOException;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
@@ -8,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -22,6 +25,9 @@ public final class MutatedFiles {
   private static final int LONGEST = 4096;
   private static final int MOST_KEPT = 2000;
   private static final int MOST_FAILURES = 10;
+
+  /** Far more than a busy machine takes; a reading has a bound of its own ({@link Reading}). */
+  private static final double SECONDS = 600;
 
   /** What an error is recognised by: so many calls, from the one that threw it. */
   private static final int CALLS = 3;
@@ -90,9 +96,19 @@ public final class MutatedFiles {
     return failures;
   }
 
-  /** {@return how many files were read or refused so far, saved ones included} */
-  public long inputs() {
-    return inputs;
+  /**
+   * Has a reader read so many files, saved ones included, which the test's seed names.
+   *
+   * @param type whose methods are readers
+   * @throws AssertionError at the first that fails; has its bytes
+   */
+  public static void check(Class<?> type, String reader, int most) throws Exception {
+    MutatedFiles files = new MutatedFiles(type, reader, TestSeed.draw());
+    for (Failure failure : files.read(most, SECONDS)) {
+      throw new AssertionError(
+          "failed at the bytes " + HexFormat.of().formatHex(failure.file()), failure.how());
+    }
+    assertEquals(most, files.inputs);
   }
 
   /** {@return whether it ended at a new place} */
