@@ -133,7 +133,7 @@ final class SearchCommand implements Callable<Integer> {
         split = ",",
         paramLabel = "NAME",
         description =
-            "Criteria that the search's warm-up chooses from; another is sensitivity-signed (default: ${DEFAULT-VALUE}).")
+            "Criteria that the search's warm-up chooses from; others are zeros and sensitivity-signed (default: ${DEFAULT-VALUE}).")
     List<String> warmUpCriteria;
 
     @Option(

@@ -59,7 +59,8 @@ public final class MeasuredRun implements AutoCloseable {
             session.train.size(),
             session.validation.size(),
             session.setup.epochs(),
-            session.setup.training().examplesPerStep());
+            session.setup.training().examplesPerStep(),
+            space.candidates().size());
     if (sizes.measuredExamples() < LEAST_MEASURED) {
       throw new IllegalArgumentException(
           "a measured search needs at least %d validation examples to measure on, got %d; use more"

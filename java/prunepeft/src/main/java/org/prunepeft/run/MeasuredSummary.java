@@ -67,14 +67,11 @@ final class MeasuredSummary {
                           : "")
                       + ": kept is the best subset of the budget."
                   : NO_DIFFERENCE
-                      + ": kept is the best by what was measured, since none is worth taking for"
-                      + " its "
-                      + result.settings().objective().name()
-                      + ".";
+                      + ": kept is the best by what was measured, since no other costs much less.";
           case CHEAPEST ->
               NO_DIFFERENCE
                   + ": kept is the cheapest subset by "
-                  + result.settings().objective().name()
+                  + result.decidedBy().orElseThrow()
                   + ".";
           case WITHIN_TOLERANCE ->
               "Kept is the cheapest subset by "

@@ -57,12 +57,15 @@ public record SearchSettings(
     implements SearchSettingsBuilder.With {
   private static final PruningSettings PRUNING = PruningSettings.of(1);
 
-  /** Half of the supernet's parameters, a warm-up on 128 examples, three rounds on 1,000. */
+  /**
+   * Half of the supernet's parameters, a warm-up on 128 examples of the paper's criteria but {@code
+   * zeros}, three rounds on 1,000.
+   */
   public static final SearchSettings DEFAULT =
       SearchSettingsBuilder.builder()
           .keep(0.5)
           .warmUp(WarmUpSettings.DEFAULT)
-          .warmUpCriteria(Criteria.six().stream().map(Criterion::name).toList())
+          .warmUpCriteria(usual())
           .warmUpExamples(128)
           .warmUpEpochs(3)
           .rounds(PRUNING.rounds())
@@ -73,6 +76,14 @@ public record SearchSettings(
           .reinitialise(PRUNING.reinitialise())
           .criteria(CriterionSettings.DEFAULT)
           .build();
+
+  /** Hardly a weight of a trained module is 0, so that {@code zeros} tells none from another. */
+  private static List<String> usual() {
+    return Criteria.six().stream()
+        .filter(criterion -> criterion != Criteria.ZEROS)
+        .map(Criterion::name)
+        .toList();
+  }
 
   /**
    * Checks the values.

@@ -8,7 +8,7 @@ import org.prunepeft.settings.MeasuringSettings.Sizes;
 
 class MeasuringSettingsTest {
   private static Sizes sizes(int examples, int validation, int epochs) {
-    return MeasuringSettings.DEFAULT.sizes(examples, validation, epochs, 32);
+    return MeasuringSettings.DEFAULT.sizes(examples, validation, epochs, 32, 12);
   }
 
   @Test
@@ -17,7 +17,7 @@ class MeasuringSettingsTest {
       for (int epochs : new int[] {8, 20}) {
         Sizes sizes = sizes(examples, 2000, epochs);
         double trained = (double) sizes.supernetExamples() * sizes.supernetEpochs();
-        double passes = (double) sizes.subsets() * sizes.measuredExamples() / 4;
+        double passes = (double) sizes.subsets() * sizes.measuredExamples() / 8;
         double share = (trained + passes) / ((double) examples * epochs);
         // Epochs are whole.
         assertTrue(
@@ -34,22 +34,44 @@ class MeasuringSettingsTest {
     assertEquals(5, sizes(800, 500, 5).supernetEpochs());
     assertEquals(400, sizes(800, 500, 5).measuredExamples());
     assertEquals(120, sizes(800, 120, 5).measuredExamples());
-    assertEquals(32, sizes(800, 500, 5).subsets());
+    assertEquals(48, sizes(800, 500, 5).subsets());
     // 60 steps of 32 are the least.
     assertEquals(20, sizes(96, 50, 1).supernetEpochs());
   }
 
   @Test
   void aSmallShareOfALargeTaskTrainsOnAPartOfIt() {
-    Sizes sizes = MeasuringSettings.DEFAULT.withSearchShare(0.01).sizes(100_000, 2000, 10, 32);
+    Sizes sizes = MeasuringSettings.DEFAULT.withSearchShare(0.01).sizes(100_000, 2000, 10, 32, 12);
     assertEquals(7500, sizes.supernetExamples());
     assertEquals(1, sizes.supernetEpochs());
+  }
+
+  @Test
+  void moreCandidatesTakeMoreSubsetsWithinTheShare() {
+    Sizes few = MeasuringSettings.DEFAULT.sizes(4000, 2000, 8, 32, 12);
+    Sizes many = MeasuringSettings.DEFAULT.sizes(4000, 2000, 8, 32, 96);
+    assertEquals(72, few.subsets());
+    assertEquals(577, few.measuredExamples());
+    assertEquals(144, many.subsets());
+    // No fewer than 400 examples.
+    assertEquals(400, many.measuredExamples());
+    assertEquals(256, MeasuringSettings.DEFAULT.sizes(20_000, 2000, 20, 32, 300).subsets());
+  }
+
+  @Test
+  void whatFewValidationExamplesLeaveGoesIntoMoreSubsets() {
+    Sizes sizes = MeasuringSettings.DEFAULT.sizes(4000, 250, 8, 32, 12);
+    assertEquals(250, sizes.measuredExamples());
+    assertEquals(166, sizes.subsets());
   }
 
   @Test
   void withoutAWarmStartItIsTrainedForAllEpochs() {
     assertEquals(
         8,
-        MeasuringSettings.DEFAULT.withWarmStart(false).sizes(4000, 500, 8, 32).retrainingEpochs());
+        MeasuringSettings.DEFAULT
+            .withWarmStart(false)
+            .sizes(4000, 500, 8, 32, 12)
+            .retrainingEpochs());
   }
 }

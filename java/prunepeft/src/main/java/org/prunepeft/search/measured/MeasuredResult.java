@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
@@ -16,9 +17,10 @@ import org.prunepeft.search.SearchSpace;
  * @param best the subset of the budget with the highest expected metric, sorted by layer, type and
  *     name
  * @param kept the choice: the best; or, where placement does not matter, the cheapest that is not
- *     measurably worse, if it costs at least 5 % less; or the cheapest within the tolerance where
- *     one is given
+ *     measurably worse, by the first cost of which it saves at least 5 %; or the cheapest within
+ *     the tolerance where one is given
  * @param choice which of these it is
+ * @param decidedBy name of the cost that decided; empty: the metric alone did
  * @param placementMatters whether the best is measurably better than random subsets of the budget:
  *     the interval of that comparison lies above zero, by the score
  * @param values of all modules, in the order of the space
@@ -39,6 +41,7 @@ public record MeasuredResult(
     List<Candidate> best,
     List<Candidate> kept,
     Choice choice,
+    Optional<String> decidedBy,
     boolean placementMatters,
     List<ModuleValue> values,
     List<PairValue> pairs,
@@ -82,6 +85,7 @@ public record MeasuredResult(
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("kept", names(kept));
     map.put("choice", word(choice));
+    map.put("decided_by", decidedBy.orElse(null));
     map.put("parameters", parameters());
     map.put("placement_matters", placementMatters);
     map.put("best", names(best));

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -13,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.RandomSelection;
@@ -46,9 +48,12 @@ public final class MeasuredSearch {
   private static final double CLEAR = 3;
 
   /**
-   * At such a share of the best's cost a subset is taken in its place where no difference shows.
-   * That none shows does not prove that there is none, so a saving has to be worth it.
+   * The same where no difference to random subsets shows, which does not prove that there is none:
+   * a saving must not cost more than what choosing the best by chance brings.
    */
+  private static final double BY_CHANCE = 2.5;
+
+  /** At such a share of the best's cost a subset that is as good is taken in its place. */
   private static final double WORTHWHILE = 0.95;
 
   private static final int MORE_RANDOM = 512;
@@ -106,7 +111,7 @@ public final class MeasuredSearch {
     model = measureFront(front, model);
 
     Refinement refinement = new Refinement(pool, archive, settings.budget());
-    BitSet best = cheapestOf(asGood(refinement.best(model), model));
+    BitSet best = asGood(refinement.best(model), model);
     // Chosen is by the score; what is said is of the metric.
     MetricModel ofMetric =
         archive.metrics == archive.scores
@@ -121,30 +126,28 @@ public final class MeasuredSearch {
     boolean matters = againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0;
     List<Configuration> configurations =
         configurations(front, MetricModel.refit(ofMetric, chooseable()));
-    BitSet kept = best;
+    Saving kept = new Saving(best, Optional.empty());
     Choice choice = Choice.BEST;
     Optional<BitSet> tolerated = tolerated(configurations);
     if (tolerated.isPresent()) {
-      kept = tolerated.get();
+      kept = new Saving(tolerated.get(), Optional.of(settings.objective()));
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      BitSet cheapest = cheapest(best, model, scoreDraws);
-      if (cost(cheapest) <= WORTHWHILE * cost(best)) {
-        kept = cheapest;
-        choice = Choice.CHEAPEST;
-      }
+      kept = saving(best, noMatter(best, model, scoreDraws));
+      choice = kept.by.isPresent() ? Choice.CHEAPEST : Choice.BEST;
     }
     return new MeasuredResult(
         space,
         settings,
         pool.modules(best),
-        pool.modules(kept),
+        pool.modules(kept.subset),
         choice,
+        kept.by.map(Cost::name),
         matters,
-        values(ofMetric, learnt, kept),
+        values(ofMetric, learnt, kept.subset),
         pairs(ofMetric),
         ofBest,
-        kept.equals(best) ? ofBest : comparisons(kept, draws),
+        kept.subset.equals(best) ? ofBest : comparisons(kept.subset, draws),
         spread,
         learnt.explained(),
         configurations,
@@ -227,7 +230,7 @@ public final class MeasuredSearch {
     for (BitSet cheap : cheap(front, candidates)) {
       if (wanted.size() < Math.min(CHEAP, most)
           && !archive.knows(cheap)
-          && !worse(cheap, best, model)) {
+          && !worse(cheap, best, model, CLEAR)) {
         wanted.add(cheap);
       }
     }
@@ -243,8 +246,8 @@ public final class MeasuredSearch {
     return MetricModel.refit(model, chooseable());
   }
 
-  /** Subsets that fill the budget, the cheapest first. */
-  private List<BitSet> cheap(Front front, List<BitSet> candidates) {
+  /** Subsets that fill the budget, the cheapest first, by each cost in turn. */
+  private Set<BitSet> cheap(Front front, List<BitSet> candidates) {
     Set<BitSet> filling = new LinkedHashSet<>();
     for (BitSet family : front.families()) {
       BitSet filled = new BitSet();
@@ -257,10 +260,16 @@ public final class MeasuredSearch {
       filling.add(filled);
     }
     filling.addAll(candidates);
-    return filling.stream()
-        .filter(subset -> pool.fills(subset, settings.budget()))
-        .sorted(byCost())
-        .toList();
+    filling.removeIf(subset -> !pool.fills(subset, settings.budget()));
+    List<Iterator<BitSet>> byCost =
+        settings.costs().stream()
+            .map(cost -> filling.stream().sorted(by(cost)).iterator())
+            .toList();
+    Set<BitSet> cheap = new LinkedHashSet<>();
+    for (int i = 0; i < filling.size(); i++) {
+      byCost.forEach(each -> cheap.add(each.next()));
+    }
+    return cheap;
   }
 
   private void addIfItFits(BitSet subset, int number) {
@@ -269,53 +278,69 @@ public final class MeasuredSearch {
     }
   }
 
-  /** By the objective; then by the lowest layer, the higher the faster in training. */
-  private Comparator<BitSet> byCost() {
-    return Comparator.comparingDouble(this::cost)
+  /** By a cost; then by the lowest layer, the higher the faster in training. */
+  private Comparator<BitSet> by(Cost cost) {
+    return Comparator.comparingDouble((BitSet subset) -> of(cost, subset))
         .thenComparing(subset -> -pool.lowestLayer(subset))
         .thenComparing(BitSet::cardinality);
   }
 
-  private double cost(BitSet subset) {
-    return settings.objective().of(pool.modules(subset));
+  private double of(Cost cost, BitSet subset) {
+    return cost.of(pool.modules(subset));
   }
 
-  private static boolean worse(BitSet subset, BitSet best, MetricModel model) {
+  private static boolean worse(BitSet subset, BitSet best, MetricModel model, double deviations) {
     double loss = model.predict(best) - model.predict(subset);
-    return loss > CLEAR * Math.sqrt(model.varianceOfDifference(subset, best));
-  }
-
-  /** Those measured subsets of the budget that are nearly as good as the best. */
-  private List<BitSet> asGood(BitSet best, MetricModel model) {
-    List<BitSet> near = new ArrayList<>();
-    for (int row : chooseable()) {
-      BitSet subset = archive.subset(row);
-      if (pool.size(subset) <= settings.budget()) {
-        double loss = model.predict(best) - model.predict(subset);
-        if (loss <= NEAR * Math.sqrt(model.varianceOfDifference(subset, best))) {
-          near.add(subset);
-        }
-      }
-    }
-    return near.isEmpty() ? List.of(best) : near;
-  }
-
-  private BitSet cheapestOf(List<BitSet> subsets) {
-    return subsets.stream().min(byCost()).orElseThrow();
+    return loss > deviations * Math.sqrt(model.varianceOfDifference(subset, best));
   }
 
   /**
-   * The cheapest measured subset that fills the budget and is not measurably worse, than the best
-   * or than random ones.
+   * A subset in place of the best.
+   *
+   * @param by what it saves; empty: it is the best itself
    */
-  private BitSet cheapest(BitSet best, MetricModel model, Shift draws) {
+  private record Saving(BitSet subset, Optional<Cost> by) {}
+
+  /** The cheapest of some subsets, by the first cost of which one saves enough. */
+  private Saving saving(BitSet best, List<BitSet> subsets) {
+    for (Cost cost : settings.costs()) {
+      Optional<BitSet> cheapest =
+          subsets.stream()
+              .min(by(cost))
+              .filter(subset -> of(cost, subset) <= WORTHWHILE * of(cost, best));
+      if (cheapest.isPresent()) {
+        return new Saving(cheapest.get(), Optional.of(cost));
+      }
+    }
+    return new Saving(best, Optional.empty());
+  }
+
+  /** The best, or a measured subset of the budget that is nearly as good and saves something. */
+  private BitSet asGood(BitSet best, MetricModel model) {
+    return saving(best, affordable().filter(subset -> !worse(subset, best, model, NEAR)).toList())
+        .subset;
+  }
+
+  /** Those that are not measurably worse, than the best or than random ones. */
+  private List<BitSet> noMatter(BitSet best, MetricModel model, Shift draws) {
+    return affordable()
+        .filter(subset -> pool.fills(subset, settings.budget()))
+        .filter(subset -> !worse(subset, best, model, BY_CHANCE))
+        .filter(subset -> againstRandom(subset, archive.scores, draws).high() >= 0)
+        .toList();
+  }
+
+  /**
+   * Measured subsets of the budget. Where parameters are the objective, those that fill it: it says
+   * how many there may be, and what more of them are worth after retraining the supernet does not
+   * show.
+   */
+  private Stream<BitSet> affordable() {
+    boolean filled = settings.objective() instanceof Cost.ParameterCount;
     return Arrays.stream(chooseable())
         .mapToObj(archive::subset)
-        .filter(subset -> pool.fills(subset, settings.budget()))
-        .filter(subset -> !worse(subset, best, model))
-        .filter(subset -> againstRandom(subset, archive.scores, draws).high() >= 0)
-        .min(byCost())
-        .orElse(best);
+        .filter(subset -> pool.size(subset) <= settings.budget())
+        .filter(subset -> !filled || pool.fills(subset, settings.budget()));
   }
 
   private List<Configuration> configurations(Front front, MetricModel model) {

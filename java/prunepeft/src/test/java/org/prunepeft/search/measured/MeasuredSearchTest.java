@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
@@ -166,7 +167,7 @@ class MeasuredSearchTest {
       MeasuredResult result = search(world, settings);
       if (!result.placementMatters()) {
         found++;
-        boolean saves = time.of(result.kept()) <= 0.95 * time.of(result.best());
+        boolean saves = saves(result);
         assertEquals(saves ? Choice.CHEAPEST : Choice.BEST, result.choice());
         cheap += result.kept().get(0).layer() == 3 ? 1 : 0;
       }
@@ -185,12 +186,34 @@ class MeasuredSearchTest {
           MadeUpWorld.of(6, modules -> new double[modules.size()], 400, true, random);
       MeasuredResult result = search(world, 0.5);
       if (!result.placementMatters()) {
-        boolean saves = result.parameters() <= 0.95 * Candidate.total(result.best());
+        boolean saves = saves(result);
         assertEquals(saves ? Choice.CHEAPEST : Choice.BEST, result.choice());
         best += saves ? 0 : 1;
       }
     }
     assertTrue(best > 0);
+  }
+
+  @Test
+  void whereParametersAreTheObjectiveTheBudgetIsFilledAndTimeDecides() {
+    Random random = TestSeed.random();
+    for (int i = 0; i < 10; i++) {
+      MadeUpWorld world =
+          MadeUpWorld.of(6, modules -> new double[modules.size()], 400, true, random);
+      long budget = budget(world, 0.25 + 0.5 * random.nextDouble());
+      TrainingTime time = trainingTime(6, world.space.candidates());
+      MeasuredResult result =
+          search(
+              world,
+              MeasuredSettings.of(world.space, budget)
+                  .withCosts(List.of(Cost.parameters(), time))
+                  .withSeed(i));
+      if (result.choice() == Choice.CHEAPEST) {
+        Pool pool = new Pool(world.space);
+        assertTrue(pool.fills(pool.bits(result.kept()), budget), result.kept()::toString);
+        assertTrue(saves(result));
+      }
+    }
   }
 
   @Test
@@ -287,7 +310,7 @@ class MeasuredSearchTest {
     MeasuredResult result = search(world, settings);
     assertTrue(result.parameters() <= settings.budget());
     if (!result.placementMatters()) {
-      boolean saves = time.of(result.kept()) <= 0.95 * time.of(result.best());
+      boolean saves = saves(result);
       assertEquals(saves ? Choice.CHEAPEST : Choice.BEST, result.choice());
     }
     for (Configuration one : result.front()) {
@@ -421,6 +444,16 @@ class MeasuredSearchTest {
     MeasuredResult result = run(world, subsets -> values(subsets.size(), 50));
     assertEquals(false, result.placementMatters());
     assertTrue(result.comparisons().stream().anyMatch(one -> one.against() == Rival.RANDOM));
+  }
+
+  /** Whether what is kept is cheaper than the best, by the cost that decided. */
+  private static boolean saves(MeasuredResult result) {
+    Optional<Cost> by =
+        result.settings().costs().stream()
+            .filter(cost -> cost.of(result.kept()) <= 0.95 * cost.of(result.best()))
+            .findFirst();
+    assertEquals(by.map(Cost::name), result.decidedBy());
+    return by.isPresent();
   }
 
   /** Of layers that are alike; the backward pass takes twice the forward pass. */
