@@ -74,12 +74,17 @@ public record MeasuringSettings(
   private static final int PASSES = 8;
 
   private static final int LEAST_SUBSETS = 48;
-  private static final int LEAST_MEASURED = 400;
 
-  /** With more candidates more subsets are measured, on no fewer examples than these. */
+  /** Differences of one or two points show on so many examples. */
+  private static final int ENOUGH_MEASURED = 1000;
+
+  /** More candidates take more subsets, on no fewer examples than these. */
   private static final int FEW_MEASURED = 200;
 
-  private static final int MOST_SUBSETS = 256;
+  /** Where its share is small the measuring may take this part of the supernet's training. */
+  private static final double MEASURING_PART = 0.8;
+
+  private static final int MOST_SUBSETS = 400;
 
   /**
    * Checks the values.
@@ -160,13 +165,19 @@ public record MeasuringSettings(
     int own = supernetExamples.orElse((int) Math.min(examples, trained));
     own = Math.min(examples, own);
     int turns = supernetEpochs.orElse((int) Math.ceil(trained / own));
-    double passes = PASSES * (1 - SUPERNET_PART) * share;
+    double passes =
+        Math.max(
+            PASSES * (1 - SUPERNET_PART) * share,
+            Math.min(
+                PASSES * MEASURING_PART * own * turns, (double) LEAST_SUBSETS * ENOUGH_MEASURED));
     double wanted =
-        Math.max(Math.sqrt(passes / 8), Math.min(1.5 * candidates, passes / FEW_MEASURED));
+        Math.max(
+            Math.sqrt(passes * LEAST_SUBSETS / ENOUGH_MEASURED),
+            Math.min(1.5 * candidates, passes / FEW_MEASURED));
     int chosen = subsets.orElse((int) Math.max(LEAST_SUBSETS, Math.min(MOST_SUBSETS, wanted)));
     int seen =
         Math.min(
-            validation, measuredExamples.orElse((int) Math.max(LEAST_MEASURED, passes / chosen)));
+            validation, measuredExamples.orElse((int) Math.max(FEW_MEASURED, passes / chosen)));
     if (subsets.isEmpty()) {
       // What few examples leave of the passes.
       chosen = (int) Math.max(chosen, Math.min(MOST_SUBSETS, passes / seen));

@@ -32,9 +32,9 @@ class MeasuringSettingsTest {
   void aSmallSupernetHasEnoughStepsButNoMoreThanTheRunsEpochs() {
     assertEquals(3, sizes(2000, 500, 5).supernetEpochs());
     assertEquals(5, sizes(800, 500, 5).supernetEpochs());
-    assertEquals(400, sizes(800, 500, 5).measuredExamples());
+    assertEquals(500, sizes(800, 500, 5).measuredExamples());
+    assertEquals(51, sizes(800, 500, 5).subsets());
     assertEquals(120, sizes(800, 120, 5).measuredExamples());
-    assertEquals(48, sizes(800, 500, 5).subsets());
     // 60 steps of 32 are the least.
     assertEquals(20, sizes(96, 50, 1).supernetEpochs());
   }
@@ -50,19 +50,27 @@ class MeasuringSettingsTest {
   void moreCandidatesTakeMoreSubsetsWithinTheShare() {
     Sizes few = MeasuringSettings.DEFAULT.sizes(4000, 2000, 8, 32, 12);
     Sizes many = MeasuringSettings.DEFAULT.sizes(4000, 2000, 8, 32, 96);
-    assertEquals(72, few.subsets());
-    assertEquals(577, few.measuredExamples());
+    assertEquals(48, few.subsets());
+    assertEquals(1000, few.measuredExamples());
     assertEquals(144, many.subsets());
-    // No fewer than 400 examples.
-    assertEquals(400, many.measuredExamples());
-    assertEquals(256, MeasuringSettings.DEFAULT.sizes(20_000, 2000, 20, 32, 300).subsets());
+    assertEquals(333, many.measuredExamples());
+    assertEquals(400, MeasuringSettings.DEFAULT.sizes(20_000, 2000, 20, 32, 300).subsets());
   }
 
   @Test
   void whatFewValidationExamplesLeaveGoesIntoMoreSubsets() {
     Sizes sizes = MeasuringSettings.DEFAULT.sizes(4000, 250, 8, 32, 12);
     assertEquals(250, sizes.measuredExamples());
-    assertEquals(166, sizes.subsets());
+    assertEquals(192, sizes.subsets());
+  }
+
+  @Test
+  void theMeasuringTakesNoLongerThanTheSupernet() {
+    // As of a language model, whose rows are few.
+    Sizes sizes = MeasuringSettings.DEFAULT.sizes(4000, 1000, 1, 8, 12);
+    double trained = (double) sizes.supernetExamples() * sizes.supernetEpochs();
+    double passes = (double) sizes.subsets() * sizes.measuredExamples();
+    assertTrue(passes / 8 <= trained, () -> "" + sizes);
   }
 
   @Test

@@ -133,7 +133,7 @@ public final class MeasuredSearch {
       kept = new Saving(tolerated.get(), Optional.of(settings.objective()));
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      kept = saving(best, noMatter(best, model, scoreDraws));
+      kept = saving(best, noMatter(best, model, scoreDraws), List.of(settings.objective()));
       choice = kept.by.isPresent() ? Choice.CHEAPEST : Choice.BEST;
     }
     return new MeasuredResult(
@@ -302,8 +302,8 @@ public final class MeasuredSearch {
   private record Saving(BitSet subset, Optional<Cost> by) {}
 
   /** The cheapest of some subsets, by the first cost of which one saves enough. */
-  private Saving saving(BitSet best, List<BitSet> subsets) {
-    for (Cost cost : settings.costs()) {
+  private Saving saving(BitSet best, List<BitSet> subsets, List<Cost> costs) {
+    for (Cost cost : costs) {
       Optional<BitSet> cheapest =
           subsets.stream()
               .min(by(cost))
@@ -317,8 +317,8 @@ public final class MeasuredSearch {
 
   /** The best, or a measured subset of the budget that is nearly as good and saves something. */
   private BitSet asGood(BitSet best, MetricModel model) {
-    return saving(best, affordable().filter(subset -> !worse(subset, best, model, NEAR)).toList())
-        .subset;
+    List<BitSet> near = affordable().filter(subset -> !worse(subset, best, model, NEAR)).toList();
+    return saving(best, near, settings.costs()).subset;
   }
 
   /** Those that are not measurably worse, than the best or than random ones. */
