@@ -65,7 +65,7 @@ final class MeasuringOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Cost of a configuration: parameters, training-time, latency, or several; the first decides between configurations that are equally good (default: ${DEFAULT-VALUE}).")
+          "Cost of a configuration: parameters, training-time, latency, memory, or several; the first decides between configurations that are equally good (default: ${DEFAULT-VALUE}).")
   List<String> objectives;
 
   @Option(
