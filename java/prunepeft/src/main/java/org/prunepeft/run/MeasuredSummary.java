@@ -239,11 +239,12 @@ final class MeasuredSummary {
     line("");
     if (result.front().stream().noneMatch(each -> each.modules().equals(result.kept()))) {
       line(
-          "What is kept is not among them: one of them is predicted to be as good, and costs no more.");
+          "What is kept is not among them: by %s one of them is predicted to be as good, and costs no more by the objective."
+              .formatted(quantity(schema)));
       line("");
     }
     line(
-        "training-time and latency are counted multiplications, as a share of all modules', and beside them what they come to on this machine, predicted from this run's own times: a training from new weights for %s with its validation, and an example's prediction among others, with LoRA merged. memory is that of the weights that predictions need beside the encoder's."
+        "training-time and latency are shares of all modules', by counted multiplications. Beside them is what they come to on this machine, predicted from the times of this run: a training of %s from new weights, with its validation, and the prediction of an example in batches, with LoRA merged. memory is what predictions need for modules beside the encoder."
             .formatted(Units.count(times.work().epochs(), "epoch")));
     line("");
   }

@@ -38,7 +38,7 @@ class MeasuredSummaryTest {
   @Test
   void ofAChoiceThatIsNotInTheFrontItSaysSo() {
     String said =
-        "What is kept is not among them: one of them is predicted to be as good, and costs no more.";
+        "What is kept is not among them: by accuracy one of them is predicted to be as good, and costs no more by the objective.";
     assertHas(summary(SPREAD, List.of(KnownRun.ALL.get(0))), said);
     assertTrue(!summary(SPREAD, KnownRun.KEPT).contains(said));
   }
