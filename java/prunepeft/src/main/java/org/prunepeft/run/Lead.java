@@ -84,7 +84,7 @@ final class Lead {
     MeasuredResult measured = search.measured();
     if (measured == null) {
       line(
-          "against the supernet: not known, since all modules were not trained to the end; `train --modules supernet` with the same options does that  ");
+          "against the supernet: not known, it was not trained; `train --modules supernet` with the same options trains it  ");
       return;
     }
     Optional<Estimate> supernet = against(measured, Comparison.Rival.SUPERNET);

@@ -106,7 +106,7 @@ class LeadTest {
   void ofASearchByPruningItSaysWhatWasNotMeasured() {
     List<String> lines = pruned(Information.RELIABLE, Information.NONE, Information.RELIABLE);
     assertEquals(
-        "against the supernet: not known, since all modules were not trained to the end; `train --modules supernet` with the same options does that  ",
+        "against the supernet: not known, it was not trained; `train --modules supernet` with the same options trains it  ",
         lines.get(2));
     assertEquals(
         "search 6.0 s (warm-up 2.0 s, rounds 4.0 s), retraining 3.6 s: ratio 1.67  ", lines.get(4));
