@@ -65,7 +65,7 @@ final class MeasuringOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Cost of a configuration: parameters, training-time, latency, or several; the first of which one saves at least 5 % decides between configurations that are equally good (default: ${DEFAULT-VALUE}).")
+          "Cost of a configuration: parameters, training-time, latency, memory, or several; the first one decides where no difference shows, and of equally good configurations one that saves at least 5 % of any is taken (default: ${DEFAULT-VALUE}).")
   List<String> objectives;
 
   @Option(

@@ -311,6 +311,8 @@ final class ReportRun {
                   each.put("modules", point.modules());
                   each.put("costs", point.costs());
                   each.put("metric", point.metric().toMap());
+                  each.put(
+                      "confirmed", point.confirmed() == null ? null : point.confirmed().toMap());
                   return each;
                 })
             .toList());

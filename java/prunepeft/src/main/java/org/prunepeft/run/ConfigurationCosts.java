@@ -16,8 +16,9 @@ import org.prunepeft.train.loop.TrainingFlop;
  * so that a search gives the same result again.
  */
 final class ConfigurationCosts {
-  private static final String TRAINING_TIME = "training-time";
-  private static final String LATENCY = "latency";
+  static final String TRAINING_TIME = "training-time";
+  static final String LATENCY = "latency";
+  static final String MEMORY = "memory";
 
   private ConfigurationCosts() {}
 
@@ -37,6 +38,7 @@ final class ConfigurationCosts {
                   case TRAINING_TIME ->
                       new Relative(TRAINING_TIME, trainingTime(encoder, space, frozenOnce), space);
                   case LATENCY -> new Relative(LATENCY, new Inference(encoder), space);
+                  case MEMORY -> new Memory();
                   default -> throw new IllegalArgumentException("no cost is named " + name);
                 })
         .toList();
@@ -59,9 +61,29 @@ final class ConfigurationCosts {
     @Override
     public double of(Collection<Candidate> modules) {
       return encoder.layers() * TrainingFlop.multiplications(encoder)
-          + Candidate.total(
-              modules.stream().filter(each -> !each.type().equals(Candidate.LORA)).toList());
+          + Candidate.total(own(modules));
     }
+  }
+
+  /**
+   * Bytes that are added to the frozen encoder's weights while it predicts: of LoRA none, since it
+   * is merged into them, of other modules their trained weights in float32.
+   */
+  private record Memory() implements Cost {
+    @Override
+    public String name() {
+      return MEMORY;
+    }
+
+    @Override
+    public double of(Collection<Candidate> modules) {
+      return (double) Float.BYTES * Candidate.total(own(modules));
+    }
+  }
+
+  /** Those that are not merged. */
+  static List<Candidate> own(Collection<Candidate> modules) {
+    return modules.stream().filter(each -> !each.type().equals(Candidate.LORA)).toList();
   }
 
   /** As a share of the supernet's. */

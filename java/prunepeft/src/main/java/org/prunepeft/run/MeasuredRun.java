@@ -100,12 +100,16 @@ public final class MeasuredRun implements AutoCloseable {
 
   /** {@return what is kept, and why: trains the supernet, and measures} */
   public MeasuredResult search(RunRecord record) {
+    Stopwatch watch = new Stopwatch();
+    record.checkpoints().add("supernet seconds", watch::exchange);
+    watch.begin();
     supernet.train(
         steps ->
             session.follow(
                 "supernet, " + session.space.candidates().size() + " modules",
                 steps,
                 record.metrics()));
+    session.supernetSeconds = watch.end();
     session.progress.started("measure subsets", "passes", passes);
     return MeasuredSearch.run(space, settings, supernet, listener(session));
   }

@@ -15,6 +15,8 @@ import org.prunepeft.search.measured.Cost;
 import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.search.measured.ModuleValue;
+import org.prunepeft.search.measured.Spread;
+import org.prunepeft.settings.MeasuringSettings;
 
 /** What a measured search found, in Markdown. Differences are in points: hundredths. */
 final class MeasuredSummary {
@@ -34,18 +36,23 @@ final class MeasuredSummary {
   private final MeasuredResult result;
   private final Schema schema;
 
-  private MeasuredSummary(MeasuredResult result, Schema schema) {
+  /** What trainings take on this machine. */
+  private final MachineTimes times;
+
+  private MeasuredSummary(MeasuredResult result, Schema schema, MachineTimes times) {
     this.result = result;
     this.schema = schema;
+    this.times = times;
   }
 
   /**
    * {@return its lines}
    *
    * @param schema of the task, whose first metric was measured
+   * @param times what trainings take on this machine
    */
-  static List<String> of(MeasuredResult result, Schema schema) {
-    MeasuredSummary summary = new MeasuredSummary(result, schema);
+  static List<String> of(MeasuredResult result, Schema schema, MachineTimes times) {
+    MeasuredSummary summary = new MeasuredSummary(result, schema, times);
     summary.choice();
     summary.comparisons();
     summary.values();
@@ -96,7 +103,21 @@ final class MeasuredSummary {
 
   /** Whether a language model's answers were measured. */
   private boolean choosing() {
+    return choosing(schema);
+  }
+
+  private static boolean choosing(Schema schema) {
     return schema.kind() == TaskKind.LANGUAGE_MODELING && schema.primary().chooses();
+  }
+
+  /** {@return what points are hundredths of} */
+  static String quantity(Schema schema) {
+    return switch (schema.kind()) {
+      case CLASSIFICATION -> "accuracy";
+      case REGRESSION -> "R²";
+      case LANGUAGE_MODELING ->
+          choosing(schema) ? schema.primary().label() : "the log-likelihood of a token";
+    };
   }
 
   private boolean alikeToRandom() {
@@ -121,17 +142,29 @@ final class MeasuredSummary {
     line("");
     line(
         "A point is a hundredth of "
-            + switch (schema.kind()) {
-              case CLASSIFICATION -> "accuracy";
-              case REGRESSION -> "R², the share of the variance that is predicted";
-              case LANGUAGE_MODELING ->
-                  choosing() ? schema.primary().label() : "the log-likelihood of a token";
-            }
+            + quantity(schema)
+            + (schema.kind() == TaskKind.REGRESSION
+                ? ", the share of the variance that is predicted"
+                : "")
             + ". These are differences in the one supernet; after retraining they are usually smaller.  ");
-    line(
-        "Random subsets of the budget deviate by %.2f points beyond noise."
-            .formatted(100 * result.spread().deviation()));
+    spread();
     line("");
+  }
+
+  private void spread() {
+    Spread spread = result.spread();
+    line(
+        "Random subsets of the budget deviate by %.2f points as measured, where noise alone would give %.2f."
+            .formatted(100 * spread.observed(), 100 * spread.noise()));
+    Estimate beyond = spread.beyond();
+    line(
+        "Beyond noise they deviate by %.2f points: %.0f %% of the variance, 95 %% interval %.0f to %.0f %%%s."
+            .formatted(
+                100 * spread.deviation(),
+                100 * beyond.mean(),
+                100 * beyond.low(),
+                100 * beyond.high(),
+                beyond.low() <= 0 ? ", so that it may all be noise" : ""));
   }
 
   private void values() {
@@ -167,42 +200,90 @@ final class MeasuredSummary {
   }
 
   private void front() {
-    List<String> costs = result.settings().costs().stream().map(Cost::name).toList();
+    List<Cost> costs = costs();
     line("## Cheaper and dearer configurations");
     line("");
     line("`train --modules RUN --select ROW` trains one of these.");
     line("");
     line(
         "| row | "
-            + String.join(" | ", costs)
-            + " | predicted below all modules, points | modules |");
+            + costs.stream().map(Cost::name).collect(Collectors.joining(" | "))
+            + " | predicted below all modules, points | the same measured on the other examples | modules |");
     line(
         "| ---: | "
             + costs.stream().map(cost -> "---:").collect(Collectors.joining(" | "))
-            + " | ---: | --- |");
+            + " | ---: | ---: | --- |");
     for (int row = 1; row <= result.front().size(); row++) {
       Configuration configuration = result.front().get(row - 1);
+      boolean all = configuration.modules().size() == result.space().candidates().size();
       line(
-          "| %d | %s | %.2f (%s) | %s |"
+          "| %d | %s | %s | %s | %s%s |"
               .formatted(
                   row,
                   costs.stream()
-                      .map(cost -> number(configuration.costs().get(cost)))
+                      .map(cost -> text(cost, configuration.modules()))
                       .collect(Collectors.joining(" | ")),
-                  100 * configuration.belowSupernet().mean(),
-                  interval(configuration.belowSupernet()),
-                  configuration.modules().stream()
-                      .map(Candidate::name)
-                      .map(name -> name.replace("encoder.layer.", ""))
-                      .collect(Collectors.joining(", "))));
+                  all ? "0" : below(configuration.belowSupernet()),
+                  all
+                      ? "0"
+                      : configuration
+                          .confirmed()
+                          .map(MeasuredSummary::below)
+                          .orElse("not measured"),
+                  configuration.modules().equals(result.kept()) ? "**kept** " : "",
+                  names(configuration.modules())));
     }
+    line("");
+    if (result.front().stream().noneMatch(each -> each.modules().equals(result.kept()))) {
+      line(
+          "What is kept is not among them: by %s one of them is predicted to be as good, and costs no more by the objective."
+              .formatted(quantity(schema)));
+      line("");
+    }
+    line(
+        "training-time and latency are shares of all modules', by counted multiplications. Beside them is what they come to on this machine, predicted from the times of this run: a training of %s from new weights, with its validation, and the prediction of an example in batches, with LoRA merged. memory is what predictions need for modules beside the encoder."
+            .formatted(Units.count(times.work().epochs(), "epoch")));
     line("");
   }
 
-  private static String number(double cost) {
-    return cost == Math.rint(cost)
-        ? String.format(Locale.ROOT, "%,d", (long) cost)
-        : String.format(Locale.ROOT, "%.3f", cost);
+  private static String below(Estimate estimate) {
+    return String.format(Locale.ROOT, "%.2f (%s)", 100 * estimate.mean(), interval(estimate));
+  }
+
+  private static String names(List<Candidate> modules) {
+    return modules.isEmpty()
+        ? "none"
+        : modules.stream()
+            .map(module -> module.name().replace("encoder.layer.", ""))
+            .collect(Collectors.joining(", "));
+  }
+
+  /** The objectives, and then the other costs that there are. */
+  private List<Cost> costs() {
+    List<Cost> costs = new ArrayList<>(result.settings().costs());
+    List<String> named = costs.stream().map(Cost::name).toList();
+    List<String> others =
+        MeasuringSettings.OBJECTIVES.stream().filter(name -> !named.contains(name)).toList();
+    MachineTimes.Work work = times.work();
+    costs.addAll(ConfigurationCosts.of(others, work.encoder(), result.space(), work.frozenOnce()));
+    return costs;
+  }
+
+  private String text(Cost cost, List<Candidate> modules) {
+    double value = cost.of(modules);
+    return switch (cost.name()) {
+      case ConfigurationCosts.TRAINING_TIME ->
+          String.format(Locale.ROOT, "%.2f, %s", value, Units.seconds(times.training(modules)));
+      case ConfigurationCosts.LATENCY ->
+          String.format(
+              Locale.ROOT,
+              "%.3f, %s",
+              value,
+              Units.milliseconds(
+                  times.prediction(Candidate.total(ConfigurationCosts.own(modules)))));
+      case ConfigurationCosts.MEMORY -> Units.megabytes(value);
+      default -> String.format(Locale.ROOT, "%,.0f", value);
+    };
   }
 
   private static String interval(Estimate estimate) {

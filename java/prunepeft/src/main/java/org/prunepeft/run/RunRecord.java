@@ -332,7 +332,16 @@ public final class RunRecord {
     result.put(RunPhase.WARM_UP.secondsMember(), outcome.warmUpSeconds());
     result.put(RunPhase.SEARCH.secondsMember(), outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
-    finish(session, trained, result, Summary.of(session.setup, outcome, session.space));
+    finish(
+        session,
+        trained,
+        result,
+        Summary.of(
+            session.setup,
+            outcome,
+            session.space,
+            session.times(trained.outcome()),
+            session.test.targets()));
   }
 
   /** The last of a plain training. */
@@ -344,7 +353,8 @@ public final class RunRecord {
         session,
         trained,
         result(session, trained.outcome()),
-        Summary.of(session.setup, selection, trained.outcome(), session.space));
+        Summary.of(
+            session.setup, selection, trained.outcome(), session.space, session.test.targets()));
   }
 
   private void finish(

@@ -101,6 +101,14 @@ public final class Session implements AutoCloseable {
   /** What was computed before the final training. */
   double searchFlop;
 
+  /**
+   * What the training of a measured search's supernet took, validation apart; 0: there was none.
+   */
+  double supernetSeconds;
+
+  /** What predicting the test examples with the trained modules took. */
+  double testSeconds;
+
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
@@ -598,7 +606,9 @@ public final class Session implements AutoCloseable {
         result.bestEpoch() == 0 || tuned
             ? trainer.evaluate(run.modules(), run.head(), validation)
             : result.validation();
+    long begun = System.nanoTime();
     Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
+    testSeconds = seconds(begun);
     log.test(FINAL, tested);
     progress.metrics(FINAL, trainer.steps(run), MetricsLog.of("test", tested));
     boolean full = run.encoder() != null;
@@ -614,6 +624,22 @@ public final class Session implements AutoCloseable {
         result.epochs(),
         preparationSeconds,
         trainingSeconds);
+  }
+
+  /** {@return what configurations take on this machine, once the final training is over} */
+  MachineTimes times(TrainOutcome outcome) {
+    boolean frozenOnce = setup.training().activationCacheMegabytes() > 0 && setup.epochs() > 1;
+    return MachineTimes.of(
+        new MachineTimes.Work(
+            encoder.config(), train.tokens(), validation.size(), setup.epochs(), frozenOnce),
+        new MachineTimes.Taken(
+            outcome.modules(),
+            outcome.epochs(),
+            outcome.trainingSeconds(),
+            testSeconds,
+            test.size(),
+            supernetSeconds,
+            supernetSeconds > 0 ? searchFlop : 0));
   }
 
   private void tuneThreshold(TrainingRun run, Evaluation validated) {

@@ -26,35 +26,30 @@ final class Summary {
 
   private Summary() {}
 
-  static String of(Setup setup, SearchOutcome outcome, SearchSpace space) {
+  /**
+   * Of a search.
+   *
+   * @param times what trainings take on this machine
+   * @param targets of the test examples
+   */
+  static String of(
+      Setup setup, SearchOutcome outcome, SearchSpace space, MachineTimes times, double[] targets) {
     Summary summary = new Summary();
     PruningResult pruning = outcome.pruning();
     summary.line("# PrunePEFT: %s on %s, seed %d", setup.model(), setup.task(), setup.seed());
     summary.line("");
-    summary.result(outcome.retrained());
-    summary.line(
-        "search %.1f s%s, retraining %.1f s: ratio %.2f",
-        outcome.searchSeconds(),
-        pruning == null
-            ? ""
-            : String.format(
-                Locale.ROOT,
-                " (warm-up %.1f s, rounds %.1f s)",
-                outcome.warmUpSeconds(),
-                outcome.roundSeconds()),
-        outcome.retrained().trainingSeconds(),
-        outcome.costRatio());
+    Lead.of(outcome, space, times, targets).forEach(summary::add);
     summary.line("");
     if (outcome.peer() != null) {
       summary.line("## Modules: kept, or not");
       summary.line("");
       summary.modules(space, module -> outcome.kept().contains(module) ? "kept" : "-");
-      PeerSummary.of(outcome.peer()).forEach(line -> summary.line("%s", line));
+      PeerSummary.of(outcome.peer()).forEach(summary::add);
       return summary.text.toString();
     }
     if (pruning == null) {
       Schema schema = outcome.retrained().test().predictions().schema();
-      MeasuredSummary.of(outcome.measured(), schema).forEach(line -> summary.line("%s", line));
+      MeasuredSummary.of(outcome.measured(), schema, times).forEach(summary::add);
       return summary.text.toString();
     }
     summary.line("## Modules: kept, or the round in which they went");
@@ -74,27 +69,26 @@ final class Summary {
     return summary.text.toString();
   }
 
-  static String of(Setup setup, ModuleChoice selection, TrainOutcome outcome, SearchSpace space) {
+  /**
+   * Of a training.
+   *
+   * @param targets of the test examples
+   */
+  static String of(
+      Setup setup,
+      ModuleChoice selection,
+      TrainOutcome outcome,
+      SearchSpace space,
+      double[] targets) {
     Summary summary = new Summary();
     summary.line(
         "# PrunePEFT: %s on %s, seed %d, modules: %s",
         setup.model(), setup.task(), setup.seed(), selection);
     summary.line("");
-    summary.result(outcome);
-    summary.line("training %.1f s", outcome.trainingSeconds());
+    Lead.of(outcome, targets).forEach(summary::add);
     summary.line("");
     summary.modules(space, module -> outcome.modules().contains(module) ? "trained" : "-");
     return summary.text.toString();
-  }
-
-  private void result(TrainOutcome outcome) {
-    line(
-        "test %s (validation %s; %s: test %s)  ",
-        outcome.test().text(),
-        outcome.validation().primaryValueText(),
-        outcome.headName(),
-        outcome.head().primaryValueText());
-    line("%s%s  ", outcome.parametersText(), outcome.languageModel() ? "" : ", head apart");
   }
 
   @FunctionalInterface
@@ -212,7 +206,11 @@ final class Summary {
     line("");
   }
 
+  private void add(String line) {
+    text.append(line).append('\n');
+  }
+
   private void line(String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format, values)).append('\n');
+    add(String.format(Locale.ROOT, format, values));
   }
 }

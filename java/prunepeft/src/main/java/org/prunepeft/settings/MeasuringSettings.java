@@ -27,8 +27,8 @@ import org.prunepeft.text.Spelling;
  *     start, else all
  * @param moduleSlices slices of each module's rank or bottleneck, which are measured and kept by
  *     themselves, so that modules get smaller; 1 or more; empty: modules stay whole
- * @param objectives names of costs: parameters, training-time, latency; the first decides between
- *     subsets that do not differ measurably, and all shape the front of configurations
+ * @param objectives names of costs: parameters, training-time, latency, memory; the first decides
+ *     between subsets that do not differ measurably, and all shape the front of configurations
  * @param tolerance hundredths of the metric, such as 0.5, by which the cheapest configuration may
  *     lie below the supernet; empty: the best within the budget is kept
  */
@@ -46,7 +46,8 @@ public record MeasuringSettings(
     OptionalDouble tolerance)
     implements MeasuringSettingsBuilder.With {
   /** The objectives that there are. */
-  public static final List<String> OBJECTIVES = List.of("parameters", "training-time", "latency");
+  public static final List<String> OBJECTIVES =
+      List.of("parameters", "training-time", "latency", "memory");
 
   /**
    * Two thirds of the supernet's training, a warm start; parameters as the objective, and where

@@ -1,5 +1,6 @@
 package org.prunepeft.train.loop;
 
+import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -38,20 +39,37 @@ public final class TrainingFlop {
    */
   void add(EncoderConfig encoder, TrainingRun run, int epochs, boolean frozenOnce) {
     double tokens = run.data().tokens();
-    double all = cost(encoder, run, false);
-    double first = frozenOnce ? all - cost(encoder, run, true) : 0;
-    total += A_MULTIPLICATION * tokens * (epochs * (all - first) + first);
+    total +=
+        run.encoder() == null
+            ? of(encoder, run.modules().candidates(), tokens, epochs, frozenOnce)
+            : A_MULTIPLICATION
+                * tokens
+                * (epochs * (encoder.layers() * trained(multiplications(encoder))));
+  }
+
+  /**
+   * {@return the operations of a training of modules}
+   *
+   * @param tokens of its examples
+   * @param epochs how many are trained
+   * @param frozenOnce whether the layers below the lowest module are computed in the first alone
+   */
+  public static double of(
+      EncoderConfig encoder,
+      Collection<Candidate> modules,
+      double tokens,
+      int epochs,
+      boolean frozenOnce) {
+    double all = cost(encoder, modules, false);
+    double first = frozenOnce ? all - cost(encoder, modules, true) : 0;
+    return A_MULTIPLICATION * tokens * (epochs * (all - first) + first);
   }
 
   /** Multiplications of a token in an epoch. */
-  private static double cost(EncoderConfig encoder, TrainingRun run, boolean frozenOnce) {
-    double layer = multiplications(encoder);
-    if (run.encoder() != null) {
-      return encoder.layers() * trained(layer);
-    }
-    List<Double> layers = Collections.nCopies(encoder.layers(), layer);
-    return new TrainingTime(0, layers, layers, modules(run.modules().candidates()), frozenOnce)
-        .of(run.modules().candidates());
+  private static double cost(
+      EncoderConfig encoder, Collection<Candidate> modules, boolean frozenOnce) {
+    List<Double> layers = Collections.nCopies(encoder.layers(), multiplications(encoder));
+    return new TrainingTime(0, layers, layers, modules(modules), frozenOnce).of(modules);
   }
 
   /** Of a token in a layer's frozen linears, forward. */
@@ -62,7 +80,7 @@ public final class TrainingFlop {
   }
 
   /** By name of module. */
-  public static Map<String, Double> modules(List<Candidate> candidates) {
+  public static Map<String, Double> modules(Collection<Candidate> candidates) {
     return candidates.stream()
         .collect(
             Collectors.toMap(Candidate::name, module -> trained((double) module.parameters())));

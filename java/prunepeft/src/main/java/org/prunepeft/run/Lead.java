@@ -1,0 +1,169 @@
+package org.prunepeft.run;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.prunepeft.data.Metric;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.PruningResult;
+import org.prunepeft.search.PruningRound.Information;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.measured.Comparison;
+import org.prunepeft.search.measured.Estimate;
+import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.train.PairedDifference;
+
+/** What a summary says first, in Markdown: how good, for how much, and how sure. */
+final class Lead {
+  private final List<String> lines = new ArrayList<>();
+  private final TrainOutcome outcome;
+
+  private Lead(TrainOutcome outcome, double[] targets) {
+    this.outcome = outcome;
+    line(
+        "test %s (validation %s; %s: test %s)  ",
+        outcome.test().text(),
+        outcome.validation().primaryValueText(),
+        outcome.headName(),
+        outcome.head().primaryValueText());
+    againstHead(targets);
+  }
+
+  /**
+   * {@return the lines of a training}
+   *
+   * @param targets of the test examples
+   */
+  static List<String> of(TrainOutcome outcome, double[] targets) {
+    Lead lead = new Lead(outcome, targets);
+    lead.parameters();
+    lead.line("training %.1f s", outcome.trainingSeconds());
+    return lead.lines;
+  }
+
+  /**
+   * {@return the lines of a search}
+   *
+   * @param space the supernet
+   * @param times what trainings take here
+   * @param targets of the test examples
+   */
+  static List<String> of(
+      SearchOutcome outcome, SearchSpace space, MachineTimes times, double[] targets) {
+    Lead lead = new Lead(outcome.retrained(), targets);
+    lead.againstSupernet(outcome);
+    lead.parameters();
+    lead.time(outcome, space, times);
+    lead.line("how sure: %s", howSure(outcome));
+    return lead.lines;
+  }
+
+  private void againstHead(double[] targets) {
+    Metric metric = outcome.test().primaryMetric();
+    PairedDifference value =
+        PairedDifference.of(
+            metric, outcome.test().predictions(), outcome.head().predictions(), targets);
+    boolean share = metric.format(0).endsWith("%");
+    line(
+        "against %s: %s%s, 95 %% interval %s to %s%s  ",
+        outcome.languageModel() ? outcome.headName() : "the head alone",
+        difference(share, value.difference()),
+        share ? " points" : "",
+        difference(share, value.low()),
+        difference(share, value.high()),
+        value.holdsZero() ? ": no difference that shows" : "");
+  }
+
+  private static String difference(boolean share, double value) {
+    return share ? Units.points(value) : String.format(Locale.ROOT, "%+.4f", value);
+  }
+
+  private void againstSupernet(SearchOutcome search) {
+    MeasuredResult measured = search.measured();
+    if (measured == null) {
+      line(
+          "against the supernet: not known, it was not trained; `train --modules supernet` with the same options trains it  ");
+      return;
+    }
+    Optional<Estimate> supernet = against(measured, Comparison.Rival.SUPERNET);
+    if (supernet.isEmpty()) {
+      line("against the supernet: it is the supernet, all modules are kept  ");
+      return;
+    }
+    line(
+        "against the supernet: predicted %s points of %s, 95 %% interval %s, by what was measured before the retraining  ",
+        Units.points(supernet.get().mean()),
+        MeasuredSummary.quantity(outcome.test().predictions().schema()),
+        Units.interval(supernet.get()));
+  }
+
+  private static Optional<Estimate> against(MeasuredResult measured, Comparison.Rival rival) {
+    return measured.comparisons().stream()
+        .filter(each -> each.against() == rival)
+        .map(Comparison::difference)
+        .findFirst();
+  }
+
+  private void parameters() {
+    line("%s%s  ", outcome.parametersText(), outcome.languageModel() ? "" : ", head apart");
+  }
+
+  private void time(SearchOutcome search, SearchSpace space, MachineTimes times) {
+    double own = outcome.trainingSeconds();
+    line(
+        "search %.1f s%s, retraining %.1f s: ratio %.2f  ",
+        search.searchSeconds(),
+        search.pruning() == null
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                " (warm-up %.1f s, rounds %.1f s)",
+                search.warmUpSeconds(),
+                search.roundSeconds()),
+        own,
+        search.costRatio());
+    double supernet = times.training(space.candidates());
+    line(
+        "training all modules for %s would take about %s here, predicted; the retraining took %.2f of that, search and retraining together %.2f  ",
+        Units.count(times.work().epochs(), "epoch"),
+        Units.seconds(supernet),
+        own / supernet,
+        (search.searchSeconds() + own) / supernet);
+  }
+
+  private static String howSure(SearchOutcome search) {
+    if (search.measured() != null) {
+      return howSure(search.measured());
+    }
+    return search.pruning() != null
+        ? howSure(search.pruning())
+        : "this search does not measure it; `search --strategy measured` does";
+  }
+
+  private static String howSure(MeasuredResult measured) {
+    return (measured.placementMatters()
+            ? "which modules are kept matters here"
+            : "which modules are kept makes no measurable difference here")
+        + against(measured, Comparison.Rival.RANDOM)
+            .map(
+                random ->
+                    "; the choice is predicted to be %s points ahead of random subsets of the budget, 95 %% interval %s"
+                        .formatted(Units.points(random.mean()), Units.interval(random)))
+            .orElse("");
+  }
+
+  private static String howSure(PruningResult pruning) {
+    long reliable =
+        pruning.rounds().stream()
+            .filter(round -> round.information() == Information.RELIABLE)
+            .count();
+    return "the scores of %d of %s were reliable: from halves of the examples they agree; whether other modules would do as well, only `search --strategy measured` measures"
+        .formatted(reliable, Units.count(pruning.rounds().size(), "round"));
+  }
+
+  private void line(String format, Object... values) {
+    lines.add(String.format(Locale.ROOT, format, values));
+  }
+}

@@ -1,0 +1,59 @@
+package org.prunepeft.run;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.measured.Estimate;
+import org.prunepeft.search.measured.Spread;
+
+class MeasuredSummaryTest {
+  private static final Spread SPREAD =
+      new Spread(0.0262, 0.0167, 0.0202, new Estimate(0.59, 0.2, 0.8));
+
+  private static List<String> summary(Spread spread, List<Candidate> kept) {
+    return MeasuredSummary.of(
+        KnownRun.measured(true, spread, kept), KnownRun.CLASSES, KnownRun.TIMES);
+  }
+
+  private static void assertHas(List<String> lines, String line) {
+    assertTrue(lines.contains(line), String.join("\n", lines));
+  }
+
+  @Test
+  void rowsOfTheFrontHaveTheirCostsInUnitsAndWhatWasMeasured() {
+    List<String> lines = summary(SPREAD, KnownRun.KEPT);
+    assertHas(
+        lines,
+        "| row | parameters | training-time | latency | memory | predicted below all modules, points | the same measured on the other examples | modules |");
+    assertHas(
+        lines,
+        "| 1 | 32 | 0.32, 3.8 s | 0.667, 25.6 ms | 0 MB | 1.35 (-1.85 to 4.54) | 1.00 (-2.00 to 4.00) | **kept** 1.lora |");
+    assertHas(
+        lines,
+        "| 2 | 192 | 1.00, 9.6 s | 1.000, 38.4 ms | 0.5 kB | 0 | 0 | 0.adapter, 0.lora, 1.adapter, 1.lora |");
+  }
+
+  @Test
+  void ofAChoiceThatIsNotInTheFrontItSaysSo() {
+    String said =
+        "What is kept is not among them: by accuracy one of them is predicted to be as good, and costs no more by the objective.";
+    assertHas(summary(SPREAD, List.of(KnownRun.ALL.get(0))), said);
+    assertTrue(!summary(SPREAD, KnownRun.KEPT).contains(said));
+  }
+
+  @Test
+  void spreadOfRandomSubsetsIsSharedOutBetweenNoiseAndWhatIsBeyond() {
+    List<String> lines = summary(SPREAD, KnownRun.KEPT);
+    assertHas(
+        lines,
+        "Random subsets of the budget deviate by 2.62 points as measured, where noise alone would give 1.67.");
+    assertHas(
+        lines,
+        "Beyond noise they deviate by 2.02 points: 59 % of the variance, 95 % interval 20 to 80 %.");
+    assertHas(
+        summary(new Spread(0.017, 0.0167, 0.003, new Estimate(0.03, 0, 0.4)), KnownRun.KEPT),
+        "Beyond noise they deviate by 0.30 points: 3 % of the variance, 95 % interval 0 to 40 %, so that it may all be noise.");
+  }
+}
