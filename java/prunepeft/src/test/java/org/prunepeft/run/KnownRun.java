@@ -77,6 +77,7 @@ final class KnownRun {
         kept,
         kept,
         MeasuredResult.Choice.BEST,
+        Optional.empty(),
         matters,
         ALL.stream().map(each -> new ModuleValue(each, zero, 0, kept.contains(each))).toList(),
         List.of(),

@@ -95,7 +95,7 @@ class LeadTest {
   @Test
   void whereNothingDiffersItSaysSo() {
     assertEquals(
-        "how sure: which modules are kept makes no measurable difference here, so that other choices of the budget are as good",
+        "how sure: which modules are kept makes no measurable difference here; the choice is predicted to be +3.75 points ahead of random subsets of the budget, 95 % interval +1.15 to +6.36",
         measured(false, AGAINST_RANDOM, AGAINST_SUPERNET).get(6));
     assertEquals(
         "against the supernet: it is the supernet, all modules are kept  ",
