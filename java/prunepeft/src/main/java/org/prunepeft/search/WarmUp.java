@@ -49,7 +49,7 @@ public final class WarmUp {
    * training was not healthy, after a second attempt at half the rates if it diverged.
    *
    * @param space all modules that there are
-   * @param criteria registered ones, usually {@link Criteria#six}
+   * @param criteria registered ones
    * @param settings turns, removals a turn, partitioning
    * @param trainer trains on the warm-up's sample of the data, from new weights each time
    * @param listener hears of every turn

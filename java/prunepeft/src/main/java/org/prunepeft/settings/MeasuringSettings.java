@@ -16,7 +16,8 @@ import org.prunepeft.text.Spelling;
  * @param searchShare how long the search may take, as a share of the training of the whole supernet
  *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
  *     search takes longer: its supernet has 150 steps, if that is no more than the run's epochs,
- *     and 32 subsets are measured on 400 examples where there are so many
+ *     and 48 subsets are measured on 1,000 examples where there are so many, as long as that is
+ *     counted at no more than 0.8 of the supernet's training
  * @param supernetExamples training examples of the supernet, 1 or more
  * @param supernetEpochs of the supernet, 1 or more
  * @param measuredExamples validation examples that subsets are measured on, 20 or more
@@ -28,7 +29,8 @@ import org.prunepeft.text.Spelling;
  * @param moduleSlices slices of each module's rank or bottleneck, which are measured and kept by
  *     themselves, so that modules get smaller; 1 or more; empty: modules stay whole
  * @param objectives names of costs: parameters, training-time, latency, memory; the first decides
- *     between subsets that do not differ measurably, and all shape the front of configurations
+ *     where no difference shows, all of them between subsets that are equally good, and all shape
+ *     the front of configurations
  * @param tolerance hundredths of the metric, such as 0.5, by which the cheapest configuration may
  *     lie below the supernet; empty: the best within the budget is kept
  */

@@ -14,13 +14,15 @@ import org.prunepeft.search.SearchSpace;
  *
  * @param space the supernet
  * @param settings the seed, budget, effort and costs by which it was found
- * @param best the subset of the budget with the highest expected metric, sorted by layer, type and
- *     name
+ * @param best the subset of the budget with the highest expected metric; or one that is within a
+ *     tenth of a standard deviation of it and saves at least 5 % of a cost. Sorted by layer, type
+ *     and name
  * @param kept the choice: the best; or, where placement does not matter, the cheapest that is not
- *     measurably worse, by the first cost of which it saves at least 5 %; or the cheapest within
+ *     measurably worse, by the first cost, if it saves at least 5 % of that; or the cheapest within
  *     the tolerance where one is given
  * @param choice which of these it is
- * @param decidedBy name of the cost that decided; empty: the metric alone did
+ * @param decidedBy name of the cost for which it was kept in place of the best; empty: it is the
+ *     best
  * @param placementMatters whether the best is measurably better than random subsets of the budget:
  *     the interval of that comparison lies above zero, by the score
  * @param values of all modules, in the order of the space

@@ -307,6 +307,7 @@ public final class MeasuredSearch {
       Optional<BitSet> cheapest =
           subsets.stream()
               .min(by(cost))
+              .filter(subset -> of(cost, subset) < of(cost, best))
               .filter(subset -> of(cost, subset) <= WORTHWHILE * of(cost, best));
       if (cheapest.isPresent()) {
         return new Saving(cheapest.get(), Optional.of(cost));
@@ -332,8 +333,7 @@ public final class MeasuredSearch {
 
   /**
    * Measured subsets of the budget. Where parameters are the objective, those that fill it: it says
-   * how many there may be, and what more of them are worth after retraining the supernet does not
-   * show.
+   * how many there may be, so that fewer are no saving.
    */
   private Stream<BitSet> affordable() {
     boolean filled = settings.objective() instanceof Cost.ParameterCount;

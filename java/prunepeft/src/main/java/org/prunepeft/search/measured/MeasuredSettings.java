@@ -12,8 +12,9 @@ import org.prunepeft.search.SearchSpace;
  *
  * @param budget the trainable parameters to be left at most, the task head apart
  * @param effort how many subsets are measured
- * @param costs what configurations cost; the first is the objective, which decides between subsets
- *     whose metric does not differ measurably, and all of them shape the front. Names are unique
+ * @param costs what configurations cost; the first is the objective, which decides where no
+ *     difference shows; all of them decide between subsets that are equally good, and shape the
+ *     front. Names are unique
  * @param tolerance by how much the metric may lie below the supernet's, in the metric's units, for
  *     the cheapest configuration that does to be kept; empty to keep the best within the budget
  * @param confirmation the share of the examples that no choice sees and from which the final
