@@ -89,7 +89,8 @@ final class Lead {
         value.holdsZero() ? ": no difference that shows" : "");
   }
 
-  private static int draws(int examples) {
+  /** {@return of how many draws the interval comes} */
+  static int draws(int examples) {
     return Math.max(LEAST_DRAWS, Math.min(Bootstrap.DRAWS, DRAWN_EXAMPLES / examples));
   }
 

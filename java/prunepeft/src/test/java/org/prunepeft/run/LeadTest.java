@@ -179,6 +179,13 @@ class LeadTest {
   }
 
   @Test
+  void largeTestSetsAreDrawnLessOften() {
+    assertEquals(
+        List.of(1000, 1000, 500, 200),
+        Stream.of(1, 5000, 10_000, 1_000_000).map(Lead::draws).toList());
+  }
+
+  @Test
   void aCorrelationsDifferenceIsNoPercentage() {
     double[] targets = {1, 2, 3, 4, 5, 6, 7, 8};
     Schema schema = Schema.regression();
