@@ -206,6 +206,7 @@ class SearchTest {
     assertTrue(call.out().contains("run directory: " + again), call.out());
     assertTrue(call.out().contains("test accuracy"), call.out());
     assertTrue(call.out().matches("(?s).*search .* s, retraining .* s: ratio .*"), call.out());
+    assertTrue(call.out().contains("\ntraining all modules for "), call.out());
     assertEquals(
         RunDirectory.open(first).readJson("strategy.json"),
         RunDirectory.open(again).readJson("strategy.json"));
@@ -234,6 +235,9 @@ class SearchTest {
       assertEquals(files, names(own));
       assertEquals(1 + 2 + 2 + 4 + 1, Files.readAllLines(own.resolve("metrics.jsonl")).size());
       assertTrue(call.err().contains("seed " + seed + ": round 2 of 2"), call.err());
+      // The times are those of both, and predict none of one.
+      String summary = Files.readString(own.resolve("summary.md"));
+      assertFalse(summary.contains("training all modules"), summary);
       Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
       try (TrainedModel model = TrainedModel.load(own)) {
         assertEquals(tested.get("loss"), model.evaluate(model.dataset().test()).loss());
@@ -273,6 +277,9 @@ class SearchTest {
     String summary = Files.readString(runs.get(0).resolve("summary.md"));
     assertTrue(summary.contains("random subsets of the budget"), summary);
     List<?> front = (List<?>) measured.get("front");
+    assertEquals(
+        List.of("training-time", "parameters", "latency"),
+        List.copyOf(((Map<?, ?>) ((Map<?, ?>) front.get(0)).get("costs")).keySet()));
     Path selected = temporary.resolve("selected");
     call(selected, "train", "--modules=" + runs.get(0), "--select=" + front.size()).exits(0);
     List<?> last = (List<?>) ((Map<?, ?>) front.get(front.size() - 1)).get("modules");

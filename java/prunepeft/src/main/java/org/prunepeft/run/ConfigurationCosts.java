@@ -60,8 +60,7 @@ final class ConfigurationCosts {
 
     @Override
     public double of(Collection<Candidate> modules) {
-      return encoder.layers() * TrainingFlop.multiplications(encoder)
-          + Candidate.total(own(modules));
+      return pass(encoder, Candidate.total(own(modules)));
     }
   }
 
@@ -79,6 +78,11 @@ final class ConfigurationCosts {
     public double of(Collection<Candidate> modules) {
       return (double) Float.BYTES * Candidate.total(own(modules));
     }
+  }
+
+  /** Multiplications of a token in a forward pass, with modules of so many parameters. */
+  static double pass(EncoderConfig encoder, double parameters) {
+    return encoder.layers() * TrainingFlop.multiplications(encoder) + parameters;
   }
 
   /** Those that are not merged. */

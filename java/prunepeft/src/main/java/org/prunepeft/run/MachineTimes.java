@@ -10,11 +10,12 @@ import org.prunepeft.train.loop.TrainingFlop;
  * operations that are counted.
  *
  * @param work what is trained, and on what
- * @param trainingRate seconds of an operation in training steps
- * @param predictionRate seconds of a multiplication of a token in predictions, for one example
+ * @param trainingRate seconds of an operation in training steps; NaN: it is not known
+ * @param predictionRate seconds of a multiplication of a token in predictions, for one example; NaN
+ *     likewise
  */
 record MachineTimes(Work work, double trainingRate, double predictionRate) {
-  /** Less would be no training: a clock or a machine that stood still. */
+  /** The steps' least share of a training, lest slow test predictions leave no time for them. */
   private static final double LEAST_PART = 0.1;
 
   /**
@@ -31,9 +32,8 @@ record MachineTimes(Work work, double trainingRate, double predictionRate) {
       return TrainingFlop.of(encoder, modules, tokens, trained, frozenOnce);
     }
 
-    /** Multiplications of a token in a pass. */
     private double pass(double parameters) {
-      return encoder.layers() * TrainingFlop.multiplications(encoder) + parameters;
+      return ConfigurationCosts.pass(encoder, parameters);
     }
 
     /** The same of all validations, each example's. */
@@ -76,6 +76,18 @@ record MachineTimes(Work work, double trainingRate, double predictionRate) {
         (steps + taken.supernetSeconds)
             / (work.training(taken.modules, taken.epochs) + taken.supernetFlop);
     return new MachineTimes(work, rate, prediction);
+  }
+
+  /**
+   * {@return no rates, where what the run took is not its own: of runs that are trained together}
+   */
+  static MachineTimes unknown(Work work) {
+    return new MachineTimes(work, Double.NaN, Double.NaN);
+  }
+
+  /** {@return whether there are rates, by which times can be predicted} */
+  boolean known() {
+    return !Double.isNaN(trainingRate);
   }
 
   /** {@return seconds of training modules from new weights for all epochs, validation included} */

@@ -21,7 +21,6 @@ import org.prunepeft.search.measured.MeasuredSettingsBuilder;
 import org.prunepeft.search.measured.MeasuringListener;
 import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.Setup;
-import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.loop.SupernetMeasuring;
 
 /** The measured way of a search: a supernet is trained, and subsets of it are measured. */
@@ -149,12 +148,8 @@ public final class MeasuredRun implements AutoCloseable {
   }
 
   private static List<Cost> costs(Session session, SearchSpace space, MeasuringSettings settings) {
-    TrainingSettings training = session.setup.training();
     return ConfigurationCosts.of(
-        settings.objectives(),
-        session.encoder.config(),
-        space,
-        training.activationCacheMegabytes() > 0 && session.setup.epochs() > 1);
+        settings.objectives(), session.encoder.config(), space, session.frozenOnce());
   }
 
   /** In random order, so that those that choices are made on are like the others. */

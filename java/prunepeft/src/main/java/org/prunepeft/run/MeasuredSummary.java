@@ -74,12 +74,14 @@ final class MeasuredSummary {
                           : "")
                       + ": kept is the best subset of the budget."
                   : NO_DIFFERENCE
-                      + ": kept is the best by what was measured, since no other costs much less.";
+                      + ": kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by "
+                      + result.settings().objective().name()
+                      + ".";
           case CHEAPEST ->
               NO_DIFFERENCE
                   + ": kept is the cheapest subset by "
                   + result.decidedBy().orElseThrow()
-                  + ".";
+                  + " that fills the budget and is not measurably worse.";
           case WITHIN_TOLERANCE ->
               "Kept is the cheapest subset by "
                   + result.settings().objective().name()
@@ -98,14 +100,10 @@ final class MeasuredSummary {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return ", by the log-likelihood of the right class";
     }
-    return choosing() ? ", by the log-likelihood of the right answer" : "";
+    return choosing(schema) ? ", by the log-likelihood of the right answer" : "";
   }
 
   /** Whether a language model's answers were measured. */
-  private boolean choosing() {
-    return choosing(schema);
-  }
-
   private static boolean choosing(Schema schema) {
     return schema.kind() == TaskKind.LANGUAGE_MODELING && schema.primary().chooses();
   }
@@ -132,12 +130,11 @@ final class MeasuredSummary {
     for (Comparison each : result.comparisons()) {
       Estimate difference = each.difference();
       line(
-          "| %s | %+.2f | %s%s |"
+          "| %s | %s | %s |"
               .formatted(
                   RIVALS.get(each.against()),
-                  100 * difference.mean(),
-                  interval(difference),
-                  difference.holdsZero() ? ", holds zero" : ""));
+                  Units.points(difference.mean()),
+                  Units.interval(difference)));
     }
     line("");
     line(
@@ -173,12 +170,12 @@ final class MeasuredSummary {
     for (ModuleValue value : result.values()) {
       Candidate module = value.module();
       String text =
-          "%s%s%+.2f (%s)"
+          "%s%s%s (%s)"
               .formatted(
                   Summary.part(module),
                   value.kept() ? "**kept** " : "",
-                  100 * value.value().mean(),
-                  interval(value.value()));
+                  Units.points(value.value().mean()),
+                  Units.range(value.value()));
       rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
           .merge(module.type(), text, (a, b) -> a + ", " + b);
     }
@@ -236,18 +233,22 @@ final class MeasuredSummary {
     line("");
     if (result.front().stream().noneMatch(each -> each.modules().equals(result.kept()))) {
       line(
-          "What is kept is not among them: by %s one of them is predicted to be as good, and costs no more by the objective."
+          "What is kept is not among them: by %s one of them is predicted to be as good, and costs no more by any objective."
               .formatted(quantity(schema)));
       line("");
     }
     line(
-        "training-time and latency are shares of all modules', by counted multiplications. Beside them is what they come to on this machine, predicted from the times of this run: a training of %s from new weights, with its validation, and the prediction of an example in batches, with LoRA merged. memory is what predictions need for modules beside the encoder."
-            .formatted(Units.count(times.work().epochs(), "epoch")));
+        "training-time and latency are shares of all modules', by counted multiplications."
+            + (times.known()
+                ? " Beside them is what they come to on this machine, predicted from the times of this run: a training of %s from new weights, with its validation, and the prediction of an example in batches, with LoRA merged."
+                    .formatted(Units.count(times.work().epochs(), "epoch"))
+                : "")
+            + " memory is what predictions need for modules beside the encoder.");
     line("");
   }
 
   private static String below(Estimate estimate) {
-    return String.format(Locale.ROOT, "%.2f (%s)", 100 * estimate.mean(), interval(estimate));
+    return Units.points(estimate.mean()) + " (" + Units.range(estimate) + ")";
   }
 
   private static String names(List<Candidate> modules) {
@@ -273,21 +274,18 @@ final class MeasuredSummary {
     double value = cost.of(modules);
     return switch (cost.name()) {
       case ConfigurationCosts.TRAINING_TIME ->
-          String.format(Locale.ROOT, "%.2f, %s", value, Units.seconds(times.training(modules)));
+          String.format(Locale.ROOT, "%.2f", value)
+              + (times.known() ? ", " + Units.seconds(times.training(modules)) : "");
       case ConfigurationCosts.LATENCY ->
-          String.format(
-              Locale.ROOT,
-              "%.3f, %s",
-              value,
-              Units.milliseconds(
-                  times.prediction(Candidate.total(ConfigurationCosts.own(modules)))));
+          String.format(Locale.ROOT, "%.3f", value)
+              + (times.known() ? ", " + Units.milliseconds(prediction(modules)) : "");
       case ConfigurationCosts.MEMORY -> Units.megabytes(value);
       default -> String.format(Locale.ROOT, "%,.0f", value);
     };
   }
 
-  private static String interval(Estimate estimate) {
-    return String.format(Locale.ROOT, "%.2f to %.2f", 100 * estimate.low(), 100 * estimate.high());
+  private double prediction(List<Candidate> modules) {
+    return times.prediction(Candidate.total(ConfigurationCosts.own(modules)));
   }
 
   private void line(String text) {

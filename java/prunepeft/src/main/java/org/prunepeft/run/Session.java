@@ -626,12 +626,21 @@ public final class Session implements AutoCloseable {
         trainingSeconds);
   }
 
+  /** {@return whether layers below the lowest module are computed once a training} */
+  boolean frozenOnce() {
+    return setup.training().activationCacheMegabytes() > 0 && setup.epochs() > 1;
+  }
+
   /** {@return what configurations take on this machine, once the final training is over} */
   MachineTimes times(TrainOutcome outcome) {
-    boolean frozenOnce = setup.training().activationCacheMegabytes() > 0 && setup.epochs() > 1;
-    return MachineTimes.of(
+    MachineTimes.Work work =
         new MachineTimes.Work(
-            encoder.config(), train.tokens(), validation.size(), setup.epochs(), frozenOnce),
+            encoder.config(), train.tokens(), validation.size(), setup.epochs(), frozenOnce());
+    if (together != null) {
+      return MachineTimes.unknown(work);
+    }
+    return MachineTimes.of(
+        work,
         new MachineTimes.Taken(
             outcome.modules(),
             outcome.epochs(),

@@ -42,10 +42,12 @@ final class Units {
 
   /** {@return the interval in points, such as -0.49 to +5.43, and whether it holds zero} */
   static String interval(Estimate estimate) {
-    return points(estimate.low())
-        + " to "
-        + points(estimate.high())
-        + (estimate.holdsZero() ? ", holds zero" : "");
+    return range(estimate) + (estimate.holdsZero() ? ", holds zero" : "");
+  }
+
+  /** {@return the interval in points, such as -0.49 to +5.43} */
+  static String range(Estimate estimate) {
+    return points(estimate.low()) + " to " + points(estimate.high());
   }
 
   /** {@return such as 1 epoch, 3 epochs} */

@@ -29,10 +29,27 @@ public record PairedDifference(double difference, double low, double high) {
    */
   public static PairedDifference of(
       Metric metric, Predictions first, Predictions second, double[] targets) {
+    return of(metric, first, second, targets, Bootstrap.DRAWS);
+  }
+
+  /**
+   * The same with another number of draws.
+   *
+   * @param metric of the predictions' task
+   * @param first predictions of n examples, 1 or more
+   * @param second predictions of the same, of the same schema
+   * @param targets [n] numbers of the classes, or the numbers to be predicted
+   * @param draws how many, 1 or more
+   * @return the difference and its interval
+   * @throws IllegalArgumentException if the lengths differ or are 0
+   */
+  public static PairedDifference of(
+      Metric metric, Predictions first, Predictions second, double[] targets, int draws) {
     double whole = Metrics.of(metric, first, targets) - Metrics.of(metric, second, targets);
     Bootstrap interval =
         Bootstrap.of(
             targets.length,
+            draws,
             drawn -> {
               double[] of = Bootstrap.drawn(targets, drawn);
               return Metrics.of(metric, first.of(drawn), of)

@@ -3,6 +3,7 @@ package org.prunepeft.run;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -84,18 +85,18 @@ class LeadTest {
         lines.get(1));
     assertEquals(
         List.of(
-            "against the supernet: predicted -1.25 points of accuracy, 95 % interval -4.68 to +2.21, holds zero, by what was measured before the retraining  ",
+            "against the supernet: measured in the supernet before the retraining: -1.25 points of accuracy, 95 % interval -4.68 to +2.21, holds zero  ",
             "trainable parameters 32 of the supernet's 192 (16.7 %), head apart  ",
             "search 6.0 s, retraining 3.6 s: ratio 1.67  ",
             "training all modules for 2 epochs would take about 9.6 s here, predicted; the retraining took 0.38 of that, search and retraining together 1.00  ",
-            "how sure: which modules are kept matters here; the choice is predicted to be +3.75 points ahead of random subsets of the budget, 95 % interval +1.15 to +6.36"),
+            "how sure: which modules are kept matters here; measured in the supernet, the choice against random subsets of the budget: +3.75 points, 95 % interval +1.15 to +6.36"),
         lines.subList(2, 7));
   }
 
   @Test
   void whereNothingDiffersItSaysSo() {
     assertEquals(
-        "how sure: which modules are kept makes no measurable difference here; the choice is predicted to be +3.75 points ahead of random subsets of the budget, 95 % interval +1.15 to +6.36",
+        "how sure: which modules are kept makes no measurable difference here; measured in the supernet, the choice against random subsets of the budget: +3.75 points, 95 % interval +1.15 to +6.36",
         measured(false, AGAINST_RANDOM, AGAINST_SUPERNET).get(6));
     assertEquals(
         "against the supernet: it is the supernet, all modules are kept  ",
@@ -106,7 +107,7 @@ class LeadTest {
   void ofASearchByPruningItSaysWhatWasNotMeasured() {
     List<String> lines = pruned(Information.RELIABLE, Information.NONE, Information.RELIABLE);
     assertEquals(
-        "against the supernet: not known, it was not trained; `train --modules supernet` with the same options trains it  ",
+        "against the supernet: not known, all modules were not trained for as long; `train --modules supernet` with the same task, model and training options does  ",
         lines.get(2));
     assertEquals(
         "search 6.0 s (warm-up 2.0 s, rounds 4.0 s), retraining 3.6 s: ratio 1.67  ", lines.get(4));
@@ -116,6 +117,37 @@ class LeadTest {
     assertEquals(
         "how sure: the scores of 1 of 1 round were reliable: from halves of the examples they agree; whether other modules would do as well, only `search --strategy measured` measures",
         pruned(Information.RELIABLE).get(6));
+  }
+
+  @Test
+  void whereTimesAreNotKnownItPredictsNone() {
+    SearchOutcome outcome =
+        new SearchOutcome(
+            null,
+            KnownRun.measured(
+                true, new Spread(0, 0, 0, new Estimate(0, 0, 0)), KnownRun.KEPT, AGAINST_RANDOM),
+            null,
+            OUTCOME,
+            0,
+            6);
+    List<String> known = new ArrayList<>(lead(outcome));
+    assertTrue(known.remove(5).startsWith("training all modules for "));
+    assertEquals(
+        known,
+        Lead.of(outcome, KnownRun.SPACE, MachineTimes.unknown(KnownRun.WORK), KnownRun.TARGETS));
+  }
+
+  @Test
+  void theHeadAloneIsNotComparedWithItself() {
+    Evaluation head = KnownRun.right(20);
+    TrainOutcome alone = new TrainOutcome(List.of(), 0, false, 192, head, head, head, 1, 2, 1, 3.6);
+    assertEquals(
+        List.of(
+            "test accuracy 50.00 %, macro F1 50.00 % (validation 50.00 %; linear head on the frozen encoder: test 50.00 %)  ",
+            "trainable parameters 0 of the supernet's 192 (0.0 %), head apart  ", "training 3.6 s"),
+        Lead.of(alone, KnownRun.TARGETS));
+    TrainOutcome full = new TrainOutcome(List.of(), 192, true, 192, head, head, head, 1, 2, 1, 3.6);
+    assertTrue(Lead.of(full, KnownRun.TARGETS).get(1).startsWith("against the head alone: "));
   }
 
   @Test
@@ -144,6 +176,13 @@ class LeadTest {
         "against the head alone: +0.00 points, 95 % interval +0.00 to +0.00: no difference that shows  ",
         lines.get(1));
     assertEquals("training 3.6 s", lines.get(3));
+  }
+
+  @Test
+  void largeTestSetsAreDrawnLessOften() {
+    assertEquals(
+        List.of(1000, 1000, 500, 200),
+        Stream.of(1, 5000, 10_000, 1_000_000).map(Lead::draws).toList());
   }
 
   @Test

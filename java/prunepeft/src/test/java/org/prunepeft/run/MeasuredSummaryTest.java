@@ -29,16 +29,39 @@ class MeasuredSummaryTest {
         "| row | parameters | training-time | latency | memory | predicted below all modules, points | the same measured on the other examples | modules |");
     assertHas(
         lines,
-        "| 1 | 32 | 0.32, 3.8 s | 0.667, 25.6 ms | 0 MB | 1.35 (-1.85 to 4.54) | 1.00 (-2.00 to 4.00) | **kept** 1.lora |");
+        "| 1 | 32 | 0.32, 3.8 s | 0.667, 25.6 ms | 0 MB | +1.35 (-1.85 to +4.54) | +1.00 (-2.00 to +4.00) | **kept** 1.lora |");
     assertHas(
         lines,
         "| 2 | 192 | 1.00, 9.6 s | 1.000, 38.4 ms | 0.5 kB | 0 | 0 | 0.adapter, 0.lora, 1.adapter, 1.lora |");
   }
 
   @Test
+  void whereTimesAreNotKnownSharesAreLeft() {
+    List<String> lines =
+        MeasuredSummary.of(
+            KnownRun.measured(true, SPREAD, KnownRun.KEPT),
+            KnownRun.CLASSES,
+            MachineTimes.unknown(KnownRun.WORK));
+    assertHas(
+        lines,
+        "| 1 | 32 | 0.32 | 0.667 | 0 MB | +1.35 (-1.85 to +4.54) | +1.00 (-2.00 to +4.00) | **kept** 1.lora |");
+    assertHas(
+        lines,
+        "training-time and latency are shares of all modules', by counted multiplications. memory is what predictions need for modules beside the encoder.");
+  }
+
+  @Test
+  void withoutADifferenceItSaysByWhatNoOtherIsCheaper() {
+    assertHas(
+        MeasuredSummary.of(
+            KnownRun.measured(false, SPREAD, KnownRun.KEPT), KnownRun.CLASSES, KnownRun.TIMES),
+        "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by parameters.");
+  }
+
+  @Test
   void ofAChoiceThatIsNotInTheFrontItSaysSo() {
     String said =
-        "What is kept is not among them: by accuracy one of them is predicted to be as good, and costs no more by the objective.";
+        "What is kept is not among them: by accuracy one of them is predicted to be as good, and costs no more by any objective.";
     assertHas(summary(SPREAD, List.of(KnownRun.ALL.get(0))), said);
     assertTrue(!summary(SPREAD, KnownRun.KEPT).contains(said));
   }

@@ -33,6 +33,17 @@ class PairedDifferenceTest {
     assertEquals(new PairedDifference(0, 0, 0), of(one, one));
   }
 
+  @Test
+  void oneDrawHasNoWidth() {
+    Predictions first = right(true, false, true, true, false, true, false, true);
+    Predictions second = right(false, true, true, false, true, true, false, false);
+    PairedDifference one = PairedDifference.of(Metric.ACCURACY, first, second, new double[8], 1);
+    assertEquals(one.low(), one.high());
+    PairedDifference many = PairedDifference.of(Metric.ACCURACY, first, second, new double[8]);
+    assertEquals(many.difference(), one.difference());
+    assertTrue(many.low() < many.high());
+  }
+
   /** The interval of a mean of n independent differences is 1.96 standard errors wide each way. */
   @Test
   void theIntervalIsThatOfTheMeanDifference() {

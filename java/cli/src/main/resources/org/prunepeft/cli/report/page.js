@@ -64,7 +64,7 @@ function facts(run) {
   if (known(run.modules)) add("modules", `${run.modules}`, run.grid.length > run.modules ? `of ${run.grid.length}` : null);
   if (known(run.parameters)) add("trainable parameters", whole(run.parameters), known(run.share) ? `${(100 * run.share).toFixed(1)} % of the supernet's` : isText(run) ? null : "head apart");
   const supernet = run.measured?.comparisons.supernet;
-  if (supernet) add("against the supernet", `${pointsText(supernet.mean)} points`, `predicted before the retraining, 95 % interval ${pointsText(supernet.low)} to ${pointsText(supernet.high)}`);
+  if (supernet) add("against the supernet", `${pointsText(supernet.mean)} points`, `measured in the supernet before the retraining, 95 % interval ${pointsText(supernet.low)} to ${pointsText(supernet.high)}`);
   if (known(run.seconds)) add("time", seconds(run.seconds), !known(run.epochs) ? null : run.bestEpoch > 0 ? `best epoch ${run.bestEpoch} of ${run.epochs}` : `no better epoch in ${run.epochs}`);
   return element("dl", {class: "facts"}, list);
 }

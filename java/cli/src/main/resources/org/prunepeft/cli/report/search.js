@@ -329,25 +329,26 @@ function measuredCharts(run) {
       rows: values.map((each) => [each.module, each.kept ? "yes" : "no", each.mean, each.low, each.high]),
     },
   }));
-  const cost = Object.keys(measured.front[0]?.costs ?? {})[0];
+  const names = Object.keys(measured.front[0]?.costs ?? {});
+  const [cost] = names;
   if (cost) {
     const chosen = [...measured.kept].sort().join();
     const isChosen = (each) => [...each.modules].sort().join() === chosen;
     charts.push(chart({
       title: "Cheaper and more expensive configurations",
-      caption: `Each has the highest expected metric of those that cost as little, by ${cost.replace(/_/g, " ")}. Lines are 95 % intervals of that metric. Filled: the choice, where it is one of them.`,
+      caption: `No other has a better metric at the same or lower costs (${names.join(", ").replace(/_/g, " ")}). Lines are 95 % intervals of that metric. Filled: the choice, where it is one of them.`,
       alt: measured.front.map((each) => `${digits(each.costs[cost])} ${cost}: ${metricText(each.metric.mean, percent)}`).join(". "),
       draw: points2d({
         items: measured.front, x: (each) => each.costs[cost], y: (each) => each.metric.mean, low: (each) => each.metric.low, high: (each) => each.metric.high,
         xLabel: cost.replace(/_/g, " "), yLabel: run.metric?.label ?? "metric", xFormat: d3.format("~s"),
-        yFormat: (value) => percent ? +(100 * value).toFixed(2) + " %" : digits(value), filled: isChosen, line: true,
+        yFormat: (value) => percent ? +(100 * value).toFixed(2) + " %" : digits(value), filled: isChosen, line: names.length === 1,
         hint: (each) => [`${metricText(each.metric.mean, percent)} (${metricText(each.metric.low, percent)} to ${metricText(each.metric.high, percent)})`,
           ...Object.entries(each.costs).map(([name, value]) => `${name}: ${digits(value)}`),
           each.modules.map(brief).join(", ") || "no module"],
       }),
       table: {
-        columns: columns(...Object.keys(measured.front[0].costs).map((name) => name + "#"), "metric#", "low#", "high#", "below all modules, on other examples#", "modules"),
-        rows: measured.front.map((each) => [...Object.values(each.costs), each.metric.mean, each.metric.low, each.metric.high, each.confirmed?.mean, each.modules.map(brief).join(", ")]),
+        columns: columns(...names.map((name) => name + "#"), "metric#", "low#", "high#", "below all modules, on other examples#", "modules"),
+        rows: measured.front.map((each) => [...names.map((name) => each.costs[name]), each.metric.mean, each.metric.low, each.metric.high, each.confirmed?.mean, each.modules.map(brief).join(", ")]),
       },
     }));
   }

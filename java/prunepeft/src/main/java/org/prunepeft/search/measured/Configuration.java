@@ -2,10 +2,10 @@ package org.prunepeft.search.measured;
 
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import org.prunepeft.search.Candidate;
 
 /**
@@ -15,7 +15,7 @@ import org.prunepeft.search.Candidate;
  * @param metric what its metric is expected to be, from the examples that choices were made on
  * @param belowSupernet by how much that lies below the supernet's metric; negative if above
  * @param confirmed the same by how it was measured on the other examples; empty if it was not
- * @param costs by name
+ * @param costs by name, in the order of the objectives
  */
 public record Configuration(
     List<Candidate> modules,
@@ -26,7 +26,7 @@ public record Configuration(
   /** Copies the collections. */
   public Configuration {
     modules = List.copyOf(modules);
-    costs = Collections.unmodifiableMap(new TreeMap<>(costs));
+    costs = Collections.unmodifiableMap(new LinkedHashMap<>(costs));
   }
 
   /**

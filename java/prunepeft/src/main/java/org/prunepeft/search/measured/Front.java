@@ -5,12 +5,12 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 
 /** Configurations that no other beats in metric and costs. */
 final class Front {
@@ -191,7 +191,7 @@ final class Front {
   Configuration configuration(BitSet subset, MetricModel model) {
     ValueTable metrics = archive.metrics;
     ValueTable confirmed = archive.confirmedMetrics;
-    Map<String, Double> costs = new TreeMap<>();
+    Map<String, Double> costs = new LinkedHashMap<>();
     settings.costs().forEach(cost -> costs.put(cost.name(), cost.of(pool.modules(subset))));
     int supernet = archive.row(pool.all());
     Optional<Estimate> confirmation =
