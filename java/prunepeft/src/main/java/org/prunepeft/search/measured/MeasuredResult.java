@@ -18,8 +18,9 @@ import org.prunepeft.search.SearchSpace;
  *     tenth of a standard deviation of it and saves at least 5 % of a cost. Sorted by layer, type
  *     and name
  * @param kept the choice: the best; or, where placement does not matter, the cheapest that is not
- *     measurably worse, by the first cost, if it saves at least 5 % of that; or the cheapest within
- *     the tolerance where one is given
+ *     measurably worse and saves at least 5 %: of the first cost, or of the first that does where
+ *     more than a negligible difference is excluded; or the cheapest within the tolerance where one
+ *     is given
  * @param choice which of these it is
  * @param decidedBy name of the cost for which it was kept in place of the best; empty: it is the
  *     best

@@ -133,7 +133,13 @@ public final class MeasuredSearch {
       kept = new Saving(tolerated.get(), Optional.of(settings.objective()));
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      kept = saving(best, noMatter(best, model, scoreDraws), List.of(settings.objective()));
+      boolean excluded =
+          againstRandom(best, archive.confirmedMetrics, draws).high() <= settings.negligible();
+      kept =
+          saving(
+              best,
+              noMatter(best, model, scoreDraws),
+              excluded ? settings.costs() : List.of(settings.objective()));
       choice = kept.by.isPresent() ? Choice.CHEAPEST : Choice.BEST;
     }
     return new MeasuredResult(

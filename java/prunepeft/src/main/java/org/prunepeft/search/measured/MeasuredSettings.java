@@ -17,6 +17,9 @@ import org.prunepeft.search.SearchSpace;
  *     front. Names are unique
  * @param tolerance by how much the metric may lie below the supernet's, in the metric's units, for
  *     the cheapest configuration that does to be kept; empty to keep the best within the budget
+ * @param negligible where no difference shows, and the interval of the best against random subsets
+ *     ends below this, in the metric's units, all costs decide and not the objective alone; finite
+ *     and at least 0
  * @param confirmation the share of the examples that no choice sees and from which the final
  *     comparisons are made, in [0.2, 0.8]
  * @param pairs how many interactions between two modules the model of the metric may hold at most,
@@ -29,11 +32,13 @@ public record MeasuredSettings(
     Effort effort,
     List<Cost> costs,
     OptionalDouble tolerance,
+    double negligible,
     double confirmation,
     int pairs,
     long seed)
     implements MeasuredSettingsBuilder.With {
   private static final double DEFAULT_CONFIRMATION = 0.4;
+  private static final double DEFAULT_NEGLIGIBLE = 0.02;
   private static final int DEFAULT_PAIRS = 8;
 
   /**
@@ -61,6 +66,10 @@ public record MeasuredSettings(
       throw new IllegalArgumentException(
           "the tolerance must be a finite number of at least 0, got " + tolerance.getAsDouble());
     }
+    if (!(negligible >= 0 && Double.isFinite(negligible))) {
+      throw new IllegalArgumentException(
+          "a negligible difference must be a finite number of at least 0, got " + negligible);
+    }
     if (!(confirmation >= 0.2 && confirmation <= 0.8)) {
       throw new IllegalArgumentException(
           "the share of examples for confirmation must be from 0.2 to 0.8, got " + confirmation);
@@ -72,7 +81,8 @@ public record MeasuredSettings(
 
   /**
    * {@return the defaults: the effort that suits the space, parameters as the only cost, the best
-   * within the budget, two fifths of the examples for confirmation, at most 8 pairs, seed 0}
+   * within the budget, two hundredths as negligible, two fifths of the examples for confirmation,
+   * at most 8 pairs, seed 0}
    *
    * @param space all modules that there are
    * @param budget the trainable parameters to be left at most
@@ -82,6 +92,7 @@ public record MeasuredSettings(
         .budget(budget)
         .effort(Effort.of(space))
         .costs(List.of(Cost.parameters()))
+        .negligible(DEFAULT_NEGLIGIBLE)
         .confirmation(DEFAULT_CONFIRMATION)
         .pairs(DEFAULT_PAIRS)
         .build();

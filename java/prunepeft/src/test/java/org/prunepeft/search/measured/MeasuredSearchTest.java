@@ -196,6 +196,32 @@ class MeasuredSearchTest {
   }
 
   @Test
+  @FixedSeed("how many of so many worlds is itself of chance")
+  void whereMoreThanANegligibleDifferenceIsExcludedTheTrainingTimeDecides() {
+    Random random = TestSeed.random();
+    int fast = 0;
+    for (int i = 0; i < 20; i++) {
+      MadeUpWorld world =
+          MadeUpWorld.of(6, modules -> new double[modules.size()], 1000, true, random);
+      TrainingTime time = trainingTime(6, world.space.candidates());
+      MeasuredSettings settings =
+          MeasuredSettings.of(world.space, budget(world, 0.25))
+              .withEffort(Effort.ofTotal(48))
+              .withCosts(List.of(Cost.parameters(), time))
+              .withSeed(i);
+      for (double negligible : new double[] {0, 1}) {
+        MeasuredResult result = search(world, settings.withNegligible(negligible));
+        if (!result.placementMatters()) {
+          assertEquals(saves(result) ? Choice.CHEAPEST : Choice.BEST, result.choice());
+          boolean faster = time.of(world.space.candidates()) >= 1.5 * time.of(result.kept());
+          fast += negligible == 1 && faster ? 1 : 0;
+        }
+      }
+    }
+    assertTrue(fast >= 16, fast + " of 20");
+  }
+
+  @Test
   void aCostOfNothingSavesNothing() {
     Random random = TestSeed.random();
     Cost nothing =
@@ -452,13 +478,19 @@ class MeasuredSearchTest {
     assertTrue(result.comparisons().stream().anyMatch(one -> one.against() == Rival.RANDOM));
   }
 
-  /** Whether what is kept is cheaper than the best by the objective. */
+  /** Whether what is kept is cheaper than the best, by a cost that may decide. */
   private static boolean saves(MeasuredResult result) {
-    Cost cost = result.settings().objective();
-    double best = cost.of(result.best());
-    boolean saves = best > 0 && cost.of(result.kept()) <= 0.95 * best;
-    assertEquals(saves ? Optional.of(cost.name()) : Optional.empty(), result.decidedBy());
-    return saves;
+    boolean excluded =
+        result.bestComparisons().get(0).difference().high() <= result.settings().negligible();
+    List<Cost> costs =
+        excluded ? result.settings().costs() : List.of(result.settings().objective());
+    Optional<Cost> by =
+        costs.stream()
+            .filter(cost -> cost.of(result.best()) > 0)
+            .filter(cost -> cost.of(result.kept()) <= 0.95 * cost.of(result.best()))
+            .findFirst();
+    assertEquals(by.map(Cost::name), result.decidedBy());
+    return by.isPresent();
   }
 
   /** Of layers that are alike; the backward pass takes twice the forward pass. */
