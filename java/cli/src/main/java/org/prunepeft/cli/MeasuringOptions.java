@@ -65,7 +65,7 @@ final class MeasuringOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Cost of a configuration: parameters, training-time, latency, memory, or several; the first one decides where no difference shows, and of equally good configurations one that saves at least 5 % of any is taken (default: ${DEFAULT-VALUE}).")
+          "Cost of a configuration: parameters, training-time, latency, memory, or several; where no difference shows the first decides, or all in turn if a gain of two points is excluded, and so of equally good configurations (default: ${DEFAULT-VALUE}).")
   List<String> objectives;
 
   @Option(

@@ -29,8 +29,8 @@ import org.prunepeft.text.Spelling;
  * @param moduleSlices slices of each module's rank or bottleneck, which are measured and kept by
  *     themselves, so that modules get smaller; 1 or more; empty: modules stay whole
  * @param objectives names of costs: parameters, training-time, latency, memory; the first decides
- *     where no difference shows, all of them between subsets that are equally good, and all shape
- *     the front of configurations
+ *     where no difference shows; all of them, in turn, where a gain of two hundredths is excluded
+ *     and between subsets that are equally good. All shape the front of configurations
  * @param tolerance hundredths of the metric, such as 0.5, by which the cheapest configuration may
  *     lie below the supernet; empty: the best within the budget is kept
  */

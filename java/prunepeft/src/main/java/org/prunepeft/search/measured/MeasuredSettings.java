@@ -13,8 +13,8 @@ import org.prunepeft.search.SearchSpace;
  * @param budget the trainable parameters to be left at most, the task head apart
  * @param effort how many subsets are measured
  * @param costs what configurations cost; the first is the objective, which decides where no
- *     difference shows; all of them decide between subsets that are equally good, and shape the
- *     front. Names are unique
+ *     difference shows; all of them, in turn, where more than a negligible one is excluded and
+ *     between subsets that are equally good. All shape the front. Names are unique
  * @param tolerance by how much the metric may lie below the supernet's, in the metric's units, for
  *     the cheapest configuration that does to be kept; empty to keep the best within the budget
  * @param negligible where no difference shows, and the interval of the best against random subsets
