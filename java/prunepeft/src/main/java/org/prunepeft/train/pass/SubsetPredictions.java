@@ -66,7 +66,7 @@ public final class SubsetPredictions implements AutoCloseable {
     all = IntStream.range(0, subsets.size()).toArray();
     outputs = new float[all.length][Math.multiplyExact(data.size(), head.schema().outputs())];
     Inputs.batches(encoder.device(), data).forEach(left::add);
-    modules.begin(ForwardPass.evaluation(tape));
+    modules.begin(ForwardPass.prediction(tape));
   }
 
   /** Predicts for the next examples; false: there are none. */
