@@ -16,8 +16,8 @@ import org.prunepeft.text.Spelling;
  * @param searchShare how long the search may take, as a share of the training of the whole supernet
  *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
  *     search takes longer: its supernet has 150 steps, if that is no more than the run's epochs,
- *     and 48 subsets are measured on 1,000 examples where there are so many, as long as that is
- *     counted at no more than 0.8 of the supernet's training
+ *     and 48 subsets are measured on 1,000 examples where there are so many, as long as that takes
+ *     no longer than 1.6 times the supernet's training
  * @param supernetExamples training examples of the supernet, 1 or more
  * @param supernetEpochs of the supernet, 1 or more
  * @param measuredExamples validation examples that subsets are measured on, 20 or more
@@ -62,8 +62,8 @@ public record MeasuringSettings(
           .objectives(List.of("parameters", "training-time"))
           .build();
 
-  /** Of the share, what goes into the supernet's training. */
-  private static final double SUPERNET_PART = 0.75;
+  /** Of the share, what goes into the measuring, or more where that is too little. */
+  private static final double MEASURING_PART = 0.25;
 
   private static final int LEAST_STEPS = 60;
 
@@ -71,11 +71,11 @@ public record MeasuringSettings(
   private static final int USUAL_STEPS = 150;
 
   /**
-   * Passes of a subset that are counted as one training step, for an example: they share what lies
-   * below the lowest difference, and need no gradients. Of MiniLM 9 to 10 were measured in bfloat16
-   * on one thread, 3.5 in float32 on two.
+   * Passes of a subset that take as long as one training step, for an example: they share what lies
+   * below the lowest difference, and need no gradients. Of MiniLM 4.1 were measured in float32, 5.2
+   * in bfloat16.
    */
-  private static final int PASSES = 8;
+  private static final double PASSES = 4;
 
   private static final int LEAST_SUBSETS = 48;
 
@@ -85,8 +85,8 @@ public record MeasuringSettings(
   /** More candidates take more subsets, on no fewer examples than these. */
   private static final int FEW_MEASURED = 200;
 
-  /** Where its share is small the measuring may take this part of the supernet's training. */
-  private static final double MEASURING_PART = 0.8;
+  /** Enough is measured, but for no longer than so many times the supernet's training. */
+  private static final double MOST_MEASURING = 1.6;
 
   private static final int MOST_SUBSETS = 400;
 
@@ -153,8 +153,8 @@ public record MeasuringSettings(
       int retrainingEpochs) {}
 
   /**
-   * {@return what these settings come to, three quarters of the share for the supernet and a
-   * quarter for the measuring}
+   * {@return what these settings come to. A quarter of the share goes into the measuring, or what
+   * 48 subsets on 1,000 examples take, the rest into the supernet, which has at least 150 steps}
    *
    * @param examples all training examples
    * @param validation all validation examples
@@ -164,16 +164,18 @@ public record MeasuringSettings(
    */
   public Sizes sizes(int examples, int validation, int epochs, int batch, int candidates) {
     double share = searchShare * examples * epochs;
+    double enough = LEAST_SUBSETS * ENOUGH_MEASURED / PASSES;
+    double left = share - Math.max(MEASURING_PART * share, enough);
     double most = Math.max((double) examples * epochs, (double) LEAST_STEPS * batch);
-    double trained = Math.min(most, Math.max(SUPERNET_PART * share, (double) USUAL_STEPS * batch));
-    int own = supernetExamples.orElse((int) Math.min(examples, trained));
-    own = Math.min(examples, own);
-    int turns = supernetEpochs.orElse((int) Math.ceil(trained / own));
+    double least = Math.min(most, (double) USUAL_STEPS * batch);
+    int own =
+        Math.min(
+            examples, supernetExamples.orElse((int) Math.min(examples, Math.max(left, least))));
+    int turns =
+        supernetEpochs.orElse((int) Math.max(Math.floor(left / own), Math.ceil(least / own)));
+    double trained = (double) own * turns;
     double passes =
-        Math.max(
-            PASSES * (1 - SUPERNET_PART) * share,
-            Math.min(
-                PASSES * MEASURING_PART * own * turns, (double) LEAST_SUBSETS * ENOUGH_MEASURED));
+        PASSES * Math.max(MEASURING_PART * share, Math.min(enough, MOST_MEASURING * trained));
     double wanted =
         Math.max(
             Math.sqrt(passes * LEAST_SUBSETS / ENOUGH_MEASURED),
