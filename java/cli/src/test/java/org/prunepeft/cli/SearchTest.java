@@ -247,6 +247,24 @@ class SearchTest {
   }
 
   @Test
+  void fromNewWeightsTheChoiceIsTrainedForTheEpochsThatWereGiven() throws IOException {
+    Path run = temporary.resolve("new-weights");
+    call(
+            run,
+            "search",
+            "--strategy=measured",
+            "--keep=0.25",
+            "--supernet-examples=32",
+            "--supernet-epochs=1",
+            "--measured-examples=32",
+            "--subsets=24",
+            "--no-warm-start",
+            "--retraining-epochs=3")
+        .exits(0);
+    assertEquals(3, RunDirectory.open(run).readJson("result.json").get("epochs"));
+  }
+
+  @Test
   void measuredSearchKeepsWhatFitsAndSaysHowSureItIs() throws IOException {
     List<Path> runs = List.of(temporary.resolve("measured"), temporary.resolve("measured-again"));
     for (Path run : runs) {

@@ -40,8 +40,11 @@ public final class MeasuredRun implements AutoCloseable {
   /** Forward passes of an example at most. */
   private final long passes;
 
-  /** Of the training of the choice; empty: it begins with new weights. */
-  private final OptionalInt retrainingEpochs;
+  /** Of the training of the choice from the supernet's weights; empty: it begins with new ones. */
+  private final OptionalInt warmEpochs;
+
+  /** Of the same from new weights. */
+  private final int newEpochs;
 
   /**
    * Draws a supernet's weights, and looks for what it needs.
@@ -92,7 +95,8 @@ public final class MeasuredRun implements AutoCloseable {
               session.requireNotCancelled();
               session.progress.progress(done, "");
             });
-    retrainingEpochs =
+    newEpochs = settings.retrainingEpochs().orElse(session.setup.epochs());
+    warmEpochs =
         settings.warmStart() ? OptionalInt.of(sizes.retrainingEpochs()) : OptionalInt.empty();
     passes = (long) this.settings.effort().total() * sizes.measuredExamples();
   }
@@ -133,13 +137,13 @@ public final class MeasuredRun implements AutoCloseable {
   /** {@return what training the choice leaves behind} */
   public Session.Trained train(MeasuredResult result, RunRecord record) {
     Session.WarmStart start =
-        retrainingEpochs.isEmpty()
+        warmEpochs.isEmpty()
             ? null
             : new Session.WarmStart(
                 modules -> modules.copySlices(supernet.modules(), result.kept()),
                 supernet.head(),
-                retrainingEpochs.getAsInt());
-    return session.train(sized(result), modules(result), false, start, record.metrics());
+                warmEpochs.getAsInt());
+    return session.train(sized(result), modules(result), false, start, newEpochs, record.metrics());
   }
 
   @Override

@@ -502,7 +502,7 @@ public final class Session implements AutoCloseable {
    * @param full whether the encoder's own weights are trained too
    */
   public Trained train(List<Candidate> candidates, boolean full, MetricsLog log) {
-    return train(setup, candidates, full, null, log);
+    return train(setup, candidates, full, null, setup.epochs(), log);
   }
 
   /**
@@ -513,9 +513,15 @@ public final class Session implements AutoCloseable {
    * @param full whether the encoder's own weights are trained too
    * @param warm where it begins, if that is no worse than no modules on validation data; null: with
    *     new weights
+   * @param epochs if it begins with new weights
    */
   Trained train(
-      Setup sized, List<Candidate> candidates, boolean full, WarmStart warm, MetricsLog log) {
+      Setup sized,
+      List<Candidate> candidates,
+      boolean full,
+      WarmStart warm,
+      int epochs,
+      MetricsLog log) {
     if (candidates.isEmpty() && !full && head.parameters().count() == 0) {
       throw new IllegalArgumentException(
           "a language model without modules has nothing to train; name modules, such as --modules"
@@ -525,7 +531,7 @@ public final class Session implements AutoCloseable {
     PeftModules modules = modules(sized, candidates);
     TaskHead trainedHead = head.copy();
     try {
-      Start start = start(warm, modules, trainedHead);
+      Start start = start(warm, epochs, modules, trainedHead);
       if (own != null) {
         trainedHead.dropVanishing();
       }
@@ -553,7 +559,7 @@ public final class Session implements AutoCloseable {
   private record Start(int epochs, Evaluation validation) {}
 
   /** Takes the warm start's weights if they are no worse than no modules, else new ones. */
-  private Start start(WarmStart warm, PeftModules modules, TaskHead trainedHead) {
+  private Start start(WarmStart warm, int epochs, PeftModules modules, TaskHead trainedHead) {
     if (warm != null) {
       warm.weights.accept(modules);
       trainedHead.copyWeights(warm.head);
@@ -572,7 +578,7 @@ public final class Session implements AutoCloseable {
     // Adapters' random weights cost a regression or a language model more than it regains.
     modules.initialise(
         setup.seed(), FINAL_STAGE, dataset.schema().kind() != TaskKind.CLASSIFICATION);
-    return new Start(setup.epochs(), headValidation);
+    return new Start(epochs, headValidation);
   }
 
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
