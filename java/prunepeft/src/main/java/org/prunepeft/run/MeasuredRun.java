@@ -18,7 +18,6 @@ import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.search.measured.MeasuredSearch;
 import org.prunepeft.search.measured.MeasuredSettings;
 import org.prunepeft.search.measured.MeasuredSettingsBuilder;
-import org.prunepeft.search.measured.MeasuringListener;
 import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.loop.SupernetMeasuring;
@@ -50,12 +49,17 @@ public final class MeasuredRun implements AutoCloseable {
    * Draws a supernet's weights, and looks for what it needs.
    *
    * @param budget trainable parameters to be left at most
-   * @throws IllegalArgumentException if there are too few validation examples
+   * @throws IllegalArgumentException if there are too few validation examples, or no two modules
    */
   public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
     this.session = session;
     slices = settings.slices(session.setup.peft(), session.encoder.config());
     space = slices.space();
+    if (space.candidates().size() < 2) {
+      throw new IllegalArgumentException(
+          "a measured search chooses among modules, and there is only %s; give the search more of them, or train it alone"
+              .formatted(space.candidates().stream().map(Candidate::name).toList()));
+    }
     MeasuringSettings.Sizes sizes =
         settings.sizes(
             session.train.size(),
@@ -114,7 +118,7 @@ public final class MeasuredRun implements AutoCloseable {
                 record.metrics()));
     session.supernetSeconds = watch.end();
     session.progress.started("measure subsets", "passes", passes);
-    return MeasuredSearch.run(space, settings, supernet, listener(session));
+    return MeasuredSearch.run(space, settings, supernet);
   }
 
   /** {@return the setup with modules of the sizes that were chosen} */
@@ -162,14 +166,5 @@ public final class MeasuredRun implements AutoCloseable {
         new ArrayList<>(IntStream.range(0, session.validation.size()).boxed().toList());
     Collections.shuffle(order, new Random(Seeds.derive(session.setup.seed(), "held out")));
     return session.validation.subset(order.subList(0, n));
-  }
-
-  private static MeasuringListener listener(Session session) {
-    return new MeasuringListener() {
-      @Override
-      public boolean cancelled() {
-        return session.progress.cancelled();
-      }
-    };
   }
 }

@@ -7,10 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.CancellationException;
 import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.search.measured.MeasuredSubset.Purpose;
-import org.prunepeft.search.measured.MeasuringListener.Phase;
 
 /**
  * All that was measured, a row a subset, with the examples dealt into those that choices are made
@@ -22,7 +20,6 @@ final class Archive {
   private final Pool pool;
   private final MeasuredSettings settings;
   private final SubsetMeasurer measurer;
-  private final MeasuringListener listener;
   private final Map<BitSet, Integer> rows = new HashMap<>();
   private final List<BitSet> subsets = new ArrayList<>();
   private final List<Purpose> purposes = new ArrayList<>();
@@ -43,12 +40,10 @@ final class Archive {
 
   private boolean[] confirms;
 
-  Archive(
-      Pool pool, MeasuredSettings settings, SubsetMeasurer measurer, MeasuringListener listener) {
+  Archive(Pool pool, MeasuredSettings settings, SubsetMeasurer measurer) {
     this.pool = pool;
     this.settings = settings;
     this.measurer = measurer;
-    this.listener = listener;
   }
 
   int size() {
@@ -86,14 +81,11 @@ final class Archive {
   }
 
   /** Measures those that are not known yet, in one call. */
-  void measure(Phase phase, Map<BitSet, Purpose> wanted) {
+  void measure(Map<BitSet, Purpose> wanted) {
     Map<BitSet, Purpose> unknown = new LinkedHashMap<>(wanted);
     unknown.keySet().removeIf(this::knows);
     if (unknown.isEmpty()) {
       return;
-    }
-    if (listener.cancelled()) {
-      throw new CancellationException("cancelled after " + size() + " subsets were measured");
     }
     List<BitSet> order = List.copyOf(unknown.keySet());
     Measurements measured = measurer.measure(order.stream().map(pool::modules).toList());
@@ -116,7 +108,6 @@ final class Archive {
       subsets.add(subset);
       purposes.add(unknown.get(subset));
     }
-    listener.measured(phase, size(), settings.effort().total());
   }
 
   private static void requireCount(String what, int wanted, int got) {

@@ -22,7 +22,6 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Comparison.Rival;
 import org.prunepeft.search.measured.MeasuredResult.Choice;
 import org.prunepeft.search.measured.MeasuredSubset.Purpose;
-import org.prunepeft.search.measured.MeasuringListener.Phase;
 import org.prunepeft.search.measured.Statistics.Shift;
 
 /**
@@ -62,20 +61,20 @@ public final class MeasuredSearch {
   private final MeasuredSettings settings;
   private final Pool pool;
   private final Archive archive;
+  private final Refinement refinement;
+  private final Front front;
   private final SplittableRandom random;
   private final Map<Rival, BitSet> rivals = new EnumMap<>(Rival.class);
   private final List<BitSet> randomSubsets = new ArrayList<>();
 
-  private MeasuredSearch(
-      SearchSpace space,
-      MeasuredSettings settings,
-      SubsetMeasurer measurer,
-      MeasuringListener listener) {
+  private MeasuredSearch(SearchSpace space, MeasuredSettings settings, SubsetMeasurer measurer) {
     space.requireBudget(settings.budget());
     this.space = space;
     this.settings = settings;
     pool = new Pool(space);
-    archive = new Archive(pool, settings, measurer, listener);
+    archive = new Archive(pool, settings, measurer);
+    refinement = new Refinement(pool, archive, settings.budget());
+    front = new Front(pool, archive, settings);
     random = new SplittableRandom(settings.seed());
   }
 
@@ -84,22 +83,17 @@ public final class MeasuredSearch {
    *
    * @param space all modules that there are
    * @param settings budget, effort, costs
-   * @param measurer measures subsets
-   * @param listener hears how far it is
+   * @param measurer measures subsets; what it throws ends the search
    * @return the choice, with all that led to it
    * @throws IllegalArgumentException if the budget is out of range ({@link
    *     SearchSpace#requireBudget})
    * @throws IllegalStateException if the measurer gives other numbers of subsets or examples than
    *     asked for, or fewer than 20 examples
    * @throws ArithmeticException if a measurement is not finite
-   * @throws java.util.concurrent.CancellationException if the listener cancels
    */
   public static MeasuredResult run(
-      SearchSpace space,
-      MeasuredSettings settings,
-      SubsetMeasurer measurer,
-      MeasuringListener listener) {
-    return new MeasuredSearch(space, settings, measurer, listener).run();
+      SearchSpace space, MeasuredSettings settings, SubsetMeasurer measurer) {
+    return new MeasuredSearch(space, settings, measurer).run();
   }
 
   private MeasuredResult run() {
@@ -107,10 +101,8 @@ public final class MeasuredSearch {
     int[] design = rows(Set.of(Purpose.DESIGN, Purpose.RANDOM));
     MetricModel learnt = MetricModel.fit(pool, archive, archive.scores, design, settings.pairs());
     MetricModel model = refine(learnt);
-    Front front = new Front(pool, archive, settings);
-    model = measureFront(front, model);
+    model = measureFront(model);
 
-    Refinement refinement = new Refinement(pool, archive, settings.budget());
     BitSet best = asGood(refinement.best(model), model);
     // Chosen is by the score; what is said is of the metric.
     MetricModel ofMetric =
@@ -124,8 +116,7 @@ public final class MeasuredSearch {
     Shift draws = ofMetric.shift(more, randomSubsets);
     List<Comparison> ofBest = comparisons(best, draws);
     boolean matters = againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0;
-    List<Configuration> configurations =
-        configurations(front, MetricModel.refit(ofMetric, chooseable()));
+    List<Configuration> configurations = configurations(MetricModel.refit(ofMetric, chooseable()));
     Saving kept = new Saving(best, Optional.empty());
     Choice choice = Choice.BEST;
     Optional<BitSet> tolerated = tolerated(configurations);
@@ -184,7 +175,7 @@ public final class MeasuredSearch {
     for (Rival rival : List.of(Rival.FIRST_LAYERS, Rival.MIDDLE_LAYERS, Rival.LAST_LAYERS)) {
       wanted.putIfAbsent(rivals.get(rival), Purpose.DEPTH);
     }
-    archive.measure(Phase.DESIGN, wanted);
+    archive.measure(wanted);
   }
 
   private BitSet byDepth(Layers layers) {
@@ -207,7 +198,6 @@ public final class MeasuredSearch {
 
   private MetricModel refine(MetricModel learnt) {
     MetricModel model = MetricModel.refit(learnt, chooseable());
-    Refinement refinement = new Refinement(pool, archive, settings.budget());
     SplittableRandom draws = random.split();
     int left = settings.effort().refinement();
     while (left > 0) {
@@ -215,25 +205,25 @@ public final class MeasuredSearch {
       if (next.isEmpty()) {
         break;
       }
-      measure(Phase.REFINEMENT, Purpose.REFINEMENT, next);
+      measure(Purpose.REFINEMENT, next);
       left -= next.size();
       model = MetricModel.refit(model, chooseable());
     }
     return model;
   }
 
-  private void measure(Phase phase, Purpose purpose, Iterable<BitSet> subsets) {
+  private void measure(Purpose purpose, Iterable<BitSet> subsets) {
     Map<BitSet, Purpose> wanted = new LinkedHashMap<>();
     subsets.forEach(subset -> wanted.put(subset, purpose));
-    archive.measure(phase, wanted);
+    archive.measure(wanted);
   }
 
-  private MetricModel measureFront(Front front, MetricModel model) {
+  private MetricModel measureFront(MetricModel model) {
     int most = settings.effort().front();
     List<BitSet> candidates = front.candidates(model.surface());
-    BitSet best = new Refinement(pool, archive, settings.budget()).best(model);
+    BitSet best = refinement.best(model);
     Set<BitSet> wanted = new LinkedHashSet<>();
-    for (BitSet cheap : cheap(front, candidates)) {
+    for (BitSet cheap : cheap(candidates)) {
       if (wanted.size() < Math.min(CHEAP, most)
           && !archive.knows(cheap)
           && !worse(cheap, best, model, CLEAR)) {
@@ -248,12 +238,12 @@ public final class MeasuredSearch {
     if (wanted.isEmpty()) {
       return model;
     }
-    measure(Phase.FRONT, Purpose.FRONT, wanted);
+    measure(Purpose.FRONT, wanted);
     return MetricModel.refit(model, chooseable());
   }
 
   /** Subsets that fill the budget, the cheapest first, by each cost in turn. */
-  private Set<BitSet> cheap(Front front, List<BitSet> candidates) {
+  private Set<BitSet> cheap(List<BitSet> candidates) {
     Set<BitSet> filling = new LinkedHashSet<>();
     for (BitSet family : front.families()) {
       BitSet filled = new BitSet();
@@ -349,7 +339,7 @@ public final class MeasuredSearch {
         .filter(subset -> !filled || pool.fills(subset, settings.budget()));
   }
 
-  private List<Configuration> configurations(Front front, MetricModel model) {
+  private List<Configuration> configurations(MetricModel model) {
     List<BitSet> measured = IntStream.range(0, archive.size()).mapToObj(archive::subset).toList();
     return front.undominated(measured, model).stream()
         .map(subset -> front.configuration(subset, model))

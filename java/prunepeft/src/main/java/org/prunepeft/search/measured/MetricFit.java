@@ -332,19 +332,23 @@ final class MetricFit {
         double shared = at.values[group] * at.smooth;
         double[] one = alone.get(group)[a];
         double[] other = neighbours.get(group)[a];
-        for (int b = 0; b < count; b++) {
+        for (int b = 0; b <= a; b++) {
           row[b] += own * one[b] + shared * other[b];
         }
       }
       for (int k = 0; k < extraProjected.size(); k++) {
         double[] column = extraProjected.get(k);
         double factor = extraVariances.get(k) * column[a];
-        for (int b = 0; b < count; b++) {
+        for (int b = 0; b <= a; b++) {
           row[b] += factor * column[b];
         }
       }
       row[a] += noise(at);
       kernel[a] = row;
+      // Symmetric to the bit, which the decomposition asks for.
+      for (int b = 0; b < a; b++) {
+        kernel[b][a] = row[b];
+      }
     }
     return kernel;
   }

@@ -252,10 +252,14 @@ final class MetricModel {
       target[i] -= less[i];
     }
     double[] sum = basis.expand(estimator.preMultiply(target));
-    double variance =
-        error(sum, target, new double[rows.length], 0)
-            + fit.sampled(List.of(sum))[0][0]
-            + variances.misfit() / some.size();
+    // What the terms do not explain: of the many it cancels, of the few it is in their mean.
+    double[] own = new double[rows.length];
+    double unfitted = 0;
+    for (BitSet subset : some) {
+      double share = -1.0 / some.size();
+      unfitted += share * share * mark(subset, own, share);
+    }
+    double variance = error(sum, target, own, unfitted) + fit.sampled(List.of(sum))[0][0];
     return new Statistics.Shift(
         Statistics.dot(target, weights), variance, Math.max(3, Math.min(freedom, some.size() - 1)));
   }

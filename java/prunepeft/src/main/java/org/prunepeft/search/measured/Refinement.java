@@ -3,7 +3,6 @@ package org.prunepeft.search.measured;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -36,7 +35,8 @@ final class Refinement {
   List<BitSet> next(MetricModel model, int count, SplittableRandom random) {
     BitSet all = pool.all();
     Set<BitSet> chosen = new LinkedHashSet<>();
-    BitSet expected = model.surface().best(all, budget);
+    Surface surface = model.surface();
+    BitSet expected = surface.best(all, budget);
     offer(expected, chosen);
     int drawn = (count + 1) / 2;
     Set<BitSet> promising = new LinkedHashSet<>();
@@ -45,8 +45,8 @@ final class Refinement {
       offer(subset, chosen);
     }
     BitSet best = best(model);
-    promising.addAll(neighbours(best, model.surface()));
-    promising.addAll(neighbours(expected, model.surface()));
+    promising.addAll(neighbours(best, surface));
+    promising.addAll(neighbours(expected, surface));
     promising.removeIf(subset -> archive.knows(subset) || chosen.contains(subset));
     double mean = model.predict(best);
     List<Promise> promises = new ArrayList<>();
@@ -64,7 +64,7 @@ final class Refinement {
       }
       chosen.add(promise.subset);
     }
-    return chosen.stream().limit(count).toList();
+    return List.copyOf(chosen);
   }
 
   private void offer(BitSet subset, Set<BitSet> chosen) {
@@ -92,7 +92,6 @@ final class Refinement {
 
   /** Those by one module more, less or other, the best by the surface. */
   private List<BitSet> neighbours(BitSet subset, Surface surface) {
-    Set<BitSet> found = new HashSet<>();
     List<Promise> all = new ArrayList<>();
     long size = pool.size(subset);
     for (int in = -1; in < pool.count(); in++) {
@@ -114,7 +113,7 @@ final class Refinement {
         if (out >= 0) {
           neighbour.clear(out);
         }
-        if (!neighbour.isEmpty() && found.add(neighbour)) {
+        if (!neighbour.isEmpty()) {
           all.add(new Promise(neighbour, surface.value(neighbour)));
         }
       }

@@ -76,11 +76,9 @@ final class Statistics {
   static Estimate paired(double[] one, double[] other) {
     double[] difference = new double[one.length];
     boolean binary = true;
-    boolean same = true;
     for (int i = 0; i < one.length; i++) {
       difference[i] = one[i] - other[i];
       binary &= isBit(one[i]) && isBit(other[i]);
-      same &= difference[i] == 0;
     }
     int n = difference.length;
     double mean = mean(difference);

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
-import java.util.TreeMap;
 import org.prunepeft.search.measured.Terms.ModulePair;
 
 /**
@@ -48,21 +47,19 @@ record Surface(
         .orElseThrow();
   }
 
-  /** For each size the best subset of it, as far as larger ones are better. */
+  /** Good subsets of many sizes within a budget, the best among them. */
   List<BitSet> frontier(BitSet allowed, long budget) {
     List<Knapsack.Filling> fillings = Knapsack.frontier(marginal(allowed), pool, allowed, budget);
     if (joint.length == 0) {
       return fillings.stream().map(Knapsack.Filling::modules).toList();
     }
     // With pairs a local search mends what sums of single values got wrong, from a few sizes.
-    TreeMap<Long, BitSet> improved = new TreeMap<>();
+    List<BitSet> all = new ArrayList<>();
     int starts = Math.min(4, fillings.size());
     for (int i = 1; i <= starts; i++) {
       BitSet start = fillings.get((int) ((long) i * fillings.size() / starts) - 1).modules();
-      BitSet end = improve(start, allowed, budget);
-      improved.put(pool.size(end), end);
+      all.add(improve(start, allowed, budget));
     }
-    List<BitSet> all = new ArrayList<>(improved.values());
     fillings.forEach(filling -> all.add(filling.modules()));
     return all;
   }

@@ -154,8 +154,7 @@ class CoverageTest {
       MadeUpWorld world =
           world(Kind.values()[i % Kind.values().length], 6 + random.nextInt(3), 400, random);
       MeasuredSettings settings = settings(world, random.nextBoolean() ? 0.5 : 0.3, i);
-      MeasuredResult result =
-          MeasuredSearch.run(world.space, settings, world, MeasuringListener.NONE);
+      MeasuredResult result = MeasuredSearch.run(world.space, settings, world);
       for (int module = 0; module < world.worth.length; module++) {
         values.count(result.values().get(module).value(), marginal(world, module, result));
       }
@@ -191,8 +190,7 @@ class CoverageTest {
       world.scored = true;
       MeasuredSettings settings =
           settings(world, random.nextBoolean() ? 0.5 : 0.3, i).withEffort(Effort.ofTotal(48));
-      MeasuredResult result =
-          MeasuredSearch.run(world.space, settings, world, MeasuringListener.NONE);
+      MeasuredResult result = MeasuredSearch.run(world.space, settings, world);
       double kept = world.truth(result.kept());
       for (Comparison comparison : result.comparisons()) {
         all.count(

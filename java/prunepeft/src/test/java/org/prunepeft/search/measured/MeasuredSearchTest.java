@@ -2,6 +2,7 @@ package org.prunepeft.search.measured;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -51,7 +52,7 @@ class MeasuredSearchTest {
   }
 
   private static MeasuredResult search(MadeUpWorld world, MeasuredSettings settings) {
-    return MeasuredSearch.run(world.space, settings, world, MeasuringListener.NONE);
+    return MeasuredSearch.run(world.space, settings, world);
   }
 
   private static long budget(MadeUpWorld world, double share) {
@@ -375,8 +376,7 @@ class MeasuredSearchTest {
     MeasuredResult first = search(world, settings);
     List<Candidate> shuffled = new ArrayList<>(world.space.candidates());
     Collections.shuffle(shuffled, random);
-    MeasuredResult again =
-        MeasuredSearch.run(new SearchSpace(6, shuffled), settings, world, MeasuringListener.NONE);
+    MeasuredResult again = MeasuredSearch.run(new SearchSpace(6, shuffled), settings, world);
     assertEquals(first, again);
     ObjectMapper json = new ObjectMapper();
     assertEquals(json.writeValueAsString(first.toMap()), json.writeValueAsString(again.toMap()));
@@ -390,19 +390,11 @@ class MeasuredSearchTest {
       MadeUpWorld world = normal(layers, 0.05, 50, random);
       Effort effort = Effort.ofTotal(60);
       assertEquals(60, effort.total());
-      List<Integer> counts = new ArrayList<>();
-      MeasuringListener listener =
-          new MeasuringListener() {
-            @Override
-            public void measured(Phase phase, int measured, int total) {
-              counts.add(measured);
-            }
-          };
       MeasuredSettings settings =
           MeasuredSettings.of(world.space, Math.max(10, budget(world, 0.5))).withEffort(effort);
-      MeasuredResult result = MeasuredSearch.run(world.space, settings, world, listener);
+      MeasuredResult result = search(world, settings);
       assertEquals(world.asked.size(), new HashSet<>(world.asked).size());
-      assertEquals(world.asked.size(), counts.get(counts.size() - 1));
+      assertEquals(world.asked.size(), result.measured().size());
       assertTrue(world.asked.size() <= 60, () -> "" + world.asked.size());
       assertTrue(result.parameters() <= settings.budget());
     }
@@ -422,19 +414,17 @@ class MeasuredSearchTest {
   }
 
   @Test
-  void aListenerMayCancel() {
+  void whatTheMeasurerThrowsEndsIt() {
     MadeUpWorld world = normal(6, 0.05, 50, TestSeed.random());
-    MeasuringListener listener =
-        new MeasuringListener() {
-          @Override
-          public boolean cancelled() {
-            return world.asked.size() > 0;
+    CancellationException cancelled = new CancellationException();
+    SubsetMeasurer measurer =
+        subsets -> {
+          if (!world.asked.isEmpty()) {
+            throw cancelled;
           }
+          return world.measure(subsets);
         };
-    assertThrows(
-        CancellationException.class,
-        () ->
-            MeasuredSearch.run(world.space, MeasuredSettings.of(world.space, 90), world, listener));
+    assertSame(cancelled, assertThrows(CancellationException.class, () -> run(world, measurer)));
   }
 
   @Test
@@ -466,8 +456,7 @@ class MeasuredSearchTest {
   }
 
   private static MeasuredResult run(MadeUpWorld world, SubsetMeasurer measurer) {
-    return MeasuredSearch.run(
-        world.space, MeasuredSettings.of(world.space, 90), measurer, MeasuringListener.NONE);
+    return MeasuredSearch.run(world.space, MeasuredSettings.of(world.space, 90), measurer);
   }
 
   @Test
