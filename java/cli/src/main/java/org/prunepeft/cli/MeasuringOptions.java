@@ -12,7 +12,7 @@ final class MeasuringOptions {
       names = "--search-share",
       paramLabel = "SHARE",
       description =
-          "Time of the search, as a share of the time to train the whole supernet for --epochs (default: ${DEFAULT-VALUE}). It sets those of the next four options that are not given.")
+          "Time of the search, as a share of the time to train the whole supernet for --epochs (default: ${DEFAULT-VALUE}); small tasks take longer. It sets those of the next four options that are not given.")
   double searchShare;
 
   @Option(
