@@ -34,7 +34,6 @@ final class MetricFit {
   private static final double AWAY_FROM_ZERO = 1;
 
   private static final int MIN_LAYERS_TO_BE_SMOOTH = 4;
-  private static final int ALL_PAIRS_UP_TO = 60;
 
   /**
    * Variances of the priors.
@@ -96,6 +95,10 @@ final class MetricFit {
   private List<double[][]> alone;
 
   private List<double[][]> neighbours;
+
+  /** By group, the sum of its columns. */
+  private List<double[]> together;
+
   private double[][] summed;
   private List<double[]> extraProjected;
 
@@ -196,6 +199,7 @@ final class MetricFit {
     design = projectedTerms();
     alone = new ArrayList<>();
     neighbours = new ArrayList<>();
+    together = new ArrayList<>();
     summed = new double[basis.size()][basis.size()];
     for (int group = 0; group < groups.length; group++) {
       int[] members = groups[group];
@@ -211,6 +215,7 @@ final class MetricFit {
       alone.add(own.multiplyTransposed(own).getData());
       neighbours.add(own.multiply(matrix(likeness)).multiplyTransposed(own).getData());
       double[] sum = own.operate(ones);
+      together.add(sum);
       for (int a = 0; a < sum.length; a++) {
         for (int b = 0; b < sum.length; b++) {
           summed[a][b] += flat[group] * sum[a] * sum[b];
@@ -290,10 +295,7 @@ final class MetricFit {
   private void setExampleVariances() {
     double[][] sampled = sampledInBasis();
     List<double[][]> parts = new ArrayList<>(alone);
-    for (int[] members : groups) {
-      double[] ones = new double[members.length];
-      Arrays.fill(ones, 1);
-      double[] sum = columns(members).operate(ones);
+    for (double[] sum : together) {
       double[][] product = new double[sum.length][sum.length];
       for (int a = 0; a < sum.length; a++) {
         for (int b = 0; b < sum.length; b++) {
@@ -427,26 +429,26 @@ final class MetricFit {
   private void addPairs(int most) {
     double price = 0.5 * Math.log(rows.length);
     boolean changed = false;
-    Covariance at = new Covariance(variances);
+    TermGains gains = new TermGains(this);
     double[] curve = terms.centredCurve();
-    Gain curveGain = at.gain(curve);
+    TermGains.Gain curveGain = gains.of(curve);
     // Before the pairs, so that these do not stand in for what size alone explains.
-    if (curveGain.evidence > price) {
-      addCurve(curveGain.variance);
+    if (curveGain.evidence() > price) {
+      addCurve(curveGain.variance());
       changed = true;
     }
-    List<ModulePair> candidates = most > 0 ? candidates() : List.of();
+    List<ModulePair> candidates = most > 0 ? TermGains.pairs(pool) : List.of();
     price += Math.log(Math.max(1, candidates.size()));
     for (int round = 0; round < most; round++) {
       if (changed) {
         project();
-        at = new Covariance(variances);
+        gains = new TermGains(this);
       }
       ModulePair best = null;
-      Gain bestGain = new Gain(price, 0);
+      TermGains.Gain bestGain = new TermGains.Gain(price, 0);
       for (ModulePair pair : candidates) {
-        Gain gain = at.gain(terms.centred(pair));
-        if (gain.evidence > bestGain.evidence && !terms.pairs().contains(pair)) {
+        TermGains.Gain gain = gains.of(terms.centred(pair));
+        if (gain.evidence() > bestGain.evidence() && !terms.pairs().contains(pair)) {
           bestGain = gain;
           best = pair;
         }
@@ -455,61 +457,12 @@ final class MetricFit {
       if (best == null) {
         break;
       }
-      add(best, bestGain.variance, bestGain.evidence - price);
+      add(best, bestGain.variance(), bestGain.evidence() - price);
     }
     if (!extra.isEmpty()) {
       project();
       variances = climb(variances, FINE);
     }
-  }
-
-  /**
-   * What a term would add.
-   *
-   * @param evidence half the squared z of its weight
-   * @param variance the square of that weight
-   */
-  private record Gain(double evidence, double variance) {}
-
-  /** The inverse of the covariance of the means, and that times the means. */
-  private final class Covariance {
-    private final RealMatrix inverse;
-    private final double[] solved;
-    private final double noise;
-    private final double[] residual;
-
-    Covariance(Variances at) {
-      inverse = decomposed(at).getSolver().getInverse();
-      solved = inverse.operate(projected);
-      noise = noise(at);
-      residual = basis.residual(means);
-    }
-
-    Gain gain(double[] column) {
-      double[] inside = basis.project(column);
-      double beyond = Statistics.dot(column, column) - Statistics.dot(inside, inside);
-      double precision =
-          Statistics.dot(inside, inverse.operate(inside)) + Math.max(0, beyond) / noise;
-      if (!(precision > 0)) {
-        return new Gain(0, 0);
-      }
-      double projection = Statistics.dot(inside, solved) + Statistics.dot(residual, column) / noise;
-      double weight = projection / precision;
-      return new Gain(0.5 * projection * weight, weight * weight);
-    }
-  }
-
-  private List<ModulePair> candidates() {
-    List<ModulePair> candidates = new ArrayList<>();
-    boolean all = pool.count() <= ALL_PAIRS_UP_TO;
-    for (int i = 0; i < pool.count(); i++) {
-      for (int j = i + 1; j < pool.count(); j++) {
-        if (all || Math.abs(pool.layer(i) - pool.layer(j)) <= 1) {
-          candidates.add(new ModulePair(i, j));
-        }
-      }
-    }
-    return candidates;
   }
 
   private void add(ModulePair pair, double variance, double evidence) {
