@@ -12,7 +12,8 @@ import org.prunepeft.search.peer.PeerResult;
  * @param pruning every round, and the modules that are left; null where modules were not pruned
  * @param measured what modules are worth, and which are kept; null where they were not measured
  * @param peer what another way to choose modules gave; null where there was none
- * @param retrained the retraining of what is left, from new weights
+ * @param retrained the training of what is left: from new weights, of a measured search from the
+ *     supernet's by default
  * @param warmUpSeconds 0 where the strategy was given
  * @param roundSeconds of all rounds together, or of what the search did in their place
  */
