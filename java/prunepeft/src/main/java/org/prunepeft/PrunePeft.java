@@ -2,6 +2,7 @@ package org.prunepeft;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
@@ -220,6 +221,7 @@ public final class PrunePeft {
       public void roundFinished(PruningRound round, int rounds) {
         progress.message(
             String.format(
+                Locale.ROOT,
                 "round %d of %d: removed %s; %,d parameters left",
                 round.index(),
                 rounds,

@@ -107,7 +107,9 @@ record MemoryPlan(
           "the training takes about %s GB of memory%s, and there are %s GB (%s); %s"
               .formatted(
                   gigabytes(plan.total()),
-                  least.packed() ? "" : " with texts of %d tokens".formatted(least.length()),
+                  least.packed()
+                      ? ""
+                      : String.format(Locale.ROOT, " with texts of %d tokens", least.length()),
                   gigabytes(available),
                   plan.parts(),
                   remedies(least, available, true)));
@@ -142,8 +144,11 @@ record MemoryPlan(
       long rows = texts * shape.times();
       least = least.withRows(rows);
       lesser.put(
-          "--batch-size %d with %d times the --gradient-accumulation-steps"
-              .formatted(texts, shape.rows() / rows),
+          String.format(
+              Locale.ROOT,
+              "--batch-size %d with %d times the --gradient-accumulation-steps",
+              texts,
+              shape.rows() / rows),
           shape.withRows(rows));
     }
     // The length of short texts is none that an option sets.

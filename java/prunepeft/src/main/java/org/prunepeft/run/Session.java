@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
@@ -425,9 +426,11 @@ public final class Session implements AutoCloseable {
       @Override
       public void step(int step, int of, double loss, double rate) {
         done = step;
-        String shown = String.format("loss %.3f", loss);
+        String shown = String.format(Locale.ROOT, "loss %.3f", loss);
         if (language) {
-          shown += String.format(", %.0f tokens/s", tokens * 1e9 / (System.nanoTime() - begun));
+          shown +=
+              String.format(
+                  Locale.ROOT, ", %.0f tokens/s", tokens * 1e9 / (System.nanoTime() - begun));
         }
         progress.progress(step, shown);
         log.step(name, step, loss, rate);
@@ -437,7 +440,8 @@ public final class Session implements AutoCloseable {
       @Override
       public void skipped(int step, int of, String reason) {
         done = step;
-        progress.message("%s, step %d of %d left out: %s".formatted(name, step, of, reason));
+        progress.message(
+            String.format(Locale.ROOT, "%s, step %d of %d left out: %s", name, step, of, reason));
       }
 
       @Override
@@ -452,8 +456,13 @@ public final class Session implements AutoCloseable {
         if (evaluation != null) {
           progress.message(
               String.format(
+                  Locale.ROOT,
                   "%s, epoch %d of %d: training loss %.3f, validation %s",
-                  name, epoch, epochs, trainLoss, evaluation.primaryText()));
+                  name,
+                  epoch,
+                  epochs,
+                  trainLoss,
+                  evaluation.primaryText()));
           if (!noted) {
             Optional<String> note = EpochNotes.of(evaluation);
             note.ifPresent(progress::message);
@@ -589,8 +598,11 @@ public final class Session implements AutoCloseable {
     if (result.epochs() < run.epochs()) {
       progress.message(
           String.format(
+              Locale.ROOT,
               "stopped early, after epoch %d of %d: none was better than epoch %d",
-              result.epochs(), run.epochs(), result.bestEpoch()));
+              result.epochs(),
+              run.epochs(),
+              result.bestEpoch()));
     }
     if (result.bestEpoch() == 0) {
       if (run.start() == headValidation) {

@@ -167,7 +167,10 @@ final class Summary {
                 .map(
                     removal ->
                         String.format(
-                            "%s (p %.2f)", removal.module().name(), removal.probability()))
+                            Locale.ROOT,
+                            "%s (p %.2f)",
+                            removal.module().name(),
+                            removal.probability()))
                 .collect(Collectors.joining(", ")),
         round.parameters(),
         round.target());
@@ -199,7 +202,7 @@ final class Summary {
           reading.type(),
           reading.spread(),
           reading.reliability().isPresent()
-              ? String.format("%.2f", reading.reliability().getAsDouble())
+              ? String.format(Locale.ROOT, "%.2f", reading.reliability().getAsDouble())
               : "-",
           reading.leftOut().map(Reading.LeftOut::reason).orElse(""));
     }
