@@ -32,12 +32,7 @@ class LocaleTest {
 
   /** Formats without a locale of their own. */
   private static final Pattern FORMAT =
-      Pattern.compile(
-          "("
-              + TEXT
-              + ")\\)?\\s*\\.formatted\\(|String\\.format\\(\\s*("
-              + TEXT
-              + ")");
+      Pattern.compile("(" + TEXT + ")\\)?\\s*\\.formatted\\(|String\\.format\\(\\s*(" + TEXT + ")");
 
   /** What differs between locales whose digits are 0 to 9, and numbers with zeros or blanks. */
   private static final Pattern FIXED =
@@ -94,8 +89,7 @@ class LocaleTest {
             .results()
             .filter(
                 match -> {
-                  String format =
-                      match.group(1) == null ? match.group(2) : match.group(1);
+                  String format = match.group(1) == null ? match.group(2) : match.group(1);
                   return (writer ? NUMBER : FIXED).matcher(format).find();
                 })
             .map(match -> name + ": " + match.group())
