@@ -43,6 +43,7 @@ import org.prunepeft.train.head.LanguageModelHead;
 import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Checkpoints;
+import org.prunepeft.train.loop.Owned;
 import org.prunepeft.train.loop.StepListener;
 import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
@@ -68,7 +69,6 @@ public final class Session implements AutoCloseable {
   /** What the model's files held. */
   final List<FileChecksum> modelFiles;
 
-  private final TaskEncoding encoding;
   final EncodedDataset train;
   final EncodedDataset validation;
   final EncodedDataset test;
@@ -112,6 +112,8 @@ public final class Session implements AutoCloseable {
 
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
+
+  private final Owned owned = new Owned();
 
   /** Of a setup as it is; see the other constructor. */
   public Session(
@@ -194,6 +196,7 @@ public final class Session implements AutoCloseable {
             ? load(setup, model, device)
             : together.model(() -> load(setup, model, device));
     encoder = loaded.encoder();
+    owned.add(together == null ? encoder : null);
     modelFiles = loaded.files();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
@@ -214,7 +217,7 @@ public final class Session implements AutoCloseable {
         progress.message(memory.text());
       }
       progress.started("tokenise " + dataset.name(), "", 0);
-      encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
+      TaskEncoding encoding = owned.add(new TaskEncoding(dataset, loaded, setup.training(), pairs));
       train = encoding.train();
       validation = encoding.validation();
       test = encoding.test();
@@ -224,8 +227,12 @@ public final class Session implements AutoCloseable {
               .withPairEncoding(pairs)
               .withModuleSettings(ModuleSettings.of(own.furtherTypes()));
       trainer =
-          new Trainer(
-              encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
+          owned.add(
+              new Trainer(
+                  encoder,
+                  setup.training(),
+                  together == null ? null : together.inStep(),
+                  checkpoints));
       checkpoints.add("work", trainer.flop()::exchange);
       Baseline baseline =
           dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
@@ -242,7 +249,7 @@ public final class Session implements AutoCloseable {
         ProcessMemory.giveBack();
       }
     } catch (RuntimeException | Error e) {
-      closeEncoder();
+      owned.closeAfter(e);
       throw e;
     }
   }
@@ -259,15 +266,16 @@ public final class Session implements AutoCloseable {
     checkpoints.add("frozen encoder", state -> requireSame(state, pooled));
     progress.started("fit the head", "", 0);
     Head fitted =
-        HeadFit.fit(
-            pooled.get(0),
-            pooled.get(1),
-            dataset.schema(),
-            encoder.device(),
-            Pooling.of(encoder.config()),
-            setup.training().labelSmoothing(),
-            classWeights,
-            Seeds.derive(setup.seed(), "head"));
+        owned.add(
+            HeadFit.fit(
+                pooled.get(0),
+                pooled.get(1),
+                dataset.schema(),
+                encoder.device(),
+                Pooling.of(encoder.config()),
+                setup.training().labelSmoothing(),
+                classWeights,
+                Seeds.derive(setup.seed(), "head")));
     return new Baseline(
         fitted,
         validation.size() == 0 ? null : HeadFit.evaluate(fitted, pooled.get(1)),
@@ -276,7 +284,7 @@ public final class Session implements AutoCloseable {
 
   /** Of a language model, which has no head to fit. */
   private Baseline untouched(Checkpoints checkpoints) {
-    TaskHead own = LanguageModelHead.of(encoder);
+    TaskHead own = owned.add(LanguageModelHead.of(encoder));
     progress.started("model without modules", "examples", (long) validation.size() + test.size());
     try (PeftModules none = modules(List.of())) {
       Evaluation validated = validation.size() == 0 ? null : untouched(own, none, validation, 0);
@@ -305,12 +313,6 @@ public final class Session implements AutoCloseable {
             ? model.loader()
             : model.loader().withoutLogits();
     return loader.load(setup.precision(), setup.quantization(), device);
-  }
-
-  private void closeEncoder() {
-    if (together == null) {
-      encoder.close();
-    }
   }
 
   /** With the number of steps, where LoRA's settings go by it. */
@@ -685,9 +687,6 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
-    trainer.close();
-    head.close();
-    encoding.close();
-    closeEncoder();
+    owned.close();
   }
 }
