@@ -33,6 +33,7 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.RunRecord;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.head.Head;
@@ -333,11 +334,11 @@ public final class AdapterExport {
       Manifest.write(target, ORIGIN, origin(source, adapter.base()), target.names());
       target.complete();
     } catch (IOException e) {
-      target.fail(e.toString());
-      throw new UncheckedIOException("can't write " + output + ": " + e.getMessage(), e);
+      RunRecord.failed(target, e);
+      throw new UncheckedIOException(
+          "can't export %s to %s: %s".formatted(source.path(), output, e.getMessage()), e);
     } catch (RuntimeException | Error e) {
-      target.fail(e.toString());
-      target.discardIfEmpty();
+      RunRecord.failed(target, e);
       throw e;
     }
   }
