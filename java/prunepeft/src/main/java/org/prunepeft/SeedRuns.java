@@ -196,7 +196,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     Map<Metric, Aggregate> test = test();
     StringBuilder text = new StringBuilder();
     text.append(
-        "# PrunePEFT: %s on %s, seeds %s%n%n"
+        "# PrunePEFT: %s on %s, seeds %s\n\n"
             .formatted(
                 setup.model(),
                 setup.task(),

@@ -22,7 +22,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.BytesSource;
 import org.prunepeft.io.SafeTensors;
 
-/** Files are the same whatever the locale of the machine. */
+/** Files are the same whatever the machine's locale and line separator. */
 class LocaleTest {
   private static final Path SOURCES =
       Path.of(System.getProperty("basedir", "")).toAbsolutePath().resolve("src/main/java");
@@ -74,7 +74,7 @@ class LocaleTest {
   }
 
   @Test
-  void numbersAreFormattedWithoutTheMachinesLocale() throws IOException {
+  void numbersAndLinesAreWrittenTheSameEverywhere() throws IOException {
     List<String> found = new ArrayList<>();
     int writers = 0;
     Path root = SOURCES.resolve("org/prunepeft");
@@ -84,6 +84,9 @@ class LocaleTest {
         boolean writer = WRITERS.contains(name);
         writers += writer ? 1 : 0;
         String text = Files.readString(file);
+        if (writer && text.contains("%n")) {
+          found.add(name + ": %n");
+        }
         FORMAT
             .matcher(text)
             .results()
@@ -96,7 +99,7 @@ class LocaleTest {
             .forEach(found::add);
       }
     }
-    assertEquals(List.of(), found, "String.format(Locale.ROOT, ...) is needed");
+    assertEquals(List.of(), found, "write String.format(Locale.ROOT, ...) and \\n");
     assertEquals(WRITERS.size(), writers);
   }
 

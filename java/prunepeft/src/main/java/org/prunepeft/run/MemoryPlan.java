@@ -216,12 +216,12 @@ record MemoryPlan(
 
   /** What a run on a GPU took, in a line of a summary. */
   static String gpuText(long peak) {
-    return "memory: peak of tensors on the GPU %s GB%n".formatted(gigabytes(peak));
+    return "memory: peak of tensors on the GPU %s GB\n".formatted(gigabytes(peak));
   }
 
   /** The same in a line of a summary. */
   String text(OptionalLong peak) {
-    return "memory: predicted %s%s GB%s%n"
+    return "memory: predicted %s%s GB%s\n"
         .formatted(
             packed ? "" : about(false) + " ",
             gigabytes(total()),
