@@ -112,6 +112,7 @@ public final class AdapterExport {
     write(
         source,
         adapter,
+        setup,
         output,
         target -> {
           written.write(adapter, target);
@@ -252,6 +253,7 @@ public final class AdapterExport {
     write(
         source,
         adapter,
+        setup,
         output,
         target -> {
           try (Models.Pretrained base = entry.loader().open().quantized(setup.quantization())) {
@@ -322,7 +324,8 @@ public final class AdapterExport {
     void write(RunDirectory target) throws IOException;
   }
 
-  private static void write(RunDirectory source, TrainedAdapter adapter, Path output, Files files) {
+  private static void write(
+      RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, Files files) {
     RunDirectory target = RunDirectory.create(output);
     try {
       if (!HubName.isOne(adapter.base())) {
@@ -331,7 +334,7 @@ public final class AdapterExport {
             adapter.base());
       }
       files.write(target);
-      Manifest.write(target, ORIGIN, origin(source, adapter.base()), target.names());
+      Manifest.write(target, ORIGIN, origin(source, setup, adapter.base()), target.names());
       target.complete();
     } catch (IOException e) {
       RunRecord.failed(target, e);
@@ -344,7 +347,7 @@ public final class AdapterExport {
   }
 
   /** What an import reads; without paths of this machine if the base model is on the hub. */
-  private static Map<String, Object> origin(RunDirectory source, String base) {
+  private static Map<String, Object> origin(RunDirectory source, Setup setup, String base) {
     Map<String, Object> config = source.readJson(RunFiles.CONFIG);
     Map<String, Object> origin = new LinkedHashMap<>();
     origin.put("setup", config.get("setup"));
@@ -355,7 +358,7 @@ public final class AdapterExport {
       origin.replace(ModelFiles.DIRECTORY, null);
     }
     origin.putAll(schema(source).toMap());
-    if (Setup.ofRun(source.path()).pairEncoding() == PairEncoding.SEPARATE) {
+    if (setup.pairEncoding() == PairEncoding.SEPARATE) {
       origin.put("head_features", PairFeatures.NAMES);
     }
     return origin;
