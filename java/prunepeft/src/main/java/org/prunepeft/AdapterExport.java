@@ -10,7 +10,6 @@ import java.util.Map;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.PairEncoding;
-import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.files.Manifest;
@@ -24,7 +23,6 @@ import org.prunepeft.formats.OnnxModel;
 import org.prunepeft.formats.PortableAdapter;
 import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
@@ -32,6 +30,7 @@ import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.search.Candidate;
@@ -357,19 +356,11 @@ public final class AdapterExport {
       origin.computeIfPresent("setup", (name, value) -> withModel(value, HubName.model(base)));
       origin.replace(ModelFiles.DIRECTORY, null);
     }
-    origin.putAll(schema(source).toMap());
+    origin.putAll(RunSchema.of(source).toMap());
     if (setup.pairEncoding() == PairEncoding.SEPARATE) {
       origin.put("head_features", PairFeatures.NAMES);
     }
     return origin;
-  }
-
-  private static Schema schema(RunDirectory run) {
-    try {
-      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(run.file(RunFiles.CONFIG) + ": " + e.getMessage(), e);
-    }
   }
 
   private static Map<String, Object> withModel(Object setup, String model) {
@@ -407,7 +398,7 @@ public final class AdapterExport {
     List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunFiles.ADAPTER));
-    boolean languageModel = TaskKind.LANGUAGE_MODELING == schema(run).kind();
+    boolean languageModel = TaskKind.LANGUAGE_MODELING == RunSchema.of(run).kind();
     Map<String, SafeTensors.Tensor> head =
         languageModel ? Map.of() : tensors(run.file(RunFiles.HEAD));
     PeftConfig peft = setup.peft();

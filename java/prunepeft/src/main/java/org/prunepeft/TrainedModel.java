@@ -31,6 +31,7 @@ import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.TextEncoding;
@@ -143,7 +144,7 @@ public final class TrainedModel implements TextGenerator {
   public static TrainedModel load(Path run, LoadSettings settings) {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
-    Schema schema = LoadedRun.schema(directory);
+    Schema schema = RunSchema.of(directory);
     TooLong tooLong = settings.tooLong();
     if (tooLong != null && schema.kind() != TaskKind.LANGUAGE_MODELING) {
       throw new IllegalArgumentException(
