@@ -353,7 +353,7 @@ public final class AdapterExport {
     ModelFiles.copy(config, origin);
     if (HubName.isOne(base)) {
       origin.replaceAll((name, value) -> withoutDirectories(value));
-      origin.computeIfPresent("setup", (name, value) -> withModel(value, HubName.model(base)));
+      origin.computeIfPresent("setup", (name, value) -> withoutOutput(value, HubName.model(base)));
       origin.replace(ModelFiles.DIRECTORY, null);
     }
     origin.putAll(RunSchema.of(source).toMap());
@@ -363,10 +363,8 @@ public final class AdapterExport {
     return origin;
   }
 
-  private static Map<String, Object> withModel(Object setup, String model) {
-    Map<String, Object> members = new LinkedHashMap<>();
-    ((Map<?, ?>) setup).forEach((name, value) -> members.put(name.toString(), value));
-    members.put("model", model);
+  private static Map<String, Object> withoutOutput(Object setup, String model) {
+    Map<String, Object> members = ModelFiles.withModel(setup, model);
     members.put("output", null);
     return members;
   }
