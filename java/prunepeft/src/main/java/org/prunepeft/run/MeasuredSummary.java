@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
@@ -175,35 +175,24 @@ final class MeasuredSummary {
   }
 
   private void values() {
-    List<String> types = result.space().types();
-    Map<Integer, Map<String, String>> rows = new TreeMap<>();
-    for (ModuleValue value : result.values()) {
-      Candidate module = value.module();
-      String text =
-          "%s%s%s (%s)"
-              .formatted(
-                  Summary.part(module),
-                  value.kept() ? "**kept** " : "",
-                  Units.points(value.value().mean()),
-                  Units.range(value.value()));
-      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
-          .merge(module.type(), text, (a, b) -> a + ", " + b);
-    }
+    Map<Candidate, ModuleValue> values =
+        result.values().stream()
+            .collect(Collectors.toMap(ModuleValue::module, Function.identity()));
     line("## What each module is worth, in points, with its 95 % interval");
     line("");
-    line("| layer | " + String.join(" | ", types) + " |");
-    line(
-        "| ----: | " + types.stream().map(type -> "---").collect(Collectors.joining(" | ")) + " |");
-    rows.forEach(
-        (layer, cells) ->
-            line(
-                String.format(
-                    Locale.ROOT,
-                    "| %5d | %s |",
-                    layer,
-                    types.stream()
-                        .map(type -> cells.getOrDefault(type, ""))
-                        .collect(Collectors.joining(" | ")))));
+    lines.addAll(
+        Summary.table(
+            result.space(),
+            module -> {
+              ModuleValue value = values.get(module);
+              return value == null
+                  ? null
+                  : "%s%s (%s)"
+                      .formatted(
+                          value.kept() ? "**kept** " : "",
+                          Units.points(value.value().mean()),
+                          Units.range(value.value()));
+            }));
     line("");
   }
 
