@@ -153,7 +153,10 @@ public final class MeasuredRun implements AutoCloseable {
 
   private static List<Cost> costs(Session session, SearchSpace space, MeasuringSettings settings) {
     return ConfigurationCosts.of(
-        settings.objectives(), session.encoder.config(), space, session.frozenOnce());
+        settings.objectives(),
+        session.encoder.config(),
+        space,
+        session.setup.training().keepsActivations(session.setup.epochs()));
   }
 
   /** In random order, so that those that choices are made on are like the others. */

@@ -646,16 +646,15 @@ public final class Session implements AutoCloseable {
         trainingSeconds);
   }
 
-  /** {@return whether layers below the lowest module are computed once a training} */
-  boolean frozenOnce() {
-    return setup.training().activationCacheMegabytes() > 0 && setup.epochs() > 1;
-  }
-
   /** {@return what configurations take on this machine, once the final training is over} */
   MachineTimes times(TrainOutcome outcome) {
     MachineTimes.Work work =
         new MachineTimes.Work(
-            encoder.config(), train.tokens(), validation.size(), setup.epochs(), frozenOnce());
+            encoder.config(),
+            train.tokens(),
+            validation.size(),
+            setup.epochs(),
+            setup.training().keepsActivations(setup.epochs()));
     if (together != null) {
       return MachineTimes.unknown(work);
     }

@@ -466,10 +466,9 @@ public final class Trainer implements AutoCloseable {
 
   private boolean keepsPrefix(TrainingRun run, EncodedDataset data, int lowest) {
     return data != null
-        && run.epochs() > 1
         && run.encoder() == null
         && lowest > 0
-        && settings.activationCacheMegabytes() > 0;
+        && settings.keepsActivations(run.epochs());
   }
 
   /** Hidden states of the last layer. */
