@@ -351,12 +351,12 @@ public final class RunRecord {
   }
 
   /** The last of a search; the directory is whole afterwards. */
-  public void complete(Session session, Session.Trained trained, SearchOutcome outcome) {
+  public void complete(Session session, FinalTraining.Trained trained, SearchOutcome outcome) {
     if (directory == null) {
       return;
     }
-    Map<String, Object> result = result(session, trained.outcome());
-    result.put("search_flop", session.searchFlop);
+    Map<String, Object> result = result(session, trained);
+    result.put("search_flop", trained.searchFlop());
     result.put(RunPhase.WARM_UP.secondsMember(), outcome.warmUpSeconds());
     result.put(RunPhase.SEARCH.secondsMember(), outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
@@ -364,29 +364,24 @@ public final class RunRecord {
         session,
         trained,
         result,
-        Summary.of(
-            session.setup,
-            outcome,
-            session.space,
-            session.times(trained.outcome()),
-            session.test.targets()));
+        Summary.of(session.setup, outcome, session.space, trained.times(), session.test.targets()));
   }
 
   /** The last of a plain training. */
-  public void complete(Session session, Session.Trained trained, ModuleChoice selection) {
+  public void complete(Session session, FinalTraining.Trained trained, ModuleChoice selection) {
     if (directory == null) {
       return;
     }
     finish(
         session,
         trained,
-        result(session, trained.outcome()),
+        result(session, trained),
         Summary.of(
             session.setup, selection, trained.outcome(), session.space, session.test.targets()));
   }
 
   private void finish(
-      Session session, Session.Trained trained, Map<String, Object> result, String summary) {
+      Session session, FinalTraining.Trained trained, Map<String, Object> result, String summary) {
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     trained.modules().groups().values().forEach(group -> collect(group, tensors));
     write(RunFiles.ADAPTER, tensors);
@@ -466,7 +461,8 @@ public final class RunRecord {
     return configuration;
   }
 
-  private static Map<String, Object> result(Session session, TrainOutcome outcome) {
+  private static Map<String, Object> result(Session session, FinalTraining.Trained trained) {
+    TrainOutcome outcome = trained.outcome();
     Map<String, Object> result = RunDirectory.formatted();
     result.put("test", metrics(outcome.test()));
     result.put("validation", metrics(outcome.validation()));
@@ -475,7 +471,7 @@ public final class RunRecord {
     result.put("supernet_parameters", outcome.supernetParameters());
     result.put("best_epoch", outcome.bestEpoch());
     result.put("epochs", outcome.epochs());
-    result.put("training_flop", session.trainer.flop().total() - session.searchFlop);
+    result.put("training_flop", session.trainer.flop().total() - trained.searchFlop());
     result.put(RunPhase.PREPARATION.secondsMember(), outcome.preparationSeconds());
     result.put(RunPhase.TRAINING.secondsMember(), outcome.trainingSeconds());
     return result;
