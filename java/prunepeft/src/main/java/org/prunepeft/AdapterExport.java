@@ -10,7 +10,6 @@ import java.util.Map;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.PairEncoding;
-import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.files.Manifest;
@@ -24,7 +23,6 @@ import org.prunepeft.formats.OnnxModel;
 import org.prunepeft.formats.PortableAdapter;
 import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
@@ -32,7 +30,9 @@ import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.RunRecord;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.head.Head;
@@ -111,6 +111,7 @@ public final class AdapterExport {
     write(
         source,
         adapter,
+        setup,
         output,
         target -> {
           written.write(adapter, target);
@@ -251,6 +252,7 @@ public final class AdapterExport {
     write(
         source,
         adapter,
+        setup,
         output,
         target -> {
           try (Models.Pretrained base = entry.loader().open().quantized(setup.quantization())) {
@@ -321,7 +323,8 @@ public final class AdapterExport {
     void write(RunDirectory target) throws IOException;
   }
 
-  private static void write(RunDirectory source, TrainedAdapter adapter, Path output, Files files) {
+  private static void write(
+      RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, Files files) {
     RunDirectory target = RunDirectory.create(output);
     try {
       if (!HubName.isOne(adapter.base())) {
@@ -330,48 +333,38 @@ public final class AdapterExport {
             adapter.base());
       }
       files.write(target);
-      Manifest.write(target, ORIGIN, origin(source, adapter.base()), target.names());
+      Manifest.write(target, ORIGIN, origin(source, setup, adapter.base()), target.names());
       target.complete();
     } catch (IOException e) {
-      target.fail(e.toString());
-      throw new UncheckedIOException("can't write " + output + ": " + e.getMessage(), e);
+      RunRecord.failed(target, e);
+      throw new UncheckedIOException(
+          "can't export %s to %s: %s".formatted(source.path(), output, e.getMessage()), e);
     } catch (RuntimeException | Error e) {
-      target.fail(e.toString());
-      target.discardIfEmpty();
+      RunRecord.failed(target, e);
       throw e;
     }
   }
 
   /** What an import reads; without paths of this machine if the base model is on the hub. */
-  private static Map<String, Object> origin(RunDirectory source, String base) {
+  private static Map<String, Object> origin(RunDirectory source, Setup setup, String base) {
     Map<String, Object> config = source.readJson(RunFiles.CONFIG);
     Map<String, Object> origin = new LinkedHashMap<>();
     origin.put("setup", config.get("setup"));
     ModelFiles.copy(config, origin);
     if (HubName.isOne(base)) {
       origin.replaceAll((name, value) -> withoutDirectories(value));
-      origin.computeIfPresent("setup", (name, value) -> withModel(value, HubName.model(base)));
+      origin.computeIfPresent("setup", (name, value) -> withoutOutput(value, HubName.model(base)));
       origin.replace(ModelFiles.DIRECTORY, null);
     }
-    origin.putAll(schema(source).toMap());
-    if (Setup.ofRun(source.path()).pairEncoding() == PairEncoding.SEPARATE) {
+    origin.putAll(RunSchema.of(source).toMap());
+    if (setup.pairEncoding() == PairEncoding.SEPARATE) {
       origin.put("head_features", PairFeatures.NAMES);
     }
     return origin;
   }
 
-  private static Schema schema(RunDirectory run) {
-    try {
-      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(run.file(RunFiles.CONFIG) + ": " + e.getMessage(), e);
-    }
-  }
-
-  private static Map<String, Object> withModel(Object setup, String model) {
-    Map<String, Object> members = new LinkedHashMap<>();
-    ((Map<?, ?>) setup).forEach((name, value) -> members.put(name.toString(), value));
-    members.put("model", model);
+  private static Map<String, Object> withoutOutput(Object setup, String model) {
+    Map<String, Object> members = ModelFiles.withModel(setup, model);
     members.put("output", null);
     return members;
   }
@@ -403,7 +396,7 @@ public final class AdapterExport {
     List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunFiles.ADAPTER));
-    boolean languageModel = TaskKind.LANGUAGE_MODELING == schema(run).kind();
+    boolean languageModel = TaskKind.LANGUAGE_MODELING == RunSchema.of(run).kind();
     Map<String, SafeTensors.Tensor> head =
         languageModel ? Map.of() : tensors(run.file(RunFiles.HEAD));
     PeftConfig peft = setup.peft();

@@ -73,7 +73,9 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
           Path larger = null;
           for (Budget budget : falling) {
             Path before = larger;
-            progress.message("%s, %d of %d".formatted(budget, outcomes.size() + 1, falling.size()));
+            progress.message(
+                String.format(
+                    Locale.ROOT, "%s, %d of %d", budget, outcomes.size() + 1, falling.size()));
             Setup own =
                 directory == null
                     ? setup
@@ -113,8 +115,13 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
   private String summary(Setup setup) {
     StringBuilder text = new StringBuilder();
     text.append(
-        "# PrunePEFT: %s on %s, seed %d, %d budgets\n\n"
-            .formatted(setup.model(), setup.task(), setup.seed(), budgets.size()));
+        String.format(
+            Locale.ROOT,
+            "# PrunePEFT: %s on %s, seed %d, %d budgets\n\n",
+            setup.model(),
+            setup.task(),
+            setup.seed(),
+            budgets.size()));
     List<String> head = new ArrayList<>(List.of("budget", "modules", "parameters"));
     for (Metric metric : outcomes.get(0).test().metrics().keySet()) {
       head.add("test " + metric.label());

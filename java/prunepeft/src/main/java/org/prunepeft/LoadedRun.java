@@ -22,6 +22,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
@@ -57,7 +58,7 @@ record LoadedRun(
    * @throws IllegalArgumentException if its model is not known
    */
   static LoadedRun of(RunDirectory directory, Setup setup) {
-    Schema schema = schema(directory);
+    Schema schema = RunSchema.of(directory);
     EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
     Models.Loader loader = Models.byName(setup.model()).loader();
@@ -108,16 +109,6 @@ record LoadedRun(
       modules.close();
       head.close();
       throw e;
-    }
-  }
-
-  /** What the run was trained to predict. */
-  static Schema schema(RunDirectory directory) {
-    try {
-      return Schema.fromMap(directory.readJson(RunFiles.CONFIG));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(
-          "%s: %s".formatted(directory.file(RunFiles.CONFIG), e.getMessage()), e);
     }
   }
 

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.StringJoiner;
 import java.util.TreeSet;
@@ -163,8 +164,12 @@ final class ModelCard {
     StringBuilder text = new StringBuilder();
     text.append("# %s on %s\n\n".formatted(base(), setup.task()));
     text.append(
-        "Trained with PrunePEFT for Java on the data `%s`, texts of at most %d tokens: %s.\n\n"
-            .formatted(setup.task(), setup.training().maxLength(), modules()));
+        String.format(
+            Locale.ROOT,
+            "Trained with PrunePEFT for Java on the data `%s`, texts of at most %d tokens: %s.\n\n",
+            setup.task(),
+            setup.training().maxLength(),
+            modules()));
     Map<Metric, Double> metrics = metrics();
     if (!metrics.isEmpty()) {
       text.append("| test | |\n| --- | ---: |\n");
@@ -197,14 +202,18 @@ final class ModelCard {
     }
     String parameters = "";
     if (result.get("trainable_parameters") instanceof Number trained) {
-      parameters = ", %,d trainable parameters".formatted(trained.longValue());
+      parameters = String.format(Locale.ROOT, ", %,d trainable parameters", trained.longValue());
       if (result.get("supernet_parameters") instanceof Number all
           && all.longValue() > trained.longValue()) {
-        parameters += " of the supernet's %,d".formatted(all.longValue());
+        parameters += String.format(Locale.ROOT, " of the supernet's %,d", all.longValue());
       }
     }
-    return "%d LoRA updates and adapters%s%s"
-        .formatted(adapter.parts().size(), parameters, adapter.hasHead() ? ", and the head" : "");
+    return String.format(
+        Locale.ROOT,
+        "%d LoRA updates and adapters%s%s",
+        adapter.parts().size(),
+        parameters,
+        adapter.hasHead() ? ", and the head" : "");
   }
 
   private static String template(String name) throws IOException {

@@ -2,6 +2,7 @@ package org.prunepeft;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
@@ -18,6 +19,7 @@ import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.AllLinear;
 import org.prunepeft.run.Demand;
+import org.prunepeft.run.FinalTraining;
 import org.prunepeft.run.MeasuredRun;
 import org.prunepeft.run.PeerRun;
 import org.prunepeft.run.RunData;
@@ -129,7 +131,7 @@ public final class PrunePeft {
         new SupernetTraining(
             setup.peft(),
             session.trainer,
-            session.head,
+            session.baseline.head(),
             new SupernetTraining.Plan(
                 new SupernetTraining.Fidelity(
                     session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
@@ -162,7 +164,8 @@ public final class PrunePeft {
               space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
       double roundSeconds = session.phases.end(RunPhase.SEARCH);
       record.pruning(session, pruning);
-      try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {
+      try (FinalTraining.Trained trained =
+          new FinalTraining(session, record.metrics()).train(pruning.kept(), false)) {
         SearchOutcome outcome =
             new SearchOutcome(pruning, null, null, trained.outcome(), warmUpSeconds, roundSeconds);
         record.complete(session, trained, outcome);
@@ -178,7 +181,7 @@ public final class PrunePeft {
       MeasuredResult result = run.search(record);
       double seconds = session.phases.end(RunPhase.SEARCH);
       record.measured(result, run.sized(result), run.modules(result));
-      try (Session.Trained trained = run.train(result, record)) {
+      try (FinalTraining.Trained trained = run.train(result, record)) {
         SearchOutcome outcome =
             new SearchOutcome(null, result, null, trained.outcome(), 0, seconds);
         record.complete(session, trained, outcome);
@@ -194,7 +197,8 @@ public final class PrunePeft {
       PeerResult result = run.search();
       double seconds = session.phases.end(RunPhase.SEARCH);
       record.peer(session, result);
-      try (Session.Trained trained = session.train(result.kept(), false, record.metrics())) {
+      try (FinalTraining.Trained trained =
+          new FinalTraining(session, record.metrics()).train(result.kept(), false)) {
         SearchOutcome outcome =
             new SearchOutcome(null, null, result, trained.outcome(), 0, seconds);
         record.complete(session, trained, outcome);
@@ -220,6 +224,7 @@ public final class PrunePeft {
       public void roundFinished(PruningRound round, int rounds) {
         progress.message(
             String.format(
+                Locale.ROOT,
                 "round %d of %d: removed %s; %,d parameters left",
                 round.index(),
                 rounds,
@@ -299,8 +304,9 @@ public final class PrunePeft {
                           selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {
             List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);
-            try (Session.Trained trained =
-                session.train(modules, selection.trainsEncoder(), record.metrics())) {
+            try (FinalTraining.Trained trained =
+                new FinalTraining(session, record.metrics())
+                    .train(modules, selection.trainsEncoder())) {
               record.complete(session, trained, selection);
               return trained.outcome();
             }

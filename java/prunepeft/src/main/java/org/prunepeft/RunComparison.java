@@ -15,6 +15,7 @@ import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.train.PairedDifference;
 
@@ -79,8 +80,9 @@ public record RunComparison(
   }
 
   private static Difference difference(RunDirectory run, RunDirectory first) {
-    Schema schema = schema(run);
-    if (!schema.labels().equals(schema(first).labels()) || schema.kind() != schema(first).kind()) {
+    Schema schema = RunSchema.of(run);
+    if (!schema.labels().equals(RunSchema.of(first).labels())
+        || schema.kind() != RunSchema.of(first).kind()) {
       return new Difference(null, "other labels");
     }
     Optional<TestPredictions> own = TestPredictions.read(run, schema);
@@ -91,19 +93,10 @@ public record RunComparison(
     if (!own.get().comparesWith(its.get())) {
       return new Difference(null, "other test examples");
     }
-    Metric metric = schema(first).primary();
+    Metric metric = RunSchema.of(first).primary();
     return new Difference(
         PairedDifference.of(
             metric, own.get().predictions(), its.get().predictions(), own.get().targets()),
         null);
-  }
-
-  private static Schema schema(RunDirectory run) {
-    try {
-      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(
-          "%s: %s".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
-    }
   }
 }

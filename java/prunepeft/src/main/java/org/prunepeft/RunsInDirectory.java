@@ -1,7 +1,6 @@
 package org.prunepeft;
 
 import java.util.List;
-import java.util.concurrent.CancellationException;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import org.prunepeft.files.CheckpointDirectory;
@@ -29,10 +28,10 @@ final class RunsInDirectory {
       Function<RunDirectory, T> runs,
       BiConsumer<RunDirectory, T> write) {
     RunDirectory directory = open(setup);
-    if (directory != null) {
-      progress.created(directory.path());
-    }
     try {
+      if (directory != null) {
+        progress.created(directory.path());
+      }
       T result = runs.apply(directory);
       if (directory != null) {
         write.accept(directory, result);
@@ -42,12 +41,7 @@ final class RunsInDirectory {
       }
       return result;
     } catch (RuntimeException | Error e) {
-      if (directory != null) {
-        directory.fail(RunRecord.reason(e));
-        if (!(e instanceof CancellationException)) {
-          directory.discardIfEmpty();
-        }
-      }
+      RunRecord.failed(directory, e);
       throw e;
     }
   }

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.files.Manifest;
@@ -46,10 +45,7 @@ public final class Seal {
     Setup setup = ModelFiles.setup(run, file, model);
     Map<String, Object> object = run.readJson(file);
     if (model != null) {
-      Map<String, Object> members = new LinkedHashMap<>();
-      ((Map<?, ?>) object.get("setup")).forEach((key, value) -> members.put(key.toString(), value));
-      members.put("model", model);
-      object.put("setup", members);
+      object.put("setup", ModelFiles.withModel(object.get("setup"), model));
     }
     ModelFiles.put(object, setup.model(), files(setup.model()));
     Manifest.replace(run, file, object);

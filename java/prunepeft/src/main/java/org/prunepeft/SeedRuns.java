@@ -109,8 +109,11 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       BiFunction<Setup, SharedEncoder, TrainOutcome> run) {
     if (seeds.size() > Linear.MOST_RUNS) {
       throw new IllegalArgumentException(
-          "at most %d seeds are trained together, got %d; name fewer, or leave out --together"
-              .formatted(Linear.MOST_RUNS, seeds.size()));
+          String.format(
+              Locale.ROOT,
+              "at most %d seeds are trained together, got %d; name fewer, or leave out --together",
+              Linear.MOST_RUNS,
+              seeds.size()));
     }
     return inOneDirectory(
         setup,
@@ -193,7 +196,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     Map<Metric, Aggregate> test = test();
     StringBuilder text = new StringBuilder();
     text.append(
-        "# PrunePEFT: %s on %s, seeds %s%n%n"
+        "# PrunePEFT: %s on %s, seeds %s\n\n"
             .formatted(
                 setup.model(),
                 setup.task(),

@@ -31,6 +31,7 @@ import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.TextEncoding;
@@ -43,6 +44,7 @@ import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TooLong;
 import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.loop.Owned;
 import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -80,28 +82,40 @@ public final class TrainedModel implements TextGenerator {
   private final Tokenizer prompter;
 
   private final ModelThreads threads;
+
+  private final Owned owned = new Owned();
+
   private boolean closed;
 
+  /** Takes the loaded run over, and closes it if this can't be made. */
   private TrainedModel(LoadedRun loaded) {
     this.loaded = loaded;
     run = loaded.directory();
     setup = loaded.setup();
     schema = loaded.schema();
     Encoder encoder = loaded.model().encoder();
-    tokenizer = Tokenizer.of(loaded.model().tokenizer(), setup.training().maxLength());
-    encoding =
-        generates()
-            ? new TextEncoding(
-                encoder.config(), loaded.model().tokenizer(), tokenizer, setup.training())
-            : null;
-    prompter = generates() ? LanguageModel.prompter(loaded.model()) : null;
-    threads =
-        new ModelThreads(
-            Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
-            () ->
-                new ModelThreads.ThreadState(
-                    new Trainer(encoder, setup.training()), loaded.modules().forAnotherThread()),
-            "the model of %s is closed; load it again".formatted(run.path()));
+    owned.add(loaded);
+    try {
+      tokenizer = owned.add(Tokenizer.of(loaded.model().tokenizer(), setup.training().maxLength()));
+      encoding =
+          generates()
+              ? new TextEncoding(
+                  encoder.config(), loaded.model().tokenizer(), tokenizer, setup.training())
+              : null;
+      prompter = owned.add(generates() ? LanguageModel.prompter(loaded.model()) : null);
+      threads =
+          owned.add(
+              new ModelThreads(
+                  Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
+                  () ->
+                      new ModelThreads.ThreadState(
+                          new Trainer(encoder, setup.training()),
+                          loaded.modules().forAnotherThread()),
+                  "the model of %s is closed; load it again".formatted(run.path())));
+    } catch (RuntimeException | Error e) {
+      owned.closeAfter(e);
+      throw e;
+    }
   }
 
   /**
@@ -130,7 +144,7 @@ public final class TrainedModel implements TextGenerator {
   public static TrainedModel load(Path run, LoadSettings settings) {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
-    Schema schema = LoadedRun.schema(directory);
+    Schema schema = RunSchema.of(directory);
     TooLong tooLong = settings.tooLong();
     if (tooLong != null && schema.kind() != TaskKind.LANGUAGE_MODELING) {
       throw new IllegalArgumentException(
@@ -148,12 +162,7 @@ public final class TrainedModel implements TextGenerator {
                 .threads(settings.threads() == null ? setup.threads() : settings.threads())
                 .device(settings.device() == null ? setup.device() : settings.device())
                 .build());
-    try {
-      return new TrainedModel(loaded);
-    } catch (RuntimeException | Error e) {
-      loaded.close();
-      throw e;
-    }
+    return new TrainedModel(loaded);
   }
 
   /** {@return how it was trained; the threads are those that it was loaded with} */
@@ -471,11 +480,6 @@ public final class TrainedModel implements TextGenerator {
       return;
     }
     closed = true;
-    threads.close();
-    tokenizer.close();
-    if (prompter != null) {
-      prompter.close();
-    }
-    loaded.close();
+    owned.close();
   }
 }

@@ -51,7 +51,8 @@ final class GlueSubmission {
             file.getKey(),
             writer -> {
               writer.write(file.getValue());
-              return "%,d predictions".formatted(file.getValue().lines().count() - 1);
+              return String.format(
+                  Locale.ROOT, "%,d predictions", file.getValue().lines().count() - 1);
             });
       }
     } catch (IOException | RuntimeException | Error e) {
@@ -85,7 +86,7 @@ final class GlueSubmission {
       Predictions predictions =
           model.predict(chunk.stream().map(Texts.UnlabelledText::example).toList());
       for (int i = 0; i < chunk.size(); i++) {
-        lines.append("%d\t%s\n".formatted(index++, prediction(predictions, i)));
+        lines.append(String.format(Locale.ROOT, "%d\t%s\n", index++, prediction(predictions, i)));
       }
     }
     return lines.toString();

@@ -4,6 +4,7 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.report.Environment;
@@ -63,6 +64,8 @@ public final class Main implements Runnable {
       "; for the CPU build delete java/cli/target and leave PRUNEPEFT_GPU out";
 
   public static void main(String[] arguments) {
+    // Numbers in files and messages are the same everywhere.
+    Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
     Interruption.install();
     ChildProcess.endWithInput();
     int code = printed(System.out, execute(commandLine(arguments), arguments));

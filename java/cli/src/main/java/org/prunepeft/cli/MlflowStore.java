@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -92,8 +93,11 @@ final class MlflowStore {
   MlflowStore(Path root, String experiment) throws IOException {
     if (experiment.isBlank() || experiment.length() > LONGEST_EXPERIMENT) {
       throw new IllegalArgumentException(
-          "an experiment's name has 1 to %d characters, got %d"
-              .formatted(LONGEST_EXPERIMENT, experiment.length()));
+          String.format(
+              Locale.ROOT,
+              "an experiment's name has 1 to %d characters, got %d",
+              LONGEST_EXPERIMENT,
+              experiment.length()));
     }
     if (Files.exists(root) && !Files.isDirectory(root)) {
       throw new RunDirectoryException(
@@ -225,7 +229,7 @@ final class MlflowStore {
     long time = (run.end == null ? run.began : run.end).toEpochMilli();
     // MLflow's database has each point once.
     for (MetricPoint point : new LinkedHashSet<>(points)) {
-      lines.append("%d %s %d\n".formatted(time, point.value, point.step));
+      lines.append(String.format(Locale.ROOT, "%d %s %d\n", time, point.value, point.step));
     }
     return lines.toString();
   }

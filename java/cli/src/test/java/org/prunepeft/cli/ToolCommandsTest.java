@@ -67,6 +67,18 @@ class ToolCommandsTest {
   }
 
   @Test
+  void numbersAreWrittenInTheDigitsZeroToNineWhateverTheLocale() throws Exception {
+    List<String> egyptian =
+        List.of("-Duser.language=ar", "-Duser.country=EG", "-Duser.extensions=u-nu-arab");
+    List<String> transfer =
+        List.of("strategy", "transfer", "authors", "--layers=3", "-o", temporary + "/small.json");
+    String classPath = System.getProperty("java.class.path");
+    ProcessBuilder process = new ProcessBuilder(Child.command(egyptian, classPath, transfer));
+    String said = Child.call(process).exits(0).out();
+    assertTrue(said.contains("a strategy for 3 layers, from 24"), said);
+  }
+
+  @Test
   void strategyIsShownByPartition() {
     String shown = Call.of("strategy", "show", "authors").exits(0).out();
     assertTrue(shown.startsWith("authors: authors, spindle blocks"), shown);

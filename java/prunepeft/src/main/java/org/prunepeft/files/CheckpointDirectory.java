@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
@@ -187,7 +188,7 @@ public final class CheckpointDirectory {
   }
 
   private static String name(long number, String ending) {
-    return "%06d%s".formatted(number, ending);
+    return String.format(Locale.ROOT, "%06d%s", number, ending);
   }
 
   private static String checksum(Path file) throws IOException {

@@ -8,6 +8,7 @@ import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.regex.Matcher;
@@ -80,12 +81,13 @@ public final class RunMark {
    * What a mark of this process says: the process in a line, and in another what no other mark has.
    */
   static String ofThisProcess() {
-    return "running since %s, as process %d%s\n%s\n"
-        .formatted(
-            Instant.now().truncatedTo(ChronoUnit.SECONDS),
-            ProcessHandle.current().pid(),
-            host().map(name -> " on " + name).orElse(""),
-            UUID.randomUUID());
+    return String.format(
+        Locale.ROOT,
+        "running since %s, as process %d%s\n%s\n",
+        Instant.now().truncatedTo(ChronoUnit.SECONDS),
+        ProcessHandle.current().pid(),
+        host().map(name -> " on " + name).orElse(""),
+        UUID.randomUUID());
   }
 
   /** What the mark of a run that failed says, in a line. */
@@ -206,8 +208,10 @@ public final class RunMark {
                 text,
                 isHere()
                     ? ""
-                    : ", or wait until it has not been heard of for %d minutes"
-                        .formatted(HEARD.toMinutes())));
+                    : String.format(
+                        Locale.ROOT,
+                        ", or wait until it has not been heard of for %d minutes",
+                        HEARD.toMinutes())));
   }
 
   /** Whether it names a process that goes on. */

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -266,7 +267,8 @@ public final class AdapterHubFormat implements AdapterFormat {
 
     @Override
     public String toString() {
-      return "rank %d, alpha %s, dropout %s".formatted(rank, PeftFormat.number(alpha), dropout);
+      return String.format(
+          Locale.ROOT, "rank %d, alpha %s, dropout %s", rank, PeftFormat.number(alpha), dropout);
     }
   }
 

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.files.RunDirectory;
@@ -89,7 +90,7 @@ public final class GgufFormat implements AdapterFormat {
           case INTERMEDIATE -> "ffn_up";
           case OUTPUT -> "ffn_down";
         };
-    return "blk.%d.%s.weight".formatted(linear.layer(), part);
+    return String.format(Locale.ROOT, "blk.%d.%s.weight", linear.layer(), part);
   }
 
   private static String architecture(EncoderConfig encoder) {

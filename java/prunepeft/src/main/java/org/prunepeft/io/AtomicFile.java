@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.UUID;
 
 /** Writes files that are either there as a whole or not there. */
@@ -92,7 +93,11 @@ public final class AtomicFile {
     UUID unique = UUID.randomUUID();
     Path whole =
         file.resolveSibling(
-            ".%s.%d.partial".formatted(file.getFileName(), unique.getMostSignificantBits() >>> 1));
+            String.format(
+                Locale.ROOT,
+                ".%s.%d.partial",
+                file.getFileName(),
+                unique.getMostSignificantBits() >>> 1));
     try {
       writeNew(whole, content);
       try {

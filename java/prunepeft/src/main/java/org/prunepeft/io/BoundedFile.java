@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 
 /** Reads small files whole; of a large one, or one without end such as a device, no more. */
 public final class BoundedFile {
@@ -34,8 +35,11 @@ public final class BoundedFile {
     }
     if (length > most) {
       throw new FormatException(
-          "%s has more than %,d bytes, the most that such a file may have; name another"
-              .formatted(file, most));
+          String.format(
+              Locale.ROOT,
+              "%s has more than %,d bytes, the most that such a file may have; name another",
+              file,
+              most));
     }
     return Arrays.copyOf(bytes, length);
   }

@@ -9,6 +9,7 @@ import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.Locale;
 
 /**
  * What a file holds, as far as a later reader can check whether it is the same.
@@ -49,7 +50,7 @@ public record FileChecksum(Path file, long bytes, String sha256) {
 
   /** {@return size and checksum in words, after "it has"} */
   public String content() {
-    return "%,d bytes with SHA-256 %s".formatted(bytes, sha256);
+    return String.format(Locale.ROOT, "%,d bytes with SHA-256 %s", bytes, sha256);
   }
 
   /** {@return a digest that has seen nothing yet} */

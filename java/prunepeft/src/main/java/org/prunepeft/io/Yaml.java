@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -49,14 +50,20 @@ public final class Yaml {
   public static JsonNode read(String text) throws JsonProcessingException {
     if (text.length() > MOST) {
       throw new JsonParseException(
-          null, "it has %,d characters, the most is %,d".formatted(text.length(), MOST));
+          null,
+          String.format(
+              Locale.ROOT, "it has %,d characters, the most is %,d", text.length(), MOST));
     }
     Matcher word = LONG_WORD.matcher(text);
     if (word.find()) {
       throw new JsonParseException(
           null,
-          "a word of more than %,d characters begins at character %,d; the most is %,d"
-              .formatted(LONGEST_WORD, word.start() + 1, LONGEST_WORD));
+          String.format(
+              Locale.ROOT,
+              "a word of more than %,d characters begins at character %,d; the most is %,d",
+              LONGEST_WORD,
+              word.start() + 1,
+              LONGEST_WORD));
     }
     try {
       return YAML.readTree(text);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import org.prunepeft.files.EventFile;
 import org.prunepeft.files.RunDirectory;
@@ -27,7 +28,9 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
   @Override
   public void directory(Path directory) {
     double now = now();
-    file = directory.resolve("events.out.tfevents.%010d.prunepeft".formatted((long) now));
+    file =
+        directory.resolve(
+            String.format(Locale.ROOT, "events.out.tfevents.%010d.prunepeft", (long) now));
     try {
       events = EventFile.create(file, now);
       events.text(now, "settings", table(RunFiles.settings(RunDirectory.look(directory))));

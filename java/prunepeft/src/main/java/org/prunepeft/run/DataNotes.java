@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -41,8 +42,12 @@ final class DataNotes {
   private static void fewer(List<String> notes, String part, long there, Integer asked) {
     if (asked != null && there < asked) {
       notes.add(
-          "there are %,d examples for the %s part, not the %,d asked for; all are used"
-              .formatted(there, part, asked));
+          String.format(
+              Locale.ROOT,
+              "there are %,d examples for the %s part, not the %,d asked for; all are used",
+              there,
+              part,
+              asked));
     }
   }
 
@@ -53,13 +58,14 @@ final class DataNotes {
     if (!both.isEmpty()) {
       String text = both.get(0).text();
       notes.add(
-          "%,d of %,d %s examples have texts that are trained on as well, such as '%s'; the %s result is too good by them"
-              .formatted(
-                  rows(both),
-                  rows(examples),
-                  part,
-                  text.length() <= SHOWN ? text : text.substring(0, SHOWN) + "...",
-                  part));
+          String.format(
+              Locale.ROOT,
+              "%,d of %,d %s examples have texts that are trained on as well, such as '%s'; the %s result is too good by them",
+              rows(both),
+              rows(examples),
+              part,
+              text.length() <= SHOWN ? text : text.substring(0, SHOWN) + "...",
+              part));
     }
   }
 
@@ -72,8 +78,12 @@ final class DataNotes {
     boolean counted = IntStream.range(0, labels.size()).allMatch(i -> labels.get(i).equals("" + i));
     if (labels.size() > 2 && !counted && labels.stream().allMatch(LabelReader::isNumber)) {
       notes.add(
-          "the labels are numbers, from %s to %s, taken as the names of %d classes; if the number itself is to be predicted, say --do-regression"
-              .formatted(labels.get(0), labels.get(labels.size() - 1), labels.size()));
+          String.format(
+              Locale.ROOT,
+              "the labels are numbers, from %s to %s, taken as the names of %d classes; if the number itself is to be predicted, say --do-regression",
+              labels.get(0),
+              labels.get(labels.size() - 1),
+              labels.size()));
     }
   }
 }

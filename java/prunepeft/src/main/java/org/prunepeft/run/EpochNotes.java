@@ -1,5 +1,6 @@
 package org.prunepeft.run;
 
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.prunepeft.data.Metric;
@@ -19,9 +20,11 @@ final class EpochNotes {
     }
     if (IntStream.of(predictions.labels()).distinct().count() == 1) {
       return Optional.of(
-          "all %,d validation examples are predicted as '%s'; the classes may be too unequal, the learning rates too high or the epochs too few"
-              .formatted(
-                  predictions.size(), predictions.schema().labels().get(predictions.label(0))));
+          String.format(
+              Locale.ROOT,
+              "all %,d validation examples are predicted as '%s'; the classes may be too unequal, the learning rates too high or the epochs too few",
+              predictions.size(),
+              predictions.schema().labels().get(predictions.label(0))));
     }
     return Double.valueOf(0).equals(validation.metrics().get(Metric.F1))
         ? Optional.of(

@@ -180,8 +180,11 @@ final class Lead {
         pruning.rounds().stream()
             .filter(round -> round.information() == Information.RELIABLE)
             .count();
-    return "the scores of %d of %s were reliable: from halves of the examples they agree; whether other modules would do as well, only `search --strategy measured` measures"
-        .formatted(reliable, Units.count(pruning.rounds().size(), "round"));
+    return String.format(
+        Locale.ROOT,
+        "the scores of %d of %s were reliable: from halves of the examples they agree; whether other modules would do as well, only `search --strategy measured` measures",
+        reliable,
+        Units.count(pruning.rounds().size(), "round"));
   }
 
   private void line(String format, Object... values) {

@@ -45,6 +45,9 @@ public final class MeasuredRun implements AutoCloseable {
   /** Of the same from new weights. */
   private final int newEpochs;
 
+  /** What the training of the supernet took, validation apart. */
+  private double supernetSeconds;
+
   /**
    * Draws a supernet's weights, and looks for what it needs.
    *
@@ -93,7 +96,7 @@ public final class MeasuredRun implements AutoCloseable {
             session.trainer,
             session.modules(session.space.candidates()),
             slices,
-            session.head,
+            session.baseline.head(),
             inputs,
             done -> {
               session.requireNotCancelled();
@@ -116,7 +119,7 @@ public final class MeasuredRun implements AutoCloseable {
                 "supernet, " + session.space.candidates().size() + " modules",
                 steps,
                 record.metrics()));
-    session.supernetSeconds = watch.end();
+    supernetSeconds = watch.end();
     session.progress.started("measure subsets", "passes", passes);
     return MeasuredSearch.run(space, settings, supernet);
   }
@@ -139,15 +142,16 @@ public final class MeasuredRun implements AutoCloseable {
   }
 
   /** {@return what training the choice leaves behind} */
-  public Session.Trained train(MeasuredResult result, RunRecord record) {
-    Session.WarmStart start =
+  public FinalTraining.Trained train(MeasuredResult result, RunRecord record) {
+    FinalTraining.WarmStart start =
         warmEpochs.isEmpty()
             ? null
-            : new Session.WarmStart(
+            : new FinalTraining.WarmStart(
                 modules -> modules.copySlices(supernet.modules(), result.kept()),
                 supernet.head(),
                 warmEpochs.getAsInt());
-    return session.train(sized(result), modules(result), false, start, newEpochs, record.metrics());
+    return new FinalTraining(session, record.metrics(), supernetSeconds)
+        .train(sized(result), modules(result), false, start, newEpochs);
   }
 
   @Override
@@ -157,7 +161,10 @@ public final class MeasuredRun implements AutoCloseable {
 
   private static List<Cost> costs(Session session, SearchSpace space, MeasuringSettings settings) {
     return ConfigurationCosts.of(
-        settings.objectives(), session.encoder.config(), space, session.frozenOnce());
+        settings.objectives(),
+        session.encoder.config(),
+        space,
+        session.setup.training().keepsActivations(session.setup.epochs()));
   }
 
   /** In random order, so that those that choices are made on are like the others. */

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
@@ -85,13 +85,19 @@ final class MeasuredSummary {
           case WITHIN_TOLERANCE ->
               "Kept is the cheapest subset by "
                   + result.settings().objective().name()
-                  + " that is predicted to lie at most %.2f points below all modules."
-                      .formatted(100 * result.settings().tolerance().orElse(0));
+                  + String.format(
+                      Locale.ROOT,
+                      " that is predicted to lie at most %.2f points below all modules.",
+                      100 * result.settings().tolerance().orElse(0));
         });
     line("");
     line(
-        "%d subsets were measured in one supernet. Modules and subsets were chosen on %d examples, the differences below come from %d others."
-            .formatted(result.measured().size(), result.examples(), result.confirmationExamples()));
+        String.format(
+            Locale.ROOT,
+            "%d subsets were measured in one supernet. Modules and subsets were chosen on %d examples, the differences below come from %d others.",
+            result.measured().size(),
+            result.examples(),
+            result.confirmationExamples()));
     line("");
   }
 
@@ -151,48 +157,42 @@ final class MeasuredSummary {
   private void spread() {
     Spread spread = result.spread();
     line(
-        "Random subsets of the budget deviate by %.2f points as measured, where noise alone would give %.2f."
-            .formatted(100 * spread.observed(), 100 * spread.noise()));
+        String.format(
+            Locale.ROOT,
+            "Random subsets of the budget deviate by %.2f points as measured, where noise alone would give %.2f.",
+            100 * spread.observed(),
+            100 * spread.noise()));
     Estimate beyond = spread.beyond();
     line(
-        "Beyond noise they deviate by %.2f points: %.0f %% of the variance, 95 %% interval %.0f to %.0f %%%s."
-            .formatted(
-                100 * spread.deviation(),
-                100 * beyond.mean(),
-                100 * beyond.low(),
-                100 * beyond.high(),
-                beyond.low() <= 0 ? ", so that it may all be noise" : ""));
+        String.format(
+            Locale.ROOT,
+            "Beyond noise they deviate by %.2f points: %.0f %% of the variance, 95 %% interval %.0f to %.0f %%%s.",
+            100 * spread.deviation(),
+            100 * beyond.mean(),
+            100 * beyond.low(),
+            100 * beyond.high(),
+            beyond.low() <= 0 ? ", so that it may all be noise" : ""));
   }
 
   private void values() {
-    List<String> types = result.space().types();
-    Map<Integer, Map<String, String>> rows = new TreeMap<>();
-    for (ModuleValue value : result.values()) {
-      Candidate module = value.module();
-      String text =
-          "%s%s%s (%s)"
-              .formatted(
-                  Summary.part(module),
-                  value.kept() ? "**kept** " : "",
-                  Units.points(value.value().mean()),
-                  Units.range(value.value()));
-      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
-          .merge(module.type(), text, (a, b) -> a + ", " + b);
-    }
+    Map<Candidate, ModuleValue> values =
+        result.values().stream()
+            .collect(Collectors.toMap(ModuleValue::module, Function.identity()));
     line("## What each module is worth, in points, with its 95 % interval");
     line("");
-    line("| layer | " + String.join(" | ", types) + " |");
-    line(
-        "| ----: | " + types.stream().map(type -> "---").collect(Collectors.joining(" | ")) + " |");
-    rows.forEach(
-        (layer, cells) ->
-            line(
-                "| %5d | %s |"
-                    .formatted(
-                        layer,
-                        types.stream()
-                            .map(type -> cells.getOrDefault(type, ""))
-                            .collect(Collectors.joining(" | ")))));
+    lines.addAll(
+        Summary.table(
+            result.space(),
+            module -> {
+              ModuleValue value = values.get(module);
+              return value == null
+                  ? null
+                  : "%s%s (%s)"
+                      .formatted(
+                          value.kept() ? "**kept** " : "",
+                          Units.points(value.value().mean()),
+                          Units.range(value.value()));
+            }));
     line("");
   }
 
@@ -214,21 +214,19 @@ final class MeasuredSummary {
       Configuration configuration = result.front().get(row - 1);
       boolean all = configuration.modules().size() == result.space().candidates().size();
       line(
-          "| %d | %s | %s | %s | %s%s |"
-              .formatted(
-                  row,
-                  costs.stream()
-                      .map(cost -> text(cost, configuration.modules()))
-                      .collect(Collectors.joining(" | ")),
-                  all ? "0" : below(configuration.belowSupernet()),
-                  all
-                      ? "0"
-                      : configuration
-                          .confirmed()
-                          .map(MeasuredSummary::below)
-                          .orElse("not measured"),
-                  configuration.modules().equals(result.kept()) ? "**kept** " : "",
-                  names(configuration.modules())));
+          String.format(
+              Locale.ROOT,
+              "| %d | %s | %s | %s | %s%s |",
+              row,
+              costs.stream()
+                  .map(cost -> text(cost, configuration.modules()))
+                  .collect(Collectors.joining(" | ")),
+              all ? "0" : below(configuration.belowSupernet()),
+              all
+                  ? "0"
+                  : configuration.confirmed().map(MeasuredSummary::below).orElse("not measured"),
+              configuration.modules().equals(result.kept()) ? "**kept** " : "",
+              names(configuration.modules())));
     }
     line("");
     if (result.front().stream().noneMatch(each -> each.modules().equals(result.kept()))) {

@@ -107,7 +107,9 @@ record MemoryPlan(
           "the training takes about %s GB of memory%s, and there are %s GB (%s); %s"
               .formatted(
                   gigabytes(plan.total()),
-                  least.packed() ? "" : " with texts of %d tokens".formatted(least.length()),
+                  least.packed()
+                      ? ""
+                      : String.format(Locale.ROOT, " with texts of %d tokens", least.length()),
                   gigabytes(available),
                   plan.parts(),
                   remedies(least, available, true)));
@@ -142,8 +144,11 @@ record MemoryPlan(
       long rows = texts * shape.times();
       least = least.withRows(rows);
       lesser.put(
-          "--batch-size %d with %d times the --gradient-accumulation-steps"
-              .formatted(texts, shape.rows() / rows),
+          String.format(
+              Locale.ROOT,
+              "--batch-size %d with %d times the --gradient-accumulation-steps",
+              texts,
+              shape.rows() / rows),
           shape.withRows(rows));
     }
     // The length of short texts is none that an option sets.
@@ -211,12 +216,12 @@ record MemoryPlan(
 
   /** What a run on a GPU took, in a line of a summary. */
   static String gpuText(long peak) {
-    return "memory: peak of tensors on the GPU %s GB%n".formatted(gigabytes(peak));
+    return "memory: peak of tensors on the GPU %s GB\n".formatted(gigabytes(peak));
   }
 
   /** The same in a line of a summary. */
   String text(OptionalLong peak) {
-    return "memory: predicted %s%s GB%s%n"
+    return "memory: predicted %s%s GB%s\n"
         .formatted(
             packed ? "" : about(false) + " ",
             gigabytes(total()),

@@ -5,6 +5,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -42,6 +43,18 @@ public final class ModelFiles {
       to.put(DIRECTORY, config.get(DIRECTORY));
       to.put(MEMBER, config.get(MEMBER));
     }
+  }
+
+  /**
+   * {@return the members of a setup that was read as JSON, with another model}
+   *
+   * @param model its name or directory
+   */
+  public static Map<String, Object> withModel(Object setup, String model) {
+    Map<String, Object> members = new LinkedHashMap<>();
+    ((Map<?, ?>) setup).forEach((name, value) -> members.put(name.toString(), value));
+    members.put("model", model);
+    return members;
   }
 
   /**

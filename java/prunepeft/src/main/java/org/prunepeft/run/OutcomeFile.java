@@ -12,6 +12,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunPhase;
+import org.prunepeft.report.RunSchema;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.text.Required;
@@ -30,7 +31,7 @@ public final class OutcomeFile {
   public static TrainOutcome read(Path directory) {
     RunDirectory run = RunDirectory.open(directory);
     Manifest.verify(run);
-    Schema schema = schema(run);
+    Schema schema = RunSchema.of(run);
     Candidate[] modules = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Members result = new Members(run.file(RunFiles.RESULT), run.readJson(RunFiles.RESULT));
     return new TrainOutcome(
@@ -45,15 +46,6 @@ public final class OutcomeFile {
         result.number("epochs").intValue(),
         result.number(RunPhase.PREPARATION.secondsMember()).doubleValue(),
         result.number(RunPhase.TRAINING.secondsMember()).doubleValue());
-  }
-
-  private static Schema schema(RunDirectory run) {
-    try {
-      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(
-          "%s: %s; make the run anew".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
-    }
   }
 
   /** Those of an object in a file. */

@@ -33,12 +33,12 @@ public final class PeerRun implements AutoCloseable {
         new PeerTraining(
             session.setup.peft(),
             session.trainer,
-            session.head,
+            session.baseline.head(),
             new PeerTraining.Plan(
                 session.sample("peer", settings.searchExamples()),
                 settings.epochs(),
                 session.validation,
-                session.headValidation,
+                session.baseline.validation(),
                 session.dataset.schema().kind() != TaskKind.CLASSIFICATION,
                 Seeds.derive(session.setup.seed(), "peer")),
             (name, steps) -> session.follow(name, steps, log));

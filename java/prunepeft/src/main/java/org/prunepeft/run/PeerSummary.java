@@ -57,8 +57,11 @@ final class PeerSummary {
           .forEach(
               trial ->
                   lines.add(
-                      "\ntrial %d diverged, and counts as the head alone: %s"
-                          .formatted(result.trials().indexOf(trial) + 1, trial.diverged())));
+                      String.format(
+                          Locale.ROOT,
+                          "\ntrial %d diverged, and counts as the head alone: %s",
+                          result.trials().indexOf(trial) + 1,
+                          trial.diverged())));
     }
     return lines;
   }

@@ -41,7 +41,7 @@ public final class Phases {
    */
   private record Open(long since, PeakMemory.Span memory, PeakMemory.Span gpu) {
     private Taken taken() {
-      return new Taken(Session.seconds(since), memory.bytes(), gpu == null ? 0 : gpu.bytes());
+      return new Taken(Stopwatch.seconds(since), memory.bytes(), gpu == null ? 0 : gpu.bytes());
     }
 
     private void end() {

@@ -87,23 +87,42 @@ public final class RunRecord {
     if (setup.output() == null) {
       return new RunRecord(null, null, ALONE, true);
     }
-    CheckpointStore shared = together == null ? null : together.store();
-    boolean resume = setup.checkpoints().resume();
-    RunDirectory directory =
-        resume
-            // Of runs together their checkpoint says where each goes on.
-            ? RunDirectory.resume(setup.output(), shared != null)
-            : RunDirectory.create(setup.output());
-    progress.created(directory.path());
-    RunRecord record =
-        shared == null
-            ? new RunRecord(
-                directory, new CheckpointStore(directory, setup.checkpoints()), ALONE, true)
-            : new RunRecord(directory, shared, name(setup.output()), false);
-    record.store.damaged().forEach(progress::message);
-    if (resume) {
-      record.task = setup.resolveTask();
-      boolean checkpoint = record.parts.resumes(METRICS);
+    boolean alone = together == null || together.store() == null;
+    CheckpointStore store = alone ? null : together.store();
+    RunDirectory directory = null;
+    try {
+      directory = open(setup, !alone);
+      progress.created(directory.path());
+      if (alone) {
+        store = new CheckpointStore(directory, setup.checkpoints());
+      }
+      RunRecord record =
+          new RunRecord(directory, store, alone ? ALONE : name(setup.output()), alone);
+      record.begin(setup, progress);
+      return record;
+    } catch (RuntimeException | Error e) {
+      failed(directory, e);
+      if (!alone) {
+        store.stop();
+      } else if (store != null) {
+        store.close();
+      }
+      throw e;
+    }
+  }
+
+  private static RunDirectory open(Setup setup, boolean together) {
+    return setup.checkpoints().resume()
+        // Of runs together their checkpoint says where each goes on.
+        ? RunDirectory.resume(setup.output(), together)
+        : RunDirectory.create(setup.output());
+  }
+
+  private void begin(Setup setup, ProgressListener progress) {
+    store.damaged().forEach(progress::message);
+    if (setup.checkpoints().resume()) {
+      task = setup.resolveTask();
+      boolean checkpoint = parts.resumes(METRICS);
       if (!checkpoint) {
         directory.truncate(RunFiles.METRICS, 0);
       }
@@ -113,8 +132,7 @@ public final class RunRecord {
                   ? " goes on from its last checkpoint"
                   : " has no checkpoint yet, and begins from its start"));
     }
-    record.parts.add(METRICS, record::exchangeMetrics);
-    return record;
+    parts.add(METRICS, this::exchangeMetrics);
   }
 
   /** {@return what checkpoints call one of several runs} */
@@ -151,14 +169,9 @@ public final class RunRecord {
       }
       return work.get();
     } catch (RuntimeException | Error e) {
-      if (directory != null) {
-        directory.fail(reason(e));
-        if (!(e instanceof CancellationException)) {
-          directory.discardIfEmpty();
-        }
-        if (!own) {
-          store.stop();
-        }
+      failed(directory, e);
+      if (!own) {
+        store.stop();
       }
       throw e;
     } finally {
@@ -168,8 +181,23 @@ public final class RunRecord {
     }
   }
 
+  /**
+   * Says in a directory why its work has failed, and removes it if nothing was written.
+   *
+   * @param directory null: there is none
+   */
+  public static void failed(RunDirectory directory, Throwable e) {
+    if (directory == null) {
+      return;
+    }
+    directory.fail(reason(e));
+    if (!(e instanceof CancellationException)) {
+      directory.discardIfEmpty();
+    }
+  }
+
   /** Why work ended early, in a line. */
-  public static String reason(Throwable e) {
+  private static String reason(Throwable e) {
     if (e instanceof CancellationException) {
       return "cancelled";
     }
@@ -323,12 +351,12 @@ public final class RunRecord {
   }
 
   /** The last of a search; the directory is whole afterwards. */
-  public void complete(Session session, Session.Trained trained, SearchOutcome outcome) {
+  public void complete(Session session, FinalTraining.Trained trained, SearchOutcome outcome) {
     if (directory == null) {
       return;
     }
-    Map<String, Object> result = result(session, trained.outcome());
-    result.put("search_flop", session.searchFlop);
+    Map<String, Object> result = result(session, trained);
+    result.put("search_flop", trained.searchFlop());
     result.put(RunPhase.WARM_UP.secondsMember(), outcome.warmUpSeconds());
     result.put(RunPhase.SEARCH.secondsMember(), outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
@@ -336,29 +364,24 @@ public final class RunRecord {
         session,
         trained,
         result,
-        Summary.of(
-            session.setup,
-            outcome,
-            session.space,
-            session.times(trained.outcome()),
-            session.test.targets()));
+        Summary.of(session.setup, outcome, session.space, trained.times(), session.test.targets()));
   }
 
   /** The last of a plain training. */
-  public void complete(Session session, Session.Trained trained, ModuleChoice selection) {
+  public void complete(Session session, FinalTraining.Trained trained, ModuleChoice selection) {
     if (directory == null) {
       return;
     }
     finish(
         session,
         trained,
-        result(session, trained.outcome()),
+        result(session, trained),
         Summary.of(
             session.setup, selection, trained.outcome(), session.space, session.test.targets()));
   }
 
   private void finish(
-      Session session, Session.Trained trained, Map<String, Object> result, String summary) {
+      Session session, FinalTraining.Trained trained, Map<String, Object> result, String summary) {
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     trained.modules().groups().values().forEach(group -> collect(group, tensors));
     write(RunFiles.ADAPTER, tensors);
@@ -438,7 +461,8 @@ public final class RunRecord {
     return configuration;
   }
 
-  private static Map<String, Object> result(Session session, TrainOutcome outcome) {
+  private static Map<String, Object> result(Session session, FinalTraining.Trained trained) {
+    TrainOutcome outcome = trained.outcome();
     Map<String, Object> result = RunDirectory.formatted();
     result.put("test", metrics(outcome.test()));
     result.put("validation", metrics(outcome.validation()));
@@ -447,7 +471,7 @@ public final class RunRecord {
     result.put("supernet_parameters", outcome.supernetParameters());
     result.put("best_epoch", outcome.bestEpoch());
     result.put("epochs", outcome.epochs());
-    result.put("training_flop", session.trainer.flop().total() - session.searchFlop);
+    result.put("training_flop", session.trainer.flop().total() - trained.searchFlop());
     result.put(RunPhase.PREPARATION.secondsMember(), outcome.preparationSeconds());
     result.put(RunPhase.TRAINING.secondsMember(), outcome.trainingSeconds());
     return result;

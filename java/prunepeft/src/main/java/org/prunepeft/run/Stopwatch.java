@@ -8,6 +8,11 @@ final class Stopwatch {
   private long since;
   private boolean running;
 
+  /** {@return the seconds since a value of {@link System#nanoTime}} */
+  static double seconds(long startNanos) {
+    return (System.nanoTime() - startNanos) / 1e9;
+  }
+
   void begin() {
     since = System.nanoTime();
     running = true;
@@ -21,7 +26,7 @@ final class Stopwatch {
   }
 
   private double seconds() {
-    return running ? before + Session.seconds(since) : before;
+    return running ? before + seconds(since) : before;
   }
 
   /** Gives the seconds to a checkpoint, or takes them from one. */

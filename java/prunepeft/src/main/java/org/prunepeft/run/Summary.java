@@ -1,9 +1,11 @@
 package org.prunepeft.run;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Schema;
 import org.prunepeft.report.SearchOutcome;
@@ -91,38 +93,48 @@ final class Summary {
     return summary.text.toString();
   }
 
-  @FunctionalInterface
-  private interface CellText {
-    String of(Candidate module);
-  }
-
-  private void modules(SearchSpace space, CellText cell) {
-    List<String> types = space.types();
-    Map<Integer, Map<String, String>> rows = new TreeMap<>();
-    for (Candidate module : space.candidates()) {
-      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
-          .merge(module.type(), part(module) + cell.of(module), (a, b) -> a + ", " + b);
-    }
-    row("layer", types);
-    row("----:", types.stream().map(type -> "--------").toList());
-    rows.forEach(
-        (layer, cells) ->
-            row("" + layer, types.stream().map(type -> cells.getOrDefault(type, "")).toList()));
+  private void modules(SearchSpace space, Function<Candidate, String> cell) {
+    table(space, cell).forEach(this::add);
     line("");
   }
 
+  /**
+   * A table of modules: a row for each layer, a column for each type.
+   *
+   * @param cell what is said of a module; null: it is left out
+   */
+  static List<String> table(SearchSpace space, Function<Candidate, String> cell) {
+    List<String> types = space.types();
+    Map<Integer, Map<String, String>> rows = new TreeMap<>();
+    for (Candidate module : space.candidates()) {
+      String said = cell.apply(module);
+      if (said != null) {
+        rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
+            .merge(module.type(), part(module) + said, (a, b) -> a + ", " + b);
+      }
+    }
+    List<String> lines = new ArrayList<>();
+    lines.add(row("layer", types));
+    lines.add(row("----:", types.stream().map(type -> "--------").toList()));
+    rows.forEach(
+        (layer, cells) ->
+            lines.add(
+                row(
+                    "" + layer,
+                    types.stream().map(type -> cells.getOrDefault(type, "")).toList())));
+    return lines;
+  }
+
   /** Which of a layer's modules of its kind it is, where there are several: query, attention. */
-  static String part(Candidate module) {
+  private static String part(Candidate module) {
     String kind = "." + module.type() + ".";
     int start = module.name().indexOf(kind);
     return start < 0 ? "" : module.name().substring(start + kind.length()) + " ";
   }
 
-  private void row(String first, List<String> cells) {
-    line(
-        "| %5s | %s |",
-        first,
-        cells.stream().map(cell -> String.format("%-8s", cell)).collect(Collectors.joining(" | ")));
+  private static String row(String first, List<String> cells) {
+    return "| %5s | %s |"
+        .formatted(first, cells.stream().map("%-8s"::formatted).collect(Collectors.joining(" | ")));
   }
 
   private void strategy(Strategy strategy, SearchSpace space) {
@@ -167,7 +179,10 @@ final class Summary {
                 .map(
                     removal ->
                         String.format(
-                            "%s (p %.2f)", removal.module().name(), removal.probability()))
+                            Locale.ROOT,
+                            "%s (p %.2f)",
+                            removal.module().name(),
+                            removal.probability()))
                 .collect(Collectors.joining(", ")),
         round.parameters(),
         round.target());
@@ -199,7 +214,7 @@ final class Summary {
           reading.type(),
           reading.spread(),
           reading.reliability().isPresent()
-              ? String.format("%.2f", reading.reliability().getAsDouble())
+              ? String.format(Locale.ROOT, "%.2f", reading.reliability().getAsDouble())
               : "-",
           reading.leftOut().map(Reading.LeftOut::reason).orElse(""));
     }

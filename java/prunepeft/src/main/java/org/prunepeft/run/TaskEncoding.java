@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -51,8 +52,12 @@ public final class TaskEncoding implements AutoCloseable {
       train = settings.packing() ? texts.packed(settings.maxLength()) : texts;
       if (settings.packing()) {
         notes.add(
-            "%,d training texts are packed into %,d rows of at most %,d tokens"
-                .formatted(texts.size(), train.size(), settings.maxLength()));
+            String.format(
+                Locale.ROOT,
+                "%,d training texts are packed into %,d rows of at most %,d tokens",
+                texts.size(),
+                train.size(),
+                settings.maxLength()));
       }
       Schema schema = dataset.schema();
       EncodedDataset validated = texts("validation", encoding, dataset.validation());
@@ -89,17 +94,21 @@ public final class TaskEncoding implements AutoCloseable {
     encoding.cutNote(part, texts).ifPresent(note -> notes.add(note + MORE));
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {
       throw new DataException(
-          "no %s text has a token that contributes to the loss within %,d tokens; take more with --max-seq-length, or look at the columns"
-              .formatted(part, encoding.maxLength()));
+          String.format(
+              Locale.ROOT,
+              "no %s text has a token that contributes to the loss within %,d tokens; take more with --max-seq-length, or look at the columns",
+              part,
+              encoding.maxLength()));
     }
     if (texts.unlearnt() > 0) {
       notes.add(
-          "%,d of %,d %s texts have no token that contributes to the loss%s: the part to learn is empty or was cut off"
-              .formatted(
-                  texts.unlearnt(),
-                  examples.size(),
-                  part,
-                  part.equals(TRAINING) ? " and are left out" : ""));
+          String.format(
+              Locale.ROOT,
+              "%,d of %,d %s texts have no token that contributes to the loss%s: the part to learn is empty or was cut off",
+              texts.unlearnt(),
+              examples.size(),
+              part,
+              part.equals(TRAINING) ? " and are left out" : ""));
     }
     return texts.data();
   }
@@ -109,8 +118,12 @@ public final class TaskEncoding implements AutoCloseable {
     long rows = DataNotes.rows(examples);
     if (rows < examples.size()) {
       notes.add(
-          "%,d %s conversations are %,d texts: the chat template writes an assistant turn differently when more messages follow, so each turn is trained as a text of its own"
-              .formatted(rows, part, examples.size()));
+          String.format(
+              Locale.ROOT,
+              "%,d %s conversations are %,d texts: the chat template writes an assistant turn differently when more messages follow, so each turn is trained as a text of its own",
+              rows,
+              part,
+              examples.size()));
     }
   }
 

@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.BitSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.prunepeft.data.DataException;
@@ -104,8 +105,11 @@ public final class TextEncoding {
       throw tooLong(
           place(examples, i) + ": an answer of the question, with its prompt,",
           tokens(examples.get(i).choices().texts(), OptionalInt.empty()),
-          " (%,d of %,d questions have a longer one)"
-              .formatted(cut.cardinality(), examples.size()));
+          String.format(
+              Locale.ROOT,
+              " (%,d of %,d questions have a longer one)",
+              cut.cardinality(),
+              examples.size()));
     }
     int choice = 0;
     for (int i = 0; i < examples.size(); i++) {
@@ -131,9 +135,13 @@ public final class TextEncoding {
     return texts.cut().isEmpty()
         ? Optional.empty()
         : Optional.of(
-            "%,d of %,d %s texts have more than %,d tokens and are cut there"
-                .formatted(
-                    texts.cut().cardinality(), texts.data().size(), part, settings.maxLength()));
+            String.format(
+                Locale.ROOT,
+                "%,d of %,d %s texts have more than %,d tokens and are cut there",
+                texts.cut().cardinality(),
+                texts.data().size(),
+                part,
+                settings.maxLength()));
   }
 
   /**
@@ -148,8 +156,12 @@ public final class TextEncoding {
     return cut == 0
         ? Optional.empty()
         : Optional.of(
-            "%,d of %,d %s questions have an answer that is cut and count as wrong"
-                .formatted(cut, answers.examples().size(), part));
+            String.format(
+                Locale.ROOT,
+                "%,d of %,d %s questions have an answer that is cut and count as wrong",
+                cut,
+                answers.examples().size(),
+                part));
   }
 
   private OptionalInt firstRefused(BitSet cut) {
@@ -160,16 +172,27 @@ public final class TextEncoding {
 
   private DataException tooLong(String what, int tokens, String count) {
     return new DataException(
-        "%s has %,d tokens, but --max-seq-length is %,d%s; raise --max-seq-length (the model takes at most %,d), shorten the texts, or say --too-long cut"
-            .formatted(what, tokens, settings.maxLength(), count, mostTokens));
+        String.format(
+            Locale.ROOT,
+            "%s has %,d tokens, but --max-seq-length is %,d%s; raise --max-seq-length (the model takes at most %,d), shorten the texts, or say --too-long cut",
+            what,
+            tokens,
+            settings.maxLength(),
+            count,
+            mostTokens));
   }
 
   /** A tokenizer may have a token that was added to it and not to the model. */
   private void requireKnown(List<Example> examples, int i, String what, int id) {
     if (id >= vocabulary) {
       throw new DataException(
-          "%s: %s has a token with id %d, and the model has %d (vocab_size in config.json): it was added to the tokenizer alone; take it out of the texts and the chat template, or resize the model's embeddings"
-              .formatted(place(examples, i), what, id, vocabulary));
+          String.format(
+              Locale.ROOT,
+              "%s: %s has a token with id %d, and the model has %d (vocab_size in config.json): it was added to the tokenizer alone; take it out of the texts and the chat template, or resize the model's embeddings",
+              place(examples, i),
+              what,
+              id,
+              vocabulary));
     }
   }
 

@@ -1,6 +1,7 @@
 package org.prunepeft.run;
 
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -13,6 +14,6 @@ final class TrainingNames {
   /** What the training that begins is called. */
   String next(String name) {
     int count = begun.merge(name, 1, Integer::sum);
-    return count == 1 ? name : "%s (%d)".formatted(name, count);
+    return count == 1 ? name : String.format(Locale.ROOT, "%s (%d)", name, count);
   }
 }

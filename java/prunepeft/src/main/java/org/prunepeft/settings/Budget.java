@@ -52,6 +52,8 @@ public record Budget(double share, OptionalLong parameters) {
    * @param supernet trainable parameters of all modules together
    */
   public long of(long supernet) {
-    return parameters.orElse((long) Math.floor(share * supernet));
+    // 0.7 times 46,080 is less than 32,256 in floating point.
+    return parameters.orElseGet(
+        () -> BigDecimal.valueOf(share).multiply(BigDecimal.valueOf(supernet)).longValue());
   }
 }

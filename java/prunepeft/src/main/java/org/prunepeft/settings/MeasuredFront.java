@@ -3,6 +3,7 @@ package org.prunepeft.settings;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -60,8 +61,13 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
   List<String> chosen(int row) {
     if (row < 1 || row > points.size()) {
       throw new IllegalArgumentException(
-          "the front of %s has rows 1 to %d, got %d; there are%n%s"
-              .formatted(run.path(), points.size(), row, rows()));
+          String.format(
+              Locale.ROOT,
+              "the front of %s has rows 1 to %d, got %d; there are%n%s",
+              run.path(),
+              points.size(),
+              row,
+              rows()));
     }
     return points.get(row - 1).modules;
   }
@@ -92,7 +98,11 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
   }
 
   private static String row(int number, Kept point, Slices slices) {
-    return "%4d: %d modules, %s"
-        .formatted(number, slices.modules(point.modules).size(), point.costs);
+    return String.format(
+        Locale.ROOT,
+        "%4d: %d modules, %s",
+        number,
+        slices.modules(point.modules).size(),
+        point.costs);
   }
 }

@@ -10,13 +10,13 @@ import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.prunepeft.data.Metric;
-import org.prunepeft.data.Schema;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.RunPhase;
+import org.prunepeft.report.RunSchema;
 
 /**
  * What a complete run says.
@@ -54,7 +54,7 @@ public record RunResult(
   public static RunResult read(Path directory) {
     RunDirectory run = Manifest.open(directory, Set.of(RunFiles.CONFIG, RunFiles.METRICS));
     Map<String, Object> result = run.readJson(RunFiles.RESULT);
-    Metric metric = metric(run);
+    Metric metric = RunSchema.of(run).primary();
     Map<String, Double> test = numbers(result.get("test"));
     if (!test.containsKey(metric.key())) {
       throw new RunDirectoryException(
@@ -67,15 +67,6 @@ public record RunResult(
         required(run, result, "trainable_parameters").longValue(),
         required(run, result, "supernet_parameters").longValue(),
         costs(run, result));
-  }
-
-  private static Metric metric(RunDirectory run) {
-    try {
-      return Schema.fromMap(run.readJson(RunFiles.CONFIG)).primary();
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(
-          "%s: %s".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
-    }
   }
 
   private static Costs costs(RunDirectory run, Map<String, Object> result) {

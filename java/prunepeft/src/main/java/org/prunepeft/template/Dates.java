@@ -35,7 +35,7 @@ final class Dates {
       case 'y' -> pattern(time, "uu");
       case 'm' -> pattern(time, "MM");
       case 'd' -> pattern(time, "dd");
-      case 'e' -> "%2d".formatted(time.getDayOfMonth());
+      case 'e' -> String.format(Locale.ROOT, "%2d", time.getDayOfMonth());
       case 'H' -> pattern(time, "HH");
       case 'I' -> pattern(time, "hh");
       case 'M' -> pattern(time, "mm");
@@ -49,7 +49,7 @@ final class Dates {
       case 'j' -> pattern(time, "DDD");
       case 'u' -> Integer.toString(time.getDayOfWeek().getValue());
       case 'w' -> Integer.toString(time.getDayOfWeek().getValue() % 7);
-      case 'V' -> "%02d".formatted(time.get(IsoFields.WEEK_OF_WEEK_BASED_YEAR));
+      case 'V' -> String.format(Locale.ROOT, "%02d", time.get(IsoFields.WEEK_OF_WEEK_BASED_YEAR));
       case 'G' -> Integer.toString(time.get(IsoFields.WEEK_BASED_YEAR));
       case 'F' -> pattern(time, "uuuu-MM-dd");
       case 'T', 'X' -> pattern(time, "HH:mm:ss");

@@ -200,7 +200,7 @@ final class Numbers {
       return (value < 0 ? "-" : "")
           + digits.charAt(0)
           + (digits.length() > 1 ? "." + digits.substring(1) : "")
-          + "e%s%02d".formatted(exponent < 0 ? "-" : "+", Math.abs(exponent));
+          + String.format(Locale.ROOT, "e%s%02d", exponent < 0 ? "-" : "+", Math.abs(exponent));
     }
     return shortest.scale() <= 0 ? shortest.toBigInteger() + ".0" : shortest.toPlainString();
   }

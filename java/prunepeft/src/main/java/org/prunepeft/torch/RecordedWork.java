@@ -2,6 +2,7 @@ package org.prunepeft.torch;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -162,7 +163,10 @@ public final class RecordedWork implements AutoCloseable {
       if (!(difference <= MOST_DIFFERENCE)) {
         restore(expected);
         giveUp(
-            "its launch differs from its calls by %.2g of what they change".formatted(difference));
+            String.format(
+                Locale.ROOT,
+                "its launch differs from its calls by %.2g of what they change",
+                difference));
       }
     }
   }

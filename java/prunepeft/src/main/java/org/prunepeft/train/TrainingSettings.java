@@ -211,6 +211,16 @@ public record TrainingSettings(
     return schedule.factor(step, steps, warmup(steps));
   }
 
+  /**
+   * {@return whether a training keeps the outputs of layers below its lowest module, so that they
+   * are computed once}
+   *
+   * @param epochs of the training
+   */
+  public boolean keepsActivations(int epochs) {
+    return activationCacheMegabytes > 0 && epochs > 1;
+  }
+
   private int warmup(int steps) {
     if (warmupSteps > 0 || warmupRatio == 0) {
       return warmupSteps;

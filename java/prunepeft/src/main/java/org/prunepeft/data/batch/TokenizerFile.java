@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.CharConversionException;
 import java.io.IOException;
+import java.util.Locale;
 
 /**
  * Checks a tokenizer.json before Hugging Face's library reads it. What that does not expect is a
@@ -207,7 +208,9 @@ final class TokenizerFile {
   private static void unigram(TokenizerPart model) {
     JsonNode tokens = model.get("vocab").json();
     if (!tokens.isArray() || tokens.isEmpty() || tokens.size() > MOST_IDS) {
-      throw model.get("vocab").wrong("a list of 1 to %,d tokens".formatted(MOST_IDS));
+      throw model
+          .get("vocab")
+          .wrong(String.format(Locale.ROOT, "a list of 1 to %,d tokens", MOST_IDS));
     }
     int id = 0;
     for (JsonNode token : tokens) {

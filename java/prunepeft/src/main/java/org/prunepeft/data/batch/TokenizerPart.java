@@ -3,6 +3,7 @@ package org.prunepeft.data.batch;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * A part of a tokenizer.json.
@@ -47,7 +48,7 @@ record TokenizerPart(String path, JsonNode json) {
     }
     if (json.size() > most) {
       throw new IllegalArgumentException(
-          "%s has %,d items, the most is %,d".formatted(path, json.size(), most));
+          String.format(Locale.ROOT, "%s has %,d items, the most is %,d", path, json.size(), most));
     }
     List<TokenizerPart> items = new ArrayList<>(json.size());
     for (JsonNode item : json) {
@@ -62,8 +63,12 @@ record TokenizerPart(String path, JsonNode json) {
     }
     if (json.textValue().length() > most) {
       throw new IllegalArgumentException(
-          "%s has %,d characters, the most is %,d"
-              .formatted(path, json.textValue().length(), most));
+          String.format(
+              Locale.ROOT,
+              "%s has %,d characters, the most is %,d",
+              path,
+              json.textValue().length(),
+              most));
     }
     return json.textValue();
   }

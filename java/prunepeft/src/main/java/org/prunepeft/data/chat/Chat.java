@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
@@ -224,8 +225,11 @@ public final class Chat {
     String after = last ? whole : render(place, conversation.first(i + 1), false).text();
     if (!after.startsWith(before)) {
       throw new DataException(
-          "%s: with add_generation_prompt=True the text before messages[%d] is not how the text with it begins, so its part of the text cannot be determined; give a template that begins so, or that marks every turn by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
-              .formatted(place, i));
+          String.format(
+              Locale.ROOT,
+              "%s: with add_generation_prompt=True the text before messages[%d] is not how the text with it begins, so its part of the text cannot be determined; give a template that begins so, or that marks every turn by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)",
+              place,
+              i));
     }
     return new Turn(after, before.length());
   }

@@ -9,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -101,11 +102,16 @@ final class ParquetTable implements TableReader {
     for (int i = 0; i < Math.max(1, Integer.parseInt(name.group(4))); i++) {
       Path shard =
           first.resolveSibling(
-              "%s%05d-of-%s%s".formatted(name.group(1), i, name.group(4), name.group(5)));
+              String.format(
+                  Locale.ROOT, "%s%05d-of-%s%s", name.group(1), i, name.group(4), name.group(5)));
       if (i > 0 && !Files.exists(shard)) {
         throw new FormatException(
-            "%s is missing; %s says that there are %d shards"
-                .formatted(shard, first, Integer.parseInt(name.group(4))));
+            String.format(
+                Locale.ROOT,
+                "%s is missing; %s says that there are %d shards",
+                shard,
+                first,
+                Integer.parseInt(name.group(4))));
       }
       shards.add(shard);
     }
@@ -302,8 +308,13 @@ final class ParquetTable implements TableReader {
       return names.get(Integer.parseInt(value));
     } catch (NumberFormatException | IndexOutOfBoundsException e) {
       throw new DataException(
-          "%s: '%s' must be the number of one of the file's %d classes, 0 or more, got %s"
-              .formatted(place(), columns.get(column), names.size(), value),
+          String.format(
+              Locale.ROOT,
+              "%s: '%s' must be the number of one of the file's %d classes, 0 or more, got %s",
+              place(),
+              columns.get(column),
+              names.size(),
+              value),
           e);
     }
   }

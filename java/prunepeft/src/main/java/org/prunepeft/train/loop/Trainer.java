@@ -86,14 +86,6 @@ public final class Trainer implements AutoCloseable {
       Encoder encoder,
       TrainingSettings settings,
       TrainingsInStep inStep,
-      GradientPasses.Mode mode) {
-    this(encoder, settings, inStep, Checkpoints.NONE, mode);
-  }
-
-  Trainer(
-      Encoder encoder,
-      TrainingSettings settings,
-      TrainingsInStep inStep,
       Checkpoints checkpoints,
       GradientPasses.Mode mode) {
     this.encoder = encoder;
@@ -139,11 +131,10 @@ public final class Trainer implements AutoCloseable {
    * @param checkpoints of its run
    */
   record Request(
-      TrainingRun run, StepListener listener, RoundStatistics statistics, Checkpoints checkpoints) {
-    Request(TrainingRun run, StepListener listener, RoundStatistics statistics) {
-      this(run, listener, statistics, Checkpoints.NONE);
-    }
-  }
+      TrainingRun run,
+      StepListener listener,
+      RoundStatistics statistics,
+      Checkpoints checkpoints) {}
 
   /**
    * How one of several trainings ended.
@@ -466,10 +457,9 @@ public final class Trainer implements AutoCloseable {
 
   private boolean keepsPrefix(TrainingRun run, EncodedDataset data, int lowest) {
     return data != null
-        && run.epochs() > 1
         && run.encoder() == null
         && lowest > 0
-        && settings.activationCacheMegabytes() > 0;
+        && settings.keepsActivations(run.epochs());
   }
 
   /** Hidden states of the last layer. */

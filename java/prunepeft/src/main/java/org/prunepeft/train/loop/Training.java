@@ -49,8 +49,7 @@ final class Training implements AutoCloseable {
   private final StepLosses losses;
   private final GradientPasses.Member member;
 
-  /** To be closed, the last first; null where there is none. */
-  private final List<AutoCloseable> owned = new ArrayList<>();
+  private final Owned owned = new Owned();
 
   private boolean cancelled;
 
@@ -102,29 +101,22 @@ final class Training implements AutoCloseable {
     steps = trainer.steps(run);
     List<ParameterGroup> groups = groups();
     try {
-      prefix = own(trainer.prefix(run, run.data(), lowest, runs));
-      validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
-      losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
-      optimizer = own(new Optimizer(settings, groups));
+      prefix = owned.add(trainer.prefix(run, run.data(), lowest, runs));
+      validationPrefix = owned.add(trainer.prefix(run, run.validation(), lowest, runs));
+      losses = owned.add(new StepLosses(trainer.encoder().device(), mostUnread));
+      optimizer = owned.add(new Optimizer(settings, groups));
       for (TrainingHook hook : run.modules().trainingHooks(steps, run.judged())) {
-        hooks.add(own(hook));
+        hooks.add(owned.add(hook));
       }
-      snapshot = own(run.validation() == null ? null : new Snapshot(groups));
+      snapshot = owned.add(run.validation() == null ? null : new Snapshot(groups));
       if (run.validation() != null && settled()) {
         best = run.start();
       }
       member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
     } catch (RuntimeException | Error e) {
-      close();
+      owned.closeAfter(e);
       throw e;
     }
-  }
-
-  private <T extends AutoCloseable> T own(T resource) {
-    if (resource != null) {
-      owned.add(resource);
-    }
-    return resource;
   }
 
   private List<ParameterGroup> groups() {
@@ -461,15 +453,6 @@ final class Training implements AutoCloseable {
 
   @Override
   public void close() {
-    for (int i = owned.size() - 1; i >= 0; i--) {
-      try {
-        owned.get(i).close();
-      } catch (RuntimeException e) {
-        throw e;
-      } catch (Exception e) {
-        throw new IllegalStateException(e);
-      }
-    }
-    owned.clear();
+    owned.close();
   }
 }

@@ -148,7 +148,11 @@ class DeviceTrainingTest extends TrainingTest {
     Trainer trainer =
         keep(
             new Trainer(
-                encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, 4, 0)));
+                encoder,
+                settings,
+                null,
+                Checkpoints.NONE,
+                new GradientPasses.Mode(recorder, MULTIPLE, 4, 0)));
     List<Double> losses = new ArrayList<>();
     trainer.train(
         new TrainingRun(modules, head, data, EPOCHS, 2, null),

@@ -108,7 +108,8 @@ class GpuTest extends TrainingTest {
   private Map<String, float[]> trainOnCpu(int member, Precision precision) {
     TrainingRun run = run(member, ComputeDevice.CPU);
     Encoder encoder = encoder(precision, ComputeDevice.CPU);
-    keep(new Trainer(encoder, SETTINGS, null, new GradientPasses.Mode(null, LENGTH, 1, 0)))
+    keep(new Trainer(
+            encoder, SETTINGS, null, Checkpoints.NONE, new GradientPasses.Mode(null, LENGTH, 1, 0)))
         .train(run, StepListener.NONE);
     return weights(run);
   }
@@ -166,7 +167,13 @@ class GpuTest extends TrainingTest {
     TrainingRun recorded = run(0, gpu);
     WatchedRecorder recorder = recorder(gpu);
     Trainer trainer =
-        keep(new Trainer(encoder, SETTINGS, null, new GradientPasses.Mode(recorder, LENGTH, 5, 0)));
+        keep(
+            new Trainer(
+                encoder,
+                SETTINGS,
+                null,
+                Checkpoints.NONE,
+                new GradientPasses.Mode(recorder, LENGTH, 5, 0)));
     trainer.train(recorded, StepListener.NONE);
     assertTrue(recorder.recordings > 0, "no graph was recorded");
     assertTrue(
@@ -204,6 +211,7 @@ class GpuTest extends TrainingTest {
                         encoder,
                         SETTINGS,
                         inStep,
+                        Checkpoints.NONE,
                         new GradientPasses.Mode(recorder, LENGTH, 5, 0))));
     for (RuntimeException failure : failures) {
       assertNull(failure);

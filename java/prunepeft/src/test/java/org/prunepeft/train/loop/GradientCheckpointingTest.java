@@ -206,7 +206,9 @@ class GradientCheckpointingTest extends TrainingTest {
               .toList();
       keep(new Trainer(encoder, settings(checkpointing)))
           .train(
-              runs.stream().map(run -> new Trainer.Request(run, StepListener.NONE, null)).toList())
+              runs.stream()
+                  .map(run -> new Trainer.Request(run, StepListener.NONE, null, Checkpoints.NONE))
+                  .toList())
           .forEach(Trainer.Outcome::get);
       results.add(runs.stream().map(TrainingTest::weights).toList());
     }

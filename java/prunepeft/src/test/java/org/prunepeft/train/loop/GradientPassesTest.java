@@ -67,7 +67,11 @@ class GradientPassesTest extends TrainingTest {
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
     return keep(
         new Trainer(
-            encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses, 0)));
+            encoder,
+            settings,
+            null,
+            Checkpoints.NONE,
+            new GradientPasses.Mode(recorder, MULTIPLE, losses, 0)));
   }
 
   /** LoRA and a serial adapter in each layer; the same weights each time. */
@@ -210,7 +214,7 @@ class GradientPassesTest extends TrainingTest {
   void whatComesSeldomGoesCallByCall() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
     GradientPasses.Mode mode = new GradientPasses.Mode(recorder, MULTIPLE, LOSSES, 8);
-    Trainer trainer = keep(new Trainer(encoder, settings, null, mode));
+    Trainer trainer = keep(new Trainer(encoder, settings, null, Checkpoints.NONE, mode));
     trainer.train(run(0.1, 0, 1, null), StepListener.NONE);
     assertEquals(List.of(), recorder.calls);
     trainer.train(run(0.1, 0, 20, null), StepListener.NONE);

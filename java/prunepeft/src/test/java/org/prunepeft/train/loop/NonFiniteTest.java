@@ -211,7 +211,12 @@ class NonFiniteTest extends TrainingTest {
   private Trainer reading(Encoder encoder) {
     TrainingSettings settings = TrainingSettings.builder().batchSize(BATCH).build();
     return keep(
-        new Trainer(keep(encoder), settings, null, new GradientPasses.Mode(null, 1, 32, 0)));
+        new Trainer(
+            keep(encoder),
+            settings,
+            null,
+            Checkpoints.NONE,
+            new GradientPasses.Mode(null, 1, 32, 0)));
   }
 
   @Test

@@ -196,13 +196,19 @@ class PairTrainingTest extends TrainingTest {
     RecorderStandIn recorder = recorded ? new RecorderStandIn() : null;
     TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
     Trainer trainer =
-        keep(new Trainer(encoder, settings, null, new GradientPasses.Mode(recorder, 16, 4, 0)));
+        keep(
+            new Trainer(
+                encoder,
+                settings,
+                null,
+                Checkpoints.NONE,
+                new GradientPasses.Mode(recorder, 16, 4, 0)));
     List<EncodedDataset> sets = List.of(data, SmallTask.pairs(14, TestSeed.draw()));
     List<TrainingRun> together = sets.stream().map(set -> run(set, 0, 2)).toList();
     trainer
         .train(
             together.stream()
-                .map(run -> new Trainer.Request(run, StepListener.NONE, null))
+                .map(run -> new Trainer.Request(run, StepListener.NONE, null, Checkpoints.NONE))
                 .toList())
         .forEach(Trainer.Outcome::get);
     assertTrue(!recorded || recorder.count("launch") > 0);

@@ -103,7 +103,12 @@ class TrainingsInStepTest extends TrainingTest {
   private Trainer trainer(
       TrainingSettings settings, TrainingsInStep inStep, RecordedWork.Recorder recorder) {
     return keep(
-        new Trainer(encoder, settings, inStep, new GradientPasses.Mode(recorder, multiple, 4, 0)));
+        new Trainer(
+            encoder,
+            settings,
+            inStep,
+            Checkpoints.NONE,
+            new GradientPasses.Mode(recorder, multiple, 4, 0)));
   }
 
   private static void assertNear(Map<String, float[]> expected, Map<String, float[]> actual) {
@@ -280,7 +285,7 @@ class TrainingsInStepTest extends TrainingTest {
         RoundStatistics statistics =
             keep(new RoundStatistics(run.modules(), criteria, trainer.steps(run)));
         if (together) {
-          requests.add(new Trainer.Request(run, StepListener.NONE, statistics));
+          requests.add(new Trainer.Request(run, StepListener.NONE, statistics, Checkpoints.NONE));
         } else {
           trainer.train(run, StepListener.NONE, statistics);
           alone.add(statistics.observe().whole());

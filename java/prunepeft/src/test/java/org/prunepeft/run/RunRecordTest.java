@@ -1,0 +1,82 @@
+package org.prunepeft.run;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.Checkpointing;
+import org.prunepeft.settings.Setup;
+
+class RunRecordTest {
+  private static final IllegalStateException FULL = new IllegalStateException("the disk is full");
+
+  /** Fails at the first that it hears of. */
+  private static final ProgressListener FAILING =
+      new ProgressListener() {
+        @Override
+        public void created(Path directory) {
+          throw FULL;
+        }
+      };
+
+  @TempDir private Path temporary;
+
+  private static Setup setup(Path output, Checkpointing checkpoints) {
+    return Setup.DEFAULT.with().output(output).checkpoints(checkpoints).build();
+  }
+
+  private static void assertFails(Setup setup) {
+    assertSame(
+        FULL, assertThrows(IllegalStateException.class, () -> RunRecord.of(setup, FAILING, null)));
+  }
+
+  @Test
+  void directoryIsGoneWhereAListenerFailsAsItIsMade() {
+    Path run = temporary.resolve("run");
+    assertFails(setup(run, Checkpointing.DEFAULT));
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
+  void resumedDirectorySaysWhyItsListenerFailed() {
+    Path run = temporary.resolve("run");
+    RunDirectory before = RunDirectory.create(run);
+    before.writeText(RunFiles.SUMMARY, "");
+    before.fail("cancelled");
+    assertFails(setup(run, Checkpointing.RESUME));
+    String said =
+        assertThrows(RunDirectoryException.class, () -> RunDirectory.open(run)).getMessage();
+    assertTrue(said.contains(FULL.getMessage()), said);
+  }
+
+  @Test
+  void runsTogetherWriteNoMoreCheckpointsOnceOneOfThemCouldNotBegin() {
+    RunDirectory above = RunDirectory.create(temporary.resolve("runs"));
+    Setup setup = setup(above.file("seed-1"), Checkpointing.DEFAULT);
+    try (CheckpointStore store = new CheckpointStore(above, Checkpointing.DEFAULT)) {
+      assertThrows(
+          IllegalStateException.class,
+          () ->
+              RunsTogether.together(
+                  List.of(setup),
+                  store,
+                  (own, runs) -> {
+                    RunRecord.of(own, FAILING, runs);
+                    return null;
+                  }));
+      store.of("seed-2").save();
+    }
+    assertFalse(Files.exists(above.file(CheckpointDirectory.NAME)));
+  }
+}
