@@ -1,5 +1,6 @@
 package org.prunepeft.search;
 
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
@@ -19,8 +20,8 @@ public final class DepthOrder {
   private DepthOrder() {}
 
   /**
-   * Removes modules, those of the layers that are not asked for first, until the rest is within the
-   * budget.
+   * Takes the modules of the layers that are asked for, then those of the next ones: each that
+   * still fits the budget.
    *
    * @param space all modules that there are
    * @param budget trainable parameters that may be left
@@ -31,22 +32,30 @@ public final class DepthOrder {
    */
   public static List<Candidate> keep(SearchSpace space, long budget, Layers layers) {
     space.requireBudget(budget);
-    List<Candidate> order =
-        space.candidates().stream().sorted(removal(layers, space.layers())).toList();
-    return BudgetFill.remove(order, budget, budget).kept();
+    List<Candidate> kept = new ArrayList<>();
+    long left = budget;
+    for (Candidate module :
+        space.candidates().stream().sorted(order(layers, space.layers())).toList()) {
+      if (module.parameters() <= left) {
+        kept.add(module);
+        left -= module.parameters();
+      }
+    }
+    kept.sort(Candidate.CANONICAL);
+    return List.copyOf(kept);
   }
 
-  /** Within a layer the larger go first, so that a budget is filled as far as it can be. */
-  private static Comparator<Candidate> removal(Layers layers, int count) {
+  /** Within a layer the smaller come first, so that a budget holds more of it. */
+  private static Comparator<Candidate> order(Layers layers, int count) {
     ToDoubleFunction<Candidate> key =
         switch (layers) {
-          case FIRST -> module -> -module.layer();
-          case LAST -> Candidate::layer;
+          case FIRST -> Candidate::layer;
+          case LAST -> module -> -module.layer();
           // The quarter decides between two layers that are as far from the middle.
-          case MIDDLE -> module -> -Math.abs(module.layer() - (count - 1) / 2.0 - 0.25);
+          case MIDDLE -> module -> Math.abs(module.layer() - (count - 1) / 2.0 - 0.25);
         };
     return Comparator.comparingDouble(key)
-        .thenComparing(Comparator.comparingLong(Candidate::parameters).reversed())
-        .thenComparing(Candidate::name);
+        .thenComparing(Comparator.comparingLong(Candidate::parameters))
+        .thenComparing(Comparator.comparing(Candidate::name).reversed());
   }
 }

@@ -84,6 +84,10 @@ class BudgetTest {
         List.of(lora(4, 10), adapter(5, 20), lora(5, 10)), DepthOrder.keep(space, 45, Layers.LAST));
     // 19: the adapter of the last layer does not fit, its LoRA module does.
     assertEquals(List.of(lora(5, 10)), DepthOrder.keep(space, 19, Layers.LAST));
+    // 25: nor does it here, but the LoRA module of the layer before.
+    assertEquals(List.of(lora(4, 10), lora(5, 10)), DepthOrder.keep(space, 25, Layers.LAST));
+    assertEquals(List.of(lora(0, 10), lora(1, 10)), DepthOrder.keep(space, 25, Layers.FIRST));
+    assertEquals(List.of(lora(2, 10), lora(3, 10)), DepthOrder.keep(space, 25, Layers.MIDDLE));
   }
 
   @Test
