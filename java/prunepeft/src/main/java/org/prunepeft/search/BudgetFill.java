@@ -16,6 +16,23 @@ import java.util.List;
  */
 record BudgetFill(List<Candidate> removed, List<Candidate> spared, List<Candidate> kept) {
   /**
+   * {@return modules in a given order, each that still fits the budget, sorted by layer, type and
+   * name}
+   */
+  static List<Candidate> take(List<Candidate> order, long budget) {
+    List<Candidate> taken = new ArrayList<>();
+    long left = budget;
+    for (Candidate module : order) {
+      if (module.parameters() <= left) {
+        taken.add(module);
+        left -= module.parameters();
+      }
+    }
+    taken.sort(Candidate.CANONICAL);
+    return List.copyOf(taken);
+  }
+
+  /**
    * @param order all modules that are left, the first to go first
    * @param target the parameters to be left at most now
    * @param budget the parameters to be left at most in the end, at most target and at least those

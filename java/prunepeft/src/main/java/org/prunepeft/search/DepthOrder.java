@@ -1,6 +1,5 @@
 package org.prunepeft.search;
 
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
@@ -32,17 +31,8 @@ public final class DepthOrder {
    */
   public static List<Candidate> keep(SearchSpace space, long budget, Layers layers) {
     space.requireBudget(budget);
-    List<Candidate> kept = new ArrayList<>();
-    long left = budget;
-    for (Candidate module :
-        space.candidates().stream().sorted(order(layers, space.layers())).toList()) {
-      if (module.parameters() <= left) {
-        kept.add(module);
-        left -= module.parameters();
-      }
-    }
-    kept.sort(Candidate.CANONICAL);
-    return List.copyOf(kept);
+    return BudgetFill.take(
+        space.candidates().stream().sorted(order(layers, space.layers())).toList(), budget);
   }
 
   /** Within a layer the smaller come first, so that a budget holds more of it. */

@@ -2,12 +2,12 @@ package org.prunepeft.search;
 
 import java.util.List;
 
-/** The baseline that removes modules in random order. */
+/** The baseline that takes modules in random order. */
 public final class RandomSelection {
   private RandomSelection() {}
 
   /**
-   * Removes modules at random until the rest is within the budget.
+   * Takes modules at random, each that still fits the budget.
    *
    * @param space all modules that there are
    * @param budget trainable parameters that may be left
@@ -18,7 +18,7 @@ public final class RandomSelection {
    */
   public static List<Candidate> keep(SearchSpace space, long budget, long seed) {
     space.requireBudget(budget);
-    List<Candidate> order = space.candidates().stream().sorted(SeededHash.order(seed)).toList();
-    return BudgetFill.remove(order, budget, budget).kept();
+    return BudgetFill.take(
+        space.candidates().stream().sorted(SeededHash.order(seed).reversed()).toList(), budget);
   }
 }

@@ -101,6 +101,22 @@ class BudgetTest {
   }
 
   @Test
+  void randomSelectionLeavesNoRoomForAnotherModule() {
+    SearchSpace space = Scores.space(6);
+    for (int seed = 0; seed < 100; seed++) {
+      long budget = 15 + seed;
+      List<Candidate> kept = RandomSelection.keep(space, budget, seed);
+      long left = budget - Candidate.total(kept);
+      assertTrue(left >= 0);
+      assertTrue(
+          space.candidates().stream()
+              .filter(module -> !kept.contains(module))
+              .noneMatch(module -> module.parameters() <= left),
+          () -> "" + kept);
+    }
+  }
+
+  @Test
   void randomSelectionFavoursNoModule() {
     SearchSpace space = Scores.loraOnly(12);
     Map<String, Integer> times = new HashMap<>();
