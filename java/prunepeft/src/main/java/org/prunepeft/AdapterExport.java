@@ -35,6 +35,7 @@ import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Reason;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.PairFeatures;
 import org.slf4j.Logger;
@@ -336,9 +337,12 @@ public final class AdapterExport {
       Manifest.write(target, ORIGIN, origin(source, setup, adapter.base()), target.names());
       target.complete();
     } catch (IOException e) {
-      RunRecord.failed(target, e);
-      throw new UncheckedIOException(
-          "can't export %s to %s: %s".formatted(source.path(), output, e.getMessage()), e);
+      UncheckedIOException failure =
+          new UncheckedIOException(
+              "can't export %s to %s: %s".formatted(source.path(), output, Reason.of(output, e)),
+              e);
+      RunRecord.failed(target, failure);
+      throw failure;
     } catch (RuntimeException | Error e) {
       RunRecord.failed(target, e);
       throw e;
@@ -353,7 +357,7 @@ public final class AdapterExport {
     ModelFiles.copy(config, origin);
     if (HubName.isOne(base)) {
       origin.replaceAll((name, value) -> withoutDirectories(value));
-      origin.computeIfPresent("setup", (name, value) -> withoutOutput(value, HubName.model(base)));
+      origin.computeIfPresent("setup", (name, value) -> portable(value, HubName.model(base)));
       origin.replace(ModelFiles.DIRECTORY, null);
     }
     origin.putAll(RunSchema.of(source).toMap());
@@ -363,7 +367,7 @@ public final class AdapterExport {
     return origin;
   }
 
-  private static Map<String, Object> withoutOutput(Object setup, String model) {
+  private static Map<String, Object> portable(Object setup, String model) {
     Map<String, Object> members = ModelFiles.withModel(setup, model);
     members.put("output", null);
     return members;

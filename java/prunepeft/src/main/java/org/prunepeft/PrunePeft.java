@@ -112,6 +112,9 @@ public final class PrunePeft {
           "only a search by pruning begins with some of the modules; leave out those that it is to"
               + " begin with");
     }
+    if (settings.measured() != null) {
+      settings.measured().requireChoice(space);
+    }
     if (settings.strategy() != null) {
       settings.strategy().requireCovers(space);
     }

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.OptionalDouble;
-import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.prunepeft.data.batch.EncodedDataset;
@@ -39,10 +38,12 @@ public final class MeasuredRun implements AutoCloseable {
   /** Forward passes of an example at most. */
   private final long passes;
 
-  /** Of the training of the choice from the supernet's weights; empty: it begins with new ones. */
-  private final OptionalInt warmEpochs;
+  /** Whether the training of the choice begins with the supernet's weights. */
+  private final boolean warmStart;
 
-  /** Of the same from new weights. */
+  /** Of that training, and of one from new weights. */
+  private final int warmEpochs;
+
   private final int newEpochs;
 
   /** What the training of the supernet took, validation apart. */
@@ -52,17 +53,13 @@ public final class MeasuredRun implements AutoCloseable {
    * Draws a supernet's weights, and looks for what it needs.
    *
    * @param budget trainable parameters to be left at most
-   * @throws IllegalArgumentException if there are too few validation examples, or no two modules
+   * @throws IllegalArgumentException if there are too few validation examples, or too few steps of
+   *     the last training for AdaLoRA
    */
   public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
     this.session = session;
     slices = settings.slices(session.setup.peft(), session.encoder.config());
     space = slices.space();
-    if (space.candidates().size() < 2) {
-      throw new IllegalArgumentException(
-          "a measured search chooses among modules, and there is only %s; give the search more of them, or train it alone"
-              .formatted(space.candidates().stream().map(Candidate::name).toList()));
-    }
     MeasuringSettings.Sizes sizes =
         settings.sizes(
             session.train.size(),
@@ -75,6 +72,10 @@ public final class MeasuredRun implements AutoCloseable {
           "a measured search needs at least %d validation examples to measure on, got %d; use more"
               .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
+    warmStart = settings.warmStart();
+    warmEpochs = sizes.warmEpochs();
+    newEpochs = sizes.newEpochs();
+    session.requireSteps(warmStart ? Math.min(warmEpochs, newEpochs) : newEpochs);
     SupernetMeasuring.MeasuringData inputs =
         new SupernetMeasuring.MeasuringData(
             session.sample("measured", sizes.supernetExamples()),
@@ -102,9 +103,6 @@ public final class MeasuredRun implements AutoCloseable {
               session.requireNotCancelled();
               session.progress.progress(done, "");
             });
-    newEpochs = settings.retrainingEpochs().orElse(session.setup.epochs());
-    warmEpochs =
-        settings.warmStart() ? OptionalInt.of(sizes.retrainingEpochs()) : OptionalInt.empty();
     passes = (long) this.settings.effort().total() * sizes.measuredExamples();
   }
 
@@ -144,12 +142,12 @@ public final class MeasuredRun implements AutoCloseable {
   /** {@return what training the choice leaves behind} */
   public FinalTraining.Trained train(MeasuredResult result, RunRecord record) {
     FinalTraining.WarmStart start =
-        warmEpochs.isEmpty()
-            ? null
-            : new FinalTraining.WarmStart(
+        warmStart
+            ? new FinalTraining.WarmStart(
                 modules -> modules.copySlices(supernet.modules(), result.kept()),
                 supernet.head(),
-                warmEpochs.getAsInt());
+                warmEpochs)
+            : null;
     return new FinalTraining(session, record.metrics(), supernetSeconds)
         .train(sized(result), modules(result), false, start, newEpochs);
   }

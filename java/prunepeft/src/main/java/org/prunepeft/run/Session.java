@@ -222,13 +222,22 @@ public final class Session implements AutoCloseable {
 
   /** With the number of steps, where LoRA's settings go by it. */
   private static Setup counted(Setup setup, int examples) {
-    if (setup.lora() == null) {
-      return setup;
-    }
+    return setup.lora() == null
+        ? setup
+        : setup.withLora(setup.lora().withSteps(steps(setup, examples, setup.epochs())));
+  }
+
+  private static long steps(Setup setup, int examples, int epochs) {
     long perStep =
         (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
-    long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
-    return setup.withLora(setup.lora().withSteps(steps));
+    return epochs * ((examples + perStep - 1) / perStep);
+  }
+
+  /** Refuses a training of so many epochs if it has too few steps for LoRA's settings. */
+  void requireSteps(int epochs) {
+    if (setup.lora() != null) {
+      setup.lora().withSteps(steps(setup, train.size(), epochs));
+    }
   }
 
   private static void requireLength(int maxLength, int maxTokens) {

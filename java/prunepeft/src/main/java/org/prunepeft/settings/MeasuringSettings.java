@@ -7,6 +7,7 @@ import java.util.OptionalInt;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.Slices;
+import org.prunepeft.search.SearchSpace;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -52,8 +53,8 @@ public record MeasuringSettings(
       List.of("parameters", "training-time", "latency", "memory");
 
   /**
-   * Two thirds of the supernet's training, a warm start; parameters as the objective, and where
-   * these differ little the training time.
+   * Two thirds of the supernet's training where the task is not small, a warm start; parameters as
+   * the objective, and where these differ little the training time.
    */
   public static final MeasuringSettings DEFAULT =
       MeasuringSettingsBuilder.builder()
@@ -124,6 +125,19 @@ public record MeasuringSettings(
     }
   }
 
+  /**
+   * Refuses a space in which there is nothing to choose.
+   *
+   * @throws IllegalArgumentException if it has one module, which is not cut into slices
+   */
+  public void requireChoice(SearchSpace space) {
+    if (space.candidates().size() == 1 && moduleSlices.orElse(1) == 1) {
+      throw new IllegalArgumentException(
+          "a measured search chooses among modules, and there is only %s; give the search more of them, or train it alone"
+              .formatted(space.candidates().get(0).name()));
+    }
+  }
+
   /** {@return what of a supernet's modules is measured: their slices, or each as a whole} */
   public Slices slices(PeftConfig modules, EncoderConfig encoder) {
     return new Slices(modules, encoder, moduleSlices.orElse(1));
@@ -143,14 +157,16 @@ public record MeasuringSettings(
    * @param supernetEpochs passes of its training over these
    * @param measuredExamples that subsets are measured on
    * @param subsets that are measured at most
-   * @param retrainingEpochs epochs of the training of what is chosen
+   * @param warmEpochs epochs of the training of what is chosen, from the supernet's weights
+   * @param newEpochs the same from new weights
    */
   public record Sizes(
       int supernetExamples,
       int supernetEpochs,
       int measuredExamples,
       int subsets,
-      int retrainingEpochs) {}
+      int warmEpochs,
+      int newEpochs) {}
 
   /**
    * {@return what these settings come to. A quarter of the share goes into the measuring, or what
@@ -188,7 +204,12 @@ public record MeasuringSettings(
       // What few examples leave of the passes.
       chosen = (int) Math.max(chosen, Math.min(MOST_SUBSETS, passes / seen));
     }
-    int retrained = retrainingEpochs.orElse(warmStart ? (epochs + 1) / 2 : epochs);
-    return new Sizes(own, turns, seen, chosen, retrained);
+    return new Sizes(
+        own,
+        turns,
+        seen,
+        chosen,
+        retrainingEpochs.orElse((epochs + 1) / 2),
+        retrainingEpochs.orElse(epochs));
   }
 }

@@ -1,10 +1,14 @@
 package org.prunepeft.settings;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
 import org.prunepeft.settings.MeasuringSettings.Sizes;
 
 class MeasuringSettingsTest {
@@ -40,7 +44,7 @@ class MeasuringSettingsTest {
     }
     assertEquals(2, sizes(4000, 2000, 8).supernetEpochs());
     assertEquals(1000, sizes(4000, 2000, 8).measuredExamples());
-    assertEquals(4, sizes(4000, 2000, 8).retrainingEpochs());
+    assertEquals(4, sizes(4000, 2000, 8).warmEpochs());
   }
 
   @Test
@@ -110,12 +114,29 @@ class MeasuringSettingsTest {
   }
 
   @Test
-  void withoutAWarmStartItIsTrainedForAllEpochs() {
+  void aSingleModuleLeavesNothingToChoose() {
+    Candidate lora = new Candidate("layer.0.lora", 0, Candidate.LORA, 8);
+    SearchSpace one = new SearchSpace(1, List.of(lora));
     assertEquals(
-        8,
+        "a measured search chooses among modules, and there is only layer.0.lora; give the search more of them, or train it alone",
+        assertThrows(
+                IllegalArgumentException.class, () -> MeasuringSettings.DEFAULT.requireChoice(one))
+            .getMessage());
+    MeasuringSettings.DEFAULT.withModuleSlices(OptionalInt.of(4)).requireChoice(one);
+    Candidate adapter = new Candidate("layer.0.adapter", 0, Candidate.ADAPTER, 8);
+    MeasuringSettings.DEFAULT.requireChoice(new SearchSpace(1, List.of(lora, adapter)));
+  }
+
+  @Test
+  void fromNewWeightsItIsTrainedForAllEpochs() {
+    Sizes sizes = sizes(4000, 500, 7);
+    assertEquals(4, sizes.warmEpochs());
+    assertEquals(7, sizes.newEpochs());
+    sizes =
         MeasuringSettings.DEFAULT
-            .withWarmStart(false)
-            .sizes(4000, 500, 8, 32, 12)
-            .retrainingEpochs());
+            .withRetrainingEpochs(OptionalInt.of(3))
+            .sizes(4000, 500, 8, 32, 12);
+    assertEquals(3, sizes.warmEpochs());
+    assertEquals(3, sizes.newEpochs());
   }
 }

@@ -302,7 +302,7 @@ function measuredCharts(run) {
   if (rivals.length > 0) {
     charts.push(chart({
       title: "The choice against others, in points",
-      caption: `With 95 % intervals, on ${whole(measured.confirmationExamples)} examples that no choice has seen. A line over zero is no difference that shows.`,
+      caption: `With 95 % intervals, on ${whole(measured.confirmationExamples)} examples by which subsets were not ranked. A line over zero is no difference that shows.`,
       alt: rivals.map((each) => `against ${each.name} ${points(each.mean)}, ${interval(each)}`).join(". "),
       draw: intervals({
         items: rivals, label: (each) => each.name, value: (each) => 100 * each.mean, low: (each) => 100 * each.low, high: (each) => 100 * each.high,

@@ -1,7 +1,7 @@
 package org.prunepeft.search.measured;
 
 /**
- * A subset against another choice, on examples that no choice has seen.
+ * A subset against another choice, on examples by which subsets were not ranked.
  *
  * @param against what it is compared with
  * @param difference its metric less the other's, by paired differences

@@ -20,8 +20,8 @@ import org.prunepeft.search.SearchSpace;
  * @param negligible where no difference shows, and the interval of the best against random subsets
  *     ends below this, in the metric's units, all costs decide and not the objective alone; finite
  *     and at least 0
- * @param confirmation the share of the examples that no choice sees and from which the final
- *     comparisons are made, in [0.2, 0.8]
+ * @param confirmation the share of the examples by which subsets are not ranked and from which the
+ *     final comparisons are made, in [0.2, 0.8]
  * @param pairs how many interactions between two modules the model of the metric may hold at most,
  *     at least 0
  * @param seed decides what is drawn

@@ -47,7 +47,7 @@ record Surface(
         .orElseThrow();
   }
 
-  /** Good subsets of many sizes within a budget, the best among them. */
+  /** Good subsets of many sizes within a budget, the best that is found among them. */
   List<BitSet> frontier(BitSet allowed, long budget) {
     List<Knapsack.Filling> fillings = Knapsack.frontier(marginal(allowed), pool, allowed, budget);
     if (joint.length == 0) {

@@ -5,6 +5,6 @@
  * modules of one trained supernet on and off and reports a number for each held-out example. From
  * subsets drawn around the budget {@link org.prunepeft.search.measured.MeasuredSearch} learns the
  * value of each module and of pairs of them, measures those subsets that promise to be the best,
- * and says with intervals, on examples that no choice has seen, whether the choice pays.
+ * and says with intervals, on examples by which subsets were not ranked, whether the choice pays.
  */
 package org.prunepeft.search.measured;
