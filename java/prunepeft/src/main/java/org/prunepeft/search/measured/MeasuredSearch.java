@@ -103,7 +103,7 @@ public final class MeasuredSearch {
     MetricModel model = refine(learnt);
     model = measureFront(model);
 
-    BitSet best = asGood(refinement.best(model), model);
+    BitSet best = asGood(filling(refinement.best(model), model), model);
     // Chosen is by the score; what is said is of the metric.
     MetricModel ofMetric =
         archive.metrics == archive.scores
@@ -310,6 +310,22 @@ public final class MeasuredSearch {
       }
     }
     return new Saving(best, Optional.empty());
+  }
+
+  /**
+   * The best, or where parameters are the objective and it leaves room for a module the best that
+   * leaves none, unless that is measurably worse: noise makes a module that is worth nothing look
+   * harmful in one of two cases.
+   */
+  private BitSet filling(BitSet best, MetricModel model) {
+    if (!(settings.objective() instanceof Cost.ParameterCount)
+        || pool.fills(best, settings.budget())) {
+      return best;
+    }
+    return affordable()
+        .max(Comparator.comparingDouble(model::predict))
+        .filter(subset -> !worse(subset, best, model, BY_CHANCE))
+        .orElse(best);
   }
 
   /** The best, or a measured subset of the budget that is nearly as good and saves something. */

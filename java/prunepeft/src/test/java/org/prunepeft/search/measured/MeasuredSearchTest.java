@@ -324,6 +324,36 @@ class MeasuredSearchTest {
     assertTrue(upper > 10, "the upper half in " + upper + " of 20 worlds");
   }
 
+  @Test
+  @FixedSeed("noise makes a module look measurably harmful in one world of many")
+  void aBudgetOfParametersIsFilledUnlessThatDoesHarm() {
+    Random random = TestSeed.random();
+    int filled = 0;
+    for (int draw = 0; draw < 20; draw++) {
+      MadeUpWorld world = normal(6, 0, 200, random);
+      MeasuredSettings settings = MeasuredSettings.of(world.space, budget(world, 0.5));
+      List<Candidate> best = search(world, settings).best();
+      long left = settings.budget() - Candidate.total(best);
+      filled +=
+          world.space.candidates().stream()
+                  .anyMatch(module -> !best.contains(module) && module.parameters() <= left)
+              ? 0
+              : 1;
+    }
+    assertTrue(filled >= 19, filled + " of 20");
+    // The lower half does harm, and the budget has room for two modules of it.
+    MadeUpWorld world =
+        MadeUpWorld.of(
+            6,
+            modules -> modules.stream().mapToDouble(m -> m.layer() < 3 ? -0.5 : 0.1).toArray(),
+            1000,
+            false,
+            random);
+    List<Candidate> best =
+        search(world, MeasuredSettings.of(world.space, budget(world, 0.7))).best();
+    assertTrue(best.stream().allMatch(module -> module.layer() >= 3), best::toString);
+  }
+
   /** Whatever noise makes of a search. */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
