@@ -246,21 +246,24 @@ class SearchTest {
     assertTrue(call.out().contains("| deviation |"), call.out());
   }
 
+  private static void measuredSearch(Path run, String... more) {
+    List<String> options =
+        new ArrayList<>(
+            List.of(
+                "--strategy=measured",
+                "--keep=0.25",
+                "--supernet-examples=32",
+                "--supernet-epochs=1",
+                "--measured-examples=32",
+                "--subsets=24"));
+    options.addAll(List.of(more));
+    call(run, "search", options.toArray(String[]::new)).exits(0);
+  }
+
   @Test
   void fromNewWeightsTheChoiceIsTrainedForTheEpochsThatWereGiven() throws IOException {
     Path run = temporary.resolve("new-weights");
-    call(
-            run,
-            "search",
-            "--strategy=measured",
-            "--keep=0.25",
-            "--supernet-examples=32",
-            "--supernet-epochs=1",
-            "--measured-examples=32",
-            "--subsets=24",
-            "--no-warm-start",
-            "--retraining-epochs=3")
-        .exits(0);
+    measuredSearch(run, "--no-warm-start", "--retraining-epochs=3");
     assertEquals(3, RunDirectory.open(run).readJson("result.json").get("epochs"));
   }
 
@@ -268,17 +271,7 @@ class SearchTest {
   void measuredSearchKeepsWhatFitsAndSaysHowSureItIs() throws IOException {
     List<Path> runs = List.of(temporary.resolve("measured"), temporary.resolve("measured-again"));
     for (Path run : runs) {
-      call(
-              run,
-              "search",
-              "--strategy=measured",
-              "--keep=0.25",
-              "--supernet-examples=32",
-              "--supernet-epochs=1",
-              "--measured-examples=32",
-              "--subsets=24",
-              "--objective=training-time,parameters,latency")
-          .exits(0);
+      measuredSearch(run, "--objective=training-time,parameters,latency");
       Set<String> files = new java.util.HashSet<>(FILES);
       files.removeAll(Set.of("strategy.json", "rounds.json"));
       files.addAll(Set.of("measured.json", "config.yaml"));
