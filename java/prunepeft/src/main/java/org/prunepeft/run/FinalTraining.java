@@ -125,17 +125,15 @@ public final class FinalTraining {
       }
       TrainingRun run =
           new TrainingRun(
-              modules,
-              trainedHead,
-              session.train,
-              start.epochs,
-              Seeds.derive(session.setup.seed(), FINAL_STAGE),
-              session.validation,
+                  modules,
+                  trainedHead,
+                  session.train,
+                  start.epochs,
+                  Seeds.derive(session.setup.seed(), FINAL_STAGE),
+                  session.validation)
               // Of full fine-tuning the weights are wanted, whatever no modules give.
-              own == null ? start.validation : null,
-              1,
-              false,
-              own);
+              .comparedWith(own == null ? start.validation : null)
+              .withEncoder(own);
       TrainOutcome outcome = train(run);
       return new Trained(modules, trainedHead, own, outcome, times(outcome), searchFlop);
     } catch (RuntimeException | Error e) {

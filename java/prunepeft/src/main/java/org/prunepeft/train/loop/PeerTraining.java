@@ -121,16 +121,8 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
         TaskHead own = head.copy()) {
       TrainingRun run =
           new TrainingRun(
-              modules,
-              own,
-              plan.data,
-              plan.epochs,
-              Seeds.derive(plan.seed, GATES),
-              null,
-              null,
-              1,
-              true,
-              null);
+                  modules, own, plan.data, plan.epochs, Seeds.derive(plan.seed, GATES), null)
+              .whoseModulesAreJudged();
       StepListener follower =
           listener.started(named(GATES, training.modules().size()), trainer.steps(run));
       if (gates.length > 0) {
@@ -165,17 +157,15 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
         TaskHead own = head.copy()) {
       TrainingRun run =
           new TrainingRun(
-              modules,
-              own,
-              plan.data,
-              plan.epochs,
-              // The same for each trial, so that they differ in their modules alone.
-              Seeds.derive(plan.seed, TRIAL),
-              plan.validation,
-              plan.headAlone,
-              1,
-              true,
-              null);
+                  modules,
+                  own,
+                  plan.data,
+                  plan.epochs,
+                  // The same for each trial, so that they differ in their modules alone.
+                  Seeds.derive(plan.seed, TRIAL),
+                  plan.validation)
+              .comparedWith(plan.headAlone)
+              .whoseModulesAreJudged();
       StepListener follower =
           listener.started(named(TRIAL + " " + (given + 1), candidates.size()), trainer.steps(run));
       if (given == trials.size()) {

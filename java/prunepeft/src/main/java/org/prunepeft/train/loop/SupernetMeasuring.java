@@ -107,16 +107,8 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   public void train(IntFunction<StepListener> listener) {
     TrainingRun run =
         new TrainingRun(
-            modules,
-            head,
-            inputs.data,
-            inputs.epochs,
-            Seeds.derive(inputs.seed, NAME),
-            null,
-            null,
-            1,
-            true,
-            null);
+                modules, head, inputs.data, inputs.epochs, Seeds.derive(inputs.seed, NAME), null)
+            .whoseModulesAreJudged();
     StepListener follower = listener.apply(trainer.steps(run));
     Checkpoints checkpoints = trainer.checkpoints();
     if (!checkpoints.resumes(SUPERNET)) {

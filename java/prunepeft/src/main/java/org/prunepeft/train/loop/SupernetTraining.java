@@ -137,16 +137,9 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     try (TaskHead own = head.copy()) {
       TrainingRun run =
           new TrainingRun(
-              modules,
-              own,
-              fidelity.data,
-              fidelity.epochs,
-              Seeds.derive(plan.seed, name),
-              null,
-              null,
-              stage.rate(),
-              true,
-              null);
+                  modules, own, fidelity.data, fidelity.epochs, Seeds.derive(plan.seed, name), null)
+              .atRate(stage.rate())
+              .whoseModulesAreJudged();
       Probe probe = probe(fidelity);
       int steps = trainer.steps(run);
       try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {

@@ -39,7 +39,7 @@ public record TrainingRun(
     }
   }
 
-  /** On a frozen encoder. */
+  /** On a frozen encoder, at the settings' rates, from what it is given. */
   public TrainingRun(
       PeftModules modules,
       TaskHead head,
@@ -48,5 +48,29 @@ public record TrainingRun(
       long seed,
       EncodedDataset validation) {
     this(modules, head, data, epochs, seed, validation, null, 1, false, null);
+  }
+
+  /** {@return this, with what its epochs are compared with; null: with nothing} */
+  public TrainingRun comparedWith(Evaluation start) {
+    return new TrainingRun(
+        modules, head, data, epochs, seed, validation, start, rate, judged, encoder);
+  }
+
+  /** {@return this at a share of the settings' learning rates} */
+  public TrainingRun atRate(double rate) {
+    return new TrainingRun(
+        modules, head, data, epochs, seed, validation, start, rate, judged, encoder);
+  }
+
+  /** {@return this, with modules that are judged afterwards} */
+  public TrainingRun whoseModulesAreJudged() {
+    return new TrainingRun(
+        modules, head, data, epochs, seed, validation, start, rate, true, encoder);
+  }
+
+  /** {@return this, in which the encoder's own weights are trained too; null: they are not} */
+  public TrainingRun withEncoder(FlatParameters encoder) {
+    return new TrainingRun(
+        modules, head, data, epochs, seed, validation, start, rate, judged, encoder);
   }
 }

@@ -143,7 +143,10 @@ class GradientCheckpointingTest extends TrainingTest {
       boolean observed,
       boolean checkpointing) {
     PeftModules modules = modules(config, encoder.config());
-    TrainingRun run = new TrainingRun(modules, head, data, 2, seed, null, null, 1, observed, null);
+    TrainingRun run = new TrainingRun(modules, head, data, 2, seed, null);
+    if (observed) {
+      run = run.whoseModulesAreJudged();
+    }
     Trainer trainer = keep(new Trainer(encoder, settings(checkpointing)));
     if (!observed) {
       trainer.train(run, StepListener.NONE);

@@ -241,8 +241,8 @@ class TrainerTest extends TrainingTest {
     Evaluation unbeaten = Evaluation.of(new Predictions(SmallTask.SCHEMA, right), targets);
     float[] before = Torch.toFloats(run.head().parameters().values());
     TrainingRun compared =
-        new TrainingRun(
-            run.modules(), run.head(), data, 2, SEED, validation, unbeaten, 1, false, null);
+        new TrainingRun(run.modules(), run.head(), data, 2, SEED, validation)
+            .comparedWith(unbeaten);
     Trainer.Result result = trainer(wild).train(compared, StepListener.NONE);
     assertEquals(new Trainer.Result(unbeaten, 0, 2), result);
     assertArrayEquals(before, Torch.toFloats(run.head().parameters().values()));
