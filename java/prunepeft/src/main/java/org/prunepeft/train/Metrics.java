@@ -159,6 +159,9 @@ public final class Metrics {
   /** Pearson's linear correlation, −1 to 1; 0 if one of the series is constant. */
   public static double pearson(double[] x, double[] y) {
     checkLengths(x.length, y.length);
+    if (constant(x) || constant(y)) {
+      return 0;
+    }
     double meanX = Arrays.stream(x).average().orElseThrow();
     double meanY = Arrays.stream(y).average().orElseThrow();
     double covariance = 0;
@@ -171,6 +174,11 @@ public final class Metrics {
     }
     double spread = Math.sqrt(varianceX) * Math.sqrt(varianceY);
     return spread == 0 ? 0 : Math.max(-1, Math.min(1, covariance / spread));
+  }
+
+  /** The mean of equal numbers may differ from them by rounding. */
+  private static boolean constant(double[] values) {
+    return Arrays.stream(values).allMatch(value -> value == values[0]);
   }
 
   /** Spearman's rank correlation: Pearson's of the ranks, ties sharing their mean rank. */

@@ -68,6 +68,9 @@ class MetricsTest {
     assertEquals(3 / Math.sqrt(12), Metrics.pearson(x, y), EXACT);
     assertEquals(-1, Metrics.pearson(x, new double[] {5, 3, 1}), EXACT);
     assertEquals(0, Metrics.pearson(x, new double[] {5, 5, 5}), EXACT);
+    // Their means are not 0.1 and 0.7 in float64.
+    assertEquals(
+        0, Metrics.pearson(new double[] {0.1, 0.1, 0.1}, new double[] {0.7, 0.7, 0.7}), EXACT);
   }
 
   @Test

@@ -66,7 +66,8 @@ public final class Batches {
     sortByLength(data, order, 0, order.length);
     List<int[]> batches = new ArrayList<>();
     for (int from = 0; from < order.length; ) {
-      int ofExample = data.length(order[from]) * data.towers();
+      // A text may have no tokens.
+      int ofExample = Math.max(1, data.length(order[from]) * data.towers());
       int to = Math.min(order.length, from + Math.max(1, tokens / ofExample));
       batches.add(Arrays.copyOfRange(order, from, to));
       from = to;

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
 import org.prunepeft.data.DataException;
@@ -241,12 +242,35 @@ public final class Tokenizer implements AutoCloseable {
     if (ids.length == 0) {
       return OptionalInt.empty();
     }
+    return special(ids[0]).filter(text::startsWith).isPresent()
+        ? OptionalInt.of(ids[0])
+        : OptionalInt.empty();
+  }
+
+  /**
+   * {@return the last special token of a text, as the text has it; empty: it has none} Of a
+   * tokenizer that is {@link #decoding}.
+   *
+   * @throws IllegalStateException if the tokenizer is closed
+   */
+  public Optional<String> lastSpecialToken(String text) {
+    int[] ids = tokens(text, false).ids();
+    for (int i = ids.length - 1; i >= 0; i--) {
+      Optional<String> special = special(ids[i]);
+      if (special.isPresent() && text.contains(special.get())) {
+        return special;
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** A token as it is written, if texts that are read from tokens are without it. */
+  private Optional<String> special(int id) {
     String token =
-        understood(
-            "how tokens are read as a text", () -> tokenizer.decode(new long[] {ids[0]}, false));
-    boolean special =
-        !token.isEmpty() && text.startsWith(token) && decode(new int[] {ids[0]}).isEmpty();
-    return special ? OptionalInt.of(ids[0]) : OptionalInt.empty();
+        understood("how tokens are read as a text", () -> tokenizer.decode(new long[] {id}, false));
+    return token.isEmpty() || !decode(new int[] {id}).isEmpty()
+        ? Optional.empty()
+        : Optional.of(token);
   }
 
   /** {@return tokens that an encoding has at most} */

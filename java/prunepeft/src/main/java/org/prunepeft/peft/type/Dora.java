@@ -111,7 +111,9 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Lor
     public Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
       Tensor weight = norms(null, linear, part);
       Tensor updated = norms(b, linear, part);
-      return change.add(weight).div(updated);
+      // A row of zeros has no direction, and its output is 0.
+      Tensor divisor = updated.masked_fill(updated.eq(new Scalar(0)), new Scalar(1));
+      return change.add(weight).div(divisor);
     }
 
     private Tensor v(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {

@@ -35,6 +35,9 @@ final class RankAllocator implements AutoCloseable {
   /** 1 for those that are left, 0 for the others; [n]. */
   private final Tensor mask;
 
+  /** Whether the last choice is known to have been made. */
+  private boolean lastChosen;
+
   /**
    * @param parameters those of the triplets; stay the caller's
    * @param config with the training's total steps
@@ -95,13 +98,22 @@ final class RankAllocator implements AutoCloseable {
   void allocate(int step) {
     try (PointerScope temporary = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
-      if (config.chooses(step)) {
+      if (config.chooses(step) || settled(step) && !lastChosen()) {
         choose(config.budget(step, triplets.size()));
         apply();
       } else if (settled(step)) {
         apply();
       }
     }
+  }
+
+  /** Whether the last choice was made: its step may have been left out. */
+  private boolean lastChosen() {
+    if (!lastChosen) {
+      int left = config.budget(config.lastChoice(), triplets.size());
+      lastChosen = mask.sum().item_double() == Math.min(left, mask.numel());
+    }
+    return lastChosen;
   }
 
   /** Masks all but the values of the highest scores; of equal ones the first stay. */

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -18,6 +19,7 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
 
 /**
  * The task head: a linear layer over what {@link Pooling} makes of the last hidden states, or over
@@ -230,8 +232,9 @@ public final class Head implements TaskHead {
   }
 
   /**
-   * Mean loss: cross-entropy of a classification, by the weights of its classes; of a regression
-   * the squared error, by the squared deviation where the head is standardised.
+   * Mean loss over the examples: cross-entropy of a classification, times the weight of the
+   * example's class; of a regression the squared error, by the squared deviation where the head is
+   * standardised.
    *
    * @param logits [B, outputs]
    * @param targets of as many examples, from {@link #targets}
@@ -240,16 +243,36 @@ public final class Head implements TaskHead {
    */
   public Tensor loss(Tensor logits, Tensor targets, double labelSmoothing) {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
-      return torch.cross_entropy_loss(
-          logits,
-          targets,
-          weights == null ? Torch.none() : new TensorOptional(weights),
-          torch.Reduction.Mean.value,
-          NO_CLASS,
-          labelSmoothing);
+      if (weights == null) {
+        return crossEntropy(logits, targets, torch.Reduction.Mean.value, labelSmoothing);
+      }
+      // LibTorch's weights would scale the smoothed share of each class by that class, and its mean
+      // would divide by the weights of the batch: a batch of one would not know of any.
+      Tensor each = crossEntropy(logits, targets, torch.Reduction.None.value, labelSmoothing);
+      return each.mul(weights.index_select(0, targets)).mean();
     }
     Tensor loss = torch.mse_loss(logits, targets);
     return standardised() ? loss.div(new Scalar(deviation * deviation)) : loss;
+  }
+
+  @Override
+  public double objective(Evaluation evaluation, double[] targets, double labelSmoothing) {
+    if (schema.kind() != TaskKind.CLASSIFICATION || classWeights == null && labelSmoothing == 0) {
+      return evaluation.loss();
+    }
+    float[] logits = evaluation.predictions().outputs();
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      Tensor scores =
+          device().floats(logits, targets.length, Math.toIntExact(logits.length / targets.length));
+      return loss(scores, targets(targets), labelSmoothing).item_double();
+    }
+  }
+
+  private static Tensor crossEntropy(
+      Tensor logits, Tensor targets, long reduction, double labelSmoothing) {
+    return torch.cross_entropy_loss(
+        logits, targets, Torch.none(), reduction, NO_CLASS, labelSmoothing);
   }
 
   /**

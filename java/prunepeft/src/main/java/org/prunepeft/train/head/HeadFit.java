@@ -345,9 +345,9 @@ public final class HeadFit {
 
   /**
    * Mean and standard deviation of each feature; the deviation of a constant one is infinite, that
-   * of a cosine smaller, which makes it count for more.
+   * of a cosine smaller by a factor, which makes it count for more.
    */
-  private record Standard(double[] mean, double[] deviation) {
+  private record Standard(double[] mean, double[] deviation, double cosineScale) {
     static Standard of(Examples examples) {
       int n = examples.targets.length;
       int hidden = examples.pooled.length / n;
@@ -368,20 +368,19 @@ public final class HeadFit {
         double root = Math.sqrt(deviation[j]);
         deviation[j] = root > LEAST_DEVIATION * Math.abs(mean[j]) ? root : Double.POSITIVE_INFINITY;
       }
-      if (examples.towers == 2) {
-        deviation[hidden - 1] /= PairFeatures.cosineScale(hidden);
-      }
-      return new Standard(mean, deviation);
+      double cosineScale = examples.towers == 2 ? PairFeatures.cosineScale(hidden) : 1;
+      deviation[hidden - 1] /= cosineScale;
+      return new Standard(mean, deviation, cosineScale);
     }
 
     /**
      * Features that vary by less than {@value #VANISHING} times what the one that varies most does.
      */
     int[] vanishing() {
-      double most = Arrays.stream(deviation).filter(Double::isFinite).max().orElse(0);
-      return IntStream.range(0, deviation.length)
-          .filter(j -> deviation[j] < VANISHING * most)
-          .toArray();
+      double[] own = deviation.clone();
+      own[own.length - 1] *= cosineScale;
+      double most = Arrays.stream(own).filter(Double::isFinite).max().orElse(0);
+      return IntStream.range(0, own.length).filter(j -> own[j] < VANISHING * most).toArray();
     }
 
     Tensor features(Examples examples) {

@@ -8,6 +8,7 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
+import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.ParameterGroup;
 
@@ -62,6 +63,15 @@ public interface TaskHead extends AutoCloseable {
    * @return [] float32, through which gradients flow
    */
   Tensor loss(Tape tape, Tensor reduced, Tensor targets, int towers, double labelSmoothing);
+
+  /**
+   * {@return {@link #loss} of predictions that were made already}
+   *
+   * @param targets of its examples
+   */
+  default double objective(Evaluation evaluation, double[] targets, double labelSmoothing) {
+    return evaluation.loss();
+  }
 
   /**
    * What is predicted of a batch.

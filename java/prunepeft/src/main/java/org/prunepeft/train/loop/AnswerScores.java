@@ -79,6 +79,7 @@ final class AnswerScores {
             .toList();
     boolean[] right = new boolean[texts.size()];
     Generator generator = trainer.generator(modules, answers.prompter());
+    List<String> ends = ends(texts, answers.prompter());
     for (int from = 0; from < byLength.size(); from += ROWS) {
       List<Integer> rows = byLength.subList(from, Math.min(byLength.size(), from + ROWS));
       boolean special = texts.get(rows.get(0)).addSpecialTokens();
@@ -88,6 +89,7 @@ final class AnswerScores {
               GenerationSettings.builder()
                   .maxNewTokens(answers.maxNewTokens())
                   .addSpecialTokens(special)
+                  .stop(ends)
                   .build(),
               GenerationListener.NONE);
       for (int row = 0; row < rows.size(); row++) {
@@ -96,6 +98,18 @@ final class AnswerScores {
       }
     }
     return right;
+  }
+
+  /**
+   * Special tokens that a chat template writes behind the answers, in place of the token that ends
+   * a text.
+   */
+  static List<String> ends(List<TrainingText> texts, Tokenizer prompter) {
+    return texts.stream()
+        .filter(text -> !text.appendEnd())
+        .flatMap(text -> prompter.lastSpecialToken(text.answer()).stream())
+        .distinct()
+        .toList();
   }
 
   private boolean fits(TrainingText text) {

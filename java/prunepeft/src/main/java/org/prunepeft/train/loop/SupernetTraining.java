@@ -107,7 +107,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
                       .toList());
           try (PeftModules none =
               new PeftModules(config, trainer.encoder().config(), List.of(), head.device())) {
-            return new Probe(examples, trainer.evaluate(none, head, examples).loss());
+            return new Probe(examples, trainer.objective(none, head, examples));
           }
         });
   }
@@ -145,7 +145,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
       try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
         Observation observation = statistics.observe();
-        double loss = trainer.evaluate(modules, own, probe.examples).loss();
+        double loss = trainer.objective(modules, own, probe.examples);
         double began = loss > probe.headAlone ? began(stage, candidates, probe) : probe.headAlone;
         TrainingHealth health = TrainingHealth.of(probe.headAlone, began, loss);
         return observation.isFinite()
@@ -165,7 +165,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     try (PeftModules fresh =
         new PeftModules(config, trainer.encoder().config(), candidates, head.device())) {
       fresh.initialise(plan.seed, name(stage));
-      return trainer.evaluate(fresh, head, probe.examples).loss();
+      return trainer.objective(fresh, head, probe.examples);
     }
   }
 

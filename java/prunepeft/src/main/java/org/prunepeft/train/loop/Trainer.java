@@ -186,7 +186,11 @@ public final class Trainer implements AutoCloseable {
    * @return how each ended, in the same order
    */
   List<Outcome> train(List<Request> requests) {
-    int lowest = requests.stream().mapToInt(request -> lowest(request.run)).min().orElseThrow();
+    // What lies below is kept of all or of none: all go through the encoder together.
+    int lowest =
+        requests.stream().allMatch(request -> keepsPrefix(request.run, request.run.data(), 1))
+            ? requests.stream().mapToInt(request -> lowest(request.run)).min().orElseThrow()
+            : 0;
     List<Training> trainings = new ArrayList<>();
     try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode)) {
       for (Request request : requests) {
@@ -433,6 +437,14 @@ public final class Trainer implements AutoCloseable {
       progress.accept(done);
     }
     return features;
+  }
+
+  /**
+   * {@return the mean loss that a training makes less, by weights of classes and with label
+   * smoothing; an {@link #evaluate evaluation}'s loss knows neither}
+   */
+  double objective(PeftModules modules, TaskHead head, EncodedDataset data) {
+    return head.objective(evaluate(modules, head, data), data.targets(), settings.labelSmoothing());
   }
 
   /** The lowest layer with a module. */

@@ -49,6 +49,13 @@ class BatchesTest {
   }
 
   @Test
+  void textsWithoutTokensAreBatchedToo() {
+    Encoding empty = new Encoding(new int[0], new int[0]);
+    EncodedDataset none = EncodedDataset.of(List.of(empty, empty), new double[2]);
+    assertEquals(List.of(0, 1), indices(Batches.ordered(none, 100)).stream().sorted().toList());
+  }
+
+  @Test
   void everyExampleComesOnce() {
     List<Integer> all = IntStream.range(0, data.size()).boxed().toList();
     for (int batchSize : new int[] {1, 7, 32, 1236, 1237, Integer.MAX_VALUE}) {

@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -167,6 +168,15 @@ class EncodedTextsTest {
   void tokensAreReadAsTheTextThatTheyWere() {
     try (Tokenizer decoding = Tokenizer.decoding(CharacterTokenizer.json(), LONGEST)) {
       assertEquals("so it", decoding.decode(decoding.tokens("so it", true).ids()));
+    }
+  }
+
+  @Test
+  void theLastSpecialTokenOfATextIsFound() {
+    try (Tokenizer decoding = Tokenizer.decoding(CharacterTokenizer.json(), LONGEST)) {
+      assertEquals(Optional.of("</s>"), decoding.lastSpecialToken("<s>so it</s> "));
+      assertEquals(Optional.empty(), decoding.lastSpecialToken("so it > s"));
+      assertEquals(Optional.empty(), decoding.lastSpecialToken(""));
     }
   }
 

@@ -336,6 +336,27 @@ class ModuleTypesTest {
   }
 
   @Test
+  void aRowOfZerosStaysZeroUnderDora() {
+    LoraConfig config = LoraConfig.of(4, 4, 0, List.of("query")).with().dora(true).build();
+    Dora dora = new Dora(config, "lora.query", List.of("query"));
+    try (PointerScope scope = new PointerScope()) {
+      Tensor weight = RandomTensors.normal(72, 24);
+      weight.narrow(0, 5, 1).zero_();
+      try (FrozenLinear linear = new FrozenLinear(weight, RandomTensors.normal(72), stacked())) {
+        float[] gain =
+            Torch.toFloats(
+                dora.update(
+                        new LowRankType.Target(path("query"), 24, List.of()),
+                        List.of(RandomTensors.normal(4, 24), torch.zeros(24, 4), torch.zeros(24)))
+                    .gain(linear, linear.parts().get(0)));
+        for (int i = 0; i < gain.length; i++) {
+          assertEquals(i == 5 ? 0 : 1, gain[i], 1e-6, "row " + i);
+        }
+      }
+    }
+  }
+
+  @Test
   void frozenMatricesOfVeraAreSharedAndUniform() {
     Vera.Frozen key = new Vera.Frozen(7, 'A', 40, 50, ComputeDevice.CPU);
     Tensor matrix = key.tensor();

@@ -155,6 +155,29 @@ class RankAllocatorTest {
     }
   }
 
+  /** A step whose loss is not finite is left out, and no hook hears of its end. */
+  @Test
+  void aLastChoiceThatWasLeftOutIsMadeAtTheNextStep() {
+    AdaLoraConfig config = new AdaLoraConfig(8, 3, 9, 3, 1, 0.7, 0.9, 0.5, 13);
+    try (PeftModules modules = modules(config);
+        TrainingHook ranks = hook(modules, 13)) {
+      FlatParameters group = modules.groups().get("lora");
+      List<AdaLora.Triplet> triplets = triplets(modules);
+      for (int step = 1; step <= 13; step++) {
+        for (String name : group.names()) {
+          fill(group.get(name));
+          fill(group.gradient(name));
+        }
+        ranks.beforeStep(step);
+        if (step != 10) {
+          ranks.afterStep(step);
+        }
+        assertEquals(
+            (step > 10 ? 3 : 8) * triplets.size(), left(group, triplets).size(), "step " + step);
+      }
+    }
+  }
+
   @Test
   void ofEqualScoresTheFirstStay() {
     AdaLoraConfig config = new AdaLoraConfig(8, 3, 0, 1, 1, 0.85, 0.85, 0.5, 5);

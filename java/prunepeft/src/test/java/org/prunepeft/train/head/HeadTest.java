@@ -15,6 +15,7 @@ import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
 
 class HeadTest {
   private static final int HIDDEN = 7;
@@ -179,23 +180,28 @@ class HeadTest {
   }
 
   @Test
-  void theLossIsTheMeanByTheWeightsOfTheClasses() {
+  void theLossIsTheMeanOverTheExamplesTimesTheWeightsOfTheirClasses() {
     float[] scores = {1, 2, 0, -1, 3, 0.5f};
     double[] targets = {0, 1, 1};
     try (Head head = new Head(Schema.classification(List.of("a", "b")), HIDDEN);
         PointerScope scope = new PointerScope()) {
       head.weigh(new double[] {0.5, 2});
       double sum = 0;
-      double weights = 0;
+      double smoothed = 0;
       for (int i = 0; i < 3; i++) {
         double own = targets[i] == 0 ? 0.5 : 2;
         double normaliser = Math.log(Math.exp(scores[2 * i]) + Math.exp(scores[2 * i + 1]));
-        sum += own * (normaliser - scores[2 * i + (int) targets[i]]);
-        weights += own;
+        double right = normaliser - scores[2 * i + (int) targets[i]];
+        double mean = normaliser - (scores[2 * i] + scores[2 * i + 1]) / 2;
+        sum += own * right;
+        smoothed += own * (0.9 * right + 0.1 * mean);
       }
       for (Head one : List.of(head, head.copy())) {
-        double loss = one.loss(Torch.floats(scores, 3, 2), one.targets(targets)).item_float();
-        assertEquals(sum / weights, loss, 1e-6);
+        Tensor logits = Torch.floats(scores, 3, 2);
+        assertEquals(sum / 3, one.loss(logits, one.targets(targets)).item_float(), 1e-6);
+        assertEquals(smoothed / 3, one.loss(logits, one.targets(targets), 0.1).item_float(), 1e-6);
+        Evaluation evaluation = Evaluation.of(new Predictions(one.schema(), scores), targets);
+        assertEquals(smoothed / 3, one.objective(evaluation, targets, 0.1), 1e-6);
       }
     }
   }
