@@ -637,6 +637,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                      strides[0] % 16 == 0 && strides[0] < kMostStride && strides[0] >= extents[0] * kElementBytes &&
                      box[0] >= 1 && box[0] * kElementBytes <= simt::kSwizzleBytes && box[0] * kElementBytes % 16 == 0 &&
                      box[1] >= 1 && box[1] <= kMostBox;
+  if (!simt::g_context_of_thread) return CUDA_ERROR_INVALID_CONTEXT;
   if (!known_form || !sound) return CUDA_ERROR_INVALID_VALUE;
   simt::TensorMapFields fields = {};
   fields.magic = simt::kMapMagic;

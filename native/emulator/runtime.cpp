@@ -16,6 +16,7 @@ void forget(const void* pointer, size_t bytes) {
 cudaError_t launch_status() {
   return pending_report().empty() ? cudaSuccess : cudaErrorLaunchFailure;
 }
+thread_local bool g_context_of_thread = false;
 }  // namespace simt
 
 namespace {
@@ -199,6 +200,7 @@ cudaError_t cudaGetDevice(int* device) {
 
 cudaError_t cudaSetDevice(int device) {
   if (const cudaError_t error = driver_status()) return error;
+  if (device == 0) simt::g_context_of_thread = true;
   return simt::keep_error(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
 }
 

@@ -155,6 +155,8 @@ uint64_t seed();
 uint64_t exchange_seed(uint64_t seed);
 /** The error, which also stays until cudaGetLastError. */
 cudaError_t keep_error(cudaError_t error);
+/** Whether the calling thread has a context, as far as it was chosen by cudaSetDevice: driver functions want one. */
+extern thread_local bool g_context_of_thread;
 /** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */
 cudaError_t outside_capture();
 /** The same for code that is to be loaded, which a thread may do during a capture once it has relaxed its mode. */

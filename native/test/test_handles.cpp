@@ -6,6 +6,7 @@
 #include "operations.h"
 #include "prunepeft/decoder.h"
 #include "prunepeft/graph.h"
+#include "prunepeft/importance.h"
 
 namespace {
 
@@ -155,6 +156,41 @@ TEST(sizes_beyond_memory_are_refused) {
     }
     pp_internal_exact_workspaces(0);
   }
+}
+
+TEST(shapes_beyond_memory_have_no_paths) {
+  const pp_device cuda{PP_CUDA, 0, nullptr};
+  const int64_t small = 8, largest = int64_t{1} << 57;
+  pp_linear_path forward = PP_FUSED, backward = PP_FUSED;
+  int32_t keep = 0;
+  for (const pp_device* device : {&kCpu, &cuda}) {
+    for (const int64_t k : {largest, INT64_MAX}) {
+      for (const int64_t rank : {small, largest, INT64_MAX}) {
+        const pp_linear_shape wide{PP_BFLOAT16, 1, k, 16, &rank, 1, 0}, narrow{PP_BFLOAT16, 1, 16, 16, &rank, 1, 0};
+        CHECK_FAILS(pp_linear_choose_paths(device, &wide, &forward, &backward, &keep), PP_INVALID_ARGUMENT,
+                    "has more bytes than memory");
+        if (rank == small) continue;
+        CHECK_FAILS(pp_linear_choose_paths(device, &narrow, &forward, &backward, &keep), PP_INVALID_ARGUMENT,
+                    "shape->ranks[0] must be at most");
+      }
+    }
+  }
+}
+
+/** A load from there would end the context of the whole process. */
+TEST(addresses_between_elements_are_refused_on_cuda) {
+  alignas(8) char memory[64] = {};
+  const pp_context cuda{{PP_CUDA, 0, nullptr}, nullptr};
+  const pp_matrix good{memory, 1, 2, 2, PP_FLOAT32}, bad{memory + 2, 1, 2, 2, PP_FLOAT32};
+  double* const between = reinterpret_cast<double*>(memory + 4);
+  CHECK_FAILS(pp_output_magnitude(&cuda, &bad, PP_IDENTITY, &good, nullptr, nullptr, between), PP_INVALID_ARGUMENT,
+              "p.data must be a multiple of 4 on CUDA, got 0x");
+  CHECK_FAILS(pp_output_magnitude(&cuda, &good, PP_IDENTITY, &good, nullptr, nullptr, between), PP_INVALID_ARGUMENT,
+              "sum must be a multiple of 8 on CUDA, got 0x");
+  pp_importance_plan* plan = nullptr;
+  const pp_segment segment{memory + 2, memory, 1, 0, 0};
+  CHECK_FAILS(pp_importance_plan_create(&cuda, PP_FLOAT32, &segment, 1, 1, 1, &plan), PP_INVALID_ARGUMENT,
+              "segments[0].w must be a multiple of 4 on CUDA, got 0x");
 }
 
 TEST(matrices_beyond_memory_are_refused) {

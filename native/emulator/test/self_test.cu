@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "cuda/ptx.cuh"
@@ -661,6 +662,9 @@ void test_bulk_copies() {
   if (!report.empty()) printf("%s\n", report.c_str());
   expect(right && report.empty(), "a box of a tensor map lies swizzled, zeros where it leaves the matrix");
   cuda::TensorMap bad;
+  cudaError_t first = cudaErrorInvalidValue;
+  std::thread([&] { first = cuda::make_tensor_map<__half>({matrix.data(), kLd, kRows, kColumns}, kBoxRows, &bad); }).join();
+  expect(first == cudaSuccess, "a tensor map can be a thread's first call");
   expect(cuda::make_tensor_map<__half>({matrix.data() + 1, kLd, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess,
          "an unaligned matrix");
   expect(cuda::make_tensor_map<__half>({matrix.data(), kLd - 1, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess,

@@ -16,7 +16,7 @@ PP_API size_t pp_dtype_size(pp_dtype dtype);
 /**
  * A row-major matrix in memory that somebody else owns: element (i, j) is data[i * ld + j]. A vector of n elements is a matrix
  * of one row. Whether a call reads or writes it, the call says. `data` may be null where rows or cols is 0, and where a
- * function says that the matrix may be left out.
+ * function says that the matrix may be left out. On CUDA it is a multiple of the element's bytes; on the CPU any address.
  */
 typedef struct pp_matrix {
   void* data;

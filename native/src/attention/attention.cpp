@@ -1,6 +1,8 @@
 // Entry points of prunepeft/attention.h: arguments are checked here.
 #include "prunepeft/attention.h"
 
+#include <cmath>
+
 #include "attention/cpu/attention_cpu.h"
 #include "attention/extents.h"
 #include "core/context.h"
@@ -16,7 +18,9 @@ AttentionExtents check_attention(Arguments& arguments, const pp_attention& a) {
   arguments.at_least("attention->head_size", a.head_size, 1);
   arguments.at_least("attention->key_heads", a.key_heads, 0);
   arguments.at_least("attention->window", a.window, 0);
-  arguments.require(a.cap >= 0, "attention->cap must be at least 0, got %g", static_cast<double>(a.cap));
+  arguments.require(a.cap >= 0 && std::isfinite(a.cap), "attention->cap must be at least 0 and finite, got %g",
+                    static_cast<double>(a.cap));
+  arguments.require(std::isfinite(a.scale), "attention->scale must be finite, got %g", static_cast<double>(a.scale));
   arguments.require(a.causal == 0 || a.causal == 1, "attention->causal must be 0 or 1, got %d", static_cast<int>(a.causal));
   if (arguments.failed()) return {};
   arguments.require(a.heads % key_heads(a) == 0, "attention->key_heads must divide the %lld heads, got %lld",

@@ -24,6 +24,7 @@ void Arguments::target(const pp_device* device, pp_dtype type) {
   if (device->type != PP_CPU && device->type != PP_CUDA) {
     return invalid("device->type must be 0 (PP_CPU) or 1 (PP_CUDA), got %d", static_cast<int>(device->type));
   }
+  cuda_ = device->type == PP_CUDA;
   dtype("dtype", type);
 }
 
@@ -85,6 +86,8 @@ bool Arguments::matrix(const char* name, const pp_matrix* matrix, pp_dtype type,
     if (__builtin_mul_overflow(m.rows > 0 ? m.rows : 1, m.ld, &elements) ||
         elements > kMostBytes / static_cast<int64_t>(pp_dtype_size(m.dtype)))
       invalid("%s of %" PRId64 " rows with leading dimension %" PRId64 " has more bytes than memory", name, m.rows, m.ld);
+    std::snprintf(field, sizeof field, "%s.data", name);
+    aligned(field, m.data, pp_dtype_size(m.dtype));
   }
   return !failed();
 }
@@ -93,6 +96,11 @@ bool Arguments::first(const pp_context* context, const char* name, const pp_matr
   this->context(context);
   not_null(name, matrix);
   return !failed() && this->matrix(name, matrix, matrix->dtype, kAny, kAny);
+}
+
+void Arguments::aligned(const char* name, const void* pointer, size_t bytes) {
+  if (cuda_ && reinterpret_cast<uintptr_t>(pointer) % bytes != 0)
+    invalid("%s must be a multiple of %zu on CUDA, got %p", name, bytes, pointer);
 }
 
 void Arguments::distinct(const char* name, const void* pointer, const char* other_name, const void* other) {

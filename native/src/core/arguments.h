@@ -32,6 +32,8 @@ class Arguments {
   void not_null(const char* name, const void* pointer);
   /** An object of this library that has not been freed. */
   void handle(const char* name, Handle kind, const void* object);
+  /** On CUDA, where a load from another address ends the context, a pointer is a multiple of so many bytes. */
+  void aligned(const char* name, const void* pointer, size_t bytes);
   /** Two buffers that must not be the same. */
   void distinct(const char* name, const void* pointer, const char* other_name, const void* other);
 
@@ -46,6 +48,7 @@ class Arguments {
   [[gnu::format(printf, 2, 3)]] void invalid(const char* format, ...);
 
   pp_status status_ = PP_OK;
+  bool cuda_ = false;
 };
 
 template <class... Values>

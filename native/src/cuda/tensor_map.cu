@@ -44,7 +44,11 @@ cudaError_t find_encode(Encode* encode) {
 template <class T>
 cudaError_t make_tensor_map(const BulkMatrix& matrix, int box_rows, TensorMap* map) {
   Encode encode;
-  const cudaError_t error = find_encode(&encode);
+  cudaError_t error = find_encode(&encode);
+  // The driver's function makes no context current, as the runtime's do: a thread's first call may be this one.
+  int device;
+  if (error == cudaSuccess) error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaSetDevice(device);
   if (error != cudaSuccess) return error;
   const cuuint64_t extents[] = {static_cast<cuuint64_t>(matrix.columns), static_cast<cuuint64_t>(matrix.rows)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(matrix.ld) * sizeof(T)};

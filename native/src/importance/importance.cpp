@@ -19,7 +19,8 @@ namespace {
 // A group's ranks are counted in 32 bits.
 constexpr int64_t kMostWeights = UINT32_MAX;
 
-void check_segments(Arguments& arguments, const pp_segment* segments, int64_t count, int32_t modules, int32_t groups) {
+void check_segments(Arguments& arguments, size_t element, const pp_segment* segments, int64_t count, int32_t modules,
+                    int32_t groups) {
   int64_t total = 0;
   for (int64_t i = 0; i < count && !arguments.failed(); ++i) {
     const pp_segment& segment = segments[i];
@@ -31,6 +32,8 @@ void check_segments(Arguments& arguments, const pp_segment* segments, int64_t co
     arguments.at_least(field("n"), segment.n, 0);
     arguments.at_most(field("n"), segment.n, kMostWeights);
     if (segment.n > 0) arguments.not_null(field("w"), segment.w);
+    arguments.aligned(field("w"), segment.w, element);
+    arguments.aligned(field("g"), segment.g, element);
     arguments.at_least(field("module"), segment.module, 0);
     arguments.at_most(field("module"), segment.module, modules - 1);
     arguments.at_least(field("group"), segment.group, 0);
@@ -123,7 +126,7 @@ pp_status pp_importance_plan_create(const pp_context* context, pp_dtype dtype, c
   arguments.at_least("groups", groups, 1);
   arguments.not_null("segments", segments);
   arguments.not_null("plan", plan);
-  if (!arguments.failed()) check_segments(arguments, segments, segment_count, modules, groups);
+  if (!arguments.failed()) check_segments(arguments, pp_dtype_size(dtype), segments, segment_count, modules, groups);
   if (arguments.failed()) return arguments.status();
   const pp_device* const device = &context->device;
   const pp_status supported = check_supported(device, dtype);
@@ -160,6 +163,8 @@ pp_status pp_importance(const pp_context* context, const pp_importance_plan* pla
   check_plan(arguments, context, plan);
   arguments.dtype("zero_dtype", zero_dtype);
   arguments.not_null("statistics", statistics);
+  arguments.aligned("thresholds", thresholds, sizeof *thresholds);
+  arguments.aligned("statistics", statistics, sizeof *statistics);
   if (arguments.failed()) return arguments.status();
   void* memory;
   const pp_status status = take_workspace(*context, workspace_bytes(*plan), &memory);
@@ -178,6 +183,7 @@ pp_status pp_importance_quantile(const pp_context* context, const pp_importance_
   check_plan(arguments, context, plan);
   arguments.require(q >= 0.0 && q <= 1.0, "q must be in [0, 1], got %g", q);
   arguments.not_null("thresholds", thresholds);
+  arguments.aligned("thresholds", thresholds, sizeof *thresholds);
   if (arguments.failed()) return arguments.status();
   void* memory;
   const pp_status status = take_workspace(*context, workspace_bytes(*plan), &memory);
@@ -203,6 +209,7 @@ pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_
   if (!arguments.failed() && bias != nullptr) arguments.matrix("bias", bias, dtype, 1, q->rows);
   arguments.activation("activation", activation);
   arguments.not_null("sum", sum);
+  arguments.aligned("sum", sum, sizeof *sum);
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(&device, dtype);
   if (supported != PP_OK) return supported;

@@ -1,10 +1,13 @@
 // Entry point: pp_linear_choose_paths.
 #include "prunepeft/linear.h"
 
+#include <algorithm>
+#include <cinttypes>
 #include <cstdio>
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "core/arguments.h"
 #include "cuda/availability.h"
@@ -46,6 +49,12 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
   arguments.at_least("shape->M", shape->M, 0);
   arguments.at_least("shape->K", shape->K, 1);
   arguments.at_least("shape->N", shape->N, 1);
+  const int64_t largest = std::max({shape->M, shape->K, shape->N});
+  for (const auto& [rows, columns] : {std::pair(shape->M, shape->K), {shape->N, shape->K}, {shape->M, shape->N}}) {
+    int64_t elements;
+    arguments.require(!__builtin_mul_overflow(rows, columns, &elements) && elements <= kMostBytes,
+                      "a matrix of %" PRId64 " x %" PRId64 " has more bytes than memory", rows, columns);
+  }
   arguments.at_least("shape->modules", shape->modules, 0);
   arguments.at_most("shape->modules", shape->modules, PP_MOST_MODULES_OF_A_ROW);
   if (shape->modules > 0) arguments.not_null("shape->ranks", shape->ranks);
@@ -53,6 +62,7 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
     char name[32];
     std::snprintf(name, sizeof name, "shape->ranks[%d]", static_cast<int>(i));
     arguments.at_least(name, shape->ranks[i], 1);
+    arguments.at_most(name, shape->ranks[i], kMostBytes / std::max<int64_t>(1, largest));
   }
   arguments.at_least("shape->masks", shape->masks, 0);
   arguments.at_most("shape->masks", shape->masks, shape->modules);

@@ -76,7 +76,8 @@ public final class Adapter {
             call.matrix(1, h),
             call.adapter(pass.weights),
             call.matrix(2, pass.z),
-            call.matrix(3, out)));
+            call.matrix(3, out)),
+        context);
   }
 
   /**
@@ -105,6 +106,7 @@ public final class Adapter {
             call.matrix(2, pass.z),
             call.adapter(pass.weights),
             call.gradients(gradients),
-            call.matrix(3, dv)));
+            call.matrix(3, dv)),
+        context);
   }
 }

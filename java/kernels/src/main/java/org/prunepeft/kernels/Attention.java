@@ -57,7 +57,9 @@ public record Attention(
             write(call.attention()),
             call.matrix(0, qkv),
             call.matrix(1, values),
-            new FloatPointer(logSums.data())));
+            new FloatPointer(logSums.data())),
+        this,
+        context);
   }
 
   /**
@@ -80,7 +82,9 @@ public record Attention(
             call.matrix(0, valuesGradient),
             call.matrix(1, qkv),
             new FloatPointer(logSums.data()),
-            call.matrix(2, qkvGradient)));
+            call.matrix(2, qkvGradient)),
+        this,
+        context);
   }
 
   /**
@@ -110,7 +114,9 @@ public record Attention(
             call.matrix(0, q),
             call.matrix(1, k),
             call.matrix(2, v),
-            call.matrix(3, values)));
+            call.matrix(3, values)),
+        this,
+        context);
   }
 
   /** {@return heads of key and value} */

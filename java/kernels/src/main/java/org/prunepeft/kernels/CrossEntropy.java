@@ -34,6 +34,7 @@ public record CrossEntropy(float cap, float smoothing) {
             call.crossEntropy(labels).cap(cap).smoothing(smoothing),
             call.matrix(0, z),
             call.matrix(1, losses),
-            call.matrix(2, dz)));
+            call.matrix(2, dz)),
+        context);
   }
 }

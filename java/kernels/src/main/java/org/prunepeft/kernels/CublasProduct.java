@@ -6,6 +6,8 @@ import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_COMPUTE_32F;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_OP_T;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_NOT_SUPPORTED;
@@ -80,6 +82,8 @@ public final class CublasProduct implements AutoCloseable {
       throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
     }
     this.device = device;
+    // First: what follows is not freed if this fails.
+    workspace = new DeviceBuffer(device, WORKSPACE);
     try {
       handle = new cublasLtContext();
       for (Pointer kept : new Pointer[] {handle, one, zero}) {
@@ -87,12 +91,12 @@ public final class CublasProduct implements AutoCloseable {
       }
       onDevice(() -> check("cublasLtCreate", cublasLtCreate(handle)));
     } catch (LinkageError e) {
+      workspace.close();
       throw new LinkageError(
           "cuBLASLt cannot be loaded; add org.bytedeco:cuda with the classifier %s to the class path, and CUDA's own libraries to the loader's (%s)"
               .formatted(Loader.getPlatform(), e),
           e);
     }
-    workspace = new DeviceBuffer(device, WORKSPACE);
   }
 
   /** With our device as the calling thread's current one: handles and algorithms are a device's. */
@@ -280,6 +284,14 @@ public final class CublasProduct implements AutoCloseable {
               CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
               new LongPointer(new long[] {WORKSPACE}),
               Long.BYTES));
+      // Others add up the parts of a long K in the outputs' type.
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          cublasLtMatmulPreferenceSetAttribute(
+              preference,
+              CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+              new IntPointer(new int[] {CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE}),
+              Integer.BYTES));
       align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.a());
       align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, product.b());
       align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, product.c());

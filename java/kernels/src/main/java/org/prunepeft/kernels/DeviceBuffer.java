@@ -2,10 +2,12 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.prunepeft.kernels.binding.DeviceStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
 /**
@@ -17,8 +19,20 @@ public final class DeviceBuffer implements AutoCloseable {
   private final long bytes;
   private final NativeObject<Pointer> memory;
 
-  /** Whose length JavaCPP knows. */
-  private final BytePointer pointer;
+  /** Its memory with a length that JavaCPP knows; the buffer lives as long as this does. */
+  private static final class View extends BytePointer {
+    private final DeviceBuffer buffer;
+
+    View(DeviceBuffer buffer) {
+      super(buffer.memory.open());
+      this.buffer = buffer;
+      capacity(buffer.bytes);
+    }
+
+    DeviceBuffer buffer() {
+      return buffer;
+    }
+  }
 
   /**
    * Not cleared.
@@ -35,8 +49,7 @@ public final class DeviceBuffer implements AutoCloseable {
     this.bytes = bytes;
     Pointer allocated = new Pointer();
     check(LibPrunePeft.pp_allocate(device.struct(), bytes, allocated));
-    pointer = new BytePointer(allocated).capacity(bytes);
-    memory = new NativeObject<>(this, allocated, own -> LibPrunePeft.pp_free(device.struct(), own));
+    memory = new NativeObject<>(this, allocated, free(device));
   }
 
   /**
@@ -61,15 +74,26 @@ public final class DeviceBuffer implements AutoCloseable {
     return bytes;
   }
 
+  /** The device may be closed by then; its stream is not needed. */
+  private static Consumer<Pointer> free(Device device) {
+    int type = device.isCuda() ? LibPrunePeft.PP_CUDA : LibPrunePeft.PP_CPU;
+    int index = device.index();
+    return own -> {
+      try (DeviceStruct struct = new DeviceStruct()) {
+        check(LibPrunePeft.pp_free(struct.type(type).index(index).stream(null), own));
+      }
+    };
+  }
+
   /**
-   * {@return the memory, which lies on the device: its contents are not to be touched from Java if
-   * that is no CPU}
+   * {@return a pointer of its own to the memory, which lies on the device: its contents are not to
+   * be touched from Java if that is no CPU} The memory is not freed for being forgotten as long as
+   * the pointer, or a matrix of it, is not.
    *
    * @throws IllegalStateException after {@link #close()}
    */
   public BytePointer pointer() {
-    memory.open();
-    return pointer;
+    return new View(this);
   }
 
   /**
@@ -90,7 +114,9 @@ public final class DeviceBuffer implements AutoCloseable {
   public void put(float[] values) {
     require(4L * values.length);
     try (FloatPointer host = new FloatPointer(values)) {
-      check(LibPrunePeft.pp_copy_to_device(device.struct(), pointer(), host, 4L * values.length));
+      check(
+          LibPrunePeft.pp_copy_to_device(device.struct(), memory.open(), host, 4L * values.length),
+          this);
     }
   }
 
@@ -102,7 +128,9 @@ public final class DeviceBuffer implements AutoCloseable {
    */
   public void put(Pointer host, long count) {
     require(count);
-    check(LibPrunePeft.pp_copy_to_device(device.struct(), pointer(), host, count));
+    check(
+        LibPrunePeft.pp_copy_to_device(device.struct(), memory.open(), Place.of(host), count),
+        this);
   }
 
   /**
@@ -115,7 +143,7 @@ public final class DeviceBuffer implements AutoCloseable {
     require(4L * count);
     float[] values = new float[count];
     try (FloatPointer host = new FloatPointer(count)) {
-      check(LibPrunePeft.pp_copy_to_host(device.struct(), host, pointer(), 4L * count));
+      check(LibPrunePeft.pp_copy_to_host(device.struct(), host, memory.open(), 4L * count), this);
       host.get(values);
     }
     return values;
@@ -131,7 +159,7 @@ public final class DeviceBuffer implements AutoCloseable {
     require(8L * count);
     double[] values = new double[count];
     try (DoublePointer host = new DoublePointer(count)) {
-      check(LibPrunePeft.pp_copy_to_host(device.struct(), host, pointer(), 8L * count));
+      check(LibPrunePeft.pp_copy_to_host(device.struct(), host, memory.open(), 8L * count), this);
       host.get(values);
     }
     return values;
@@ -148,6 +176,5 @@ public final class DeviceBuffer implements AutoCloseable {
   @Override
   public void close() {
     memory.close();
-    pointer.setNull();
   }
 }

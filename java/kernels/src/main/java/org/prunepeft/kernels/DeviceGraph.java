@@ -54,7 +54,7 @@ public final class DeviceGraph implements AutoCloseable {
    * @throws IllegalStateException after {@link #close()}
    */
   public void launch(Device device) {
-    check(LibPrunePeft.pp_graph_launch(device.struct(), graph.open()));
+    check(LibPrunePeft.pp_graph_launch(device.struct(), graph.open()), this);
   }
 
   /** Frees the graph; work that it has launched goes on to its end. */

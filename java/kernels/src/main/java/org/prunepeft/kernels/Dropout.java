@@ -54,6 +54,6 @@ public record Dropout(float p, long seed, int mask, int step, int microBatch, Po
 
   void write(DropoutStruct struct) {
     struct.p(p).seed(seed).step(step).micro_batch(microBatch);
-    struct.counter(counter == null ? null : new IntPointer(counter));
+    struct.counter(counter == null ? null : new IntPointer(Place.of(counter)));
   }
 }

@@ -89,6 +89,8 @@ public record EncoderLayer(
             context.struct(),
             call.layer(this, attention, x.rows()),
             call.matrix(0, x),
-            call.matrix(1, y)));
+            call.matrix(1, y)),
+        context,
+        this);
   }
 }

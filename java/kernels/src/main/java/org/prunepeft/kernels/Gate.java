@@ -25,7 +25,8 @@ public enum Gate {
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_gate_forward(
-            context.struct(), ordinal(), call.matrix(0, gateUp), call.matrix(1, out)));
+            context.struct(), ordinal(), call.matrix(0, gateUp), call.matrix(1, out)),
+        context);
   }
 
   /**
@@ -45,6 +46,7 @@ public enum Gate {
             ordinal(),
             call.matrix(0, dout),
             call.matrix(1, gateUp),
-            call.matrix(2, dgateUp)));
+            call.matrix(2, dgateUp)),
+        context);
   }
 }

@@ -44,14 +44,18 @@ public final class ImportancePlan implements AutoCloseable {
   private final int groups;
   private final NativeObject<ImportancePlanHandle> plan;
 
+  /** Whose memory the plan reads. */
+  private final List<Segment> segments;
+
   /**
    * @param device whose kernels compute; what it reads and writes lies there
-   * @param segments at least one, all of one type
+   * @param segments at least one, all of one type, with at most 2^32 - 1 weights together
    * @param modules how many modules there are; segments name 0 to modules - 1
    * @param groups how many groups there are
    * @throws KernelException if a segment is out of range or memory is short
    */
   public ImportancePlan(Device device, List<Segment> segments, int modules, int groups) {
+    this.segments = List.copyOf(segments);
     this.modules = modules;
     this.groups = groups;
     DType dtype = segments.isEmpty() ? DType.FLOAT32 : segments.get(0).weights.dtype();
@@ -63,7 +67,8 @@ public final class ImportancePlan implements AutoCloseable {
     try (SegmentStruct table = table(segments)) {
       check(
           LibPrunePeft.pp_importance_plan_create(
-              context.struct(), dtype.ordinal(), table, segments.size(), modules, groups, created));
+              context.struct(), dtype.ordinal(), table, segments.size(), modules, groups, created),
+          context);
     } catch (KernelException e) {
       context.close();
       throw e;
@@ -93,7 +98,8 @@ public final class ImportancePlan implements AutoCloseable {
     try (DeviceBuffer out = new DeviceBuffer(context.device(), (long) groups * Float.BYTES)) {
       check(
           LibPrunePeft.pp_importance_quantile(
-              context.struct(), plan.open(), q, new FloatPointer(out.pointer())));
+              context.struct(), plan.open(), q, new FloatPointer(out.pointer())),
+          this);
       return out.floats(groups);
     }
   }
@@ -123,7 +129,8 @@ public final class ImportancePlan implements AutoCloseable {
               plan.open(),
               zeroType.ordinal(),
               limits == null ? null : new FloatPointer(limits.pointer()),
-              new DoublePointer(out.pointer())));
+              new DoublePointer(out.pointer())),
+          this);
       table = out.doubles(modules * columns);
     }
     double[][] rows = new double[modules][];

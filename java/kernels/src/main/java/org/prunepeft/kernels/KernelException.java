@@ -3,6 +3,8 @@ package org.prunepeft.kernels;
 import static org.prunepeft.kernels.binding.LibPrunePeft.PP_OK;
 import static org.prunepeft.kernels.binding.LibPrunePeft.pp_last_error;
 
+import java.lang.ref.Reference;
+
 /** A native call failed; the message is the native library's own. */
 public final class KernelException extends RuntimeException {
   /** A {@code pp_status}. */
@@ -18,8 +20,16 @@ public final class KernelException extends RuntimeException {
     return status;
   }
 
-  /** Throws if {@code status} is not PP_OK, with the calling thread's last native message. */
-  static void check(int status) {
+  /**
+   * Throws if {@code status} is not PP_OK, with the calling thread's last native message.
+   *
+   * @param status what a call returned
+   * @param used objects whose memory the call used: the collector frees none of it before here
+   */
+  static void check(int status, Object... used) {
+    for (Object each : used) {
+      Reference.reachabilityFence(each);
+    }
     if (status != PP_OK) {
       throw new KernelException(status, pp_last_error().getString());
     }

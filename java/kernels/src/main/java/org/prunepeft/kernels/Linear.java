@@ -2,10 +2,10 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
-import org.prunepeft.kernels.binding.ContextStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 import org.prunepeft.kernels.binding.LinearHandle;
 import org.prunepeft.kernels.binding.LinearShapeStruct;
@@ -93,6 +93,9 @@ public final class Linear implements AutoCloseable {
   private final long inputs;
   private final NativeObject<LinearHandle> plan;
 
+  /** What the native object reads where it lies; null: it has copies. */
+  private final List<Object> borrowed;
+
   /**
    * Prepares a linear.
    *
@@ -101,10 +104,10 @@ public final class Linear implements AutoCloseable {
    * @param bias b [N]; null: none
    */
   public Linear(Context context, Matrix weight, Matrix bias) {
-    this(context, weight, bias, LibPrunePeft::pp_linear_create);
+    this(context, weight, bias, false);
   }
 
-  private Linear(Context context, Matrix weight, Matrix bias, Creation creation) {
+  private Linear(Context context, Matrix weight, Matrix bias, boolean borrows) {
     if (bias != null) {
       bias.require("bias", weight.dtype(), 1, weight.rows());
     }
@@ -113,12 +116,15 @@ public final class Linear implements AutoCloseable {
     inputs = weight.cols();
     Arguments call = context.arguments();
     LinearHandle created = new LinearHandle((Pointer) null);
-    check(creation.create(context.struct(), call.matrix(0, weight), call.matrix(1, bias), created));
+    MatrixStruct w = call.matrix(0, weight);
+    MatrixStruct b = call.matrix(1, bias);
+    check(
+        borrows
+            ? LibPrunePeft.pp_linear_borrow(context.struct(), w, b, created)
+            : LibPrunePeft.pp_linear_create(context.struct(), w, b, created),
+        context);
+    borrowed = borrows || context.device().isCuda() ? Arrays.asList(weight, bias) : null;
     plan = new NativeObject<>(this, created, LibPrunePeft::pp_linear_destroy);
-  }
-
-  private interface Creation {
-    int create(ContextStruct context, MatrixStruct weight, MatrixStruct bias, LinearHandle linear);
   }
 
   /**
@@ -127,12 +133,12 @@ public final class Linear implements AutoCloseable {
    * twice as long. The results are the same, bit for bit.
    *
    * @param context for this call alone
-   * @param weight W [N,K], must outlive the linear
+   * @param weight W [N,K], whose memory must not be freed before the linear is closed
    * @param bias b [N]; null: none
    * @return the linear; the caller closes it
    */
   public static Linear borrowing(Context context, Matrix weight, Matrix bias) {
-    return new Linear(context, weight, bias, LibPrunePeft::pp_linear_borrow);
+    return new Linear(context, weight, bias, true);
   }
 
   /**
@@ -158,7 +164,9 @@ public final class Linear implements AutoCloseable {
         struct ->
             check(
                 LibPrunePeft.pp_linear_create_quantized(
-                    context.struct(), struct, call.matrix(0, bias), dtype.ordinal(), created)));
+                    context.struct(), struct, call.matrix(0, bias), dtype.ordinal(), created),
+                context));
+    borrowed = context.device().isCuda() ? Arrays.asList(weight, bias) : null;
     plan = new NativeObject<>(this, created, LibPrunePeft::pp_linear_destroy);
   }
 
@@ -220,7 +228,9 @@ public final class Linear implements AutoCloseable {
             call.matrix(0, x),
             call.modules(modules, x.rows()),
             modules.size(),
-            call.matrix(1, y)));
+            call.matrix(1, y)),
+        this,
+        context);
   }
 
   /**
@@ -245,7 +255,9 @@ public final class Linear implements AutoCloseable {
             call.matrix(0, dy),
             call.modules(modules, dy.rows()),
             modules.size(),
-            call.matrix(1, dx)));
+            call.matrix(1, dx)),
+        this,
+        context);
   }
 
   /**
@@ -276,7 +288,9 @@ public final class Linear implements AutoCloseable {
             call.matrix(0, dy),
             call.modules(modules, dy.rows()),
             modules.size(),
-            call.matrix(1, dx)));
+            call.matrix(1, dx)),
+        this,
+        context);
   }
 
   /**
@@ -293,7 +307,8 @@ public final class Linear implements AutoCloseable {
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_lora_down(
-            context.struct(), call.matrix(0, x), call.modules(modules, x.rows()), modules.size()));
+            context.struct(), call.matrix(0, x), call.modules(modules, x.rows()), modules.size()),
+        context);
   }
 
   /**
@@ -315,7 +330,8 @@ public final class Linear implements AutoCloseable {
             call.modules(modules, y.rows()),
             modules.size(),
             call.matrix(0, y),
-            1));
+            1),
+        context);
   }
 
   /**
@@ -338,10 +354,8 @@ public final class Linear implements AutoCloseable {
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_lora_grad_up(
-            context.struct(),
-            call.matrix(0, dy),
-            call.modules(modules, dy.rows()),
-            modules.size()));
+            context.struct(), call.matrix(0, dy), call.modules(modules, dy.rows()), modules.size()),
+        context);
   }
 
   /**
@@ -360,7 +374,8 @@ public final class Linear implements AutoCloseable {
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_lora_grad_down(
-            context.struct(), call.matrix(0, x), call.modules(modules, x.rows()), modules.size()));
+            context.struct(), call.matrix(0, x), call.modules(modules, x.rows()), modules.size()),
+        context);
   }
 
   /**
@@ -381,7 +396,8 @@ public final class Linear implements AutoCloseable {
             call.modules(modules, dx.rows()),
             modules.size(),
             call.matrix(0, dx),
-            1));
+            1),
+        context);
   }
 
   /** Of the native object. */

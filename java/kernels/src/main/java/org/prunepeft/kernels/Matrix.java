@@ -46,7 +46,7 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
                 rows, cols, ld, needed, known));
       }
       if (data.position() != 0) {
-        data = new Place(data);
+        data = Place.of(data);
       }
     }
   }
@@ -176,27 +176,5 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
               name, type, wantedRows, wantedCols, dtype, rows, cols));
     }
     return this;
-  }
-
-  /**
-   * Where a pointer stands, as an address: JavaCPP hands the position of a void pointer on in
-   * bytes, whatever its elements.
-   */
-  private static final class Place extends Pointer {
-    Place(long address) {
-      this.address = address;
-    }
-
-    Place(Pointer pointer) {
-      this(pointer, 0);
-    }
-
-    Place(Pointer pointer, long bytes) {
-      super(pointer);
-      address = pointer.address() + pointer.position() * pointer.sizeof() + bytes;
-      position = 0;
-      limit = 0;
-      capacity = 0;
-    }
   }
 }

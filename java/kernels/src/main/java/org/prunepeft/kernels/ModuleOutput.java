@@ -53,6 +53,7 @@ public record ModuleOutput(Matrix p, Activation activation, Matrix q, Matrix bia
             call.matrix(1, q),
             call.matrix(2, bias),
             rowMask,
-            new DoublePointer(sum)));
+            new DoublePointer(Place.of(sum))),
+        context);
   }
 }

@@ -2,6 +2,7 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.lang.ref.Reference;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -129,7 +130,9 @@ public record QuantizedMatrix(
   public void quantize(Context context, Matrix w) {
     w.require("w", w.dtype(), rows, cols);
     Arguments call = context.arguments();
-    with(struct -> check(LibPrunePeft.pp_quantize(context.struct(), call.matrix(0, w), struct)));
+    with(
+        struct ->
+            check(LibPrunePeft.pp_quantize(context.struct(), call.matrix(0, w), struct), context));
   }
 
   /**
@@ -141,7 +144,10 @@ public record QuantizedMatrix(
   public void dequantize(Context context, Matrix to) {
     to.require("to", to.dtype(), rows, cols);
     Arguments call = context.arguments();
-    with(struct -> check(LibPrunePeft.pp_dequantize(context.struct(), struct, call.matrix(0, to))));
+    with(
+        struct ->
+            check(
+                LibPrunePeft.pp_dequantize(context.struct(), struct, call.matrix(0, to)), context));
   }
 
   /** What a call does with the native struct, which is gone after it. */
@@ -153,8 +159,9 @@ public record QuantizedMatrix(
     try (QuantizedStruct struct = new QuantizedStruct();
         FloatPointer values = table == null ? null : new FloatPointer(table)) {
       struct.type(type().ordinal()).rows(rows).cols(cols).block(block).table(values);
-      struct.codes(codes).scales(new FloatPointer(scales));
+      struct.codes(Place.of(codes)).scales(new FloatPointer(Place.of(scales)));
       call.with(struct);
+      Reference.reachabilityFence(this);
     }
   }
 }

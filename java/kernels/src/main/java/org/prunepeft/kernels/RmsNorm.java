@@ -32,7 +32,8 @@ public record RmsNorm(Matrix weight, float epsilon, boolean addsOne) {
             call.norm(this),
             call.matrix(0, x),
             call.matrix(1, y),
-            call.matrix(2, scales)));
+            call.matrix(2, scales)),
+        context);
   }
 
   /**
@@ -56,7 +57,8 @@ public record RmsNorm(Matrix weight, float epsilon, boolean addsOne) {
             call.matrix(0, dy),
             call.matrix(1, x),
             call.matrix(2, scales),
-            call.matrix(3, dx)));
+            call.matrix(3, dx)),
+        context);
   }
 
   private void require(Matrix x) {

@@ -65,6 +65,7 @@ public record Rotary(
             context.struct(),
             call.rotary(this).backward(backward),
             call.matrix(0, x),
-            call.matrix(1, y)));
+            call.matrix(1, y)),
+        context);
   }
 }
