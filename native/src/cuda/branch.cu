@@ -24,11 +24,15 @@ cudaError_t free_place(const Branch::Place& place) {
 }
 
 cudaError_t make_place(Branch::Place* place) {
-  cudaError_t error = cudaStreamCreateWithFlags(&place->stream, cudaStreamNonBlocking);
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;  // for a capture, of which this is no part
+  cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error != cudaSuccess) return error;
+  error = cudaStreamCreateWithFlags(&place->stream, cudaStreamNonBlocking);
   for (cudaEvent_t* event : {&place->forked, &place->joined})
     if (error == cudaSuccess) error = cudaEventCreateWithFlags(event, cudaEventDisableTiming);
-  if (error == cudaSuccess) return error;
-  free_place(*place);
+  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error == cudaSuccess) error = restored;
+  if (error != cudaSuccess) free_place(*place);
   return error;
 }
 

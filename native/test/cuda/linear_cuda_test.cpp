@@ -270,6 +270,33 @@ void test_branch(pp_dtype dtype, const Case& c, bool clusters) {
 }
 
 #if defined(PRUNEPEFT_EMULATED)
+/** What a call's stream does next finds dA: a sum that it overwrites is that of the first call, in any order of streams. */
+void test_join() {
+  const Case c = fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0.3f, true);
+  const ForcedLinearPath in_force(LinearPath::kWarpgroupClusters);
+  for (int order = 0; order < 12; order++) {
+    current_case = "join, " + describe(Call::kBackwardWithDa, PP_BFLOAT16, c);
+    simt::set_seed(static_cast<uint64_t>(order) + 1);
+    Operands o(PP_BFLOAT16, c, Call::kBackwardWithDa);
+    const Context context;
+    Matrix copy(PP_FLOAT32, 5, c.K, {}, Content::kUnwritten);
+    o.run(context);
+    const pp_matrix da = o.modules[0].da;
+    for (int64_t i = 0; i < da.rows; i++) {
+      const auto row = static_cast<size_t>(da.cols) * sizeof(float);
+      check_cuda(cudaMemcpyAsync(static_cast<float*>(copy.data()) + i * copy.view().ld,
+                                 static_cast<const float*>(da.data) + i * da.ld, row, cudaMemcpyDeviceToDevice, nullptr));
+    }
+    copy.download();
+    o.read();
+    bool same = true;
+    for (int64_t i = 0; i < da.rows; i++)
+      for (int64_t k = 0; k < da.cols; k++) same = same && copy(i, k) == (*o.da[0])(i, k);
+    expect(same, "what comes next in the call's stream does not find dA");
+    if (emulator_fault()) return;
+  }
+}
+
 /** Where no path is forced, a branch is for a device of which dX leaves a part. */
 void test_choice_of_branch() {
   // Two tiles of 256 rows: of five multiprocessors two clusters leave one.
@@ -385,6 +412,7 @@ int main() {
     for (const Case& c : kBranchCases)
       for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_branch(dtype, c, clusters);
 #if defined(PRUNEPEFT_EMULATED)
+    test_join();
     test_choice_of_branch();
 #endif
     for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
