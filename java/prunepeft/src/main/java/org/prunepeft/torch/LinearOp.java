@@ -267,10 +267,10 @@ public final class LinearOp {
       }
       if (needsInput && path == Linear.Path.FUSED) {
         gradients[0] = place.emptyMatrix(dy.size(0), linear.inputs(), dy.scalar_type().intern());
+        Matrix kept = passes.isEmpty() ? null : Torch.matrix(x); // which is let go without modules
         linear
             .prepared(context)
-            .backward(
-                context, Torch.matrix(dy), Torch.matrix(x), passes, Torch.matrix(gradients[0]));
+            .backward(context, Torch.matrix(dy), kept, passes, Torch.matrix(gradients[0]));
         return gradients;
       }
       if (!passes.isEmpty()) {
