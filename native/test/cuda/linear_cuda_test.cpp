@@ -297,6 +297,42 @@ void test_join() {
   }
 }
 
+/** dX and dA are in no order, and nine tiles leave three of eight multiprocessors: two turns of five do as well. */
+void test_what_lies_beside() {
+  const Case c = fused(300, 600, 136, {{16, 0, 136}}, {0, 0}, 0, true);
+  const ForcedLinearPath in_force(LinearPath::kWarpgroup);
+  simt::set_multiprocessors(8);
+  std::vector<unsigned> threads;
+  unsigned blocks_of_dx = 0;
+  constexpr unsigned kThreadsOfDx = 384;
+  simt::read_launches([&](const simt::Launch& launch, const std::function<void()>& run) {
+    threads.push_back(launch.block.x);
+    if (launch.block.x == kThreadsOfDx) blocks_of_dx = launch.grid.x;
+    run();
+  });
+  bool before = false, after = false;
+  for (int order = 0; order < 12; order++) {
+    current_case = "beside, " + describe(Call::kBackwardWithDa, PP_BFLOAT16, c);
+    simt::set_seed(static_cast<uint64_t>(order) + 1);
+    Operands o(PP_BFLOAT16, c, Call::kBackwardWithDa);
+    const Context context;
+    threads.clear();
+    o.run(context);
+    simt::finish_streams();
+    const auto at = std::find(threads.begin(), threads.end(), kThreadsOfDx) - threads.begin();
+    expect(threads.size() == 5 && at >= 2 && at < 5, "dX is the third to fifth of five launches");
+    before = before || at == 2;
+    after = after || at > 2;
+    emulator_fault();
+  }
+  expect(before && after, "dX is always before dA, or always after its first launch");
+  expect(blocks_of_dx == 5, "dX takes blocks that the branch could have");
+  waits_of(PP_BFLOAT16, c, Call::kBackward);
+  expect(blocks_of_dx == 8, "dX leaves blocks to nobody");
+  simt::read_launches(nullptr);
+  simt::set_multiprocessors(2);
+}
+
 /** Where no path is forced, a branch is for a device of which dX leaves a part. */
 void test_choice_of_branch() {
   // Two tiles of 256 rows: of five multiprocessors two clusters leave one.
@@ -413,6 +449,7 @@ int main() {
       for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_branch(dtype, c, clusters);
 #if defined(PRUNEPEFT_EMULATED)
     test_join();
+    test_what_lies_beside();
     test_choice_of_branch();
 #endif
     for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
