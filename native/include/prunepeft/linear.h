@@ -199,8 +199,8 @@ typedef struct pp_linear_shape {
 
 /**
  * The path that a linear should take in each direction, and whether modules should keep their masks (1) or not (0). On CUDA it
- * is predicted from the device's multiprocessors, clock and bandwidth; on the CPU it is PP_FUSED, whose product is the faster
- * one there, without masks to keep.
+ * is predicted from the device's multiprocessors, clock and bandwidth, with dA by pp_linear_backward; on the CPU it is
+ * PP_FUSED, whose product is the faster one there, without masks to keep.
  */
 PP_API pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape* shape, pp_linear_path* forward,
                                         pp_linear_path* backward, int32_t* keep_masks);
