@@ -1,13 +1,18 @@
 // Streams, graphs and events. Work waits in its stream until something waits for it: the host, for a stream, an event or the
 // device. Then what has to be done first is done, and what else is ready may be: each time one piece of those that no stream's
 // order holds back, drawn at random. So whatever order a device could take comes about sooner or later, but that pieces run
-// side by side. A captured stream's work is recorded, and done anew by each launch of the graph, in one piece. Calls that CUDA
-// forbids during a capture end it, as they do there; so does the first use of a kernel, whose code would be loaded.
+// side by side. A captured stream's work is recorded, and that of streams that wait for its events; each launch of the graph
+// does it anew, in one piece, of what is ready one at random. Calls that CUDA forbids during a capture end it, as they do
+// there; so does the first use of a kernel, whose code would be loaded.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <random>
+#include <set>
 #include <utility>
+
+#include "launches.h"
 
 #include "state.h"
 
@@ -19,13 +24,20 @@ struct Piece {
   std::vector<std::shared_ptr<Piece>> after;
   bool done = false;
 };
+
+/** A piece of a graph. */
+struct Node {
+  std::function<void()> work;
+  /** The nodes that come before, all of them of less index. */
+  std::set<size_t> after;
+};
 }  // namespace simt
 
 struct CUgraph_st {
-  std::vector<std::function<void()>> work;
+  std::vector<simt::Node> nodes;
 };
 struct CUgraphExec_st {
-  std::vector<std::function<void()>> work;
+  std::vector<simt::Node> nodes;
 };
 struct CUstream_st {
   /** Whether it and the legacy stream wait for each other. */
@@ -33,20 +45,29 @@ struct CUstream_st {
   std::shared_ptr<simt::Piece> last;
 };
 struct CUevent_st {
-  std::chrono::steady_clock::time_point at;
-  /** Null: it was not recorded yet. */
+  /** Its own, since an event may be freed before what it records is done. */
+  std::shared_ptr<std::chrono::steady_clock::time_point> at = std::make_shared<std::chrono::steady_clock::time_point>();
+  /** Null: it was not recorded yet, or in a capture. */
   std::shared_ptr<simt::Piece> recorded;
+  /** Of the capture that it was recorded in last; 0: of none. */
+  uint64_t capture = 0;
+  std::set<size_t> nodes;
 };
 
 namespace simt {
 namespace {
 /** The capture under way; there is one at a time. */
 struct Capture {
+  uint64_t number = 0;
   cudaStream_t stream = nullptr;
-  std::vector<std::function<void()>> work;
+  std::vector<Node> nodes;
+  /** Of each stream that takes part, the nodes that its next one comes after. */
+  std::map<cudaStream_t, std::set<size_t>> last;
   bool valid = true;
 };
 std::unique_ptr<Capture> g_capture;
+uint64_t g_captures = 0;
+uint64_t g_waits = 0;
 thread_local cudaStreamCaptureMode g_mode = cudaStreamCaptureModeGlobal;
 
 std::vector<std::shared_ptr<Piece>> g_waiting;
@@ -99,6 +120,41 @@ std::shared_ptr<Piece> add(cudaStream_t stream, std::function<void()> work) {
   return piece;
 }
 
+bool is_captured(cudaStream_t stream) {
+  return g_capture != nullptr && g_capture->last.count(stream) != 0;
+}
+
+/** Ends the capture, as a call does that it forbids. */
+cudaError_t invalidate(cudaError_t error) {
+  g_capture->valid = false;
+  return keep_error(error);
+}
+
+/** Whether all that the other streams have captured comes before the first one's end. */
+bool is_joined(const Capture& capture) {
+  std::set<size_t> before = capture.last.at(capture.stream);
+  for (size_t i = capture.nodes.size(); i-- > 0;)
+    if (before.count(i) != 0) before.insert(capture.nodes[i].after.begin(), capture.nodes[i].after.end());
+  return std::all_of(capture.last.begin(), capture.last.end(), [&](const auto& of_stream) {
+    return std::includes(before.begin(), before.end(), of_stream.second.begin(), of_stream.second.end());
+  });
+}
+
+/** Does the nodes of a graph, each time one of those that are ready. */
+void do_nodes(const std::vector<Node>& nodes) {
+  std::set<size_t> left;
+  for (size_t i = 0; i < nodes.size(); i++) left.insert(i);
+  while (!left.empty() && launch_status() == cudaSuccess) {
+    std::vector<size_t> ready;
+    for (const size_t i : left)
+      if (std::none_of(nodes[i].after.begin(), nodes[i].after.end(), [&](size_t before) { return left.count(before) != 0; }))
+        ready.push_back(i);
+    const size_t chosen = ready[g_order() % ready.size()];
+    nodes[chosen].work();
+    left.erase(chosen);
+  }
+}
+
 cudaError_t wait_for(const std::shared_ptr<Piece>& piece) {
   while (piece != nullptr && !piece->done) do_one();
   return launch_status();
@@ -119,17 +175,20 @@ void finish_streams() {
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
-  if (g_capture == nullptr || (stream != nullptr && stream != g_capture->stream)) {
+  if (g_capture == nullptr || (stream != nullptr && !is_captured(stream))) {
     const auto piece = add(stream, std::move(work));
     return g_deferred ? launch_status() : wait_for(piece);
   }
-  if (stream == nullptr) {  // it would wait for the captured stream
-    g_capture->valid = false;
-    return keep_error(cudaErrorStreamCaptureImplicit);
-  }
+  if (stream == nullptr) return invalidate(cudaErrorStreamCaptureImplicit);  // it would wait for the captured stream
   if (!g_capture->valid) return keep_error(cudaErrorStreamCaptureInvalidated);
-  g_capture->work.push_back(std::move(work));
+  std::set<size_t>& last = g_capture->last[stream];
+  g_capture->nodes.push_back({std::move(work), std::move(last)});
+  last = {g_capture->nodes.size() - 1};
   return cudaSuccess;
+}
+
+uint64_t waits_for_events() {
+  return g_waits;
 }
 
 cudaError_t finish(cudaStream_t stream) {
@@ -137,9 +196,7 @@ cudaError_t finish(cudaStream_t stream) {
 }
 
 cudaError_t outside_capture() {
-  if (g_capture == nullptr) return cudaSuccess;
-  g_capture->valid = false;
-  return keep_error(cudaErrorStreamCaptureUnsupported);
+  return g_capture == nullptr ? cudaSuccess : invalidate(cudaErrorStreamCaptureUnsupported);
 }
 
 cudaError_t may_load() {
@@ -164,7 +221,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (simt::g_capture != nullptr && (stream == nullptr || stream == simt::g_capture->stream)) return simt::outside_capture();
+  if (stream == nullptr || simt::is_captured(stream))
+    if (const cudaError_t error = simt::outside_capture()) return error;
   return simt::finish(stream);
 }
 
@@ -178,7 +236,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (stream == nullptr) return simt::keep_error(cudaErrorStreamCaptureUnsupported);
   if (simt::g_capture != nullptr) return simt::keep_error(cudaErrorIllegalState);
   simt::g_capture = std::make_unique<simt::Capture>();
+  simt::g_capture->number = ++simt::g_captures;
   simt::g_capture->stream = stream;
+  simt::g_capture->last[stream] = {};
   return cudaSuccess;
 }
 
@@ -188,10 +248,9 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  const bool captured = simt::g_capture != nullptr && stream == simt::g_capture->stream;
-  *status = !captured                ? cudaStreamCaptureStatusNone
-            : simt::g_capture->valid ? cudaStreamCaptureStatusActive
-                                     : cudaStreamCaptureStatusInvalidated;
+  *status = !simt::is_captured(stream) ? cudaStreamCaptureStatusNone
+            : simt::g_capture->valid   ? cudaStreamCaptureStatusActive
+                                       : cudaStreamCaptureStatusInvalidated;
   return cudaSuccess;
 }
 
@@ -200,20 +259,18 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (simt::g_capture == nullptr || simt::g_capture->stream != stream) return simt::keep_error(cudaErrorIllegalState);
   const std::unique_ptr<simt::Capture> capture = std::move(simt::g_capture);
   if (!capture->valid) return simt::keep_error(cudaErrorStreamCaptureInvalidated);
-  *graph = new CUgraph_st{std::move(capture->work)};
+  if (!simt::is_joined(*capture)) return simt::keep_error(cudaErrorStreamCaptureUnjoined);
+  *graph = new CUgraph_st{std::move(capture->nodes)};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new CUgraphExec_st{graph->work};
+  *executable = new CUgraphExec_st{graph->nodes};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  return simt::enqueue(stream, [work = executable->work] {
-    for (const auto& node : work)
-      if (simt::launch_status() == cudaSuccess) node();
-  });
+  return simt::enqueue(stream, [nodes = executable->nodes] { simt::do_nodes(nodes); });
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -231,14 +288,28 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
   return cudaSuccess;
 }
 
+/** Times are taken all the same. */
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return cudaEventCreate(event);
+}
+
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  if (simt::g_capture != nullptr) return simt::outside_capture();
-  event->recorded = simt::add(stream, [event] { event->at = std::chrono::steady_clock::now(); });
+  if (stream == nullptr)
+    if (const cudaError_t error = simt::outside_capture()) return error;
+  if (simt::is_captured(stream)) {
+    if (!simt::g_capture->valid) return simt::keep_error(cudaErrorStreamCaptureInvalidated);
+    event->recorded = nullptr;
+    event->capture = simt::g_capture->number;
+    event->nodes = simt::g_capture->last[stream];
+    return cudaSuccess;
+  }
+  event->capture = 0;
+  event->recorded = simt::add(stream, [at = event->at] { *at = std::chrono::steady_clock::now(); });
   return simt::launch_status();
 }
 
@@ -247,7 +318,17 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  if (simt::g_capture != nullptr) return simt::outside_capture();
+  simt::g_waits++;
+  if (stream == nullptr)
+    if (const cudaError_t error = simt::outside_capture()) return error;
+  if (event->capture != 0) {  // the stream takes part from now on
+    if (simt::g_capture == nullptr || simt::g_capture->number != event->capture)
+      return simt::keep_error(cudaErrorCapturedEvent);
+    if (!simt::g_capture->valid) return simt::keep_error(cudaErrorStreamCaptureInvalidated);
+    simt::g_capture->last[stream].insert(event->nodes.begin(), event->nodes.end());
+    return cudaSuccess;
+  }
+  if (simt::is_captured(stream)) return simt::invalidate(cudaErrorStreamCaptureIsolation);
   const auto piece = simt::add(stream, [] {});
   if (event->recorded != nullptr) piece->after.push_back(event->recorded);
   return simt::launch_status();
@@ -255,7 +336,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 /** Of the host's clock: what the emulator takes, which says nothing of a device. */
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
-  *milliseconds = std::chrono::duration<float, std::milli>(stop->at - start->at).count();
+  *milliseconds = std::chrono::duration<float, std::milli>(*stop->at - *start->at).count();
   return cudaSuccess;
 }
 }

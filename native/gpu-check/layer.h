@@ -11,7 +11,7 @@
 
 #include "cublas.h"
 #include "fused_path.h"
-#include "linear/cuda/cost.h"
+#include "linear/cuda/path_choice.h"
 #include "prunepeft/graph.h"
 #include "prunepeft/linear.h"
 
@@ -126,14 +126,29 @@ class Layer {
                        }),
                        predict_backward_ranks_first(ceilings, cost)});
     }
-    for (const FusedVariant& variant : variants(LinearDirection::kGradInput, every_fused_path))
+    const auto with_da = [this](int forced) {
+      return [this, forced](const pp_lora_module* module) {
+        const prunepeft::cuda::ForcedLinearPath in_force(forced);
+        check(pp_linear_backward(&context_, linear_, dy_, x_, module, modules_, dx_));
+      };
+    };
+    for (const FusedVariant& variant : variants(LinearDirection::kGradInput, every_fused_path)) {
+      if (variant.name.empty()) {  // as it is chosen, dA beside dX or after it
+        paths.push_back({"backward, fused" + suffix, true, run(with_da(variant.forced)),
+                         predict_best_backward(ceilings, cost, PP_FUSED, variant.path)});
+        continue;
+      }
+      if (is_by_warpgroups(variant.path) && variant.path != LinearPath::kClustersWithS)
+        paths.push_back({"backward, fused" + variant.name + ", dA beside" + suffix, true, run(with_da(variant.forced)),
+                         predict_branched(ceilings, cost, variant.path)});
       paths.push_back({"backward, fused" + variant.name + suffix, true,
                        run([this, forced = variant.forced](const pp_lora_module* module) {
                          const prunepeft::cuda::ForcedLinearPath in_force(forced);
-                         check(pp_linear_backward(&context_, linear_, dy_, module, modules_, dx_));
+                         check(pp_linear_backward(&context_, linear_, dy_, nullptr, module, modules_, dx_));
                          grad_down(module);
                        }),
                        predict_backward(ceilings, cost, PP_FUSED, variant.path)});
+    }
     return paths;
   }
 

@@ -126,7 +126,7 @@ class Operands {
     const auto dx = [this](auto c, auto m, auto n) { return pp_linear_grad_input(c, linear_, dy_, m, n, out_); };
     const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput, c.masks > 0)); };
     add(&calls, {"linear_grad_input", true, false, nullptr, &s_, {&out_}, {}, 0, w_flops + x_flops, dx, dx_cost});
-    const auto backward = [this](auto c, auto m, auto n) { return pp_linear_backward(c, linear_, dy_, m, n, out_); };
+    const auto backward = [this](auto c, auto m, auto n) { return pp_linear_backward(c, linear_, dy_, nullptr, m, n, out_); };
     const auto backward_cost = [this](const Costs& c) {
       const LinearPath taken = path_of(r_, LinearDirection::kGradInput, false);
       if (taken == LinearPath::kClustersWithS) return c.grad_input_with_ds();
@@ -145,6 +145,23 @@ class Operands {
                  w_flops + x_flops + 2 * y_flops,
                  backward,
                  backward_cost});
+    const auto with_da = [this](auto c, auto m, auto n) { return pp_linear_backward(c, linear_, dy_, x_, m, n, out_); };
+    const auto with_da_cost = [backward_cost](const Costs& c) {
+      Cost cost = backward_cost(c);
+      cost += c.grad_down();
+      return cost;
+    };
+    add(&calls, {"linear_backward with dA",
+                 false,
+                 false,
+                 &s_,
+                 &ds_,
+                 {&ds_, &db_, &out_, &da_},
+                 {},
+                 0,
+                 w_flops + 2 * x_flops + 2 * y_flops,
+                 with_da,
+                 with_da_cost});
     const Costs costs = this->costs(false, M_);
     const pp_adapter adapter = {a_.view(), down_bias_.view(), u_.view(), up_bias_.view(), PP_GELU};
     calls.push_back({"adapter_forward",

@@ -99,7 +99,7 @@ void print_families(const Ceilings& ceilings) {
 }
 
 void print(const std::string& path, double frozen, double predicted) {
-  printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
+  printf("  %-48s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
 }
 
 void print_chosen(const char* when, const LinearPaths& chosen) {
@@ -118,6 +118,8 @@ void print_stack(const Ceilings& ceilings) {
       print("forward, " + std::string(path.name) + suffix, frozen, predict_forward(ceilings, cost, path.path, path.fused));
       print("backward, " + std::string(path.name) + suffix, frozen, predict_backward(ceilings, cost, path.path, path.fused));
     }
+    print("backward, fused, clusters, dA beside" + suffix, frozen,
+          predict_branched(ceilings, cost, LinearPath::kWarpgroupClusters));
   }
   const LinearPaths chosen = choose_paths(kH100, lora_shape(kStacked, 3));
   print_chosen("", chosen);
@@ -139,15 +141,20 @@ std::string text_of(const char* format, Values... values) {
 void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks, bool forward, double goal) {
   const LinearDirection direction = forward ? LinearDirection::kForward : LinearDirection::kGradInput;
   const LoraShape lora = lora_shape(shape, masks);
-  const Costs costs = costs_of(shape, masks);
+  const bool kept = !forward && choose_paths(kH100, lora).keep_masks;
+  const Costs costs = costs_of(shape, masks, kept);
   const LinearPath kernel = fused_kernel(kH100, lora, direction);
-  const bool inside = kernel == LinearPath::kClustersWithS;
+  const bool branched = !forward && branch_pays(ceilings, costs, kernel);
+  const bool inside = kernel == LinearPath::kClustersWithS && !branched;
   const double frozen = predict(ceilings, costs.frozen());
   const auto by = [&](pp_linear_path path) {
-    return forward ? predict_forward(ceilings, costs, path, kernel) : predict_backward(ceilings, costs, path, kernel);
+    return forward ? predict_forward(ceilings, costs, path, kernel) : predict_best_backward(ceilings, costs, path, kernel);
   };
   const double fused = by(PP_FUSED), split = by(PP_SPLIT), best = std::min(fused, split);
-  const double of_da = forward ? 0 : predict(ceilings, costs.grad_down());
+  const double of_dx = branched ? predict(ceilings, costs.fused_grad_input(LinearPath::kWarpgroupClusters)) : 0;
+  const double of_da = forward    ? 0
+                       : branched ? predict_beside(ceilings, costs, LinearPath::kWarpgroupClusters) - of_dx
+                                  : predict(ceilings, costs.grad_down());
   std::string parts = text_of("%.0f us too many; ", best - (1 + goal) * frozen);
   if (split < fused) {
     const double narrow = predict(ceilings, forward ? costs.down() : costs.grad_up());
@@ -160,9 +167,10 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
     parts += text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
                      forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - of_da);
   }
-  if (!forward) parts += text_of(", dA %.0f", of_da);
+  if (!forward) parts += text_of(", dA%s %.0f", branched ? " beside dX" : "", of_da);
   const double over = best / frozen - 1;
-  print_goal(std::string(shape.name) + (forward ? ", forward" : ", backward") + (masks > 0 ? ", dropout" : ""),
+  print_goal(std::string(shape.name) + (forward ? ", forward" : ", backward") + (masks > 0 ? ", dropout" : "") +
+                 (kept ? ", mask kept" : ""),
              text_of("+%.0f %%", 100 * goal).c_str(), text_of("%+.1f %%", 100 * over), over <= goal, over <= goal ? "" : parts);
 }
 
@@ -245,6 +253,9 @@ void print_predictions() {
         if (makes_ds && (dropout != 0 || shape.r > kMostRankTilesOfDs * kRankTileRanks)) continue;  // it is not for that
         print("backward, " + std::string(makes_ds ? "fused, clusters with dS and dB" : path.name) + suffix, frozen,
               predict_backward(ceilings, cost, path.path, path.fused));
+        if (is_by_warpgroups(path.fused) && !makes_ds)
+          print("backward, " + std::string(path.name) + ", dA beside" + suffix, frozen,
+                predict_branched(ceilings, cost, path.fused));
         if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }

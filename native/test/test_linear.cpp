@@ -381,8 +381,7 @@ TEST(rows_of_many_give_the_bits_of_calls_for_each_run_of_rows) {
       const pp_matrix x = rows_of(problem.x.view(), first, rows), dy = rows_of(problem.dy.view(), first, rows),
                       y_view = rows_of(y.view(), first, rows), dx_view = rows_of(dx.view(), first, rows);
       CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, own.data(), count, &y_view), PP_OK);
-      CHECK_EQUAL(pp_linear_backward(Context(), plan.linear, &dy, own.data(), count, &dx_view), PP_OK);
-      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, own.data(), count), PP_OK);
+      CHECK_EQUAL(pp_linear_backward(Context(), plan.linear, &dy, &x, own.data(), count, &dx_view), PP_OK);
     }
     CHECK(expected[0] == y && expected[1] == dx);
     CHECK(together.all(&Module::ds) == singly.all(&Module::ds));
@@ -434,8 +433,8 @@ struct Calls : CallsInContext {
   Plan plan{problem};
   pp_linear* linear = plan.linear;
   Given given{problem};
-  Matrix x_matrix{6, 10, 10, 0}, y_matrix{6, 12, 12, 0};
-  pp_matrix x = x_matrix.view(), y = y_matrix.view();
+  Matrix x_matrix{6, 10, 10, 0}, y_matrix{6, 12, 12, 0}, x_read{6, 10, 10, 0};
+  pp_matrix x = x_matrix.view(), y = y_matrix.view(), x_given = x_read.view();
   pp_dropout dropout = problem.modules[0].dropout;
   std::vector<pp_lora_module>& modules = given.table;
   int32_t count = 2;
@@ -448,7 +447,8 @@ struct Calls : CallsInContext {
 
   pp_status forward() { return pp_linear_forward(&context, linear, &x, shown(), count, &y); }
   pp_status grad_input() { return pp_linear_grad_input(&context, linear, &y, shown(), count, &x); }
-  pp_status backward() { return pp_linear_backward(&context, linear, &y, shown(), count, &x); }
+  pp_status backward_without_da() { return pp_linear_backward(&context, linear, &y, nullptr, shown(), count, &x); }
+  pp_status backward() { return pp_linear_backward(&context, linear, &y, &x_given, shown(), count, &x); }
   pp_status down() { return pp_lora_down(&context, &x, shown(), count); }
   pp_status up() { return pp_lora_up(&context, shown(), count, &y, 1); }
   pp_status grad_up() { return pp_lora_grad_up(&context, &y, shown(), count); }
@@ -476,6 +476,9 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
     Calls good;
     CHECK_EQUAL((good.*call)(), PP_OK);
   }
+  Calls without_da;
+  for (pp_lora_module& module : without_da.modules) module.da.data = nullptr;
+  CHECK_EQUAL(without_da.backward_without_da(), PP_OK);
   const std::vector<Call> with_x{&Calls::down, &Calls::grad_down}, with_y{&Calls::up, &Calls::grad_up},
       reads_a{&Calls::forward, &Calls::grad_input, &Calls::backward, &Calls::down, &Calls::lora_grad_input},
       reads_b{&Calls::forward, &Calls::backward, &Calls::up, &Calls::grad_up},
@@ -501,6 +504,9 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {with_x, [](Calls& c) { c.x.rows = -3; }, "x must be float32 [0, 10], got float32 [-3, 10]"},
       {with_y, [](Calls& c) { c.y.cols = 0; }, "y must be float32 [6, 1], got float32 [6, 0]"},
       {{&Calls::forward}, [](Calls& c) { c.x.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]"},
+      {{&Calls::backward}, [](Calls& c) { c.x_given.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]"},
+      {{&Calls::backward}, [](Calls& c) { c.x_given.rows = 5; }, "x must be float32 [6, 10], got float32 [5, 10]"},
+      {{&Calls::backward}, [](Calls& c) { c.x_given.data = nullptr; }, "x.data must not be null"},
       {with_x, [](Calls& c) { c.x.rows = INT64_MAX / 4; }, "more bytes than memory"},
       {kAll, [](Calls& c) { c.count = -1; }, "count must be at least 0, got -1"},
       {kAll, [](Calls& c) { c.count = 513; }, "count must be at most 512, got 513"},
@@ -536,8 +542,10 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
        },
        "modules[0].first_column must be at most 7, got 8"},
       {{&Calls::backward, &Calls::grad_up}, [](Calls& c) { c.modules[1].db.data = nullptr; }, "modules[1].db.data"},
-      {{&Calls::grad_down}, [](Calls& c) { c.modules[1].da.ld = 9; }, "modules[1].da.ld"},
-      {{&Calls::grad_down}, [](Calls& c) { c.modules[1].da.dtype = PP_BFLOAT16; }, "modules[1].da must be float32"},
+      {{&Calls::grad_down, &Calls::backward}, [](Calls& c) { c.modules[1].da.ld = 9; }, "modules[1].da.ld"},
+      {{&Calls::grad_down, &Calls::backward},
+       [](Calls& c) { c.modules[1].da.dtype = PP_BFLOAT16; },
+       "modules[1].da must be float32"},
       {kAll, [](Calls& c) { c.modules[1].rows = 7; }, "modules[1].rows must be at most 6, got 7"},
       {kAll, [](Calls& c) { c.modules[1].rows = -1; }, "modules[1].rows must be at least 0, got -1"},
       {kAll, [](Calls& c) { c.modules[0].first_row = 1; }, "modules[0].first_row must be at most 0, got 1"},
@@ -658,8 +666,8 @@ TEST(the_cpu_does_not_look_at_kept_masks) {
 TEST(no_rows_is_a_no_op) {
   for (const Call call : kAll) {
     Calls c;
-    c.x.rows = c.y.rows = 0;
-    c.x.data = c.y.data = nullptr;
+    c.x.rows = c.y.rows = c.x_given.rows = 0;
+    c.x.data = c.y.data = c.x_given.data = nullptr;
     for (pp_lora_module& module : c.modules) {
       module.rows = module.s.rows = module.ds.rows = 0;
       module.s.data = module.ds.data = nullptr;

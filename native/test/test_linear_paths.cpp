@@ -372,10 +372,10 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
 
 TEST(masks_are_kept_where_drawing_them_again_binds) {
   const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
-  // Of one module memory binds, and the mask is only more to move, but where lora_grad_input, which draws it, goes by split.
+  // Of one module memory binds, and the mask is only more to move, but for a dA that would not be done beside dX.
   const LoraShape llama = {8192, 4096, 4096, {16}, 2, 1}, squared = {8192, 8192, 8192, {16}, 2, 1};
-  CHECK(choose_paths(h100, llama).backward == PP_FUSED && !choose_paths(h100, llama).keep_masks);
-  CHECK(choose_paths(h100, squared).backward == PP_SPLIT && choose_paths(h100, squared).keep_masks);
+  CHECK(choose_paths(h100, llama).backward == PP_FUSED && choose_paths(h100, llama).keep_masks);
+  CHECK(choose_paths(h100, squared).backward == PP_FUSED && !choose_paths(h100, squared).keep_masks);
   CHECK(choose_paths(h100, {8192, 4096, 4096, {16, 16, 16}, 2, 3}).keep_masks);
   const Ceilings ceilings = assumed_ceilings(h100, 2);
   Costs three = {8192, 4096, 4096, 48, 2, 3, 132, false, 3, 3};
@@ -385,6 +385,68 @@ TEST(masks_are_kept_where_drawing_them_again_binds) {
   CHECK(predict(ceilings, kept) < 0.7 * predict(ceilings, drawn));
   CHECK_EQUAL(kept.bytes - drawn.bytes, 3 * 8192 * 4096 / 8);
   CHECK_EQUAL(kept.draws, 0);
+}
+
+TEST(as_many_runners_are_busy_as_the_busiest_has_turns_for) {
+  CHECK_EQUAL(busy_runners(0, 66), 0);
+  CHECK_EQUAL(busy_runners(5, 66), 5);
+  CHECK_EQUAL(busy_runners(66, 66), 66);
+  CHECK_EQUAL(busy_runners(67, 66), 34);
+  CHECK_EQUAL(busy_runners(512, 66), 64);
+  for (int64_t works = 1; works < 300; ++works)
+    for (int64_t runners = 1; runners < 40; ++runners) {
+      const int64_t busy = busy_runners(works, runners);
+      CHECK(busy <= runners && tiles_of(works, busy) == tiles_of(works, runners));
+      CHECK(busy == 1 || tiles_of(works, busy - 1) > tiles_of(works, runners));
+    }
+}
+
+TEST(da_is_done_beside_dx_as_far_as_this_leaves_multiprocessors_and_time) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  constexpr LinearPath kClusters = LinearPath::kWarpgroupClusters;
+  const auto close = [](double a, double b) { return std::abs(a - b) <= 1e-9 * b; };
+  const auto of = [&](const LoraShape& shape, bool kept = false) { return costs_of(h100, shape, kept); };
+  const Costs plain = of({8192, 4096, 4096, {16}, 2, 0}), drawn = of({8192, 4096, 4096, {16}, 2, 1}),
+              kept = of({8192, 4096, 4096, {16}, 2, 1}, true), little = of({8192, 4096, 256, {16}, 2, 0}),
+              none_left = of({8192, 11008, 4096, {16}, 2, 0});
+  CHECK_EQUAL(plain.idle_beside_dx(kClusters), 4);
+  CHECK_EQUAL(plain.idle_beside_dx(LinearPath::kWarpgroup), 4);
+  CHECK_EQUAL(none_left.idle_beside_dx(kClusters), 0);
+  Costs odd = none_left;
+  odd.multiprocessors = 133;
+  CHECK_EQUAL(odd.idle_beside_dx(kClusters), 1);
+  const auto dx = [&](const Costs& costs) { return predict(ceilings, costs.fused_grad_input(kClusters)); };
+  const auto da = [&](const Costs& costs) { return predict(ceilings, costs.grad_down()); };
+  // By four multiprocessors: what memory gives them, and 1 of 33 instructions.
+  const auto by_idle = [&](const Costs& costs) {
+    const Cost cost = costs.grad_down();
+    return 2 * ceilings.launch + std::max(memory_bytes(cost, ceilings.cache_bytes) / (4 * kBytesOfIdle),
+                                          33 * cost.instructions / ceilings.instructions);
+  };
+  for (const Costs& costs : {plain, kept}) {
+    CHECK(by_idle(costs) < dx(costs));
+    CHECK(close(predict_beside(ceilings, costs, kClusters), dx(costs) + ceilings.launch));
+  }
+  for (const Costs& costs : {drawn, little}) {
+    CHECK(by_idle(costs) > dx(costs));
+    const double left = (1 - dx(costs) / by_idle(costs)) * da(costs);
+    CHECK(close(predict_beside(ceilings, costs, kClusters), dx(costs) + left + ceilings.launch));
+  }
+  CHECK(close(predict_beside(ceilings, none_left, kClusters), dx(none_left) + da(none_left) + ceilings.launch));
+  CHECK(close(predict_branched(ceilings, plain, LinearPath::kClustersWithS),
+              predict(ceilings, plain.grad_up()) + predict_beside(ceilings, plain, kClusters)));
+  for (const Costs& costs : {plain, drawn, kept}) CHECK(branch_pays(ceilings, costs, kClusters));
+  CHECK(branch_pays(ceilings, plain, LinearPath::kClustersWithS) && !branch_pays(ceilings, none_left, kClusters));
+  CHECK(!branch_pays(ceilings, plain, LinearPath::kLargeTile));
+  CHECK(!branch_pays(ceilings, of({8192, 4096, 4096, {}, 2, 0}), kClusters));
+  CHECK(!branch_pays(ceilings, of({8192, 4096, 4096, {16, 16}, 2, 1}), kClusters));  // of which one drops
+  const auto best = [&](const Costs& costs, pp_linear_path path, LinearPath kernel) {
+    return predict_best_backward(ceilings, costs, path, kernel);
+  };
+  CHECK_EQUAL(best(plain, PP_FUSED, kClusters), predict_branched(ceilings, plain, kClusters));
+  CHECK_EQUAL(best(plain, PP_SPLIT, kClusters), predict_backward(ceilings, plain, PP_SPLIT, kClusters));
+  CHECK_EQUAL(best(none_left, PP_FUSED, kClusters), predict_backward(ceilings, none_left, PP_FUSED, kClusters));
 }
 
 TEST(a_frozen_linear_goes_to_the_library_where_its_product_is_faster) {

@@ -1546,6 +1546,88 @@ void test_graphs() {
   ok(cudaStreamDestroy(stream), "a stream is freed");
 }
 
+/** Work of a stream that waits for a captured stream's event is captured too, and is in order with it as events say. */
+void test_branches_of_a_graph() {
+  cudaStream_t stream = nullptr, branch = nullptr, other = nullptr;
+  cudaEvent_t forked = nullptr, joined = nullptr;
+  ok(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream is made");
+  for (cudaStream_t* one : {&branch, &other}) ok(cudaStreamCreateWithFlags(one, cudaStreamNonBlocking), "a branch is made");
+  for (cudaEvent_t* event : {&forked, &joined}) ok(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "an event is made");
+  const auto fork = [&] {
+    ok(cudaEventRecord(forked, stream), "a fork is recorded");
+    ok(cudaStreamWaitEvent(branch, forked, 0), "a branch begins");
+  };
+  const auto join = [&] {
+    ok(cudaEventRecord(joined, branch), "a branch's end is recorded");
+    ok(cudaStreamWaitEvent(stream, joined, 0), "a branch is joined");
+  };
+  const auto order = [&](const std::function<void(const std::function<void(int, cudaStream_t)>&)>& enqueue) {
+    std::vector<cudaGraphExec_t> graphs;
+    const std::string found = order_of([&](const auto& set) {
+      graphs.push_back(capture(stream, [&] { enqueue(set); }));
+      ok(cudaGraphLaunch(graphs.back(), stream), "a graph is launched");
+    });
+    for (cudaGraphExec_t graph : graphs) ok(cudaGraphExecDestroy(graph), "a graph is freed");
+    return found;
+  };
+  DeviceArray<int> unused(std::vector<int>(kThreads, 0));
+  ok(gpu::launch(set_all, dim3(1), kThreads, 0, stream, unused.data(), 0), "a kernel is loaded");
+  const auto beside = [&](const auto& set) {
+    fork();
+    set(1, stream);
+    set(2, branch);
+    join();
+  };
+  expect(order(beside) == "sometimes", "a branch is beside what is captured after its fork");
+  expect(order([&](const auto& set) {
+           set(1, stream);
+           fork();
+           set(2, branch);
+           join();
+         }) == "always",
+         "a branch comes after what lies before its fork");
+  expect(order([&](const auto& set) {
+           fork();
+           set(1, branch);
+           join();
+           set(2, stream);
+         }) == "always",
+         "what lies behind a join comes after the branch");
+  expect(order_of(beside) == "sometimes", "the same without a capture");
+
+  cudaGraph_t graph = nullptr;
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  const auto begin = [&] { ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins"); };
+  const auto set = [&](cudaStream_t to) { return gpu::launch(set_all, dim3(1), kThreads, 0, to, unused.data(), 1); };
+  begin();
+  fork();
+  ok(cudaStreamIsCapturing(branch, &status), "a branch says whether it is captured");
+  expect(status == cudaStreamCaptureStatusActive, "a branch is captured");
+  ok(set(branch), "a branch has work");
+  expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureUnjoined && graph == nullptr,
+         "a branch is to be joined");
+  expect(cudaStreamWaitEvent(other, forked, 0) == cudaErrorCapturedEvent, "an event of a capture that is over");
+  begin();
+  fork();
+  ok(set(branch), "a branch has work");
+  join();
+  ok(set(branch), "it has more");
+  expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureUnjoined, "a branch is joined before its end");
+  ok(cudaEventRecord(joined, other), "an event is recorded elsewhere");
+  begin();
+  ok(set(other), "a stream that takes no part runs");
+  expect(cudaStreamWaitEvent(stream, joined, 0) == cudaErrorStreamCaptureIsolation, "it does not wait for others");
+  expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated, "a wait for others ends a capture");
+  begin();
+  fork();
+  expect(cudaStreamSynchronize(branch) == cudaErrorStreamCaptureUnsupported, "a branch is not waited for");
+  expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated, "a wait for a branch ends a capture");
+  ok(cudaDeviceSynchronize(), "the device is waited for");
+  for (cudaEvent_t event : {forked, joined}) ok(cudaEventDestroy(event), "an event is freed");
+  for (cudaStream_t one : {stream, branch, other}) ok(cudaStreamDestroy(one), "a stream is freed");
+  simt::set_seed(1);
+}
+
 /** A kernel's code is loaded at its first use, which a capture does not allow to a thread that has not relaxed its mode. */
 void test_loading_in_a_capture() {
   cudaStream_t stream = nullptr;
@@ -1618,6 +1700,7 @@ int main() {
   test_clusters();
   test_order_of_streams();
   test_graphs();
+  test_branches_of_a_graph();
   test_loading_in_a_capture();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");

@@ -10,8 +10,8 @@
 //   PP_FUSED   this library's own product, of which the ranks' part is the last of the inner dimension: y is written once
 //     forward    S = s·D(x) Aᵀ, y = x Wᵀ + b + Σ S Bᵀ        pp_linear_forward
 //     backward   dS = s·dY B, dB = dYᵀ S                     pp_lora_grad_up
-//                dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input; both: pp_linear_backward
-//                dA = dSᵀ D(x)                               pp_lora_grad_down
+//                dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input
+//                dA = dSᵀ D(x)                               pp_lora_grad_down; all: pp_linear_backward
 //   PP_SPLIT   the products with W are the caller's, by a library
 //     forward    S = s·D(x) Aᵀ                               pp_lora_down
 //                y += S Bᵀ                                   pp_lora_up
@@ -141,11 +141,13 @@ PP_API pp_status pp_linear_grad_input(const pp_context* context, const pp_linear
                                       const pp_lora_module* modules, int32_t count, const pp_matrix* dx);
 
 /**
- * dX, dS and dB: what pp_lora_grad_up and, with its dS, pp_linear_grad_input do. On CUDA dY is read once where one module's
- * gradients are made in the product that makes dX; their last bits may differ then, and what is not finite in a row of dY
- * reaches dS of that row from columns that are not the module's too. Reads a, b and s, writes ds and db.
+ * dX, dS, dB and, unless x is null, dA: what pp_lora_grad_up and, with its dS, pp_linear_grad_input and pp_lora_grad_down do.
+ * x and dX may not overlap. On CUDA dY is read once where one module's gradients are made in the product that makes dX; their
+ * last bits may differ then, and what is not finite in a row of dY reaches dS of that row from columns that are not the
+ * module's too. Or, where that is expected to be faster, dA is made beside dX, by a stream of the library's own that the
+ * call's stream waits for: in a recorded graph, on a branch. Reads a, b and s, writes ds, db and da.
  */
-PP_API pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
+PP_API pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy, const pp_matrix* x,
                                     const pp_lora_module* modules, int32_t count, const pp_matrix* dx);
 
 /** S = s·D(x) Aᵀ for each module. Reads a, writes s. */
@@ -197,8 +199,8 @@ typedef struct pp_linear_shape {
 
 /**
  * The path that a linear should take in each direction, and whether modules should keep their masks (1) or not (0). On CUDA it
- * is predicted from the device's multiprocessors, clock and bandwidth; on the CPU it is PP_FUSED, whose product is the faster
- * one there, without masks to keep.
+ * is predicted from the device's multiprocessors, clock and bandwidth, with dA by pp_linear_backward; on the CPU it is
+ * PP_FUSED, whose product is the faster one there, without masks to keep.
  */
 PP_API pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape* shape, pp_linear_path* forward,
                                         pp_linear_path* backward, int32_t* keep_masks);

@@ -1,1 +1,1 @@
-prunepeft_family(src/cuda CUDA device.cu memory.cu tensor_map.cu)
+prunepeft_family(src/cuda CUDA branch.cu device.cu memory.cu tensor_map.cu)

@@ -56,6 +56,14 @@ struct Modules {
   }
 };
 
+/** Whether no two modules have the same dA. */
+bool gradients_apart(const Modules& modules) {
+  for (int32_t i = 0; i < modules.count; ++i)
+    for (int32_t j = 0; j < i; ++j)
+      if (modules.of[i].da == modules.of[j].da) return false;
+  return true;
+}
+
 /** Calls `call(first_row, rows, run)` for each run of rows, and for those between that have no modules: run is null there. */
 template <class Call>
 pp_status for_rows(const Runs& runs, int64_t M, Call call) {
@@ -230,29 +238,48 @@ pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linea
   return Room::of(*context, [&](Room& room) { return grad_input(room, context, linear, dy, runs, modules, count, dx); });
 }
 
-pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
+pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear, const pp_matrix* dy, const pp_matrix* x,
                              const pp_lora_module* modules, int32_t count, const pp_matrix* dx) {
   Arguments arguments;
-  check_call(arguments, context, linear, dy, dx, modules, count, kReadsA | kReadsB | kTakesS | kTakesDs | kWritesDb | kDrops,
-             false);
+  constexpr unsigned kUse = kReadsA | kReadsB | kTakesS | kTakesDs | kWritesDb | kDrops;
+  check_call(arguments, context, linear, dy, dx, modules, count, x != nullptr ? kUse | kWritesDa : kUse, false);
+  if (!arguments.failed() && x != nullptr) arguments.matrix("x", x, linear->dtype, dy->rows, linear->K);
   for (int32_t i = 0; i < count && !arguments.failed(); ++i)
     arguments.require(modules[i].ds.data != nullptr || modules[i].rows == 0,
                       "modules[%d].ds.data must not be null: dX needs dS", static_cast<int>(i));
   if (arguments.failed() || dy->rows == 0) return arguments.status();
   const Runs runs(modules, count);
   return Room::of(*context, [&](Room& room) {
+    const auto then_da = [&](pp_status status) {
+      return status != PP_OK || x == nullptr ? status : lora_grad_down(room, *x, modules, count);
+    };
     if constexpr (kCuda) {
-      if (is_cuda(&context->device) && count == 1 && runs.count == 1 && fuses(runs, dy->rows)) {
+      const bool whole = is_cuda(&context->device) && runs.count == 1 && fuses(runs, dy->rows);
+      if (whole && x != nullptr) {
+        const Modules own(&runs.of[0], &pp_lora_module::ds, false);
+        const LoraModule* const of = own.of.data();
+        bool branch = false;
+        pp_status status = PP_OK;
+        if (gradients_apart(own))
+          status = cuda::linear_takes_branch(context->device, *linear, *dy, of, own.count, *dx, &branch);
+        if (status == PP_OK && branch) status = lora_grad_up(room, *dy, modules, count);
+        if (status != PP_OK) return status;
+        if (branch)
+          return room.with(cuda::linear_grad_input_and_down_workspace(*linear, *x, of, own.count), [&](void* memory) {
+            return cuda::linear_grad_input_and_down(context->device, *linear, *dy, *x, of, own.count, *dx, memory);
+          });
+      }
+      if (whole && count == 1) {
         const LoraModule module = lora_module(modules[0], modules[0].s, 0, false);
         bool made = false;
         const size_t bytes = cuda::linear_backward_workspace(*linear, dy->rows, module);
         const pp_status status = bytes == 0 ? PP_OK : room.with(bytes, [&](void* memory) {
           return cuda::linear_backward(context->device, *linear, *dy, module, *dx, memory, &made);
         });
-        if (status != PP_OK || made) return status;
+        if (status != PP_OK || made) return then_da(status);
       }
     }
     const pp_status status = lora_grad_up(room, *dy, modules, count);
-    return status != PP_OK ? status : grad_input(room, context, linear, dy, runs, modules, count, dx);
+    return status != PP_OK ? status : then_da(grad_input(room, context, linear, dy, runs, modules, count, dx));
   });
 }

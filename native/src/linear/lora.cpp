@@ -299,8 +299,6 @@ pp_status lora_grad_up(Room& room, const pp_matrix& dy, const pp_lora_module* mo
   });
 }
 
-namespace {
-
 pp_status lora_grad_down(Room& room, const pp_matrix& x, const pp_lora_module* modules, int32_t count) {
   const pp_device& device = room.device();
   const Runs runs(modules, count);
@@ -331,7 +329,6 @@ pp_status lora_grad_down(Room& room, const pp_matrix& x, const pp_lora_module* m
   });
 }
 
-}  // namespace
 }  // namespace prunepeft
 
 using namespace prunepeft;

@@ -4,39 +4,11 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <map>
-#include <mutex>
-#include <new>
 #include <utility>
 
 #include "core/arguments.h"
 #include "cuda/availability.h"
 #include "linear/cuda/rates.h"
-
-namespace prunepeft {
-namespace {
-/** Of a CUDA device, asked for once. */
-pp_status known_rates(int32_t device_index, cuda::DeviceRates* rates) {
-  static std::mutex mutex;
-  static std::map<int32_t, cuda::DeviceRates> known;
-  const std::lock_guard<std::mutex> lock(mutex);
-  const auto found = known.find(device_index);
-  if (found != known.end()) {
-    *rates = found->second;
-    return PP_OK;
-  }
-  pp_status status = PP_NO_DEVICE;
-  if constexpr (kCuda) status = cuda::read_rates(device_index, rates);
-  try {
-    if (status == PP_OK) known[device_index] = *rates;
-  } catch (const std::bad_alloc&) {
-    // They are asked for again.
-  }
-  return status;
-}
-
-}  // namespace
-}  // namespace prunepeft
 
 using namespace prunepeft;
 
@@ -76,7 +48,7 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
   if constexpr (kCuda) {
     if (is_cuda(device)) {
       cuda::DeviceRates rates;
-      const pp_status status = known_rates(device->index, &rates);
+      const pp_status status = cuda::read_rates(device->index, &rates);
       if (status != PP_OK) return status;
       cuda::LoraRanks ranks;
       for (int32_t i = 0; i < shape->modules; ++i) ranks.add(shape->ranks[i]);

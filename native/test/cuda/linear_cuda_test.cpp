@@ -204,6 +204,157 @@ void test_with_ds(pp_dtype dtype, const Case& c) {
 #endif
 }
 
+/** What has dA on a branch beside dX: dropout or not, copies of narrow operands, several modules, edges. */
+const Case kBranchCases[] = {
+    fused(300, 600, 136, {{16, 0, 136}}, {0, 0}, 0, true),
+    fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0.3f, true),
+    fused(513, 67, 131, {{20, 3, 100}}, {0, 5}, 0.5f, true),
+    fused(130, 520, 264, {{8, 0, 88}, {24, 88, 88}, {16, 100, 164}}, {0, 0}, 0.25f, true),
+    {390, 264, 72, {{40, 8, 60, 0, 390, 0.1f}}, {0, 0}, {3, 2}},
+    fused(1, 8, 8, {{1, 0, 8}}, {0, 0}, 0, true),
+};
+
+/** dA and all else by calls one after the other, which wait for nothing, from the same operands. */
+std::vector<unsigned char> one_by_one(pp_dtype dtype, const Case& c) {
+  std::vector<unsigned char> bytes;
+  run_case(
+      describe(Call::kBackwardWithDa, dtype, c),  // which the operands follow from
+      [&] {
+        Operands o(dtype, c, Call::kBackwardWithDa);
+        const Context context;
+        for (const Call call : {Call::kGradUp, Call::kLinearGradInput, Call::kGradDown})
+          expect_ok(make_call(call, context, o.linear, o.wide(), o.modules, false));
+        return bytes = o.read();
+      },
+      1);
+  return bytes;
+}
+
+/** Of one call, how often a stream was told to wait for another: twice for a branch. */
+uint64_t waits_of(pp_dtype dtype, const Case& c, Call call) {
+#if defined(PRUNEPEFT_EMULATED)
+  current_case = "waits, " + describe(call, dtype, c);
+  Operands o(dtype, c, call);
+  const Context context;
+  const uint64_t before = simt::waits_for_events();
+  o.run(context);
+  emulator_fault();
+  return simt::waits_for_events() - before;
+#else
+  static_cast<void>(dtype), static_cast<void>(c), static_cast<void>(call);
+  return 2;
+#endif
+}
+
+/** In random orders of streams and by devices of which dX leaves a part: the bits of calls one after the other. */
+void test_branch(pp_dtype dtype, const Case& c, bool clusters) {
+  for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
+    if (path == LinearPath::kWarpgroupClusters && !clusters) continue;
+    const ForcedLinearPath in_force(path);
+    const auto expected = one_by_one(dtype, c);
+    const auto check = [&] {
+      const auto bits = test_call(Call::kBackwardWithDa, dtype, c, false, 4);
+      current_case = "branch, " + describe(Call::kBackwardWithDa, dtype, c);
+      expect(bits == expected, "dA on a branch gives other bits than calls one after the other");
+    };
+    check();
+    expect(waits_of(dtype, c, Call::kBackwardWithDa) == 2, "dA is not on a branch");
+#if defined(PRUNEPEFT_EMULATED)
+    simt::set_multiprocessors(10);
+    check();
+    simt::set_multiprocessors(2);
+#endif
+    const bool drops = c.modules[0].p > 0;
+    if (drops && dtype == PP_BFLOAT16) test_kept_masks(dtype, c, Call::kForward, {Call::kBackwardWithDa});
+  }
+}
+
+#if defined(PRUNEPEFT_EMULATED)
+/** What a call's stream does next finds dA: a sum that it overwrites is that of the first call, in any order of streams. */
+void test_join() {
+  const Case c = fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0.3f, true);
+  const ForcedLinearPath in_force(LinearPath::kWarpgroupClusters);
+  for (int order = 0; order < 12; order++) {
+    current_case = "join, " + describe(Call::kBackwardWithDa, PP_BFLOAT16, c);
+    simt::set_seed(static_cast<uint64_t>(order) + 1);
+    Operands o(PP_BFLOAT16, c, Call::kBackwardWithDa);
+    const Context context;
+    Matrix copy(PP_FLOAT32, 5, c.K, {}, Content::kUnwritten);
+    o.run(context);
+    const pp_matrix da = o.modules[0].da;
+    for (int64_t i = 0; i < da.rows; i++) {
+      const auto row = static_cast<size_t>(da.cols) * sizeof(float);
+      check_cuda(cudaMemcpyAsync(static_cast<float*>(copy.data()) + i * copy.view().ld,
+                                 static_cast<const float*>(da.data) + i * da.ld, row, cudaMemcpyDeviceToDevice, nullptr));
+    }
+    copy.download();
+    o.read();
+    bool same = true;
+    for (int64_t i = 0; i < da.rows; i++)
+      for (int64_t k = 0; k < da.cols; k++) same = same && copy(i, k) == (*o.da[0])(i, k);
+    expect(same, "what comes next in the call's stream does not find dA");
+    if (emulator_fault()) return;
+  }
+}
+
+/** dX and dA are in no order, and nine tiles leave three of eight multiprocessors: two turns of five do as well. */
+void test_what_lies_beside() {
+  const Case c = fused(300, 600, 136, {{16, 0, 136}}, {0, 0}, 0, true);
+  const ForcedLinearPath in_force(LinearPath::kWarpgroup);
+  simt::set_multiprocessors(8);
+  std::vector<unsigned> threads;
+  unsigned blocks_of_dx = 0;
+  constexpr unsigned kThreadsOfDx = 384;
+  simt::read_launches([&](const simt::Launch& launch, const std::function<void()>& run) {
+    threads.push_back(launch.block.x);
+    if (launch.block.x == kThreadsOfDx) blocks_of_dx = launch.grid.x;
+    run();
+  });
+  bool before = false, after = false;
+  for (int order = 0; order < 12; order++) {
+    current_case = "beside, " + describe(Call::kBackwardWithDa, PP_BFLOAT16, c);
+    simt::set_seed(static_cast<uint64_t>(order) + 1);
+    Operands o(PP_BFLOAT16, c, Call::kBackwardWithDa);
+    const Context context;
+    threads.clear();
+    o.run(context);
+    simt::finish_streams();
+    const auto at = std::find(threads.begin(), threads.end(), kThreadsOfDx) - threads.begin();
+    expect(threads.size() == 5 && at >= 2 && at < 5, "dX is the third to fifth of five launches");
+    before = before || at == 2;
+    after = after || at > 2;
+    emulator_fault();
+  }
+  expect(before && after, "dX is always before dA, or always after its first launch");
+  expect(blocks_of_dx == 5, "dX takes blocks that the branch could have");
+  waits_of(PP_BFLOAT16, c, Call::kBackward);
+  expect(blocks_of_dx == 8, "dX leaves blocks to nobody");
+  simt::read_launches(nullptr);
+  simt::set_multiprocessors(2);
+}
+
+/** Where no path is forced, a branch is for a device of which dX leaves a part. */
+void test_choice_of_branch() {
+  // Two tiles of 256 rows: of five multiprocessors two clusters leave one.
+  const Case dropped = fused(512, 256, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true);
+  const auto branches = [](pp_dtype dtype, const Case& c, int multiprocessors) {
+    simt::set_multiprocessors(multiprocessors);
+    const uint64_t waits = waits_of(dtype, c, Call::kBackwardWithDa);
+    simt::set_multiprocessors(2);
+    current_case = "choice of a branch, " + describe(Call::kBackwardWithDa, dtype, c);
+    return waits != 0;
+  };
+  expect(branches(PP_BFLOAT16, dropped, 5), "dX leaves one multiprocessor of five, and there is no branch");
+  expect(!branches(PP_BFLOAT16, dropped, 4), "dX leaves nothing, and there is a branch");
+  expect(!branches(PP_FLOAT32, dropped, 5), "float32 has a branch");
+  expect(waits_of(PP_BFLOAT16, dropped, Call::kBackward) == 0, "there is a branch without dA");
+  Case shared = fused(512, 256, 264, {{16, 0, 100}, {16, 100, 100}}, {0, 0}, 0.1f, true);
+  expect(branches(PP_BFLOAT16, shared, 5), "two modules have no branch");
+  shared.modules[1].same_as = 0;  // their dA is one sum
+  expect(!branches(PP_BFLOAT16, shared, 5), "modules with one dA have a branch");
+}
+#endif
+
 void test_no_rows(pp_dtype dtype) {
   current_case = std::string("M = 0 ") + name(dtype);
   for (const Call call : {Call::kForward, Call::kLinearGradInput}) {
@@ -255,7 +406,8 @@ int main() {
     for (const Case* c = cases; c != cases + count; c++)
       for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_kept(dtype, *c);
   for (const Case& c : kTwoCallCases)
-    for (const pp_dtype dtype : kDtypes) test_call(Call::kBackward, dtype, c);
+    for (const pp_dtype dtype : kDtypes)
+      for (const Call call : {Call::kBackward, Call::kBackwardWithDa}) test_call(call, dtype, c);
 #if defined(PRUNEPEFT_EMULATED)
   const Case sharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);  // its S would have shares of K: a launch more
   test_launches(Call::kForward, sharing, 1);
@@ -293,6 +445,13 @@ int main() {
       for (const Case& c : kWithDsCases)
         for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_with_ds(dtype, c);
     }
+    for (const Case& c : kBranchCases)
+      for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_branch(dtype, c, clusters);
+#if defined(PRUNEPEFT_EMULATED)
+    test_join();
+    test_what_lies_beside();
+    test_choice_of_branch();
+#endif
     for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
       const ForcedLinearPath in_force(path);
       if (path == LinearPath::kWarpgroup || clusters) test_refused();

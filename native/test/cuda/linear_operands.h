@@ -46,15 +46,40 @@ struct Case {
   }
 };
 
-enum class Call { kNone, kDown, kUp, kGradUp, kGradUpAlone, kGradDown, kGradInput, kForward, kLinearGradInput, kBackward };
+enum class Call {
+  kNone,
+  kDown,
+  kUp,
+  kGradUp,
+  kGradUpAlone,
+  kGradDown,
+  kGradInput,
+  kForward,
+  kLinearGradInput,
+  kBackward,
+  kBackwardWithDa
+};
+
+inline bool is_backward(Call call) {
+  return call == Call::kBackward || call == Call::kBackwardWithDa;
+}
 
 inline bool is_fused(Call call) {
-  return call == Call::kForward || call == Call::kLinearGradInput || call == Call::kBackward;
+  return call == Call::kForward || call == Call::kLinearGradInput || is_backward(call);
 }
 
 inline std::string describe(Call call, pp_dtype dtype, const Case& c, bool accumulate = false) {
-  const char* const names[] = {"",          "down",       "up",      "grad_up",           "grad_up, dB alone",
-                               "grad_down", "grad_input", "forward", "linear_grad_input", "backward"};
+  const char* const names[] = {"",
+                               "down",
+                               "up",
+                               "grad_up",
+                               "grad_up, dB alone",
+                               "grad_down",
+                               "grad_input",
+                               "forward",
+                               "linear_grad_input",
+                               "backward",
+                               "backward with dA"};
   std::string text = std::string(names[static_cast<int>(call)]) + (accumulate ? ", accumulated, " : " ") + name(dtype);
   const auto add = [&](const char* what, auto value) { text += what + std::to_string(value); };
   add(" M=", c.M), add(" K=", c.K), add(" N=", c.N);
@@ -112,7 +137,9 @@ inline pp_status make_call(Call call, const pp_context* context, const pp_linear
     case Call::kLinearGradInput:
       return pp_linear_grad_input(context, linear, &wide.dy, all, count, &wide.dx);
     case Call::kBackward:
-      return pp_linear_backward(context, linear, &wide.dy, all, count, &wide.dx);
+      return pp_linear_backward(context, linear, &wide.dy, nullptr, all, count, &wide.dx);
+    case Call::kBackwardWithDa:
+      return pp_linear_backward(context, linear, &wide.dy, &wide.x, all, count, &wide.dx);
   }
   return PP_INVALID_ARGUMENT;
 }
@@ -146,7 +173,7 @@ struct Operands {
         y(dtype, c.M, c.N, c.out(),
           overwritten(call == Call::kForward || (call == Call::kUp && covers_columns() && !accumulate))),
         dx(dtype, c.M, c.K, c.out(),
-           overwritten(call == Call::kLinearGradInput || call == Call::kBackward ||
+           overwritten(call == Call::kLinearGradInput || is_backward(call) ||
                        (call == Call::kGradInput && c.is_whole() && !accumulate))),
         w(dtype, is_fused(call) ? c.N : 1, is_fused(call) ? c.K : 1, c.placement, Content::kRandom, 0.3),
         bias(dtype, 1, c.N, {c.placement.offset, 0}, Content::kRandom) {
@@ -160,12 +187,13 @@ struct Operands {
       const int64_t narrow_columns = columns_of_narrow(n);
       const bool own = c.is_whole() && narrow_columns == m.rank;
       const auto gradient = [&](Call of_b, Call also) {
-        return overwritten((call == of_b || call == also || (of_b == Call::kGradUp && call == Call::kBackward)) && has_rows(n));
+        const bool of_backward = of_b == Call::kGradUp ? is_backward(call) : call == Call::kBackwardWithDa;
+        return overwritten((call == of_b || call == also || of_backward) && has_rows(n));
       };
       make(&s, has_narrow, dtype, c.M, narrow_columns, c.narrow,
            overwritten(own && (call == Call::kDown || call == Call::kForward)));
       make(&ds, has_narrow, dtype, c.M, narrow_columns, c.narrow,
-           overwritten(own && (call == Call::kGradUp || call == Call::kBackward)));
+           overwritten(own && (call == Call::kGradUp || is_backward(call))));
       make(&a, has_weights, dtype, m.rank, c.K, c.placement, Content::kRandom);
       make(&b, has_weights, dtype, m.columns, m.rank, c.placement, Content::kRandom);
       make(&da, has_weights, PP_FLOAT32, m.rank, c.K, c.narrow, gradient(Call::kGradDown, Call::kGradDown));
@@ -204,8 +232,9 @@ struct Operands {
     if (!is_fused(call)) return run_apart(context, call, accumulate);
     expect_ok(make_call(call, context, linear, wide(), {}, false));
     if (call == Call::kForward) run_apart(context, Call::kDown, false);
-    if (call == Call::kBackward) run_apart(context, Call::kGradUp, false);
+    if (is_backward(call)) run_apart(context, Call::kGradUp, false);
     run_apart(context, call == Call::kForward ? Call::kUp : Call::kGradInput, true);
+    if (call == Call::kBackwardWithDa) run_apart(context, Call::kGradDown, false);
   }
 
   /** Everything that a call may write, read back. */
@@ -237,7 +266,7 @@ struct Operands {
           e.y(i, n) = c.bias ? bias(0, n) : 0;
           for (int64_t k = 0; k < c.K; k++) e.y(i, n) += x(i, k) * w(n, k);
         }
-    if (call == Call::kLinearGradInput || call == Call::kBackward) {
+    if (call == Call::kLinearGradInput || is_backward(call)) {
       e.dx = Reference(c.M, c.K);
       for (int64_t i = 0; i < c.M; i++)
         for (int64_t k = 0; k < c.K; k++)
@@ -263,7 +292,7 @@ struct Operands {
       check("dX", dx, e.dx, c.K);
       check("S", *s[narrow], e.s[narrow], m.rank);
       check("dS", *ds[narrow], e.ds[narrow], m.rank);
-      expect_close("dA", *da[of], e.da[of], tolerance(PP_FLOAT32));
+      expect_close("dA", *da[of], e.da[of], tolerance(call == Call::kBackwardWithDa ? dtype : PP_FLOAT32));
       expect_close("dB", *db[of], e.db[of], tolerance(PP_FLOAT32));
     }
   }
@@ -335,11 +364,11 @@ struct Operands {
     };
     const auto zero_all = [](Reference* reference) { *reference = Reference(reference->rows, reference->columns); };
     if (call == Call::kDown || call == Call::kForward) zero(&e->s[c.narrow_of(n)], 0, m.rank);
-    if (call == Call::kGradUp || call == Call::kBackward) zero(&e->ds[c.narrow_of(n)], 0, m.rank);
+    if (call == Call::kGradUp || is_backward(call)) zero(&e->ds[c.narrow_of(n)], 0, m.rank);
     if (call == Call::kUp && !accumulate) zero(&e->y, m.first_column, m.columns);
     if (call == Call::kGradInput && !accumulate) zero(&e->dx, 0, c.K);
-    if (call == Call::kGradUp || call == Call::kGradUpAlone || call == Call::kBackward) zero_all(&e->db[c.weights_of(n)]);
-    if (call == Call::kGradDown) zero_all(&e->da[c.weights_of(n)]);
+    if (call == Call::kGradUp || call == Call::kGradUpAlone || is_backward(call)) zero_all(&e->db[c.weights_of(n)]);
+    if (call == Call::kGradDown || call == Call::kBackwardWithDa) zero_all(&e->da[c.weights_of(n)]);
   }
 
   /** Adds the module's part. */
@@ -351,7 +380,7 @@ struct Operands {
     Reference &da_then = e->da[c.weights_of(n)], &db_then = e->db[c.weights_of(n)];
     const double factor = scale(n);
     const bool of_a = call != Call::kUp && call != Call::kGradUp && call != Call::kGradUpAlone;
-    const bool backward = call == Call::kBackward;
+    const bool backward = is_backward(call);
     for (int64_t i = m.first_row; backward && i < m.first_row + m.rows; i++)
       for (int64_t j = 0; j < m.columns; j++)
         for (int64_t r = 0; r < m.rank; r++) {
@@ -364,6 +393,7 @@ struct Operands {
         for (int64_t r = 0; r < m.rank && keep != 0; r++) {
           if (call == Call::kDown || call == Call::kForward) s_then(i, r) += factor * keep * x(i, k) * to_narrow(r, k);
           if (call == Call::kGradDown) da_then(r, k) += ds_now(i, r) * keep * x(i, k);
+          if (call == Call::kBackwardWithDa) da_then(r, k) += ds_then(i, r) * keep * x(i, k);
           if (backward) e->dx(i, k) += keep * ds_then(i, r) * to_narrow(r, k);
           if (call == Call::kGradInput || call == Call::kLinearGradInput) e->dx(i, k) += keep * ds_now(i, r) * to_narrow(r, k);
         }

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "core/status.h"
+#include "cuda/branch.h"
 #include "cuda/device.h"
 
 struct pp_graph {
@@ -24,7 +25,8 @@ pp_status stream_create(const pp_device& device, void** stream) {
 pp_status stream_destroy(const pp_device& device) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  return to_status(cudaStreamDestroy(stream_of(device)), "freeing a stream");
+  const cudaError_t of_branch = free_branch(device), error = cudaStreamDestroy(stream_of(device));
+  return to_status(of_branch == cudaSuccess ? error : of_branch, "freeing a stream");
 }
 
 pp_status graph_begin(const pp_device& device) {

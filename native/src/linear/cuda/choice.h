@@ -104,6 +104,14 @@ inline bool clusters_pay(const DeviceTraits& device, const LinearShape& shape) {
   return row_tiles > 1 && 8 * side_by_side <= 9 * alone;
 }
 
+/**
+ * Of so many runners that take so many works in turns, how many do as well: as many turns of the busiest. The others' blocks
+ * are free for what runs beside.
+ */
+constexpr int64_t busy_runners(int64_t works, int64_t runners) {
+  return works == 0 ? 0 : tiles_of(works, tiles_of(works, runners));
+}
+
 /** Ranks of a tile of S, and tiles that the product can make itself: linear_with_s.cuh. */
 constexpr int64_t kRankTileRanks = 16, kMostRankTilesInside = 4;
 /** Of dS, which the product dX makes with dB: linear_with_ds.cuh. */

@@ -141,6 +141,11 @@ constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModu
  */
 constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 290, kUpMoreRanks = 150;
 constexpr double kUpMasked = 113, kUpMasks = 375, kUpKept = 177;
+/**
+ * What grad keeps a multiprocessor's memory busy with that it has to itself, in bytes a microsecond: two blocks have two tiles
+ * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
+ */
+constexpr double kBytesOfIdle = 2 * 2 * 64 * 128 * 2;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
@@ -311,6 +316,15 @@ struct Costs {
     cost.launches = 2;
     return cost;
   }
+  /** Multiprocessors that dX by warpgroups leaves to what runs beside it (`busy_runners`). */
+  double idle_beside_dx(LinearPath path) const {
+    const TileSize tile = tile_size(path, static_cast<int64_t>(size));
+    const int64_t blocks = path == LinearPath::kWarpgroup ? 1 : kClusterBlocks;
+    const int64_t works =
+        tiles_of(static_cast<int64_t>(M), blocks * tile.rows) * tiles_of(static_cast<int64_t>(K), tile.columns);
+    const int64_t runners = std::max<int64_t>(multiprocessors / blocks, 1);
+    return static_cast<double>(std::max<int64_t>(multiprocessors - blocks * busy_runners(works, runners), 0));
+  }
   /** Our own product without ranks, in either direction. */
   Cost fused_frozen(LinearPath path) const {
     if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
@@ -440,7 +454,36 @@ inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_li
          predict_masked(ceilings, cost, [](const Costs& of) { return of.down(); });
 }
 
-/** Microseconds of dX, dA and dB by a path. */
+/**
+ * Microseconds of dX by warpgroups with dA beside it, on the multiprocessors that dX leaves; what is left of dA when dX is done
+ * has all of them. Where the two meet again there is a launch's time.
+ */
+inline double predict_beside(const Ceilings& ceilings, const Costs& costs, LinearPath path) {
+  const Cost of_da = costs.grad_down();
+  const double of_dx = predict(ceilings, costs.fused_grad_input(path));
+  const double idle = costs.idle_beside_dx(path), share = idle / costs.multiprocessors;
+  double hidden = 0;
+  if (idle > 0) {
+    Ceilings of_idle = ceilings;
+    of_idle.copy_bytes = std::min(ceilings.copy_bytes, idle * kBytesOfIdle);
+    of_idle.own_flops *= share;
+    of_idle.draws *= share;
+    of_idle.instructions *= share;
+    hidden = std::min(1.0, of_dx / predict(of_idle, of_da));
+  }
+  return of_dx + (1 - hidden) * predict(ceilings, of_da) + ceilings.launch;
+}
+
+/**
+ * Microseconds of dX, dA and dB by warpgroups, dA beside dX: of modules that drop alike. `fused` is the kernel of dX where dA
+ * comes after it.
+ */
+inline double predict_branched(const Ceilings& ceilings, const Costs& cost, LinearPath fused) {
+  const LinearPath path = fused == LinearPath::kClustersWithS ? LinearPath::kWarpgroupClusters : fused;
+  return predict(ceilings, cost.grad_up()) + predict_beside(ceilings, cost, path);
+}
+
+/** Microseconds of dX, dA and dB by a path, one after the other. */
 inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path,
                                LinearPath fused = LinearPath::kLargeTile) {
   if (cost.r == 0) return predict_forward(ceilings, cost, path, fused);

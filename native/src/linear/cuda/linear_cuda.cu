@@ -2,13 +2,16 @@
 #include "linear/cuda/linear_cuda.h"
 
 #include "core/dropout.h"
+#include "cuda/branch.h"
 #include "linear/cuda/module_stack.h"
 #include "linear/cuda/choice.h"
 #include "linear/cuda/decode.h"
 #include "linear/cuda/linear.cuh"
 #include "linear/cuda/linear_codes.h"
 #include "linear/cuda/linear_warpgroup.h"
+#include "linear/cuda/lora_cuda.h"
 #include "linear/cuda/narrow_copies.h"
+#include "linear/cuda/rates.h"
 #include "linear/plan.h"
 #include "linear/cuda/down_call.cuh"
 
@@ -194,8 +197,9 @@ cudaError_t launch_grad_input_tile(LinearArguments<T>& arguments, int64_t group_
                      Ring::kBytes + (kMasked ? Ring::kMaskBytes : 0), stream, arguments);
 }
 
+/** `leaves_room`: to what runs beside it. */
 template <class T>
-cudaError_t launch_grad_input(const ProductCall& call, int device, void* copies) {
+cudaError_t launch_grad_input(const ProductCall& call, int device, void* copies, bool leaves_room) {
   LinearArguments<T> arguments = product_arguments<T>(call, false);
   Choice choice;
   const cudaError_t error = choose(device, arguments, false, 0, &choice);
@@ -203,7 +207,7 @@ cudaError_t launch_grad_input(const ProductCall& call, int device, void* copies)
   if (is_by_warpgroups(choice.path)) {
     arguments.order.group_rows = choice.group_rows;
     return run_linear_grad_input_warpgroup(
-        arguments, {choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors, copies, call.stream});
+        arguments, {choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors, copies, call.stream, leaves_room});
   }
   if constexpr (sizeof(T) == 2)
     if (call.linear.decoding.used) {
@@ -349,7 +353,7 @@ size_t linear_grad_input_workspace(const pp_linear& linear, int64_t M, const Lor
 }
 
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
-                            int32_t count, const pp_matrix& dx, void* workspace) {
+                            int32_t count, const pp_matrix& dx, void* workspace, bool leaves_room) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   Workspace parts(workspace);
@@ -359,7 +363,64 @@ pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, co
   const ProductCall call = {dense, dy, modules, count, dx, stream_of(device)};
   void* copies = take_copies(linear, dy.rows, modules, count, false, parts);
   return to_status(
-      dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index, copies); }),
+      dispatch(linear.dtype,
+               [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index, copies, leaves_room); }),
       "pp_linear_grad_input");
+}
+
+pp_status linear_takes_branch(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
+                              int32_t count, const pp_matrix& dx, bool* takes) {
+  *takes = false;
+  if (linear.dtype == PP_FLOAT32 || linear.decoding.used || count == 0) return PP_OK;
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const ProductCall call = {linear, dy, modules, count, dx, stream_of(device)};
+  Choice choice;
+  const auto run = [&](auto element) {
+    using T = decltype(element);
+    const LinearArguments<T> arguments = product_arguments<T>(call, false);
+    const bool may_make_ds = count == 1 && call.dropout.threshold == 0;
+    return choose(device.index, arguments, false, may_make_ds ? gpu::divide_up(modules[0].rank, kTileRanks) : 0, &choice);
+  };
+  pp_status status = to_status(dispatch(linear.dtype, run), "pp_linear_backward");
+  if (status != PP_OK || !is_by_warpgroups(choice.path)) return status;
+  if (pp_internal_forced_linear_path() >= 0) {
+    *takes = choice.path != LinearPath::kClustersWithS;
+    return PP_OK;
+  }
+  DeviceRates rates;
+  status = read_rates(device.index, &rates);
+  if (status != PP_OK) return status;
+  rates.multiprocessors = choice.multiprocessors;  // which the emulator's tests change
+  LoraShape shape = {dy.rows, linear.K, linear.N, {}, static_cast<int64_t>(pp_dtype_size(linear.dtype)), 0};
+  bool kept = true;
+  for (int32_t i = 0; i < count; i++) {
+    shape.ranks.add(modules[i].rank);
+    kept = kept && modules[i].kept_mask != nullptr;
+  }
+  if (call.dropout.threshold != 0) shape.masks = count;
+  *takes = branch_pays(assumed_ceilings(rates, shape.element_bytes), costs_of(rates, shape, kept), choice.path);
+  return PP_OK;
+}
+
+size_t linear_grad_input_and_down_workspace(const pp_linear& linear, const pp_matrix& x, const LoraModule* modules,
+                                            int32_t count) {
+  int64_t ranks = 0;
+  for (int32_t i = 0; i < count; i++) ranks += modules[i].rank;
+  return linear_grad_input_workspace(linear, x.rows, modules, count) + lora_grad_down_workspace(x, ranks);
+}
+
+pp_status linear_grad_input_and_down(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const pp_matrix& x,
+                                     const LoraModule* modules, int32_t count, const pp_matrix& dx, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  Branch branch(device);
+  if (branch.status() != cudaSuccess) return to_status(branch.status(), "pp_linear_backward");
+  char* const of_da = static_cast<char*>(workspace) + linear_grad_input_workspace(linear, x.rows, modules, count);
+  pp_status status = linear_grad_input(device, linear, dy, modules, count, dx, workspace, true);
+  const pp_device beside = {device.type, device.index, branch.stream()};
+  if (status == PP_OK) status = lora_grad_down(beside, x, modules, count, false, of_da);
+  const pp_status joined = to_status(branch.join(), "pp_linear_backward");
+  return status != PP_OK ? status : joined;
 }
 }  // namespace prunepeft::cuda

@@ -25,7 +25,8 @@ cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArgu
   order.row_tiles = gpu::divide_up(product.left.rows, int64_t{cluster} * Tile::kRows);
   order.group_rows = gpu::divide_up(order.group_rows, int64_t{cluster});
   order.column_tiles = gpu::divide_up(product.columns, Tile::kColumns);
-  const dim3 grid(static_cast<unsigned>(cluster * std::min<int64_t>(linear_works(order), call.blocks / cluster)));
+  const int64_t works = linear_works(order), most = std::max<int64_t>(call.blocks / cluster, 1);
+  const dim3 grid(static_cast<unsigned>(cluster * (call.leaves_room ? busy_runners(works, most) : std::min(works, most))));
   return gpu::launch_clusters(kernel, grid, Tile::kThreads, static_cast<unsigned>(cluster), Tile::kBytes, call.stream,
                               arguments);
 }

@@ -25,6 +25,8 @@ struct WarpgroupCall {
    * 16 bytes. */
   void* copies;
   cudaStream_t stream;
+  /** Whether no more blocks are taken than do as well, for the sake of what runs beside. */
+  bool leaves_room = false;
 };
 
 /** Enqueues the product, after copies of narrow operands where it takes some; of the order, the group of rows is given. S has

@@ -87,11 +87,26 @@ PredictedPath faster_path(const DeviceRates& device, const LoraShape& shape, boo
   return split < fused ? PredictedPath{PP_SPLIT, split} : PredictedPath{PP_FUSED, fused};
 }
 
+/**
+ * Whether dA on a branch beside dX is predicted to be faster than after it. `kernel` is that of dX where dA comes after, with
+ * dS and dB inside or not; a branch needs dS before.
+ */
+inline bool branch_pays(const Ceilings& ceilings, const Costs& cost, LinearPath kernel) {
+  return is_by_warpgroups(kernel) && cost.r > 0 && cost.drops_alike() &&
+         predict_branched(ceilings, cost, kernel) < predict_backward(ceilings, cost, PP_FUSED, kernel);
+}
+
+/** Microseconds of dX, dA and dB by a path, dA on a branch where that pays. */
+inline double predict_best_backward(const Ceilings& ceilings, const Costs& cost, pp_linear_path path, LinearPath kernel) {
+  return path == PP_FUSED && branch_pays(ceilings, cost, kernel) ? predict_branched(ceilings, cost, kernel)
+                                                                 : predict_backward(ceilings, cost, path, kernel);
+}
+
 /** The faster paths, and masks kept where both passes together are the faster for it. */
 inline LinearPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
   const auto forward = [&](bool kept) { return faster_path(device, shape, kept, LinearDirection::kForward, predict_forward); };
   const auto backward = [&](bool kept) {
-    return faster_path(device, shape, kept, LinearDirection::kGradInput, predict_backward);
+    return faster_path(device, shape, kept, LinearDirection::kGradInput, predict_best_backward);
   };
   const auto step = [&](bool kept) { return forward(kept).microseconds + backward(kept).microseconds; };
   const bool keep = step(true) < step(false);

@@ -269,8 +269,25 @@ public final class Linear implements AutoCloseable {
    * @param dx [M,K], written
    */
   public void backward(Context context, Matrix dy, List<LoraPass> modules, Matrix dx) {
+    backward(context, dy, null, modules, dx);
+  }
+
+  /**
+   * dX, dS, dB and dA: {@link #gradUp}, {@link #gradInput} and {@link #gradDown} in one call. On
+   * CUDA dY may be read once, or dA made beside dX on a stream of the library's own, which the
+   * context's stream waits for.
+   *
+   * @param dy [M,N]
+   * @param x [M,K], not in dX's place; null: dA is not made
+   * @param modules may be empty; s is read, ds, db and da are written
+   * @param dx [M,K], written
+   */
+  public void backward(Context context, Matrix dy, Matrix x, List<LoraPass> modules, Matrix dx) {
     dy.require("dy", dtype, dy.rows(), outputs);
     dx.require("dx", dtype, dy.rows(), inputs);
+    if (x != null) {
+      x.require("x", dtype, dy.rows(), inputs);
+    }
     DType trained = context.device().trainedType(dtype);
     for (LoraPass pass : modules) {
       long rank = requireA(pass, trained, inputs).rows();
@@ -279,6 +296,9 @@ public final class Linear implements AutoCloseable {
       require("s", pass.s(), trained, dy.rows(), rank);
       require("ds", pass.ds(), trained, dy.rows(), rank);
       require("db", pass.db(), DType.FLOAT32, b.rows(), rank);
+      if (x != null) {
+        require("da", pass.da(), DType.FLOAT32, rank, inputs);
+      }
     }
     Arguments call = context.arguments();
     check(
@@ -286,6 +306,7 @@ public final class Linear implements AutoCloseable {
             context.struct(),
             plan.open(),
             call.matrix(0, dy),
+            call.matrix(2, x),
             call.modules(modules, dy.rows()),
             modules.size(),
             call.matrix(1, dx)),

@@ -265,13 +265,13 @@ class DeviceParityTest {
               Linear.up(run.context, passes, y);
             }
             if (chosen.backward() == Linear.Path.FUSED) {
-              linear.backward(run.context, dy, passes, dx);
+              linear.backward(run.context, dy, x, passes, dx);
             } else {
               Linear.gradUp(run.context, dy, passes);
               linear.gradInput(run.context, dy, List.of(), dx);
               Linear.addGradInput(run.context, passes, dx);
+              Linear.gradDown(run.context, x, passes);
             }
-            Linear.gradDown(run.context, x, passes);
             return run.read();
           }
         });

@@ -55,6 +55,15 @@ class LinearTest extends CpuTest {
       dx.assertEqualTo(
           sum(product(dy.values(), w.values()), product(made.values(), a.values())),
           "dx of the ds that is made");
+
+      Buffer da = Buffer.poisoned(r, k, k + gap);
+      LoraPass withDa = new LoraPass(module, s.matrix(), made.matrix(), da.matrix(), db.matrix());
+      linear.backward(context, dy.matrix(), x.matrix(), List.of(withDa), dx.matrix());
+      da.assertEqualTo(product(transposed(made.values()), x.values()), "da");
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> linear.backward(context, dy.matrix(), x.matrix(), List.of(all), dx.matrix()),
+          "a module without a place for da");
     }
   }
 

@@ -267,16 +267,17 @@ public final class LinearOp {
       }
       if (needsInput && path == Linear.Path.FUSED) {
         gradients[0] = place.emptyMatrix(dy.size(0), linear.inputs(), dy.scalar_type().intern());
+        Matrix kept = passes.isEmpty() ? null : Torch.matrix(x); // which is let go without modules
         linear
             .prepared(context)
-            .backward(context, Torch.matrix(dy), passes, Torch.matrix(gradients[0]));
-      } else if (!passes.isEmpty()) {
-        Linear.gradUp(context, Torch.matrix(dy), passes);
+            .backward(context, Torch.matrix(dy), kept, passes, Torch.matrix(gradients[0]));
+        return gradients;
       }
       if (!passes.isEmpty()) {
+        Linear.gradUp(context, Torch.matrix(dy), passes);
         Linear.gradDown(context, Torch.matrix(x), passes);
       }
-      if (needsInput && path != Linear.Path.FUSED) {
+      if (needsInput) {
         gradients[0] = splitGradInput(dy, passes);
       }
       return gradients;

@@ -1,0 +1,81 @@
+#include "cuda/branch.h"
+
+#include <map>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace prunepeft::cuda {
+namespace {
+/** By device and stream. Never destroyed: a thread may make a call while the process ends. */
+struct Places {
+  std::mutex mutex;
+  std::map<std::pair<int32_t, void*>, Branch::Place> of;
+};
+Places& places = *new Places;
+
+cudaError_t free_place(const Branch::Place& place) {
+  cudaError_t error = cudaSuccess;
+  const auto keep = [&](cudaError_t next) { error = error == cudaSuccess ? next : error; };
+  if (place.joined != nullptr) keep(cudaEventDestroy(place.joined));
+  if (place.forked != nullptr) keep(cudaEventDestroy(place.forked));
+  if (place.stream != nullptr) keep(cudaStreamDestroy(place.stream));
+  return error;
+}
+
+cudaError_t make_place(Branch::Place* place) {
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;  // for a capture, of which this is no part
+  cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error != cudaSuccess) return error;
+  error = cudaStreamCreateWithFlags(&place->stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* event : {&place->forked, &place->joined})
+    if (error == cudaSuccess) error = cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error == cudaSuccess) error = restored;
+  if (error != cudaSuccess) free_place(*place);
+  return error;
+}
+
+cudaError_t find_place(const pp_device& device, Branch::Place* place) {
+  const std::lock_guard<std::mutex> lock(places.mutex);
+  try {
+    Branch::Place& found = places.of[{device.index, device.stream}];
+    cudaError_t error = cudaSuccess;
+    if (found.stream == nullptr) {
+      Branch::Place made = {};
+      error = make_place(&made);
+      if (error == cudaSuccess) found = made;
+    }
+    *place = found;
+    return error;
+  } catch (const std::bad_alloc&) {
+    return cudaErrorMemoryAllocation;
+  }
+}
+}  // namespace
+
+Branch::Branch(const pp_device& device) : main_(stream_of(device)), status_(find_place(device, &of_)) {
+  if (status_ == cudaSuccess) status_ = cudaEventRecord(of_.forked, main_);
+  if (status_ == cudaSuccess) status_ = cudaStreamWaitEvent(of_.stream, of_.forked, 0);
+  open_ = status_ == cudaSuccess;
+}
+
+Branch::~Branch() {
+  if (open_) join();
+}
+
+cudaError_t Branch::join() {
+  open_ = false;
+  const cudaError_t error = cudaEventRecord(of_.joined, of_.stream);
+  return error == cudaSuccess ? cudaStreamWaitEvent(main_, of_.joined, 0) : error;
+}
+
+cudaError_t free_branch(const pp_device& device) {
+  const std::lock_guard<std::mutex> lock(places.mutex);
+  const auto found = places.of.find({device.index, device.stream});
+  if (found == places.of.end()) return cudaSuccess;
+  const Branch::Place place = found->second;
+  places.of.erase(found);
+  return free_place(place);
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,38 @@
+// A branch beside a stream: work that may run while the stream does other work, as a branch of a graph too.
+#pragma once
+
+#include "cuda/device.h"
+
+namespace prunepeft::cuda {
+/**
+ * What is enqueued on `stream()` waits for what the caller's stream had when the branch was made, and join() has the caller's
+ * stream wait for it. In a capture both are edges of the graph. Each stream of a caller has one other for its branches, which
+ * is made at its first, and stays: it is in order, so that calls that share it wait for each other and no more.
+ */
+class Branch {
+ public:
+  explicit Branch(const pp_device& device);
+  /** Joins, if that has not been done: a capture could not end else. */
+  ~Branch();
+  Branch(const Branch&) = delete;
+  /** Of the fork. */
+  cudaError_t status() const { return status_; }
+  cudaStream_t stream() const { return of_.stream; }
+  cudaError_t join();
+
+  /** What a caller's stream has for its branches. */
+  struct Place {
+    cudaStream_t stream;
+    cudaEvent_t forked, joined;
+  };
+
+ private:
+  cudaStream_t main_;
+  Place of_ = {};
+  cudaError_t status_;
+  bool open_ = false;
+};
+
+/** Frees what a stream that is about to be freed has for its branches. */
+cudaError_t free_branch(const pp_device& device);
+}  // namespace prunepeft::cuda
