@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,22 +25,34 @@ import org.prunepeft.train.Evaluation;
 class ImportTest {
   @TempDir static Path temporary;
   private static Path model;
+  private static Path texts;
 
   @BeforeAll
   static void write() throws IOException {
     model = Small.model(temporary);
+    texts = temporary.resolve("texts.tsv");
+    Files.write(
+        texts,
+        IntStream.range(-1, 160)
+            .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 3))
+            .toList());
   }
 
   private static Path train(String name, String... options) {
+    return trainOn("--train-file=" + texts, name, options);
+  }
+
+  private static Path trainOn(String data, String name, String... options) {
     Path output = temporary.resolve(name);
     Call.of(
             "train",
             "--model=" + model,
+            data,
             "--modules=random",
             "--keep=0.7",
-            "--train-examples=64",
-            "--validation-examples=32",
-            "--test-examples=96",
+            "--train-examples=32",
+            "--validation-examples=16",
+            "--test-examples=64",
             "--epochs=1",
             "--max-seq-length=32",
             "--learning-rate=0.02",
@@ -103,7 +116,7 @@ class ImportTest {
 
   @Test
   void filesThatSayTooLittleAreRefusedWithTheOptionThatSaysIt() throws IOException {
-    Path run = train("little", "--adapter-size=0", "--lora-r=2");
+    Path run = trainOn("--task=wordnet", "little", "--adapter-size=0", "--lora-r=2");
     Path adapter = temporary.resolve("little-adapter");
     Call.of("export", run, "--format=peft", "--output=" + adapter).exits(0);
     Files.delete(adapter.resolve("prunepeft.json"));
@@ -167,6 +180,7 @@ class ImportTest {
             "--strategy=authors",
             "--rounds=2",
             "--round-examples=32",
+            "--train-file=" + texts,
             Small.examples(32),
             "--output=" + run)
         .exits(0);
