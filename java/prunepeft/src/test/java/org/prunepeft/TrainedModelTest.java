@@ -21,6 +21,7 @@ import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,6 +31,7 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.model.SmallBertDirectory;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.report.ProgressListener;
@@ -37,16 +39,21 @@ import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TooLong;
+import org.prunepeft.train.TrainingSettings;
 
 /** A loaded run as a program uses it: by many threads, in any order, until it is closed. */
 class TrainedModelTest {
   private static final int CLIENTS = 8;
   private static final List<String> WORDS =
       List.of("the", "film", "was", "not", "a", "long", "evening", "well", "spent", "by", "anyone");
+
+  /** Of a model whose texts have 42 tokens at most. */
+  private static final int MOST_TOKENS = 48;
 
   /** Another text in the batch may move a score by some roundings. */
   private static final float ROUNDING = 1e-4f;
@@ -59,23 +66,28 @@ class TrainedModelTest {
   @BeforeAll
   static void train() throws IOException {
     Random random = TestSeed.random();
+    String model =
+        SmallBertDirectory.write(temporary.resolve("bert"), WORDS, MOST_TOKENS, random).toString();
     single =
         train(
             file(random, "text,label", "%1$s,%3$s"),
             TaskKind.CLASSIFICATION,
-            Setup.builder().lora(LoraConfig.builder().rank(8).dora(true).build()));
+            Setup.builder().model(model).lora(LoraConfig.builder().rank(8).dora(true).build()));
     paired =
         train(
             file(random, "text,pair,label", "%1$s,%2$s,%3$s"),
             TaskKind.CLASSIFICATION,
             Setup.builder()
+                .model(model)
                 .pairEncoding(PairEncoding.SEPARATE)
                 .adapter(AdapterConfig.DEFAULT.withStyle(AdapterConfig.Style.PARALLEL)));
     number =
         train(
             file(random, "text,label", "%1$s,%4$d"),
             TaskKind.REGRESSION,
-            Setup.builder().lora(LoraConfig.builder().rank(4).perProjection(true).build()));
+            Setup.builder()
+                .model(model)
+                .lora(LoraConfig.builder().rank(4).perProjection(true).build()));
   }
 
   private static Path file(Random random, String header, String row) throws IOException {
@@ -94,6 +106,7 @@ class TrainedModelTest {
     PrunePeft.train(
         setup
             .files(new DataFiles(file, null, null, columns, kind, null))
+            .training(TrainingSettings.builder().maxLength(MOST_TOKENS).build())
             .epochs(1)
             .threads(2)
             .output(run)
@@ -121,10 +134,10 @@ class TrainedModelTest {
   }
 
   /** One text or pair each, and lists of them. */
-  private static List<Question> questions(TrainedModel model, Random random) {
+  private static List<Question> questions(TrainedModel model, Random random, int count) {
     boolean pairs = model.schema().textColumns() == 2;
     List<Example> examples = new ArrayList<>();
-    for (String text : texts(random, 12)) {
+    for (String text : texts(random, count)) {
       examples.add(new Example(text, pairs ? text(random, 20) : null));
     }
     List<Question> questions = new ArrayList<>();
@@ -168,13 +181,34 @@ class TrainedModelTest {
   void eightThreadsGetTheBitsThatOneGets(int threads) throws Exception {
     Random random = TestSeed.random();
     for (Path run : List.of(single, paired, number)) {
-      List<Question> questions;
-      try (TrainedModel alone = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(threads))) {
-        questions = questions(alone, random);
-      }
-      try (TrainedModel model = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(threads))) {
-        ask(model, questions, random);
-      }
+      askAndCompare(run, threads, random, 12);
+    }
+  }
+
+  /** A model of the usual width. */
+  @Nested
+  @FixedSeed("texts are a prop here: those of the small model are drawn")
+  class OfMiniLm {
+    @Test
+    void eightThreadsGetTheBitsThatOneGets() throws Exception {
+      Random random = TestSeed.random();
+      Path run =
+          train(
+              file(random, "text,label", "%1$s,%3$s"),
+              TaskKind.CLASSIFICATION,
+              Setup.builder().lora(LoraConfig.builder().rank(8).dora(true).build()));
+      askAndCompare(run, 2, random, 3);
+    }
+  }
+
+  private static void askAndCompare(Path run, int threads, Random random, int texts)
+      throws Exception {
+    List<Question> questions;
+    try (TrainedModel alone = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(threads))) {
+      questions = questions(alone, random, texts);
+    }
+    try (TrainedModel model = TrainedModel.load(run, LoadSettings.DEFAULT.withThreads(threads))) {
+      ask(model, questions, random);
     }
   }
 

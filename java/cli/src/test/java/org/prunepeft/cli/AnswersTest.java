@@ -20,8 +20,10 @@ import org.prunepeft.data.Choices;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 
 /** A language model is measured by its answers: those that it chooses, and those that it writes. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class AnswersTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -177,10 +177,11 @@ class ConfigFileTest {
   void anOptionOnTheCommandLineLeavesAllOthersOfTheFile(String name) throws IOException {
     CommandSpec drawn = parse(null, name, drawn(name, 1));
     Path file = Files.writeString(temporary.resolve("all.yaml"), ConfigFile.write(drawn, "drawn"));
-    for (OptionSpec typed : ConfigFile.optionsByName(drawn).values()) {
+    List<OptionSpec> options = List.copyOf(ConfigFile.optionsByName(drawn).values());
+    for (OptionSpec typed : options) {
       String argument = typed.names()[0] + "=" + draw(typed, random);
       CommandSpec command = parse(file, name, List.of(argument));
-      for (OptionSpec other : ConfigFile.optionsByName(drawn).values()) {
+      for (OptionSpec other : options) {
         if (other != typed) {
           assertEquals(plain(other), plain(command, other), other.names()[0] + ", " + argument);
         }

@@ -51,6 +51,10 @@ class DamagedRunTest {
 
   @TempDir static Path temporary;
   private static Path model;
+
+  /** What all repetitions share: the weights are a prop, what is damaged is drawn. */
+  private static Path lasting;
+
   private static Path run;
   private static Path texts;
 
@@ -65,20 +69,24 @@ class DamagedRunTest {
 
   @BeforeAll
   static void write() throws IOException {
-    model = Small.model(temporary);
+    if (lasting != null) {
+      return;
+    }
+    lasting = Small.lasting();
+    model = Small.fixedModel(lasting);
     run = search("all", "--rounds=1", "--round-examples=16");
-    texts = temporary.resolve("texts.txt");
+    texts = lasting.resolve("texts.txt");
     Files.writeString(texts, "the thing in a tin\nan other thing\n");
     predicted = Call.of("predict", run, texts).exits(0).out();
     measured =
         search("measured", "--supernet-examples=32", "--measured-examples=32", "--subsets=24");
     tried = search("bayesian", "--trials=2", "--search-examples=32");
-    export = temporary.resolve("export");
+    export = lasting.resolve("export");
     Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
   }
 
   private static Path search(String strategy, String... options) {
-    Path output = temporary.resolve(strategy);
+    Path output = lasting.resolve(strategy);
     Call.of(
             "search",
             "--model=" + model,
@@ -177,16 +185,19 @@ class DamagedRunTest {
     Map<Path, Integer> found = new LinkedHashMap<>();
     for (Path file : files) {
       byte[] whole = Files.readAllBytes(file);
-      for (int i = 0; i < FLIPS; i++) {
-        byte[] flipped = whole.clone();
-        int bit = random.nextInt(whole.length * 8);
-        flipped[bit / 8] ^= (byte) (1 << bit % 8);
-        Files.write(file, flipped);
-        if (refused.getAsBoolean() || readsAsBefore(file, whole)) {
-          found.merge(file, 1, Integer::sum);
+      try {
+        for (int i = 0; i < FLIPS; i++) {
+          byte[] flipped = whole.clone();
+          int bit = random.nextInt(whole.length * 8);
+          flipped[bit / 8] ^= (byte) (1 << bit % 8);
+          Files.write(file, flipped);
+          if (refused.getAsBoolean() || readsAsBefore(file, whole)) {
+            found.merge(file, 1, Integer::sum);
+          }
         }
+      } finally {
+        Files.write(file, whole);
       }
-      Files.write(file, whole);
       assertEquals(FLIPS, found.get(file), file.toString());
     }
     found.forEach((file, count) -> System.out.printf("%s: %d of %d%n", file, count, FLIPS));
@@ -207,9 +218,12 @@ class DamagedRunTest {
     Random random = TestSeed.random();
     for (Path file : files(run)) {
       byte[] whole = Files.readAllBytes(file);
-      Files.write(file, Arrays.copyOf(whole, random.nextInt(whole.length)));
-      Call.of("evaluate", run).exits(1, file.getFileName().toString());
-      Files.write(file, whole);
+      try {
+        Files.write(file, Arrays.copyOf(whole, random.nextInt(whole.length)));
+        Call.of("evaluate", run).exits(1, file.getFileName().toString());
+      } finally {
+        Files.write(file, whole);
+      }
     }
   }
 
@@ -217,9 +231,12 @@ class DamagedRunTest {
   void aFileThatIsGoneIsMissed() throws IOException {
     for (Path file : files(run)) {
       byte[] whole = Files.readAllBytes(file);
-      Files.delete(file);
-      Call.of("evaluate", run).exits(1, file + " is missing", "prunepeft seal " + run);
-      Files.write(file, whole);
+      try {
+        Files.delete(file);
+        Call.of("evaluate", run).exits(1, file + " is missing", "prunepeft seal " + run);
+      } finally {
+        Files.write(file, whole);
+      }
     }
   }
 
@@ -366,7 +383,7 @@ class DamagedRunTest {
     try {
       if (change.equals("another model")) {
         Path other = temporary.resolve("other-model");
-        RobertaDirectory.write(other);
+        RobertaDirectory.write(other, RobertaDirectory.LAYERS, new Random(2));
         Files.copy(other.resolve(file.getFileName()), file, StandardCopyOption.REPLACE_EXISTING);
       } else {
         reverseVocabulary(file);
@@ -413,7 +430,7 @@ class DamagedRunTest {
     assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
     Call.of("predict", trained, texts, "--model=" + model).exits(0);
     Path other = temporary.resolve("not-the-model");
-    RobertaDirectory.write(other);
+    RobertaDirectory.write(other, RobertaDirectory.LAYERS, new Random(2));
     Call.of("predict", trained, texts, "--model=" + other).exits(1, "is not what the run");
     Path merged = temporary.resolve("merged");
     Call.of("export", trained, "--merge", "--output=" + merged, "--model=" + other)

@@ -16,9 +16,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Metric;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.train.Predictions;
 
 /** Classification by a small Llama of random weights, whose last token stands for the text. */
+@FixedSeed("how far a training gets differs from draw to draw")
 class DecoderClassificationTest {
   @TempDir Path temporary;
 

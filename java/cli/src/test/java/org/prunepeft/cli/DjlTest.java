@@ -20,12 +20,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.train.Predictions;
 
 /**
  * DJL computes exports as the run does. Its engine must be the first in a process to start ONNX
  * Runtime, so each program has one of its own.
  */
+@FixedSeed("the weights are a prop: OnnxModelTest, which has the same bounds, draws them")
 class DjlTest {
   private static final List<String> TEXTS =
       List.of(

@@ -20,8 +20,10 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.FixedSeed;
 
 /** Programs of the pages on language models write what the commands do. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class DocumentedProgramsTest {
   private static final String LINES = "what is a boat?\nand a ship?\nso it goes\n";
 

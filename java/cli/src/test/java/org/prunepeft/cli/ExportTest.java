@@ -23,8 +23,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.testing.FixedSeed;
 
 /** Exports of small trainings on MiniLM and WordNet. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class ExportTest {
   /** The beginning of a text in JSON or YAML; a tokenizer has a slash alone. */
   private static final Pattern ABSOLUTE = Pattern.compile("[\"' ]/\\w+/");

@@ -21,8 +21,10 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 
 /** GLUE's nine tasks from files of their shape, with a tiny model. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class GlueTest {
   @TempDir static Path temporary;
   private static Path model;

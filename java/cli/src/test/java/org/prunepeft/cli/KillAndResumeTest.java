@@ -28,16 +28,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
-import org.prunepeft.testing.TestSeed;
+import org.prunepeft.testing.FixedSeed;
 
 /**
  * Kills commands at random moments, every other time while a file is being written, resumes what
  * they left, kills that, and compares each run that comes to its end with one that nothing cut off.
  */
+@FixedSeed("the weights are a prop; java/kill-and-resume draws the moments")
 @Timeout(7200)
 class KillAndResumeTest {
-  /** Of each command; {@code java/kill-and-resume} sets it. */
-  private static final int KILLS = Integer.getInteger("prunepeft.kills", 2);
+  /** Of each command. */
+  private static final int KILLS = Kills.count(2);
 
   /** Part of the names of commands that are tried; {@code java/kill-and-resume} sets it. */
   private static final String ONLY = System.getProperty("prunepeft.kills.only");
@@ -106,7 +107,7 @@ class KillAndResumeTest {
                       .get(name)
                       .replace("DATA", data.toString())
                       .replace("PAIRS", pairs.toString());
-              Random random = TestSeed.random();
+              Random random = new Random(Kills.seed(name));
               TRIALS.put(name, TWO.submit(() -> check(name, words, random)));
             });
   }

@@ -18,8 +18,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.FixedSeed;
 
 /** A language model's data in directories of Hugging Face's hub, in Parquet and in JSON Lines. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class LanguageDatasetTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final List<String> COLUMNS = List.of(ParquetRows.MESSAGES.formatted("messages"));

@@ -30,10 +30,12 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.testing.FixedSeed;
 
 /**
  * Commands on a small Llama of random weights, which learns that a letter is answered by the next.
  */
+@FixedSeed("how far a training gets differs from draw to draw")
 class LanguageModelTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -28,37 +28,43 @@ final class LlamaDirectory {
   }
 
   private final Size size;
-  private final Random random = TestSeed.random();
+  private final Random random;
   private final Map<String, Tensor> tensors = new TreeMap<>();
 
-  private LlamaDirectory(Size size) {
+  private LlamaDirectory(Size size, Random random) {
     this.size = size;
+    this.random = random;
   }
 
   static Path write(Path directory) throws IOException {
-    return write(directory, Size.SMALL, 0, true);
+    return write(directory, TestSeed.random());
+  }
+
+  static Path write(Path directory, Random random) throws IOException {
+    return write(directory, Size.SMALL, 0, true, random);
   }
 
   /**
    * @param vocabulary tokens that the model has, of which the tokenizer may know fewer; 0: as many
    */
   static Path write(Path directory, Size size, int vocabulary) throws IOException {
-    return write(directory, size, vocabulary, true);
+    return write(directory, size, vocabulary, true, TestSeed.random());
   }
 
   /**
    * @param tied whether the embeddings are the output layer too
    */
   static Path write(Path directory, boolean tied) throws IOException {
-    return write(directory, Size.SMALL, 0, tied);
+    return write(directory, Size.SMALL, 0, tied, TestSeed.random());
   }
 
-  private static Path write(Path directory, Size size, int words, boolean tied) throws IOException {
+  private static Path write(Path directory, Size size, int words, boolean tied, Random random)
+      throws IOException {
     ObjectNode tokenizer = RobertaDirectory.tokenizer();
     // Nothing is put around a text.
     tokenizer.putNull("post_processor");
     int vocabulary = Math.max(words, tokenizer.at("/model/vocab").size());
-    LlamaDirectory llama = new LlamaDirectory(size);
+    LlamaDirectory llama = new LlamaDirectory(size, random);
     llama.draw(vocabulary);
     if (!tied) {
       llama.put("lm_head", 0, vocabulary, size.hidden());

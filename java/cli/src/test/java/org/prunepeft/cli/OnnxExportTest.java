@@ -27,8 +27,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
+import org.prunepeft.testing.FixedSeed;
 
 /** Runs of a tiny model, exported and computed by ONNX Runtime from their texts on. */
+@FixedSeed("the weights are a prop: OnnxModelTest, which has the same bounds, draws them")
 class OnnxExportTest {
   @TempDir static Path temporary;
   private static TextRuns runs;

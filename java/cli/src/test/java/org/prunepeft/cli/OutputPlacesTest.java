@@ -28,9 +28,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.testing.FixedSeed;
 import picocli.CommandLine;
 
 /** Where commands write, when that is something else than a file or a new directory. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 @Timeout(180)
 class OutputPlacesTest {
   private static final Path FULL = Path.of("/dev/full");

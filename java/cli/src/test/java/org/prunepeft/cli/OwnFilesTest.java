@@ -17,8 +17,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 
 /** Searches, trainings, evaluations and predictions on the user's own files, with a tiny model. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class OwnFilesTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -24,10 +24,12 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Predictions;
 
 /** Runs on pairs whose texts go through the encoder by themselves, with a tiny model. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class PairEncodingTest {
   @TempDir static Path temporary;
   private static Path model;

@@ -24,8 +24,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.FixedSeed;
 
 /** The searches that PrunePEFT is compared with, on tiny models. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class PeersTest {
   @TempDir static Path temporary;
   private static Path encoder;

@@ -24,10 +24,12 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.ProcessorTime;
 import org.prunepeft.testing.TestSeed;
 
 /** Processes that are killed or asked to end, and what {@code --resume} makes of what they left. */
+@FixedSeed("the weights are a prop; java/kill-and-resume draws moments")
 @Timeout(300)
 class ResumeCommandTest {
   private static final int LONG = 40;

@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -54,41 +56,49 @@ import org.prunepeft.train.TrainingSettingsBuilder;
 class ResumeTest {
   private static final int STEPS = 2;
 
-  /** Runs of each kind that are cut off; {@code java/repeat-random-tests} makes more of them. */
-  private static final int TRIALS = 1;
+  /** Runs that nothing cut off, of each kind: {@code java/repeat-random-tests} makes them once. */
+  private static final Map<Kind, Whole> WHOLE = new EnumMap<>(Kind.class);
+
+  /** What those runs are made of: the weights are a prop, the moments are drawn. */
+  private static Path lasting;
 
   @TempDir static Path temporary;
   private static Path model;
+  private static DataFiles texts;
   private static DataFiles pairs;
   private static Path llama;
   private static DataFiles lines;
 
   @BeforeAll
   static void write() throws IOException {
-    model = Small.model(temporary);
-    Path file = temporary.resolve("pairs.tsv");
+    if (lasting != null) {
+      return;
+    }
+    lasting = Small.lasting();
+    model = Small.fixedModel(lasting);
+    Path file = lasting.resolve("pairs.tsv");
     Files.writeString(
         file,
         IntStream.range(0, 100)
             .mapToObj(i -> "%s\t%s\t%d\n".formatted("the ".repeat(1 + i % 7), "in " + i, i % 3))
             .collect(Collectors.joining("", "text\tpair\tlabel\n", "")));
-    pairs =
-        new DataFiles(
-            file,
-            null,
-            null,
-            new Columns("text", "pair", "label", true),
-            TaskKind.CLASSIFICATION,
-            List.of());
-    llama = LlamaDirectory.write(temporary.resolve("llama"));
-    Path texts = temporary.resolve("lines.jsonl");
+    texts = classified(file, null);
+    pairs = classified(file, "pair");
+    llama = LlamaDirectory.write(lasting.resolve("llama"), new Random(1));
+    Path jsonLines = lasting.resolve("lines.jsonl");
     Files.writeString(
-        texts,
+        jsonLines,
         IntStream.range(0, 100)
             .mapToObj(i -> "{\"text\": \"%s%d\"}%n".formatted("so it ".repeat(1 + i % 3), i))
             .collect(Collectors.joining()));
     lines =
-        new DataFiles(texts, null, null, Columns.DEFAULT, TaskKind.LANGUAGE_MODELING, List.of());
+        new DataFiles(
+            jsonLines, null, null, Columns.DEFAULT, TaskKind.LANGUAGE_MODELING, List.of());
+  }
+
+  private static DataFiles classified(Path file, String pair) {
+    Columns columns = new Columns("text", pair, "label", true);
+    return new DataFiles(file, null, null, columns, TaskKind.CLASSIFICATION, List.of());
   }
 
   /** What ends a run somewhere. */
@@ -137,8 +147,14 @@ class ResumeTest {
     }
   }
 
-  /** Kinds of runs. */
+  /** Kinds of runs; of a task, whose texts take long to read, one alone. */
   private enum Kind {
+    TASK {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.files(null).build();
+      }
+    },
     TRAIN,
     /** The layers below are kept from epoch to epoch, of as many examples as there is room for. */
     UPPER_LAYERS {
@@ -342,6 +358,7 @@ class ResumeTest {
       SetupBuilder setup =
           Setup.builder()
               .model(model.toString())
+              .files(texts)
               .sizes(new SplitSizes(48, 24, 16))
               .lora(LoraConfig.of(2, 4, 0.1, List.of("query", "value")))
               .adapter(AdapterConfig.of(3, AdapterConfig.DEFAULT.nonLinearity()))
@@ -360,37 +377,52 @@ class ResumeTest {
     }
   }
 
+  /**
+   * A run that nothing cut off.
+   *
+   * @param heard what its listener heard
+   */
+  private record Whole(int heard, Map<String, byte[]> results) {
+    static Whole of(Kind kind) {
+      return WHOLE.computeIfAbsent(
+          kind,
+          k -> {
+            Path run = lasting.resolve(kind + "-whole");
+            Killer counter = new Killer(Integer.MAX_VALUE);
+            kind.run(run, false, counter);
+            try {
+              return new Whole(counter.heard, Results.of(run));
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    }
+  }
+
   @ParameterizedTest
   @EnumSource
   void aRunThatIsCutOffAgainAndAgainEndsAsOneThatIsNot(Kind kind) throws IOException {
-    Path whole = temporary.resolve(kind + "-whole");
-    Killer counter = new Killer(Integer.MAX_VALUE);
-    kind.run(whole, false, counter);
-    Map<String, byte[]> expected = Results.of(whole);
+    Whole whole = Whole.of(kind);
     Random random = TestSeed.random();
-    for (int trial = 0; trial < TRIALS; trial++) {
-      Path run = temporary.resolve(kind + "-" + trial);
-      int kills = 0;
-      boolean complete = false;
-      while (!complete) {
-        // The later ones have a chance to end.
-        Killer killer = new Killer(random.nextInt(counter.heard * (kills + 2) / 2));
-        try {
-          kind.run(run, kills > 0, killer);
-          complete = true;
-        } catch (Killed e) {
-          kills++;
-        }
+    Path run = temporary.resolve(kind.toString());
+    int kills = 0;
+    boolean complete = false;
+    while (!complete) {
+      // The later ones have a chance to end.
+      Killer killer = new Killer(random.nextInt(whole.heard * (kills + 2) / 2));
+      try {
+        kind.run(run, kills > 0, killer);
+        complete = true;
+      } catch (Killed e) {
+        kills++;
       }
-      Results.assertSame(expected, run);
     }
+    Results.assertSame(whole.results, run);
   }
 
   /** Trainings of one name are numbered: those that are not made again count too. */
   @Test
   void aTrainingWhoseNameWasThereKeepsItsNumber() throws IOException {
-    Path whole = temporary.resolve("numbered");
-    Kind.SEARCH_THAT_DIVERGES.run(whole, false, ProgressListener.NONE);
     Path run = temporary.resolve("numbered-killed");
     ProgressListener killer =
         new ProgressListener() {
@@ -403,7 +435,7 @@ class ResumeTest {
         };
     assertThrows(Killed.class, () -> Kind.SEARCH_THAT_DIVERGES.run(run, false, killer));
     Kind.SEARCH_THAT_DIVERGES.run(run, true, ProgressListener.NONE);
-    Results.assertSame(Results.of(whole), run);
+    Results.assertSame(Whole.of(Kind.SEARCH_THAT_DIVERGES).results, run);
   }
 
   @Test
@@ -417,8 +449,6 @@ class ResumeTest {
 
   @Test
   void aDamagedCheckpointIsPassedOver() throws IOException {
-    Path whole = temporary.resolve("undamaged");
-    Kind.TRAIN.run(whole, false, ProgressListener.NONE);
     Path run = temporary.resolve("damaged");
     assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
     Path checkpoints = run.resolve(CheckpointDirectory.NAME);
@@ -439,7 +469,7 @@ class ResumeTest {
           }
         });
     assertTrue(said.toString().contains(newest + " is damaged"), said.toString());
-    Results.assertSame(Results.of(whole), run);
+    Results.assertSame(Whole.of(Kind.TRAIN).results, run);
   }
 
   /** Trials had their metrics alone once. */
@@ -471,7 +501,7 @@ class ResumeTest {
                 () -> Kind.BAYESIAN.run(run, true, ProgressListener.NONE))
             .getMessage();
     assertTrue(said.contains("peer/trials: another version of PrunePEFT wrote it; "), said);
-    delete(checkpoints);
+    Small.delete(checkpoints);
     Kind.BAYESIAN.run(run, true, ProgressListener.NONE);
     RunDirectory.open(run);
   }
@@ -484,7 +514,7 @@ class ResumeTest {
           @Override
           public void progress(long done, String detail) {
             if (detail.startsWith("loss") && done == 3) {
-              delete(run);
+              Small.delete(run);
             }
           }
         };
@@ -492,16 +522,6 @@ class ResumeTest {
         assertThrows(RunDirectoryException.class, () -> Kind.TRAIN.run(run, false, deleter));
     assertTrue(e.getMessage().contains("the directory " + run + " is gone"), e.getMessage());
     assertFalse(Files.exists(run));
-  }
-
-  private static void delete(Path directory) {
-    try (var files = Files.walk(directory)) {
-      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
   }
 
   @Test

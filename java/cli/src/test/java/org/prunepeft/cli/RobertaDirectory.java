@@ -32,19 +32,25 @@ final class RobertaDirectory {
   private static final List<String> MERGES =
       List.of("\u0120 t", "h e", "\u0120t he", "i n", "o r", "in g", "\u0120 a");
 
-  private final Random random = TestSeed.random();
+  private final Random random;
   private final Map<String, Tensor> tensors = new TreeMap<>();
 
-  private RobertaDirectory() {}
+  private RobertaDirectory(Random random) {
+    this.random = random;
+  }
 
   static void write(Path directory) throws IOException {
     write(directory, LAYERS);
   }
 
   static void write(Path directory, int layers) throws IOException {
+    write(directory, layers, TestSeed.random());
+  }
+
+  static void write(Path directory, int layers, Random random) throws IOException {
     ObjectNode tokenizer = tokenizer();
     int vocabulary = tokenizer.at("/model/vocab").size();
-    RobertaDirectory roberta = new RobertaDirectory();
+    RobertaDirectory roberta = new RobertaDirectory(random);
     roberta.draw("roberta.", vocabulary, 1, layers);
     roberta.linear("classifier.dense", HIDDEN, HIDDEN);
     roberta.linear("classifier.out_proj", 2, HIDDEN);
@@ -59,7 +65,7 @@ final class RobertaDirectory {
   /** A small BERT, whose texts of a pair have different token types, with a WordPiece tokenizer. */
   static void writeBert(Path directory) throws IOException {
     List<String> tokens = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
-    RobertaDirectory bert = new RobertaDirectory();
+    RobertaDirectory bert = new RobertaDirectory(TestSeed.random());
     List<String> vocabulary = new ArrayList<>(tokens);
     vocabulary.addAll(List.of("the", "thing", "in", "or", "a", "other", "o", "##t", "##h"));
     bert.draw("bert.", vocabulary.size(), 2, LAYERS);

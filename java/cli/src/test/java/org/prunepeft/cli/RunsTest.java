@@ -21,8 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.FixedSeed;
 
 /** Several budgets in one command; runs in a list and side by side. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class RunsTest {
   @TempDir static Path temporary;
   private static Path file;

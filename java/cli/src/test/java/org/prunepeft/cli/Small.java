@@ -1,10 +1,13 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -19,6 +22,30 @@ final class Small {
     Path model = temporary.resolve("tiny-roberta");
     RobertaDirectory.write(model);
     return model;
+  }
+
+  /** The same with the same weights, whatever the seed of the tests is. */
+  static Path fixedModel(Path temporary) throws IOException {
+    Path model = temporary.resolve("tiny-roberta");
+    RobertaDirectory.write(model, RobertaDirectory.LAYERS, new Random(1));
+    return model;
+  }
+
+  /** A directory that is there until the process ends, for what repetitions of tests share. */
+  static Path lasting() throws IOException {
+    Path directory = Files.createTempDirectory("prunepeft-tests");
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> delete(directory)));
+    return directory;
+  }
+
+  static void delete(Path directory) {
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Options for few examples of so many tokens, in one epoch. */

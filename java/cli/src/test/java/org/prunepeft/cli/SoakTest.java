@@ -29,9 +29,11 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.FixedSeed;
 import picocli.CommandLine;
 
 /** Many runs in one process, one after another and at the same time. */
+@FixedSeed("the weights are a prop: bits and what memory grows by do not depend on them")
 @Timeout(7200)
 class SoakTest {
   /** Of searches one after another; {@code java/soak} sets it. */

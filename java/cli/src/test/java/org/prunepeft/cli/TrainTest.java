@@ -35,10 +35,12 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 
 /** Plain trainings of a small RoBERTa in a Hugging Face directory. */
+@FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class TrainTest {
   @TempDir static Path temporary;
   private static Path model;

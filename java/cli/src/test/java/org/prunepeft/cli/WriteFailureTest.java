@@ -14,9 +14,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.model.OnnxOptions;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.WriteFailures;
 
 /** A disk that is full, at each write of an export. */
+@FixedSeed("the weights are a prop: each write fails whatever is written")
 class WriteFailureTest {
   @TempDir static Path temporary;
   private static Path run;

@@ -19,11 +19,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.testing.FixedSeed;
 
 /**
  * That one setting bounds LibTorch's threads, OpenBLAS's and ours, by counting those that were
  * busy.
  */
+@FixedSeed("which threads are busy does not depend on the numbers")
 class ThreadsTest {
   @AfterEach
   void restore() {

@@ -8,9 +8,10 @@ import java.lang.annotation.Target;
 
 /**
  * A test, or a class of tests, that draws the same numbers from {@link TestSeed} in every run,
- * whatever the run's seed is. It is for two kinds of tests: those to which the numbers are a prop
- * only (a model's weights where a command's messages are looked at), and those whose statement
- * holds for most draws, not for all (how far a training gets).
+ * whatever the run's seed is. It is for three kinds of tests: those to which the numbers are a prop
+ * only (a model's weights where a command's messages are looked at), those whose statement holds
+ * for most draws, not for all (how far a training gets), and those for which a script of their own
+ * draws others (files that are damaged, moments at which a process is killed).
  *
  * <p>On a class it covers all that is drawn there, in {@code @Nested} classes and in classes
  * derived from it. On a method it covers what is drawn for that test alone: in the method, in

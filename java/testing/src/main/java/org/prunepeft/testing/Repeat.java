@@ -1,5 +1,6 @@
 package org.prunepeft.testing;
 
+import static org.junit.platform.commons.support.AnnotationSupport.isAnnotated;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectUniqueId;
 
@@ -36,8 +37,9 @@ import org.junit.platform.launcher.core.LauncherFactory;
  * tests come first: each has a second, then those that are not done four, and so on.
  *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
- * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds, and for a failure
- * what runs it again, with tabs between. What the log has already counts, and what is fixed or was
+ * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds with its share of what
+ * its class does around its tests, and for a failure what runs it again, with tabs between. Classes
+ * with {@link FixedSeed} are left out. What the log has already counts, and what is fixed or was
  * skipped is not run again. Failures' stack traces go to the log's name with {@code .failures}
  * behind it.
  */
@@ -137,13 +139,19 @@ public final class Repeat {
         if (test.getSource().orElse(null) instanceof MethodSource source) {
           String type = source.getClassName();
           String name = type.substring(type.lastIndexOf('.') + 1) + "#" + source.getMethodName();
-          if (only.matcher(name).find()) {
+          if (only.matcher(name).find() && !isFixed(source.getJavaClass())) {
             classes.computeIfAbsent(type, t -> new LinkedHashMap<>()).put(test.getUniqueId(), name);
           }
         }
       }
     }
     return classes;
+  }
+
+  /** Whether all of a class, or of one around it, draws the same whatever the seed. */
+  private static boolean isFixed(Class<?> type) {
+    return type != null
+        && (isAnnotated(type, FixedSeed.class) || isFixed(type.getEnclosingClass()));
   }
 
   /** What happened to a test with one seed. */
@@ -181,6 +189,7 @@ public final class Repeat {
       StringBuilder lines = new StringBuilder();
       for (var method : left.entrySet()) {
         Outcome outcome = outcomes.get(method.getKey());
+        long nanoseconds = outcome.nanoseconds + around / outcomes.size();
         String name = method.getValue();
         boolean random = done.containsKey(name) || drew(method.getKey());
         String state = outcome.ran ? random ? "ok" : "fixed" : "skipped";
@@ -195,11 +204,11 @@ public final class Repeat {
                 name,
                 Long.toString(seed),
                 state,
-                Long.toString(outcome.nanoseconds / 1_000_000)));
+                Long.toString(nanoseconds / 1_000_000)));
         lines.append(
             outcome.failure == null ? "\n" : "\t" + SeedExtension.command(name, seed) + "\n");
         done.merge(name, 1, Integer::sum);
-        spent.merge(name, outcome.nanoseconds + around / outcomes.size(), Long::sum);
+        spent.merge(name, nanoseconds, Long::sum);
         if (!random || !outcome.ran) {
           fixed.add(name);
         }

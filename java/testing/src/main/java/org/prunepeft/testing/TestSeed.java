@@ -24,10 +24,33 @@ public final class TestSeed {
   private final TestSeed enclosing;
   private int drawn;
 
+  /** Other threads use what a test gives them. */
+  private volatile boolean used;
+
   private TestSeed(long seed, boolean fixed, TestSeed enclosing) {
     this.seed = seed;
     this.fixed = fixed;
     this.enclosing = enclosing;
+  }
+
+  /** A source that says when it is used, so that a test is not random for a field that it has. */
+  private static final class Source extends Random {
+    private static final long serialVersionUID = 1;
+
+    private final transient TestSeed test;
+
+    Source(long seed, TestSeed test) {
+      super(seed);
+      this.test = test;
+    }
+
+    @Override
+    protected int next(int bits) {
+      if (!test.used) {
+        test.used = true;
+      }
+      return super.next(bits);
+    }
   }
 
   /**
@@ -37,7 +60,8 @@ public final class TestSeed {
    *     seed, from the test's own thread
    */
   public static Random random() {
-    return new Random(draw());
+    TestSeed current = current();
+    return new Source(current.next(), current);
   }
 
   /**
@@ -46,12 +70,22 @@ public final class TestSeed {
    * @throws IllegalStateException as there
    */
   public static long draw() {
+    TestSeed current = current();
+    current.used = true;
+    return current.next();
+  }
+
+  private static TestSeed current() {
     TestSeed current = CURRENT.get();
     if (current == null) {
       throw new IllegalStateException(
           "no test runs on thread " + Thread.currentThread().getName() + ", so it has no seed");
     }
-    return mix(current.seed + 0x9E3779B97F4A7C15L * ++current.drawn);
+    return current;
+  }
+
+  private long next() {
+    return mix(seed + 0x9E3779B97F4A7C15L * ++drawn);
   }
 
   /** The seed that a value of {@link #PROPERTY} means; null is the build's own. */
@@ -87,13 +121,13 @@ public final class TestSeed {
     }
   }
 
-  /** Whether anything that follows from the run's seed was drawn since {@link #enter}. */
+  /** Whether anything that follows from the run's seed was used since {@link #enter}. */
   static boolean hasDrawn() {
     return CURRENT.get().isRandom();
   }
 
   private boolean isRandom() {
-    return drawn > 0 && !fixed;
+    return used && !fixed;
   }
 
   /** The same, or around it. */

@@ -11,6 +11,7 @@ import static org.junit.platform.engine.discovery.DiscoverySelectors.selectMetho
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -136,6 +137,21 @@ class TestSeedTest {
     }
   }
 
+  /** Fails, with a source that one of its tests uses. */
+  static class FailingWithASource {
+    private final Random source = TestSeed.random();
+
+    @Test
+    void using() {
+      assertEquals(0, source.nextLong());
+    }
+
+    @Test
+    void notUsing() {
+      assertEquals(0, 1);
+    }
+  }
+
   /** Fails before a test has begun. */
   static class FailingInAField {
     private final int field = Integer.parseInt("x" + TestSeed.draw());
@@ -230,6 +246,9 @@ class TestSeedTest {
             + " -Dtests.seed=17 -Dsurefire.failIfNoSpecifiedTests=false -DskipNativeTests=true",
         suppressed("having()"));
     assertEquals("0 suppressed", suppressed("notHaving()"));
+    run("17", selectClass(FailingWithASource.class));
+    assertTrue(suppressed("using()").startsWith("run again: "), suppressed("using()"));
+    assertEquals("0 suppressed", suppressed("notUsing()"));
     run("17", selectClass(FailingInAField.class));
     assertTrue(suppressed("test()").startsWith("run again: "), suppressed("test()"));
   }

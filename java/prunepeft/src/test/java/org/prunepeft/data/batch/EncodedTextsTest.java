@@ -17,6 +17,7 @@ import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.TrainingText.Span;
@@ -24,15 +25,20 @@ import org.prunepeft.testing.TestSeed;
 
 class EncodedTextsTest {
   private static final int LONGEST = 10;
-  private static final Tokenizer TOKENIZER = Tokenizer.of(CharacterTokenizer.json(), LONGEST);
+  private static Tokenizer tokenizer;
+
+  @BeforeAll
+  static void open() {
+    tokenizer = Tokenizer.of(CharacterTokenizer.json(), LONGEST);
+  }
 
   @AfterAll
   static void close() {
-    TOKENIZER.close();
+    tokenizer.close();
   }
 
   private static EncodedTexts encode(TrainingText... texts) {
-    return EncodedTexts.of(TOKENIZER, List.of(texts), OptionalInt.of(END));
+    return EncodedTexts.of(tokenizer, List.of(texts), OptionalInt.of(END));
   }
 
   /** Ids of characters; [ is the start, ] the end, _ no label. */

@@ -49,6 +49,9 @@ class GeneratorTest {
   /** Texts that repeat a token or two would come out with a wrong cache too. */
   private static final int LEAST_DISTINCT = 6;
 
+  /** Some models write fewer. */
+  private static final int MOST_DRAWS = 5;
+
   @BeforeAll
   static void load() {
     Torch.load();
@@ -136,6 +139,14 @@ class GeneratorTest {
   @ParameterizedTest
   @MethodSource("families")
   void eachTokenIsTheMostProbableWithoutACacheToo(Family family) {
+    int draws = 1;
+    while (distinctTokens(family) < LEAST_DISTINCT) {
+      assertTrue(draws++ < MOST_DRAWS, "models of random weights repeat themselves");
+    }
+  }
+
+  /** How many different tokens a model of random weights writes, each checked. */
+  private static int distinctTokens(Family family) {
     Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = family.tensors(random);
     withoutSpecialTokens(tensors);
@@ -175,7 +186,7 @@ class GeneratorTest {
         }
       }
       assertTrue(ties <= MOST_TIES, ties + " tokens may be either of two");
-      assertTrue(chosen.size() >= LEAST_DISTINCT, () -> "only tokens " + chosen);
+      return chosen.size();
     }
   }
 

@@ -28,6 +28,7 @@ import org.prunepeft.peft.AdapterConfig.Style;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.RecordedWork;
@@ -42,6 +43,7 @@ import org.prunepeft.train.pass.TrainingRun;
  * against the CPU, if there is one; else on the CPU, with the work itself in place of recorded
  * kernels. So a number that a recording must not keep is found in either.
  */
+@FixedSeed("the same work, recorded or not: its bits are compared, whatever they are")
 @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
 class DeviceTrainingTest extends TrainingTest {
   private static final int EPOCHS = 4;

@@ -33,6 +33,7 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.peer.GateTraining;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
@@ -168,6 +169,8 @@ class GradientPassesTest extends TrainingTest {
   @ParameterizedTest
   @EnumSource
   @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  @FixedSeed(
+      "bits are compared, whatever they are; lengths are drawn for recordedPassesTrainAsCallsDo")
   void eachKindOfModuleIsRecordedAsCallsMakeIt(Kind kind) {
     encoder = keep(SmallBert.create(SEED, kind.precision));
     PeftConfig config = PeftConfig.of(kind.lora, kind.adapter);
@@ -184,6 +187,8 @@ class GradientPassesTest extends TrainingTest {
   @ParameterizedTest
   @EnumSource
   @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  @FixedSeed(
+      "bits are compared, whatever they are; lengths are drawn for recordedPassesTrainAsCallsDo")
   void gatesAreTrainedInRecordedPassesAsInCalls(Kind kind) {
     encoder = keep(SmallBert.create(SEED, kind.precision));
     PeftConfig config = PeftConfig.of(kind.lora, kind.adapter);
@@ -211,6 +216,8 @@ class GradientPassesTest extends TrainingTest {
   /** Eight steps are too few, whatever their shapes. */
   @Test
   @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  @FixedSeed(
+      "bits are compared, whatever they are; lengths are drawn for recordedPassesTrainAsCallsDo")
   void whatComesSeldomGoesCallByCall() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
     GradientPasses.Mode mode = new GradientPasses.Mode(recorder, MULTIPLE, LOSSES, 8);

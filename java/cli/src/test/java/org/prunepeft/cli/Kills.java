@@ -1,0 +1,20 @@
+package org.prunepeft.cli;
+
+/** How often tests kill what they start, and when; {@code java/kill-and-resume} sets both. */
+final class Kills {
+  private static final long SEED = Long.getLong("prunepeft.kills.seed", 1);
+
+  private Kills() {}
+
+  /**
+   * @param ofABuild where the script doesn't say
+   */
+  static int count(int ofABuild) {
+    return Integer.getInteger("prunepeft.kills", ofABuild);
+  }
+
+  /** What the moments follow from, of a command or a test. */
+  static long seed(String name) {
+    return SEED + name.hashCode();
+  }
+}
