@@ -87,7 +87,7 @@ bool Arguments::matrix(const char* name, const pp_matrix* matrix, pp_dtype type,
         elements > kMostBytes / static_cast<int64_t>(pp_dtype_size(m.dtype)))
       invalid("%s of %" PRId64 " rows with leading dimension %" PRId64 " has more bytes than memory", name, m.rows, m.ld);
     std::snprintf(field, sizeof field, "%s.data", name);
-    aligned(field, m.data, pp_dtype_size(m.dtype));
+    if (m.rows > 0) aligned(field, m.data, pp_dtype_size(m.dtype));
   }
   return !failed();
 }

@@ -31,9 +31,11 @@ void check_segments(Arguments& arguments, size_t element, const pp_segment* segm
     };
     arguments.at_least(field("n"), segment.n, 0);
     arguments.at_most(field("n"), segment.n, kMostWeights);
-    if (segment.n > 0) arguments.not_null(field("w"), segment.w);
-    arguments.aligned(field("w"), segment.w, element);
-    arguments.aligned(field("g"), segment.g, element);
+    if (segment.n > 0) {
+      arguments.not_null(field("w"), segment.w);
+      arguments.aligned(field("w"), segment.w, element);
+      arguments.aligned(field("g"), segment.g, element);
+    }
     arguments.at_least(field("module"), segment.module, 0);
     arguments.at_most(field("module"), segment.module, modules - 1);
     arguments.at_least(field("group"), segment.group, 0);
