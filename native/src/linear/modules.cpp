@@ -33,7 +33,7 @@ bool has_work(const ModuleCall& call, const pp_lora_module& module) {
 /** A matrix that a call without rows for the module does not touch: its memory is not asked for. */
 void check_matrix(Arguments& arguments, const char* name, const pp_matrix& matrix, pp_dtype dtype, int64_t rows, int64_t cols,
                   bool needed) {
-  static char nowhere;
+  static double nowhere;
   pp_matrix checked = matrix;
   if (!needed && checked.data == nullptr) checked.data = &nowhere;
   arguments.matrix(name, &checked, dtype, rows, cols);
