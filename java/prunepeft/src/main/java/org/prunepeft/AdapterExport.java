@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.PairEncoding;
@@ -48,6 +49,9 @@ public final class AdapterExport {
 
   /** The name of what {@link #merge} writes, beside those of the formats. */
   private static final String MERGE = "merge";
+
+  /** The members of a setup's files that are paths. */
+  private static final Set<String> DATA_FILES = Set.of("train", "validation", "test");
 
   private static final Logger LOG = LoggerFactory.getLogger(AdapterExport.class);
 
@@ -356,8 +360,11 @@ public final class AdapterExport {
     origin.put("setup", config.get("setup"));
     ModelFiles.copy(config, origin);
     if (HubName.isOne(base)) {
-      origin.replaceAll((name, value) -> withoutDirectories(value));
       origin.computeIfPresent("setup", (name, value) -> portable(value, HubName.model(base)));
+      origin.computeIfPresent(
+          Manifest.MODEL_FILES,
+          (name, value) ->
+              ((List<?>) value).stream().map(one -> withFileNames(one, Set.of("file"))).toList());
       origin.replace(ModelFiles.DIRECTORY, null);
     }
     origin.putAll(RunSchema.of(source).toMap());
@@ -367,25 +374,32 @@ public final class AdapterExport {
     return origin;
   }
 
+  /** A setup that names its model as the hub does, and of its data the files' names alone. */
   private static Map<String, Object> portable(Object setup, String model) {
     Map<String, Object> members = ModelFiles.withModel(setup, model);
     members.put("output", null);
+    members.computeIfPresent("data", (name, value) -> fileName(value));
+    members.computeIfPresent("files", (name, value) -> withFileNames(value, DATA_FILES));
     return members;
   }
 
-  /** Of each absolute path in a JSON value, the file's name alone. */
-  private static Object withoutDirectories(Object value) {
-    if (value instanceof Map<?, ?> members) {
-      Map<String, Object> copy = new LinkedHashMap<>();
-      members.forEach((name, member) -> copy.put(name.toString(), withoutDirectories(member)));
-      return copy;
-    }
-    if (value instanceof List<?> elements) {
-      return elements.stream().map(AdapterExport::withoutDirectories).toList();
-    }
-    return value instanceof String text && Path.of(text).isAbsolute()
-        ? Path.of(text).getFileName().toString()
-        : value;
+  /** A JSON object in which some members, which are paths, are the files' names alone. */
+  private static Map<String, Object> withFileNames(Object object, Set<String> paths) {
+    Map<String, Object> copy = new LinkedHashMap<>();
+    ((Map<?, ?>) object)
+        .forEach(
+            (name, value) ->
+                copy.put(
+                    name.toString(),
+                    value != null && paths.contains(name.toString()) ? fileName(value) : value));
+    return copy;
+  }
+
+  private static String fileName(Object path) {
+    Path name = Path.of(path.toString()).getFileName();
+    return name == null || !Path.of(path.toString()).isAbsolute()
+        ? path.toString()
+        : name.toString();
   }
 
   /** What a run trained, for a base model of that name, or, if it is null, of the one it has. */

@@ -83,7 +83,7 @@ public final class AdapterImport {
             ? files.readJson(AdapterFormat.CONFIG)
             : Map.of();
     AdapterFormat format = AdapterFormat.of(adapter, config);
-    RunSetup run = run(files, options, config, format.ofLanguageModel(config));
+    RunSetup run = run(files, options, config, isOfLanguageModel(format, files, options, config));
     try (StoredWeights base =
         new StoredWeights(run.setup.model(), run.setup.quantization(), read -> {})) {
       EncoderConfig encoder = base.config();
@@ -104,6 +104,20 @@ public final class AdapterImport {
       List<Filled> filled = fill(setup.peft(), encoder, trained, base);
       write(adapter, setup, run.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private static boolean isOfLanguageModel(
+      AdapterFormat format, RunDirectory files, Options options, Map<String, Object> config) {
+    try {
+      return format.ofLanguageModel(
+          files.path(),
+          config,
+          () ->
+              Models.isDecoder(
+                  options.model() == null ? namedModel(files, config) : options.model()));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
@@ -169,7 +183,12 @@ public final class AdapterImport {
 
   private static String namedModel(RunDirectory files, Map<String, Object> config) {
     Object name = config.getOrDefault("base_model_name_or_path", config.get("model_name"));
-    String model = name == null ? "" : HubName.model(name.toString());
+    if (name == null || name.toString().isEmpty()) {
+      throw new IllegalArgumentException(
+          files.path()
+              + " does not say what model it is for; name one or its directory with --model");
+    }
+    String model = HubName.model(name.toString());
     try {
       Models.byName(model);
       return model;

@@ -205,6 +205,32 @@ class ExportTest {
     assertTrue(card.contains(budget), budget + " is not in " + card);
   }
 
+  /** Only what is a path loses its directory. */
+  @Test
+  void aColumnThatLooksLikeAPathKeepsItsName() throws IOException {
+    Path file = temporary.resolve("columns.csv");
+    Files.writeString(
+        file,
+        Files.readString(temporary.resolve("texts.csv")).replace("first,second", "/review/text,b"));
+    Path run = temporary.resolve("columns");
+    Call.of(
+            "train",
+            "--model=" + temporary.resolve(TextRuns.ROBERTA),
+            "--train-file=" + file,
+            "--text-column=/review/text",
+            "--label-column=label",
+            "--output=" + run,
+            Small.modules(),
+            "--adapter-size=0")
+        .exits(0);
+    Path export = temporary.resolve("columns-peft");
+    export(run, "peft", "--base-model-name=some/one", "--output=" + export).exits(0);
+    Map<String, Object> origin = RunDirectory.open(export).readJson("prunepeft.json");
+    Map<?, ?> files = (Map<?, ?>) ((Map<?, ?>) origin.get("setup")).get("files");
+    assertEquals("columns.csv", files.get("train"));
+    assertEquals("/review/text", ((Map<?, ?>) files.get("columns")).get("text"));
+  }
+
   @Test
   void anExportOfAModelInADirectoryWarnsThatItNamesThat() {
     for (String form : List.of("peft", "merge")) {
@@ -239,6 +265,8 @@ class ExportTest {
     Call.of(search, "--export-to=peft").exits(2, "--format adapters holds both");
     Call.of(search, "--export-to=merge").exits(2, "are not linear");
     Call.of(search, "--export-to=adapters", "--use-dora").exits(2, "AdapterHub has no DoRA");
+    Call.of(search, "--export-to=merge", "--use-dora", "--module-types=vera")
+        .exits(2, "DoRA and LoRA, which together are no low-rank update");
     Call.of(search, "--export-to=zip").exits(2, "unknown format 'zip'");
     assertFalse(Files.exists(never));
   }

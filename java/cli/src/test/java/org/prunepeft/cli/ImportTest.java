@@ -126,6 +126,16 @@ class ImportTest {
     List<Object> arguments = List.of("import", adapter, "--output=" + never);
     assertTrue(Call.of(arguments).exits(2).err().contains("say --mean-pooled"));
     assertTrue(Call.of(arguments, "--mean-pooled").exits(2).err().contains("name one with --task"));
+    Path config = adapter.resolve("adapter_config.json");
+    String text = Files.readString(config);
+    assertTrue(text.contains("\"" + model + "\""), text);
+    Files.writeString(config, text.replace("\"" + model + "\"", "\"\""));
+    assertTrue(
+        Call.of(arguments, "--mean-pooled", "--task=wordnet")
+            .exits(2)
+            .err()
+            .contains("does not say what model it is for; name one or its directory with --model"));
+    Files.writeString(config, text);
     assertFalse(Files.exists(never));
     Call.of(arguments, "--mean-pooled", "--task=wordnet", "--max-seq-length=32").exits(0);
     Call.of("evaluate", never.toString()).exits(0).prints("2,000 examples");

@@ -110,6 +110,13 @@ class LanguageExportTest {
     Files.delete(adapter.resolve("prunepeft.json"));
     Path imported = temporary.resolve("elsewhere-run");
     Call.of("import", adapter, "--model=" + model, "--output=" + imported).exits(0);
+    // PEFT writes null where a LoraConfig was made without a task_type.
+    Path config = adapter.resolve("adapter_config.json");
+    String text = Files.readString(config);
+    assertTrue(text.contains("\"CAUSAL_LM\""), text);
+    Files.writeString(config, text.replace("\"CAUSAL_LM\"", "null"));
+    Call.of("import", adapter, "--model=" + model, "--output=" + temporary.resolve("no-task"))
+        .exits(0);
     List<String> prompt = List.of("--prompt=a:", "--max-new-tokens=3");
     assertEquals(
         Call.of("generate", run, prompt.get(0), prompt.get(1)).exits(0).out(),

@@ -28,7 +28,8 @@ import org.prunepeft.io.SafeTensors.StoredType;
  * <table>
  *   <caption>Tensors beside that of a name, of n values</caption>
  *   <tr><th>name</th><th>content</th></tr>
- *   <tr><td>NAME</td><td>NF4: uint8 [(n+1)/2, 1], two values a byte, the first one in the upper half;
+ *   <tr><td>NAME</td><td>NF4: (n+1)/2 bytes, two values a byte, the first one in the upper half: uint8
+ *       [(n+1)/2, 1], or elements of bnb_4bit_quant_storage, bfloat16 [n/4, 1];
  *       int8: [out, in]</td></tr>
  *   <tr><td>NAME.quant_state.bitsandbytes__nf4</td><td>JSON: shape, blocksize (64), dtype, and where
  *       scales are quantised nested_blocksize (256) and nested_offset</td></tr>
@@ -96,13 +97,34 @@ final class BitsAndBytes implements Checkpoint {
     return new FormatException("tensor %s of %s %s".formatted(name, stored.origin(), what));
   }
 
-  /** Checks that a tensor is there in a type and with so many values. */
-  private Source require(String name, StoredType dtype, long count) throws FormatException {
+  private Source present(String name) throws FormatException {
     if (!stored.names().contains(name)) {
       throw bad(name, "is missing");
     }
-    Source source = stored.source(name);
-    long actual = LongStream.of(source.shape()).reduce(1, Math::multiplyExact);
+    return stored.source(name);
+  }
+
+  private static long count(Source source) {
+    return LongStream.of(source.shape()).reduce(1, Math::multiplyExact);
+  }
+
+  /** Checks that a tensor is there with so many bytes, whatever they are said to be. */
+  private Source requireBytes(String name, long bytes) throws FormatException {
+    Source source = present(name);
+    long actual = count(source) * source.dtype().bits() / Byte.SIZE;
+    if (actual != bytes) {
+      throw bad(
+          name,
+          "must have %d bytes, got %d: %s with shape %s"
+              .formatted(bytes, actual, source.dtype(), Arrays.toString(source.shape())));
+    }
+    return source;
+  }
+
+  /** Checks that a tensor is there in a type and with so many values. */
+  private Source require(String name, StoredType dtype, long count) throws FormatException {
+    Source source = present(name);
+    long actual = count(source);
     if (source.dtype() != dtype || actual != count) {
       throw bad(
           name,
@@ -154,7 +176,7 @@ final class BitsAndBytes implements Checkpoint {
           };
       long count = LongStream.of(shape).reduce(1, Math::multiplyExact);
       block = block(name, state.path("blocksize"));
-      packed = require(name, StoredType.U8, (count + 1) / 2);
+      packed = requireBytes(name, (count + 1) / 2);
       meanings = floats(require(name + ".quant_map", StoredType.F32, 16), 0, 16);
       long blocks = (count + block - 1) / block;
       boolean nested = state.has("nested_blocksize");

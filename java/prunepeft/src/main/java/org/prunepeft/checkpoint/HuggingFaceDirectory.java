@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
@@ -48,6 +49,15 @@ public final class HuggingFaceDirectory {
   private static final String TOKENIZER = "tokenizer.json";
   public static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final String VOCABULARY = "vocab.txt";
+  private static final String ADDED_TOKENS = "added_tokens.json";
+  private static final String TOKENIZER_CLASS = "tokenizer_class";
+
+  /** What reads {@value #VOCABULARY} as {@link WordPieceVocabulary} does. */
+  private static final Pattern WORD_PIECE_CLASS =
+      Pattern.compile("(Bert|DistilBert|Electra)Tokenizer(Fast)?");
+
+  private static final String TOKENIZER_REMEDY =
+      "make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
 
   /** What follows the encoder in a sentence encoder, and how its hidden states become one. */
   private static final String MODULES = "modules.json";
@@ -59,7 +69,7 @@ public final class HuggingFaceDirectory {
       List.of("tokenizer.model", "spiece.model", "tekken.json", "vocab.json");
 
   private static final List<String> OF_TOKENIZER =
-      List.of(TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json");
+      List.of(TOKENIZER_CONFIG, "special_tokens_map.json", ADDED_TOKENS);
 
   /** What a language model may have beside its weights and {@value #CONFIG}. */
   private static final List<String> OF_LANGUAGE_MODEL =
@@ -67,7 +77,7 @@ public final class HuggingFaceDirectory {
           TOKENIZER,
           TOKENIZER_CONFIG,
           "special_tokens_map.json",
-          "added_tokens.json",
+          ADDED_TOKENS,
           "tokenizer.model",
           "vocab.json",
           "merges.txt",
@@ -176,8 +186,10 @@ public final class HuggingFaceDirectory {
     String others =
         Files.exists(directory.resolve("pytorch_model.bin"))
                 || Files.exists(directory.resolve("pytorch_model.bin.index.json"))
-            ? "; convert its pytorch_model.bin in Python:"
-                + " AutoModel.from_pretrained(DIR).save_pretrained(DIR)"
+            ? "; convert its pytorch_model.bin in Python, into another directory:"
+                + " AutoModel.from_pretrained(DIR).save_pretrained(NEW), of a language model"
+                + " AutoModelForCausalLM, which keeps its output layer, and"
+                + " AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW)"
             : "";
     throw new FormatException(
         "%s has neither %s nor %s%s".formatted(directory, WEIGHTS, INDEX, others));
@@ -188,7 +200,7 @@ public final class HuggingFaceDirectory {
    *
    * @param wordPiece whether the architecture's tokenizer is BERT's, so that vocab.txt will do
    * @return a tokenizer.json
-   * @throws FormatException if there is none
+   * @throws FormatException if there is none, or vocab.txt alone and its tokenizer is not BERT's
    * @throws IOException if reading fails
    */
   public byte[] tokenizer(boolean wordPiece) throws IOException {
@@ -205,8 +217,13 @@ public final class HuggingFaceDirectory {
             .map(name -> ", but " + name + ", which is not read")
             .orElse("");
     throw new FormatException(
-        "%s has no %s%s%s; make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
-            .formatted(directory, TOKENIZER, wordPiece ? " and no " + VOCABULARY : "", other));
+        "%s has no %s%s%s; %s"
+            .formatted(
+                directory,
+                TOKENIZER,
+                wordPiece ? " and no " + VOCABULARY : "",
+                other,
+                TOKENIZER_REMEDY));
   }
 
   /**
@@ -254,6 +271,7 @@ public final class HuggingFaceDirectory {
         Files.exists(directory.resolve(TOKENIZER_CONFIG))
             ? object(TOKENIZER_CONFIG)
             : JSON.createObjectNode();
+    requireWordPiece(settings);
     JsonNode accents = settings.path("strip_accents");
     byte[] vocabulary = bytes(VOCABULARY, MAX_TOKENIZER);
     try {
@@ -264,6 +282,30 @@ public final class HuggingFaceDirectory {
               settings.path("tokenize_chinese_chars").asBoolean(true));
     } catch (FormatException e) {
       throw new FormatException(directory + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Checks that the vocabulary is all that there is to its tokenizer, and that it is BERT's. */
+  private void requireWordPiece(JsonNode settings) throws IOException {
+    JsonNode named = settings.path(TOKENIZER_CLASS);
+    JsonNode kind = named.isTextual() ? named : config().path(TOKENIZER_CLASS);
+    if (kind.isTextual() && !WORD_PIECE_CLASS.matcher(kind.asText()).matches()) {
+      throw new FormatException(
+          "%s has no %s, but %s for a %s, which is not read; %s"
+              .formatted(directory, TOKENIZER, VOCABULARY, kind.asText(), TOKENIZER_REMEDY));
+    }
+    List<String> added = new ArrayList<>();
+    settings
+        .path("added_tokens_decoder")
+        .forEach(token -> added.add(token.path("content").asText()));
+    if (Files.exists(directory.resolve(ADDED_TOKENS))) {
+      object(ADDED_TOKENS).fieldNames().forEachRemaining(added::add);
+    }
+    added.removeAll(WordPieceVocabulary.SPECIAL);
+    if (!added.isEmpty()) {
+      throw new FormatException(
+          "%s has no %s, but %s and beside it the added token '%s', which is not read; %s"
+              .formatted(directory, TOKENIZER, VOCABULARY, added.get(0), TOKENIZER_REMEDY));
     }
   }
 

@@ -19,7 +19,7 @@ import org.prunepeft.io.FormatException;
  * makes of it what Hugging Face's conversion of a BertTokenizer makes: a {@code tokenizer.json}.
  */
 public final class WordPieceVocabulary {
-  private static final List<String> SPECIAL = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
+  static final List<String> SPECIAL = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
 
   private final Map<String, Integer> ids = new LinkedHashMap<>();
 

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 
@@ -48,9 +49,13 @@ public interface AdapterFormat {
   /**
    * Whether an adapter is a language model's, which has no head of its own.
    *
+   * @param directory where its files are
    * @param config the content of its {@value #CONFIG}; empty if it has none
+   * @param decoder whether the model that it is for is one; asked where the files do not say all
+   * @throws IOException if reading fails
    */
-  default boolean ofLanguageModel(Map<String, Object> config) {
+  default boolean ofLanguageModel(
+      Path directory, Map<String, Object> config, BooleanSupplier decoder) throws IOException {
     return false;
   }
 

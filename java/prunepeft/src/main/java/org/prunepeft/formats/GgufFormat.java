@@ -8,7 +8,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.BooleanSupplier;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Gguf;
@@ -32,6 +35,11 @@ import org.prunepeft.peft.AdapterPartLowRankBuilder;
 public final class GgufFormat implements AdapterFormat {
   static final String FILE = "adapter.gguf";
   static final String ALPHA = "adapter.lora.alpha";
+  private static final String TYPE = "adapter.type";
+
+  /** What may be said of an adapter that is LoRA and nothing else; the last is but a name. */
+  private static final Set<String> KNOWN = Set.of(TYPE, ALPHA, "adapter.lora.task_name");
+
   static final String ARCHITECTURE = "general.architecture";
 
   @Override
@@ -66,7 +74,7 @@ public final class GgufFormat implements AdapterFormat {
     metadata.put(ARCHITECTURE, GgufValue.of(architecture(encoder)));
     metadata.put("general.type", GgufValue.of("adapter"));
     metadata.put("general.file_type", GgufValue.unsigned(0));
-    metadata.put("adapter.type", GgufValue.of("lora"));
+    metadata.put(TYPE, GgufValue.of("lora"));
     metadata.put(ALPHA, GgufValue.of(alpha));
     Gguf.write(directory.file(FILE), metadata, new MapCheckpoint("the adapter", tensors));
   }
@@ -156,7 +164,8 @@ public final class GgufFormat implements AdapterFormat {
   }
 
   @Override
-  public boolean ofLanguageModel(Map<String, Object> config) {
+  public boolean ofLanguageModel(
+      Path directory, Map<String, Object> config, BooleanSupplier decoder) {
     return true;
   }
 
@@ -168,10 +177,17 @@ public final class GgufFormat implements AdapterFormat {
     try (Gguf stored = Gguf.open(file)) {
       Map<String, GgufValue> metadata = stored.metadata();
       require(file, metadata, "general.type", "adapter");
-      require(file, metadata, "adapter.type", "lora");
+      require(file, metadata, TYPE, "lora");
       require(file, metadata, ARCHITECTURE, architecture(encoder));
       if (metadata.get(ALPHA) == null || !(metadata.get(ALPHA).value() instanceof Float alpha)) {
         throw new FormatException("%s has no %s, a FLOAT32".formatted(file, ALPHA));
+      }
+      for (String key : metadata.keySet()) {
+        if (key.startsWith("adapter.") && !KNOWN.contains(key)) {
+          throw new FormatException(
+              "%s: %s is not supported, with which it computes something else than LoRA; of the keys adapter.* only %s are read"
+                  .formatted(file, key, String.join(", ", new TreeSet<>(KNOWN))));
+        }
       }
       StoredTensors tensors = new StoredTensors(file, stored);
       List<AdapterPart> parts = new ArrayList<>();

@@ -1,7 +1,6 @@
 package org.prunepeft.formats;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.EnumSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -9,7 +8,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
@@ -53,8 +51,8 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
     Set<String> targets = new LinkedHashSet<>();
     Map<String, Integer> ranks = new TreeMap<>();
     Map<String, Double> alphas = new TreeMap<>();
-    int rank = mostFrequent(updates, LowRank::rank);
-    double alpha = mostFrequent(updates, LowRank::alpha);
+    int rank = SharedSettings.mostFrequent(updates, LowRank::rank);
+    double alpha = SharedSettings.mostFrequent(updates, LowRank::alpha);
     for (LowRank update : updates) {
       for (Projection projection : encoder.projections()) {
         if (encoder.path(update.layer(), projection).equals(update.path())) {
@@ -100,7 +98,7 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
           "adapters at attention (mh_adapter) that are parallel or see the normalised sum"
               + " (is_parallel, original_ln_before) are not supported; only Houlsby's are");
     }
-    int size = mostFrequent(bottlenecks, Bottleneck::size);
+    int size = SharedSettings.mostFrequent(bottlenecks, Bottleneck::size);
     Map<String, Integer> sizes = new TreeMap<>();
     for (Bottleneck bottleneck : bottlenecks) {
       if (bottleneck.size() != size) {
@@ -114,22 +112,7 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
   }
 
   private static <P, T> T common(List<P> parts, Function<P, T> of, String setting) {
-    List<T> values = parts.stream().map(of).distinct().toList();
-    if (values.size() != 1) {
-      throw new IllegalArgumentException(
-          "the adapter's modules must have one %s, got %s".formatted(setting, values));
-    }
-    return values.get(0);
-  }
-
-  private static <P, T extends Comparable<T>> T mostFrequent(List<P> parts, Function<P, T> of) {
-    Map<T, Long> counts =
-        parts.stream().collect(Collectors.groupingBy(of, TreeMap::new, Collectors.counting()));
-    long most = Collections.max(counts.values());
-    return counts.entrySet().stream()
-        .filter(entry -> entry.getValue() == most)
-        .map(Map.Entry::getKey)
-        .findFirst()
-        .orElseThrow();
+    return SharedSettings.common(
+        parts, of, "the adapter's modules must have one " + setting + ", got");
   }
 }

@@ -1,7 +1,6 @@
 package org.prunepeft.formats;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -10,9 +9,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.prunepeft.checkpoint.ChangedCheckpoint;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
-import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterPart.LowRank;
 
 /**
@@ -20,12 +19,9 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  * norm of each row. Computed in float64, rounded to float32 once, a tensor at a time. Not for two
  * threads at once.
  */
-final class MergedCheckpoint implements Checkpoint {
+final class MergedCheckpoint extends ChangedCheckpoint {
   private final Checkpoint base;
   private final Map<String, List<Fold>> folds = new HashMap<>();
-
-  private String foldedName;
-  private float[] folded;
 
   /**
    * An update of some rows of a tensor.
@@ -56,6 +52,7 @@ final class MergedCheckpoint implements Checkpoint {
    * @throws FormatException if an update does not fit the model
    */
   MergedCheckpoint(Checkpoint base, Collection<Fold> updates) throws FormatException {
+    super(base);
     this.base = base;
     Set<String> seen = new HashSet<>();
     for (Fold fold : updates) {
@@ -81,36 +78,15 @@ final class MergedCheckpoint implements Checkpoint {
   }
 
   @Override
-  public String origin() {
-    return base.origin();
+  protected boolean changes(String name) {
+    return folds.containsKey(name);
   }
 
   @Override
-  public Set<String> names() {
-    return base.names();
-  }
-
-  @Override
-  public long[] shape(String name) {
-    return base.shape(name);
-  }
-
-  @Override
-  public synchronized void readFloats(String name, long first, ByteBuffer target)
-      throws IOException {
-    List<Fold> own = folds.get(name);
-    if (own == null) {
-      base.readFloats(name, first, target);
-      return;
-    }
-    if (!name.equals(foldedName)) {
-      folded = base.floats(name);
-      own.forEach(fold -> add(folded, fold.firstRow, fold.update));
-      foldedName = name;
-    }
-    int count = target.remaining() / Float.BYTES;
-    target.asFloatBuffer().put(folded, Math.toIntExact(first), count);
-    target.position(target.limit());
+  protected float[] changed(String name) throws IOException {
+    float[] folded = base.floats(name);
+    folds.get(name).forEach(fold -> add(folded, fold.firstRow, fold.update));
+    return folded;
   }
 
   private static void add(float[] weight, int first, LowRank update) {
@@ -139,17 +115,5 @@ final class MergedCheckpoint implements Checkpoint {
         weight[(first + i) * cols + k] = (float) (gain * row[k]);
       }
     }
-  }
-
-  /** In the type that the model has it in. */
-  @Override
-  public SafeTensors.Source source(String name) {
-    SafeTensors.Source stored = base.source(name);
-    return folds.containsKey(name) ? SafeTensors.rounded(this, name, stored.dtype()) : stored;
-  }
-
-  @Override
-  public void close() throws IOException {
-    base.close();
   }
 }

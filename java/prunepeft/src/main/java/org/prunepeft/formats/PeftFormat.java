@@ -1,15 +1,15 @@
 package org.prunepeft.formats;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
@@ -30,13 +30,13 @@ import org.slf4j.LoggerFactory;
  * of AdaLoRA {@code .lora_A} [r, in], {@code .lora_E} [r, 1] and {@code .lora_B} [out, r], r the
  * singular values that are left, with rank_pattern saying which of init_r they are.
  *
- * <p>A language model's adapter has the task_type CAUSAL_LM and no head. With a head, the adapter
- * is the encoder's alone, its task_type FEATURE_EXTRACTION, and the head is in {@value
- * HeadFile#NAME}: no sequence classifier of the library has a head over the mean of hidden states,
- * or one that compares two texts. target_modules is an expression that matches paths from the
- * encoder on, so that PEFT refuses a model with a head of its own, whose paths are longer. What
- * Python saved may be a sequence classifier's: its paths have the model's prefix, and its head is
- * {@code base_model.model.classifier.weight} and {@code .bias}, a decoder's {@code
+ * <p>A language model's adapter has the task_type CAUSAL_LM, or in files of Python none, and no
+ * head. With a head, the adapter is the encoder's alone, its task_type FEATURE_EXTRACTION, and the
+ * head is in {@value HeadFile#NAME}: no sequence classifier of the library has a head over the mean
+ * of hidden states, or one that compares two texts. target_modules is an expression that matches
+ * paths from the encoder on, so that PEFT refuses a model with a head of its own, whose paths are
+ * longer. What Python saved may be a sequence classifier's: its paths have the model's prefix, and
+ * its head is {@code base_model.model.classifier.weight} and {@code .bias}, a decoder's {@code
  * base_model.model.score.weight}, which has no bias.
  */
 public final class PeftFormat implements AdapterFormat {
@@ -89,13 +89,10 @@ public final class PeftFormat implements AdapterFormat {
 
   /** The value that all of them share. */
   private static <T> T common(List<LowRank> updates, Function<LowRank, T> of, String setting) {
-    List<T> values = updates.stream().map(of).distinct().toList();
-    if (values.size() != 1) {
-      throw new IllegalArgumentException(
-          "PEFT's %s holds for a whole adapter, but this run's modules have %s"
-              .formatted(setting, values));
-    }
-    return values.get(0);
+    return SharedSettings.common(
+        updates,
+        of,
+        "PEFT's " + setting + " holds for a whole adapter, but this run's modules have");
   }
 
   /** Of the library's linears, by their names in the model that the adapter is for. */
@@ -134,8 +131,8 @@ public final class PeftFormat implements AdapterFormat {
 
   /** The fields of PEFT's LoraConfig. */
   private static Map<String, Object> config(TrainedAdapter adapter, List<LowRank> updates) {
-    int rank = mostFrequent(updates, LowRank::rank);
-    double alpha = mostFrequent(updates, LowRank::alpha);
+    int rank = SharedSettings.mostFrequent(updates, LowRank::rank);
+    double alpha = SharedSettings.mostFrequent(updates, LowRank::alpha);
     Map<String, Object> ranks = new TreeMap<>();
     Map<String, Object> alphas = new TreeMap<>();
     for (LowRank update : updates) {
@@ -205,8 +202,28 @@ public final class PeftFormat implements AdapterFormat {
   }
 
   @Override
-  public boolean ofLanguageModel(Map<String, Object> config) {
-    return LANGUAGE_MODEL.equals(config.get("task_type"));
+  public boolean ofLanguageModel(
+      Path directory, Map<String, Object> config, BooleanSupplier decoder) throws IOException {
+    Object taskType = config.get("task_type");
+    if (taskType != null || HeadFile.isIn(directory)) {
+      return LANGUAGE_MODEL.equals(taskType);
+    }
+    // PEFT writes null where a LoraConfig was made without one.
+    return !hasHead(directory) && decoder.getAsBoolean();
+  }
+
+  private static boolean hasHead(Path directory) throws IOException {
+    Path file = directory.resolve(WEIGHTS);
+    if (!Files.exists(file)) {
+      return false;
+    }
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      return stored.names().stream().anyMatch(PeftFormat::isOfHead);
+    }
+  }
+
+  private static boolean isOfHead(String key) {
+    return key.startsWith(ROOT + SCORE + ".") || key.startsWith(ROOT + HEAD + ".");
   }
 
   @Override
@@ -241,6 +258,7 @@ public final class PeftFormat implements AdapterFormat {
     fields.finish();
     StoredTensors tensors =
         new StoredTensors(directory, WEIGHTS, "save the adapter with safe_serialization=True");
+    boolean headless = encoder.architecture().isDecoder() && !tensors.hasAny(PeftFormat::isOfHead);
     List<AdapterPart> parts = new ArrayList<>();
     String prefix = encoder.architecture().prefix() + ".";
     for (int layer = 0; layer < encoder.layers(); layer++) {
@@ -249,8 +267,10 @@ public final class PeftFormat implements AdapterFormat {
         for (String module : List.of(prefix + linear.path(), linear.path())) {
           if (scales != null && tensors.has(ROOT + module + ".lora_A.weight")) {
             parts.addAll(linear.split(scales.update(tensors, module, linear)));
+            break; // the same by its other name is refused as a tensor that is left
           } else if (adaLora != null && tensors.has(ROOT + module + AdaLoraLayout.A)) {
             parts.addAll(linear.split(adaLora.update(tensors, module, linear)));
+            break;
           }
         }
       }
@@ -263,7 +283,7 @@ public final class PeftFormat implements AdapterFormat {
     HeadFile head = HeadFile.NONE;
     if (HeadFile.isIn(directory)) {
       head = HeadFile.read(directory);
-    } else if (!LANGUAGE_MODEL.equals(taskType)) {
+    } else if (!(LANGUAGE_MODEL.equals(taskType) || taskType.isEmpty() && headless)) {
       head = head(tensors, encoder);
     }
     tensors.finish();
@@ -341,18 +361,5 @@ public final class PeftFormat implements AdapterFormat {
   /** As PEFT writes it: a whole number without a point. */
   static Number number(double value) {
     return value == Math.rint(value) && Math.abs(value) < 1e9 ? (Number) (int) value : value;
-  }
-
-  /** The value that most of them have; of several such the smallest. */
-  private static <T extends Comparable<T>> T mostFrequent(
-      List<LowRank> updates, Function<LowRank, T> of) {
-    Map<T, Long> counts =
-        updates.stream().collect(Collectors.groupingBy(of, TreeMap::new, Collectors.counting()));
-    long most = Collections.max(counts.values());
-    return counts.entrySet().stream()
-        .filter(entry -> entry.getValue() == most)
-        .map(Map.Entry::getKey)
-        .min(Comparator.naturalOrder())
-        .orElseThrow();
   }
 }

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
@@ -18,7 +19,7 @@ final class StoredTensors {
 
   /**
    * @param remedy by which option the library saves such a file
-   * @throws FormatException if there is no such file, or it is damaged
+   * @throws FormatException if there is no such file, it is damaged, or a value is not finite
    * @throws IOException if reading fails
    */
   StoredTensors(Path directory, String name, String remedy) throws IOException {
@@ -33,6 +34,7 @@ final class StoredTensors {
 
   /**
    * @param stored the file, open
+   * @throws FormatException if a value is not finite
    * @throws IOException if reading fails
    */
   StoredTensors(Path file, Checkpoint stored) throws IOException {
@@ -42,13 +44,18 @@ final class StoredTensors {
 
   private void take(Checkpoint stored) throws IOException {
     for (String key : stored.names()) {
-      tensors.put(key, new Tensor(stored.shape(key), stored.floats(key)));
+      tensors.put(key, new Tensor(stored.shape(key), stored.finiteFloats(key)));
     }
   }
 
   /** Passes over the tensors of a module, and says whether there were any. */
   boolean skip(String module) {
     return tensors.keySet().removeIf(key -> key.startsWith(module + "."));
+  }
+
+  /** Whether there is such a tensor that was not taken yet. */
+  boolean hasAny(Predicate<String> key) {
+    return tensors.keySet().stream().anyMatch(key);
   }
 
   /** Whether there is a tensor that was not taken yet. */

@@ -13,7 +13,7 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  *
  * @param base base_model_name_or_path: the name of the model on the hub, or its directory
  * @param encoder its architecture and sizes
- * @param parts the modules' pieces
+ * @param parts the modules' pieces; of updates that sit on one projection one is made
  * @param labels names of the classes, in the head's order
  * @param headWeight of the linear head over the mean of the last hidden states, [labels, hidden],
  *     or over more features, of two texts that were encoded by themselves; null: a language model,
@@ -27,8 +27,12 @@ public record TrainedAdapter(
     List<String> labels,
     Tensor headWeight,
     Tensor headBias) {
+  /**
+   * @throws IllegalArgumentException if updates sit on one projection that cannot be one; names
+   *     both, and what to do instead
+   */
   public TrainedAdapter {
-    parts = List.copyOf(parts);
+    parts = JoinedUpdates.of(parts);
     labels = List.copyOf(labels);
   }
 

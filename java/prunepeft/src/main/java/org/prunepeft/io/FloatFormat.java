@@ -41,7 +41,7 @@ final class FloatFormat {
    *
    * @param dtype F16 or BF16
    * @param source float32 in its own byte order
-   * @param target little-endian
+   * @param target in its own byte order
    */
   static void round(StoredType dtype, ByteBuffer source, ByteBuffer target) {
     while (source.hasRemaining()) {

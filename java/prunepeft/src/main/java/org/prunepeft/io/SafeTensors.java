@@ -254,6 +254,17 @@ public final class SafeTensors extends TensorFile {
   }
 
   /**
+   * Rounds what remains in the source to nearest, ties to even; both are advanced.
+   *
+   * @param dtype F16 or BF16
+   * @param source float32 in its own byte order
+   * @param target in its own byte order, with room for as many values
+   */
+  public static void round(StoredType dtype, ByteBuffer source, ByteBuffer target) {
+    FloatFormat.round(dtype, source, target);
+  }
+
+  /**
    * Writes tensors of any type, those with the widest elements first and then by name, so that each
    * begins at a multiple of its elements' size. No more than a part of one is in memory at a time.
    * The file appears under its name only as a whole; one that was there before is replaced.

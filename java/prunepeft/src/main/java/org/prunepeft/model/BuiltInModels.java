@@ -64,13 +64,15 @@ final class BuiltInModels {
 
   private static Pretrained bertBase() throws IOException {
     EasyBert bert = EasyBert.read();
-    byte[] tokenizer = new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true);
-    return new Pretrained(
-        bertConfig(bert.checkpoint(), "bert.", 12),
-        tokenizer,
-        Map.of(),
+    return Models.closedUnlessOpened(
         bert.checkpoint(),
-        List.of(bert.file()));
+        () ->
+            new Pretrained(
+                bertConfig(bert.checkpoint(), "bert.", 12),
+                new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true),
+                Map.of(),
+                bert.checkpoint(),
+                List.of(bert.file())));
   }
 
   /** Opens what is in a model's jar. */
@@ -88,13 +90,17 @@ final class BuiltInModels {
       throws IOException {
     try (AssetStream tokenizer = resources.open(tokenizerResource);
         AssetStream stream = resources.open(weightsResource)) {
+      byte[] tokenizerJson = tokenizer.readAllBytes();
       OnnxWeights weights = OnnxWeights.read(stream, weightsResource);
-      return new Pretrained(
-          bertConfig(weights, "", heads),
-          tokenizer.readAllBytes(),
-          Map.of(),
+      return Models.closedUnlessOpened(
           weights,
-          List.of(stream.checksum(), tokenizer.checksum()));
+          () ->
+              new Pretrained(
+                  bertConfig(weights, "", heads),
+                  tokenizerJson,
+                  Map.of(),
+                  weights,
+                  List.of(stream.checksum(), tokenizer.checksum())));
     }
   }
 

@@ -311,11 +311,16 @@ public final class Models {
    * @param name one of {@link #all}, or its name on Hugging Face's hub, such as
    *     sentence-transformers/all-MiniLM-L6-v2; or the path of a directory as Hugging Face's
    *     library saves models: config.json, model.safetensors (or shards), tokenizer.json
-   * @throws IllegalArgumentException if there is none of that name, and no such directory
+   * @throws IllegalArgumentException if there is none of that name, and no such directory, or it is
+   *     empty
    * @throws UncheckedIOException if the directory's configuration cannot be read or is not
    *     supported
    */
   public static KnownModel byName(String name) {
+    if (name.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the model's name is empty; name a model or its directory, . for the one at hand");
+    }
     KnownModel entry = ENTRIES.get(name);
     if (entry == null && Files.isDirectory(Path.of(name))) {
       return directory(Path.of(name));
@@ -414,12 +419,13 @@ public final class Models {
   }
 
   /**
-   * {@return the directory of a model that is one, absolute}
+   * {@return the directory of a model that is one, absolute; of an empty name none}
    *
    * @param name as {@link #byName} takes it
    */
   public static Optional<Path> directory(String name) {
-    return ENTRIES.containsKey(name) || !Files.isDirectory(Path.of(name))
+    // The path of an empty name is the working directory.
+    return name.isEmpty() || ENTRIES.containsKey(name) || !Files.isDirectory(Path.of(name))
         ? Optional.empty()
         : Optional.of(Path.of(name).toAbsolutePath().normalize());
   }
@@ -453,11 +459,22 @@ public final class Models {
     if (config.decoder() != null) {
       TokenizerVocabulary.requireFits(tokenizer, config, directory.path());
     }
-    return new Pretrained(
-        config,
-        tokenizer,
-        directory.tokenizerFiles(),
-        directory.weights(),
-        directory.checksums(wordPiece));
+    Map<String, byte[]> tokenizerFiles = directory.tokenizerFiles();
+    Checkpoint weights = directory.weights();
+    return closedUnlessOpened(
+        weights,
+        () ->
+            new Pretrained(
+                config, tokenizer, tokenizerFiles, weights, directory.checksums(wordPiece)));
+  }
+
+  /** What is made of weights, which are closed if it fails. */
+  static Pretrained closedUnlessOpened(Checkpoint weights, Opener opener) throws IOException {
+    try {
+      return opener.open();
+    } catch (Throwable e) {
+      weights.close();
+      throw e;
+    }
   }
 }

@@ -1,31 +1,26 @@
 package org.prunepeft.model;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.prunepeft.checkpoint.ChangedCheckpoint;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.QuantizedTensor;
-import org.prunepeft.io.SafeTensors;
 
 /** A checkpoint whose layers' linears have the values that are left of them once quantised. */
-final class QuantizedCheckpoint implements Checkpoint {
+final class QuantizedCheckpoint extends ChangedCheckpoint {
   private final Checkpoint checkpoint;
   private final Quantization quantization;
   private final Set<String> linears = new HashSet<>();
-
-  /** The values of the last one that was read. */
-  private float[] values;
-
-  private String name;
 
   /**
    * @param checkpoint is closed with this
    * @param quantization {@link Quantization#isForced}
    */
   QuantizedCheckpoint(Checkpoint checkpoint, EncoderConfig config, Quantization quantization) {
+    super(checkpoint);
     this.checkpoint = checkpoint;
     this.quantization = quantization;
     String prefix = config.architecture().prefix() + ".";
@@ -51,37 +46,12 @@ final class QuantizedCheckpoint implements Checkpoint {
   }
 
   @Override
-  public String origin() {
-    return checkpoint.origin();
+  protected boolean changes(String name) {
+    return linears.contains(name);
   }
 
   @Override
-  public Set<String> names() {
-    return checkpoint.names();
-  }
-
-  @Override
-  public long[] shape(String name) {
-    return checkpoint.shape(name);
-  }
-
-  @Override
-  public synchronized void readFloats(String name, long first, ByteBuffer target)
-      throws IOException {
-    if (!linears.contains(name)) {
-      checkpoint.readFloats(name, first, target);
-      return;
-    }
-    if (!name.equals(this.name)) {
-      values = rounded(name);
-      this.name = name;
-    }
-    int count = target.remaining() / Float.BYTES;
-    target.asFloatBuffer().put(values, Math.toIntExact(first), count);
-    target.position(target.limit());
-  }
-
-  private float[] rounded(String name) throws IOException {
+  protected float[] changed(String name) throws IOException {
     long[] shape = checkpoint.shape(name);
     int count = Math.toIntExact(shape[0] * shape[1]);
     Optional<QuantizedTensor> stored = quantization.stored(checkpoint, name);
@@ -91,17 +61,5 @@ final class QuantizedCheckpoint implements Checkpoint {
     try (QuantizedWeight own = QuantizedWeight.of(checkpoint, name, quantization.form())) {
       return own.values(0, count);
     }
-  }
-
-  /** In the type that the checkpoint has it in. */
-  @Override
-  public SafeTensors.Source source(String name) {
-    SafeTensors.Source stored = checkpoint.source(name);
-    return linears.contains(name) ? SafeTensors.rounded(this, name, stored.dtype()) : stored;
-  }
-
-  @Override
-  public void close() throws IOException {
-    checkpoint.close();
   }
 }

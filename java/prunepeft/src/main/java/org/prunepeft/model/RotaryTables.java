@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.RotaryOp;
 
 /**
@@ -13,15 +14,27 @@ import org.prunepeft.torch.RotaryOp;
 final class RotaryTables implements AutoCloseable {
   private static final int FEWEST = 64;
 
-  /** Lengths beyond the context of a dynamic scaling have a table each. */
-  private static final int MOST = 8;
-
   /**
-   * Those of the first positions.
-   *
-   * @param reach the length that the frequencies are for
+   * Lengths beyond the context of a dynamic scaling have a table each, since their frequencies
+   * depend on the exact length; so many are kept, and those that recordings read.
    */
-  private record AngleTable(int reach, RotaryOp.Angles angles) {}
+  static final int MOST = 8;
+
+  /** Those of the first positions. */
+  private static final class AngleTable {
+    /** The length that the frequencies are for. */
+    final int reach;
+
+    final RotaryOp.Angles angles;
+
+    /** What is recorded on a GPU refers to nothing: then it stays. */
+    boolean recorded;
+
+    AngleTable(int reach, RotaryOp.Angles angles) {
+      this.reach = reach;
+      this.angles = angles;
+    }
+  }
 
   private final Rope rope;
   private final int positions;
@@ -50,19 +63,21 @@ final class RotaryTables implements AutoCloseable {
     int reach = rope.reach(length);
     for (AngleTable table : tables) {
       if (table.reach == reach && table.angles.cosines().size(0) >= length) {
+        table.recorded |= RecordedWork.isRecording();
         return table.angles;
       }
     }
-    if (tables.size() == MOST && !device.isCuda()) {
-      // Passes may still read it, which refer to it: then it is freed when they no longer do. What
-      // is recorded on a GPU refers to nothing.
-      tables.remove(0);
+    List<AngleTable> loose = tables.stream().filter(table -> !table.recorded).toList();
+    if (loose.size() == MOST) {
+      // Passes may still read it, which refer to it: then it is freed when they no longer do.
+      tables.remove(loose.get(0));
     }
     int rows =
         reach == length
             ? length
             : Math.min(positions, Math.max(FEWEST, 2 * Integer.highestOneBit(length)));
     AngleTable made = make(reach, rows);
+    made.recorded = RecordedWork.isRecording();
     tables.add(made);
     return made.angles;
   }

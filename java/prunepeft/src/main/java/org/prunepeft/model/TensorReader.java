@@ -4,14 +4,14 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
-import java.nio.ShortBuffer;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.SafeTensors.StoredType;
 
 /** Reads a checkpoint's tensors straight into their places in memory. */
 final class TensorReader {
@@ -98,19 +98,8 @@ final class TensorReader {
 
   private static void narrow(Checkpoint checkpoint, String stored, long from, ByteBuffer place)
       throws IOException {
-    ShortBuffer narrowed = place.asShortBuffer();
-    ByteBuffer values =
-        ByteBuffer.allocate(narrowed.limit() * Float.BYTES).order(ByteOrder.nativeOrder());
+    ByteBuffer values = ByteBuffer.allocate(2 * place.remaining()).order(ByteOrder.nativeOrder());
     floats(checkpoint, stored, from, values);
-    FloatBuffer floats = values.asFloatBuffer();
-    for (int i = 0; i < narrowed.limit(); i++) {
-      narrowed.put(i, bfloat16(floats.get(i)));
-    }
-  }
-
-  /** The nearest, the even one of two, as LibTorch rounds. */
-  private static short bfloat16(float finite) {
-    int bits = Float.floatToRawIntBits(finite);
-    return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
+    SafeTensors.round(StoredType.BF16, values, place);
   }
 }

@@ -42,6 +42,8 @@ public final class RecordedWork implements AutoCloseable {
   /** The comparison holds what changes twice more; of more than this it is left out. */
   private static final long MOST_COMPARED_BYTES = 1L << 30;
 
+  private static final ThreadLocal<Boolean> RECORDS = ThreadLocal.withInitial(() -> false);
+
   /** Where work is recorded. */
   public interface Recorder {
     /**
@@ -125,9 +127,12 @@ public final class RecordedWork implements AutoCloseable {
 
   private void record() {
     try {
+      RECORDS.set(true);
       recording = recorder.record(work);
     } catch (RuntimeException e) {
       giveUp(e.getMessage());
+    } finally {
+      RECORDS.remove();
     }
   }
 
@@ -139,6 +144,14 @@ public final class RecordedWork implements AutoCloseable {
     recorder = null;
     givenUp = true;
     close();
+  }
+
+  /**
+   * {@return whether the calling thread records work: tensors that outlive the work have to stay
+   * where they are, since the recording reads them without referring to them}
+   */
+  public static boolean isRecording() {
+    return RECORDS.get();
   }
 
   /** {@return whether there is a recording, which runs launch} */

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.io.BytesSource;
 import org.prunepeft.io.Checkpoint;
@@ -123,6 +124,24 @@ class BitsAndBytesTest {
     }
   }
 
+  /** As bitsandbytes keeps it with bnb_4bit_quant_storage, for FSDP. */
+  @ParameterizedTest
+  @EnumSource(names = {"BF16", "F16", "I8"})
+  void nf4IsReadWhateverItsBytesAreSaidToBe(StoredType storage) throws IOException {
+    float[] expected = fourBits(true);
+    ByteBuffer packed = ByteBuffer.allocate(18).order(ByteOrder.LITTLE_ENDIAN);
+    tensors.get(NAME).read(0, packed);
+    int elements = 18 * 8 / storage.bits();
+    tensors.put(NAME, new BytesSource(storage, packed.array(), elements, 1));
+    try (Checkpoint read = open()) {
+      assertArrayEquals(expected, read.floats(NAME));
+    }
+    refused(
+        "weight of ",
+        "must have 18 bytes, got 16: BF16 with shape [8, 1]",
+        () -> tensors.put(NAME, new BytesSource(StoredType.BF16, new byte[16], 8, 1)));
+  }
+
   @Test
   void int8IsReadAsFloatNumbers() throws IOException {
     byte[] codes = bytes(NAME, StoredType.I8, 15, 3, 5);
@@ -159,7 +178,7 @@ class BitsAndBytesTest {
     refused("weight of ", "two sizes", () -> state("{\"shape\": [-5, 7], \"blocksize\": 8}"));
     refused(
         "weight of ",
-        "must be U8 with",
+        "must have 2305843009213693952 bytes, got 18",
         () -> state("{\"shape\": [4294967296, 1073741824], \"blocksize\": 64}"));
     refused("nf4 of ", "is no JSON", () -> state("{"));
     tensors.putAll(whole);

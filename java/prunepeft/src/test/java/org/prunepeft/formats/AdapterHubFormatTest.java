@@ -12,6 +12,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -196,5 +197,26 @@ class AdapterHubFormatTest {
     assertRefused(
         "no DoRA",
         new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null));
+  }
+
+  @Test
+  void updatesOfTwoTypesOnAProjectionAreOne() throws IOException {
+    LowRank lora = Parts.lora(0, "attention.self.query", 4, 16);
+    LowRank other = Parts.lora(0, "attention.self.query", 3, 2.5);
+    Path directory = write(lora, other);
+    JsonNode config =
+        JSON.readTree(directory.resolve("adapter_config.json").toFile()).get("config");
+    assertEquals(7, config.get("r").asInt());
+    assertEquals(7, config.get("alpha").asInt());
+    String key = "bert.encoder.layer.0.attention.self.query.loras.prunepeft.lora_";
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter.safetensors"))) {
+      double[] actual =
+          DecoderParts.product(
+              DecoderParts.doubles(tensors.floats(key + "B")), tensors.floats(key + "A"), 7);
+      double[] expected = DecoderParts.delta(lora);
+      double[] added = DecoderParts.delta(other);
+      Arrays.setAll(expected, i -> expected[i] + added[i]);
+      assertArrayEquals(expected, actual, 1e-5);
+    }
   }
 }

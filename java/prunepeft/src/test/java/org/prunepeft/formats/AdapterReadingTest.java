@@ -340,4 +340,15 @@ class AdapterReadingTest {
     String message = assertThrows(Exception.class, () -> read(directory)).getMessage();
     assertTrue(message.contains(reason), message);
   }
+
+  @Test
+  void aValueThatIsNoNumberIsNamed() throws IOException {
+    Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
+    Path file = directory.resolve("adapter_model.safetensors");
+    Map<String, SafeTensors.Tensor> tensors = tensors(file);
+    String key = "base_model.model.encoder.layer.1.attention.self.value.lora_B.weight";
+    tensors.get(key).values()[5] = Float.NaN;
+    SafeTensors.write(file, tensors);
+    assertRefused(directory, "tensor " + key + " of " + file + " has NaN as value 5");
+  }
 }

@@ -22,6 +22,8 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Gguf;
 import org.prunepeft.io.GgufValue;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
@@ -235,5 +237,44 @@ class GgufFormatTest {
                 () -> format.require(DecoderParts.adapter(LLAMA, List.of(dora))))
             .getMessage();
     assertTrue(refusal.contains("llama.cpp takes no DoRA"), refusal);
+  }
+
+  @Test
+  void updatesOfTwoTypesOnAProjectionAreOne() throws IOException {
+    LowRank lora = DecoderParts.lora(LLAMA, 1, Projection.VALUE, 2).build();
+    LowRank other = DecoderParts.lora(LLAMA, 1, Projection.VALUE, 3).alpha(3).build();
+    Path directory = write(LLAMA, List.of(lora, other));
+    double[] expected = DecoderParts.delta(lora);
+    double[] added = DecoderParts.delta(other);
+    Arrays.setAll(expected, i -> expected[i] + added[i]);
+    List<LowRank> read = format.read(directory, Map.of(), LLAMA, List.of()).lowRank();
+    assertEquals(1, read.size());
+    assertArrayEquals(expected, DecoderParts.delta(read.get(0)), 1e-5);
+  }
+
+  @Test
+  void whatIsMoreThanLoraIsRefusedByItsKey() throws IOException {
+    Path directory = write(LLAMA, everywhere(LLAMA));
+    Path file = directory.resolve("adapter.gguf");
+    Map<String, GgufValue> metadata;
+    Map<String, Tensor> tensors = new TreeMap<>();
+    try (Gguf stored = Gguf.open(file)) {
+      metadata = new TreeMap<>(stored.metadata());
+      for (String name : stored.names()) {
+        tensors.put(name, new Tensor(stored.shape(name), stored.floats(name)));
+      }
+    }
+    metadata.put("adapter.lora.task_name", GgufValue.of("letters"));
+    metadata.put("general.name", GgufValue.of("letters"));
+    Gguf.write(file, metadata, new MapCheckpoint("memory", tensors));
+    assertEquals(7, format.read(directory, Map.of(), LLAMA, List.of()).lowRank().size());
+    metadata.put("adapter.alora.invocation_tokens", GgufValue.of("1 2"));
+    Gguf.write(file, metadata, new MapCheckpoint("memory", tensors));
+    String message =
+        assertThrows(
+                FormatException.class, () -> format.read(directory, Map.of(), LLAMA, List.of()))
+            .getMessage();
+    assertTrue(
+        message.contains(file + ": adapter.alora.invocation_tokens is not supported"), message);
   }
 }

@@ -371,4 +371,85 @@ class LanguageAdapterTest {
             .getMessage();
     assertTrue(actual.contains(message), actual);
   }
+
+  /** LoRA and VeRA on the query, whose scales differ. */
+  private static List<LowRank> ofTwoTypes(EncoderConfig encoder) {
+    return List.of(
+        DecoderParts.lora(encoder, 0, Projection.QUERY, 2).rsLora(true).build(),
+        DecoderParts.lora(encoder, 0, Projection.KEY, 2).rsLora(true).build(),
+        DecoderParts.lora(encoder, 0, Projection.QUERY, 3).alpha(3).build());
+  }
+
+  private static double[] sum(LowRank one, LowRank other) {
+    double[] sum = DecoderParts.delta(one);
+    double[] added = DecoderParts.delta(other);
+    Arrays.setAll(sum, i -> sum[i] + added[i]);
+    return sum;
+  }
+
+  @Test
+  void updatesOfTwoTypesOnAProjectionAreOne() throws IOException {
+    List<LowRank> updates = ofTwoTypes(LLAMA);
+    TrainedAdapter adapter = DecoderParts.adapter(LLAMA, updates);
+    double[] query = sum(updates.get(0), updates.get(2));
+    for (TrainedAdapter written : List.of(adapter, PortableAdapter.of(adapter))) {
+      Path directory = write(written);
+      Map<String, double[]> deltas = deltas(directory);
+      assertEquals(2, deltas.size());
+      assertNear(query, deltas.get("model.layers.0.self_attn.q_proj"), "q_proj");
+      assertNear(
+          DecoderParts.delta(updates.get(1)),
+          deltas.get("model.layers.0.self_attn.k_proj"),
+          "k_proj");
+      TrainedAdapter read = read(directory, LLAMA);
+      assertNear(query, DecoderParts.delta(read.lowRank().get(0)), "read");
+      assertEquals(2, ImportedModules.of(read.parts(), LLAMA).lora().targets().size());
+    }
+    List<LowRank> fused = ofTwoTypes(PHI3);
+    double[] attention = new double[48 * 10];
+    System.arraycopy(sum(fused.get(0), fused.get(2)), 0, attention, 0, 24 * 10);
+    System.arraycopy(DecoderParts.delta(fused.get(1)), 0, attention, 24 * 10, 12 * 10);
+    Map<String, double[]> deltas = deltas(write(DecoderParts.adapter(PHI3, fused)));
+    assertNear(attention, deltas.get("model.layers.0.self_attn.qkv_proj"), "qkv_proj");
+  }
+
+  @Test
+  void updatesOfTwoTypesThatAreNoneTogetherAreRefused() {
+    LowRank dora =
+        DecoderParts.lora(LLAMA, 0, Projection.KEY, 2).magnitude(Parts.random(12)).build();
+    String message =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> DecoderParts.adapter(LLAMA, List.of(dora, lora(0, Projection.KEY, 2))))
+            .getMessage();
+    assertTrue(
+        message.contains(
+            "sit on layers.0.self_attn.k_proj, DoRA and LoRA, which together are no low-rank"),
+        message);
+    assertTrue(message.contains("train without --use-dora"), message);
+  }
+
+  /** As PEFT writes it where a LoraConfig was made without a task_type. */
+  @Test
+  void aDecodersAdapterWithoutTaskTypeAndHeadIsALanguageModels() throws IOException {
+    LowRank update = lora(0, Projection.QUERY, 2);
+    Path directory = write(DecoderParts.adapter(LLAMA, List.of(update)));
+    Map<String, Object> config = config(directory);
+    config.put("task_type", null);
+    assertTrue(format.ofLanguageModel(directory, config, () -> true));
+    assertFalse(format.ofLanguageModel(directory, config, () -> false));
+    assertFalse(format.read(directory, config, LLAMA, List.of()).hasHead());
+    String key = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
+    SafeTensors.write(
+        directory.resolve("adapter_model.safetensors"),
+        Map.of(
+            key + "A.weight",
+            update.a(),
+            key + "B.weight",
+            update.b(),
+            "base_model.model.score.weight",
+            Parts.random(3, 10)));
+    assertFalse(format.ofLanguageModel(directory, config, () -> true));
+    assertTrue(format.read(directory, config, LLAMA, List.of("a", "b", "c")).hasHead());
+  }
 }

@@ -206,4 +206,47 @@ class MergedDecoderTest {
     assertEquals(Map.of("0", "no", "1", "yes"), config.get("id2label"));
     assertEquals(1e-5, config.get("rms_norm_eps"));
   }
+
+  @Test
+  void updatesOfTwoTypesAreBothInTheWeights() throws IOException {
+    base(LLAMA, StoredType.F32);
+    LowRank lora = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
+    LowRank other = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 3).alpha(3).build();
+    Path merged = merge(DecoderParts.adapter(LLAMA, List.of(lora, other)));
+    weights.put(QUERY, new Tensor(new long[] {24, 10}, plus(QUERY, lora, 0)));
+    try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
+      assertArrayEquals(plus(QUERY, other, 0), stored.floats(QUERY), 1e-5f);
+    }
+  }
+
+  /** Phi-3's names Python files that lie beside it on the hub, and are not copied. */
+  @Test
+  void codeThatIsNotThereIsNotNamed() throws IOException {
+    base(LLAMA, StoredType.F32);
+    Files.writeString(
+        base.resolve("config.json"),
+        """
+        {"model_type": "phi3", "auto_map": {"AutoConfig": "configuration_phi3.Phi3Config",
+         "AutoTokenizer": ["tokenization_phi3.Phi3Tokenizer", null],
+         "AutoModelForCausalLM": "some/repository--modeling_phi3.Phi3ForCausalLM"}}""");
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
+    TrainedAdapter adapter = DecoderParts.adapter(LLAMA, List.of(update));
+    assertEquals(
+        Map.of(
+            "model_type",
+            "phi3",
+            "auto_map",
+            Map.of("AutoModelForCausalLM", "some/repository--modeling_phi3.Phi3ForCausalLM")),
+        RunDirectory.open(merge(adapter)).readJson("config.json"));
+  }
+
+  @Test
+  void anAutoMapOfLocalCodeAloneIsLeftOut() throws IOException {
+    base(LLAMA, StoredType.F32);
+    Files.writeString(
+        base.resolve("config.json"),
+        "{\"model_type\": \"phi3\", \"auto_map\": {\"AutoConfig\": \"configuration_phi3.C\"}}");
+    Path merged = merge(DecoderParts.adapter(LLAMA, List.of()));
+    assertEquals(Map.of("model_type", "phi3"), RunDirectory.open(merged).readJson("config.json"));
+  }
 }

@@ -45,9 +45,9 @@ import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfig.Style;
-import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.ModuleTypes;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
@@ -104,7 +104,12 @@ class OnnxModelTest {
         new Kind("parallel", adapters(Activation.GELU, Style.PARALLEL)),
         new Kind(
             "LoRA and serial",
-            PeftConfig.of(lora(), AdapterConfig.of(4, Activation.IDENTITY, Style.PFEIFFER))));
+            PeftConfig.of(lora(), AdapterConfig.of(4, Activation.IDENTITY, Style.PFEIFFER))),
+        // Two updates on one projection.
+        new Kind(
+            "LoRA and VeRA",
+            PeftConfig.of(
+                lora(), null, ModuleTypes.of(List.of("vera"), Map.of("vera", Map.of("rank", 5))))));
   }
 
   /** Token ids, types and lengths of a batch. */
@@ -482,21 +487,5 @@ class OnnxModelTest {
       assertTrue(Files.notExists(directory.resolve("model.onnx")));
       values[7] = before;
     }
-  }
-
-  @Test
-  void twoUpdatesOfOneProjectionAreRefused() {
-    Map<String, SafeTensors.Tensor> base = RandomCheckpoint.tensors(SmallBert.CONFIG, random);
-    AdapterPart one = Parts.lora(1, "attention.self.query", 4, 16);
-    AdapterPart other = Parts.lora(1, "attention.self.query", 2, 16);
-    Path directory = temporary.resolve("twice");
-    String message =
-        assertThrows(
-                IllegalArgumentException.class,
-                () ->
-                    write(Parts.adapter(List.of(one, other)), base, OnnxOptions.DEFAULT, directory))
-            .getMessage();
-    assertTrue(message.contains("two updates sit on"), message);
-    assertTrue(Files.notExists(directory.resolve("model.onnx")));
   }
 }

@@ -273,8 +273,8 @@ class PeftFormatTest {
         assertThrows(IllegalArgumentException.class, () -> format.require(none))
             .getMessage()
             .contains("at least one LoRA module"));
-    LowRank dora =
-        new LowRank(1, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null);
+    String path = lora.path().replace("layer.0", "layer.1");
+    LowRank dora = new LowRank(1, path, lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null);
     TrainedAdapter half = Parts.adapter(List.of(lora, dora));
     assertTrue(
         assertThrows(IllegalArgumentException.class, () -> format.require(half))

@@ -15,17 +15,21 @@ import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -311,7 +315,10 @@ class HuggingFaceDirectoryTest {
     Files.delete(weights());
     failsWith("neither model.safetensors nor");
     Files.writeString(directory.resolve("pytorch_model.bin"), "");
-    failsWith("convert its pytorch_model.bin");
+    failsWith(
+        "convert its pytorch_model.bin",
+        "AutoModel.from_pretrained(DIR).save_pretrained(NEW)",
+        "AutoModelForCausalLM");
     Files.delete(directory.resolve("tokenizer.json"));
     failsWith("no tokenizer.json and no vocab.txt", "save_pretrained");
     var e =
@@ -333,7 +340,7 @@ class HuggingFaceDirectoryTest {
         directory.resolve("tokenizer_config.json"), "{\"do_lower_case\": false, \"x\": 1}");
     Files.writeString(
         directory.resolve("special_tokens_map.json"), "{\"additional_special_tokens\": [\"[E]\"]}");
-    Files.writeString(directory.resolve("added_tokens.json"), "{\"[E]\": 7}");
+    Files.writeString(directory.resolve("added_tokens.json"), "{\"[MASK]\": 4}");
     assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
     // A copy has the same settings, word for word.
     Path copy = directory.resolve("copy");
@@ -346,7 +353,71 @@ class HuggingFaceDirectoryTest {
     assertEquals(
         "{\"additional_special_tokens\": [\"[E]\"]}",
         Files.readString(copy.resolve("special_tokens_map.json")));
-    assertEquals("{\"[E]\": 7}", Files.readString(copy.resolve("added_tokens.json")));
+    assertEquals("{\"[MASK]\": 4}", Files.readString(copy.resolve("added_tokens.json")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          tokenizer_config.json | {"tokenizer_class": "BertJapaneseTokenizer"} | for a BertJapaneseTokenizer, which is not read
+          added_tokens.json     | {"[MASK]": 4, "[E]": 5} | the added token '[E]', which is not read
+          tokenizer_config.json | {"added_tokens_decoder": {"0": {"content": "[PAD]"}, "5": {"content": "<s>"}}} | the added token '<s>'
+          """)
+  void aVocabTxtThatIsNotAllOfATokenizerIsRefused(String file, String content, String message)
+      throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("tokenizer.json"));
+    Files.writeString(
+        directory.resolve("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nParis\n");
+    Files.writeString(directory.resolve(file), content);
+    failsWith("no tokenizer.json", message, "AutoTokenizer.from_pretrained(DIR)");
+  }
+
+  @Test
+  void theClassOfATokenizerMayBeInTheConfiguration() throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("tokenizer.json"));
+    Files.writeString(
+        directory.resolve("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nparis\n");
+    configure("tokenizer_class", "\"CamembertTokenizer\"");
+    failsWith("for a CamembertTokenizer, which is not read");
+    for (String kind : List.of("BertTokenizer", "DistilBertTokenizerFast", "ElectraTokenizer")) {
+      Files.writeString(
+          directory.resolve("tokenizer_config.json"), "{\"tokenizer_class\": \"" + kind + "\"}");
+      assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
+    }
+  }
+
+  @Test
+  void anEmptyNameIsNoModelsAndNotTheWorkingDirectorys() {
+    var e = assertThrows(IllegalArgumentException.class, () -> Models.byName(""));
+    assertTrue(e.getMessage().contains("the model's name is empty"), e.getMessage());
+    assertTrue(Models.directory("").isEmpty());
+  }
+
+  /** Linux lists the files that a process has open. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void weightsAreClosedWhereAFileBesideThemCannotBeRead() throws IOException {
+    write(BERT);
+    Models.Loader loader = Models.byName(directory.toString()).loader();
+    loader.open().close();
+    Files.delete(directory.resolve("config.json"));
+    assertThrows(NoSuchFileException.class, loader::open);
+    Path file = weights().toRealPath();
+    try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+      assertFalse(descriptors.anyMatch(descriptor -> opens(descriptor, file)));
+    }
+  }
+
+  private static boolean opens(Path descriptor, Path file) {
+    try {
+      return Files.readSymbolicLink(descriptor).equals(file);
+    } catch (IOException e) {
+      return false; // closed meanwhile
+    }
   }
 
   @Test
