@@ -87,7 +87,7 @@ public record RunComparison(
       return new Difference(null, "other labels");
     }
     Optional<TestPredictions> own = TestPredictions.read(run, schema);
-    Optional<TestPredictions> its = TestPredictions.read(first, schema);
+    Optional<TestPredictions> its = TestPredictions.read(first, RunSchema.of(first));
     if (own.isEmpty() || its.isEmpty()) {
       return new Difference(null, "no predictions were kept");
     }
