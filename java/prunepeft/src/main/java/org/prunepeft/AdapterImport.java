@@ -104,6 +104,11 @@ public final class AdapterImport {
       List<Filled> filled = fill(setup.peft(), encoder, trained, base);
       write(adapter, setup, run.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();
+    } catch (UnsupportedOperationException e) {
+      throw new IllegalArgumentException(
+          "an import reads the files of its model, and %s has none: %s"
+              .formatted(run.setup.model(), e.getMessage()),
+          e);
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }

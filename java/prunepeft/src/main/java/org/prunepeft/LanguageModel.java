@@ -29,6 +29,9 @@ public final class LanguageModel implements TextGenerator {
   private final Tokenizer tokenizer;
   private final Tape tape = new Tape();
 
+  /** While a listener may be told. */
+  private boolean writing;
+
   private LanguageModel(String name, Decoder decoder, Tokenizer tokenizer) {
     this.name = name;
     this.decoder = decoder;
@@ -96,7 +99,21 @@ public final class LanguageModel implements TextGenerator {
   @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
-    return generate(decoder, tokenizer, Insertions.none(tape), prompts, settings, listener);
+    requireNotWriting();
+    writing = true;
+    try {
+      return generate(decoder, tokenizer, Insertions.none(tape), prompts, settings, listener);
+    } finally {
+      writing = false;
+    }
+  }
+
+  private void requireNotWriting() {
+    if (writing) {
+      throw new IllegalStateException(
+          "a listener calls the model that it listens to; note what was heard, and call the model"
+              + " when it has returned");
+    }
   }
 
   /** For how many tokens there are positions behind a prompt. */
@@ -122,6 +139,7 @@ public final class LanguageModel implements TextGenerator {
 
   @Override
   public void close() {
+    requireNotWriting();
     tokenizer.close();
     tape.close();
     decoder.close();

@@ -33,6 +33,9 @@ final class ModelThreads implements AutoCloseable {
 
   private final String closed;
 
+  /** Whether the current thread is one of these. */
+  private final ThreadLocal<Boolean> inside = ThreadLocal.withInitial(() -> false);
+
   /**
    * @param count of threads, 1 or more
    * @param states makes the state of each
@@ -43,14 +46,15 @@ final class ModelThreads implements AutoCloseable {
     for (int i = 0; i < count; i++) {
       idle.push(states.get());
     }
-    threads = Executors.newFixedThreadPool(count, ModelThreads::thread);
+    threads = Executors.newFixedThreadPool(count, this::thread);
   }
 
-  private static Thread thread(Runnable work) {
+  private Thread thread(Runnable work) {
     Runnable withThreads =
         () -> {
           // LibTorch sets the number of OpenMP's threads for each thread that asks for it.
           Torch.threads();
+          inside.set(true);
           work.run();
         };
     Thread thread = new Thread(withThreads, "prunepeft-model");
@@ -61,9 +65,10 @@ final class ModelThreads implements AutoCloseable {
   /**
    * {@return what the work returns} An interrupt of the caller does not end it.
    *
-   * @throws IllegalStateException if this is closed
+   * @throws IllegalStateException if this is closed, or the caller is one of the threads
    */
   <T> T call(Function<ThreadState, T> work) {
+    requireAnotherThread();
     try {
       return CompletableFuture.supplyAsync(() -> withState(work), threads).join();
     } catch (RejectedExecutionException e) {
@@ -73,6 +78,20 @@ final class ModelThreads implements AutoCloseable {
         throw error;
       }
       throw (RuntimeException) e.getCause();
+    }
+  }
+
+  /**
+   * Checks that the current thread is none of these, as a listener's is: a call of it would wait
+   * for itself.
+   *
+   * @throws IllegalStateException if it is one
+   */
+  void requireAnotherThread() {
+    if (inside.get()) {
+      throw new IllegalStateException(
+          "a listener calls the model that it listens to, which would wait for that call's own end;"
+              + " note what was heard, and call the model when it has returned");
     }
   }
 
@@ -86,9 +105,14 @@ final class ModelThreads implements AutoCloseable {
     }
   }
 
-  /** Waits for the calls that have begun or wait; later ones are refused. */
+  /**
+   * Waits for the calls that have begun or wait; later ones are refused.
+   *
+   * @throws IllegalStateException if the caller is one of the threads
+   */
   @Override
   public void close() {
+    requireAnotherThread();
     threads.shutdown();
     boolean interrupted = false;
     while (!threads.isTerminated()) {

@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.Set;
-import java.util.function.Consumer;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.peft.ModuleType;
@@ -38,7 +37,7 @@ public final class Plugins {
    *
    * @param jar with the services' files in it; other jars that it needs are on the class path
    * @throws IllegalArgumentException if it is no jar, has nothing to register, a class of it cannot
-   *     be made, or a name is taken already
+   *     be made, or a name is taken already; nothing is registered then
    */
   public static synchronized void register(Path jar) {
     Path file = jar.toAbsolutePath().normalize();
@@ -51,15 +50,24 @@ public final class Plugins {
     // Not closed: its classes load others when they are first used.
     ClassLoader loader = new URLClassLoader(new URL[] {url(file)}, Plugins.class.getClassLoader());
     try {
-      int count =
-          add(loader, Criterion.class, Criteria::register)
-              + add(loader, Task.class, Tasks::register)
-              + add(loader, ModuleType.class, ModuleTypes::register);
-      if (count == 0) {
+      List<Criterion> criteria = own(loader, Criterion.class);
+      List<Task> tasks = own(loader, Task.class);
+      List<ModuleType> types = own(loader, ModuleType.class);
+      if (criteria.isEmpty() && tasks.isEmpty() && types.isEmpty()) {
         throw new IllegalArgumentException(
             "it names no class in META-INF/services/%s, %s or %s"
                 .formatted(SERVICES.stream().map(Class::getName).toArray()));
       }
+      // All are checked before one is registered.
+      criteria.forEach(Criteria::requireNew);
+      tasks.forEach(Tasks::requireNew);
+      types.forEach(ModuleTypes::requireNew);
+      requireDistinct("criteria", criteria.stream().map(Criterion::name).toList());
+      requireDistinct("tasks", tasks.stream().map(Task::name).toList());
+      requireDistinct("module types", types.stream().map(ModuleType::name).toList());
+      criteria.forEach(Criteria::register);
+      tasks.forEach(Tasks::register);
+      types.forEach(ModuleTypes::register);
     } catch (IllegalArgumentException | ServiceConfigurationError | LinkageError e) {
       throw new IllegalArgumentException(
           "nothing can be registered from %s: %s".formatted(jar, e.getMessage()), e);
@@ -76,13 +84,19 @@ public final class Plugins {
   }
 
   /** Those of the class path are left to their programs. */
-  private static <T> int add(ClassLoader loader, Class<T> service, Consumer<T> register) {
-    List<T> own =
-        ServiceLoader.load(service, loader).stream()
-            .filter(provider -> provider.type().getClassLoader() == loader)
-            .map(ServiceLoader.Provider::get)
-            .toList();
-    own.forEach(register);
-    return own.size();
+  private static <T> List<T> own(ClassLoader loader, Class<T> service) {
+    return ServiceLoader.load(service, loader).stream()
+        .filter(provider -> provider.type().getClassLoader() == loader)
+        .map(ServiceLoader.Provider::get)
+        .toList();
+  }
+
+  private static void requireDistinct(String what, List<String> names) {
+    Set<String> seen = new HashSet<>();
+    for (String name : names) {
+      if (!seen.add(name)) {
+        throw new IllegalArgumentException("it has two %s named %s".formatted(what, name));
+      }
+    }
   }
 }

@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.Set;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -86,7 +87,7 @@ public record RunComparison(
       return new Difference(null, "other labels");
     }
     Optional<TestPredictions> own = TestPredictions.read(run, schema);
-    Optional<TestPredictions> its = TestPredictions.read(first, schema);
+    Optional<TestPredictions> its = TestPredictions.read(first, RunSchema.of(first));
     if (own.isEmpty() || its.isEmpty()) {
       return new Difference(null, "no predictions were kept");
     }
@@ -94,6 +95,10 @@ public record RunComparison(
       return new Difference(null, "other test examples");
     }
     Metric metric = RunSchema.of(first).primary();
+    if (schema.kind() == TaskKind.LANGUAGE_MODELING && !schema.metrics().contains(metric)) {
+      return new Difference(
+          null, "%s was not measured by %s".formatted(metric.label(), run.path()));
+    }
     return new Difference(
         PairedDifference.of(
             metric, own.get().predictions(), its.get().predictions(), own.get().targets()),

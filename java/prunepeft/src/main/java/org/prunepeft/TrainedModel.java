@@ -63,7 +63,8 @@ import org.slf4j.LoggerFactory;
  * the run. The same text in another batch, or alone, may differ in its last bits.
  *
  * <p>The owner closes it, which waits for the calls that go on and frees native memory. Later calls
- * of {@code predict} and {@code evaluate} are an {@link IllegalStateException}.
+ * of {@code predict} and {@code evaluate} are an {@link IllegalStateException}, and so are calls of
+ * a listener while it is told: they would wait for the call that waits for them.
  */
 public final class TrainedModel implements TextGenerator {
   private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
@@ -119,7 +120,8 @@ public final class TrainedModel implements TextGenerator {
   }
 
   /**
-   * Loads a run, and sets the process's threads to those of the run.
+   * Loads a run, and sets the process's threads to those of the run, or to all processors where
+   * these are fewer.
    *
    * @param run the directory of a complete run
    * @return the model, the caller's to close
@@ -159,10 +161,24 @@ public final class TrainedModel implements TextGenerator {
             setup
                 .with()
                 .training(tooLong == null ? training : training.withTooLong(tooLong))
-                .threads(settings.threads() == null ? setup.threads() : settings.threads())
+                .threads(settings.threads() == null ? threads(run, setup) : settings.threads())
                 .device(settings.device() == null ? setup.device() : settings.device())
                 .build());
     return new TrainedModel(loaded);
+  }
+
+  /** As many as the run had, but no more than there are processors here. */
+  private static int threads(Path run, Setup setup) {
+    int processors = Runtime.getRuntime().availableProcessors();
+    if (setup.threads() > processors) {
+      LOG.warn(
+          "the run {} had {} threads, and this machine has {} processors, so that many are used;"
+              + " the last bits of results may differ",
+          run,
+          setup.threads(),
+          processors);
+    }
+    return Math.min(setup.threads(), processors);
   }
 
   /** {@return how it was trained; the threads are those that it was loaded with} */
@@ -184,10 +200,20 @@ public final class TrainedModel implements TextGenerator {
    * {@return the data that the run was trained, validated and tested on} Files that have changed
    * since are named in the log.
    *
-   * @throws IllegalArgumentException if the task is not known
+   * @throws IllegalArgumentException if the task is not known, or the run has no data, as that of a
+   *     language model's adapter that was imported
    */
   public Dataset dataset() {
-    return dataset(setup.resolveTask());
+    return dataset(ownTask());
+  }
+
+  private Task ownTask() {
+    if (generates() && setup.files() == null && !Tasks.names().contains(setup.task())) {
+      throw new IllegalArgumentException(
+          "the run %s was imported and has no data of its own; name a file of texts with --test-file"
+              .formatted(run.path()));
+    }
+    return setup.resolveTask();
   }
 
   /**
@@ -199,7 +225,7 @@ public final class TrainedModel implements TextGenerator {
    *     run's
    */
   public Dataset dataset(String task, Path data) {
-    Task named = task == null ? setup.resolveTask() : Tasks.byName(task);
+    Task named = task == null ? ownTask() : Tasks.byName(task);
     if (data != null) {
       named = named.at(data);
     } else if (setup.data() != null && named instanceof GlueTask) {
@@ -238,6 +264,9 @@ public final class TrainedModel implements TextGenerator {
   public Columns columns() {
     if (setup.files() != null) {
       return setup.files().columns();
+    }
+    if (generates()) {
+      return Columns.DEFAULT;
     }
     return setup.resolveTask() instanceof GlueTask glue ? glue.columns() : Columns.DEFAULT;
   }
@@ -315,12 +344,14 @@ public final class TrainedModel implements TextGenerator {
    *
    * @param examples whose targets are not looked at; of pairs, {@code new Example(text, pair)}
    * @throws NullPointerException if one is null; names it
-   * @throws IllegalArgumentException if one has not as many texts as the run's have; names it
+   * @throws IllegalArgumentException if one has not as many texts as the run's have, or no words at
+   *     all; names it
    * @throws org.prunepeft.data.DataException as {@link #evaluate(List)}
    * @throws IllegalStateException if the model is closed, or a prediction is not finite
    */
   public Predictions predict(List<Example> examples) {
     requireTexts(examples);
+    requireWords(examples);
     return threads.call(
         state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples, null)));
   }
@@ -422,6 +453,17 @@ public final class TrainedModel implements TextGenerator {
     return text;
   }
 
+  private static void requireWords(List<Example> examples) {
+    for (int i = 0; i < examples.size(); i++) {
+      Example example = examples.get(i);
+      if (example.text().isBlank() && (example.pair() == null || example.pair().isBlank())) {
+        throw new IllegalArgumentException(
+            "%s must have words to predict from, got a blank text"
+                .formatted(example.place() == null ? "example " + i : example.place()));
+      }
+    }
+  }
+
   private void requireTexts(List<Example> examples) {
     for (int i = 0; i < examples.size(); i++) {
       int index = i;
@@ -473,9 +515,17 @@ public final class TrainedModel implements TextGenerator {
 
   /**
    * Waits for the calls that go on, those that wait for their turn too. Twice is no more than once.
+   *
+   * @throws IllegalStateException if a listener calls it, which the call that goes on would wait
+   *     for
    */
   @Override
-  public synchronized void close() {
+  public void close() {
+    threads.requireAnotherThread();
+    closeOnce();
+  }
+
+  private synchronized void closeOnce() {
     if (closed) {
       return;
     }

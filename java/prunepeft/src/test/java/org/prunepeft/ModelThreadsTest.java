@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -76,6 +78,26 @@ class ModelThreadsTest {
       throw error;
     }
     throw (RuntimeException) thrown;
+  }
+
+  @Test
+  void aCallFromWithinACallIsRefusedSinceItWouldWaitForItself() {
+    for (Runnable inner : List.<Runnable>of(() -> threads.call(state -> 1), threads::close)) {
+      IllegalStateException refused =
+          assertTimeoutPreemptively(
+              Duration.ofSeconds(30),
+              () ->
+                  assertThrows(
+                      IllegalStateException.class,
+                      () ->
+                          threads.call(
+                              state -> {
+                                inner.run();
+                                return 1;
+                              })));
+      assertTrue(refused.getMessage().contains("when it has returned"), refused.getMessage());
+    }
+    assertEquals("done", threads.call(state -> "done"));
   }
 
   @Test

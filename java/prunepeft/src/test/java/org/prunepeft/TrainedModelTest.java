@@ -20,6 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -292,6 +293,10 @@ class TrainedModelTest {
             assertThrows(
                 IllegalArgumentException.class, () -> model.predict(List.of("a", "b", blank))));
       }
+      List<Example> withBlank = List.of(new Example("a", null), new Example(" ", null));
+      says(
+          "example 1 must have words",
+          assertThrows(IllegalArgumentException.class, () -> model.predict(withBlank)));
       says(
           "single texts",
           assertThrows(IllegalArgumentException.class, () -> model.predict("a", "b")));
@@ -313,6 +318,29 @@ class TrainedModelTest {
       says(
           "the second text must not",
           assertThrows(NullPointerException.class, () -> model.predict("a", null)));
+    }
+  }
+
+  @Test
+  void aRunOfALargerMachineIsLoadedWithTheProcessorsThereAre() throws IOException {
+    int processors = Runtime.getRuntime().availableProcessors();
+    Path larger = temporary.resolve("larger");
+    try (Stream<Path> files = Files.walk(single)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, larger.resolve(single.relativize(file)));
+      }
+    }
+    Path config = larger.resolve("config.json");
+    String text = Files.readString(config);
+    assertTrue(text.contains("\"threads\" : 2"), text);
+    Files.writeString(config, text.replace("\"threads\" : 2", "\"threads\" : " + (processors + 1)));
+    Seal.renew(larger, null);
+    try (TrainedModel model = TrainedModel.load(larger)) {
+      assertEquals(processors, model.setup().threads());
+    }
+    try (TrainedModel model =
+        TrainedModel.load(larger, LoadSettings.DEFAULT.withThreads(processors + 1))) {
+      assertEquals(processors + 1, model.setup().threads());
     }
   }
 

@@ -51,7 +51,7 @@ final class ChatCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    GenerationSettings settings = generation.settings();
+    GenerationSettings settings = generation.settings(spec);
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     try (TextGenerator model = writer.load()) {

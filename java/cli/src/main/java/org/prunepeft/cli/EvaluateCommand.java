@@ -17,7 +17,9 @@ import org.prunepeft.train.Metrics;
 import org.prunepeft.train.RankedPairs;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "evaluate",
@@ -56,6 +58,9 @@ final class EvaluateCommand implements Callable<Integer> {
     }
   }
 
+  private static final String SPLIT = "--split";
+
+  @Spec private CommandSpec spec;
   @Mixin private RunOptions run;
 
   @Option(
@@ -70,7 +75,7 @@ final class EvaluateCommand implements Callable<Integer> {
   private Path data;
 
   @Option(
-      names = "--split",
+      names = SPLIT,
       defaultValue = "test",
       paramLabel = "PART",
       description = "Which part of the data: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
@@ -108,6 +113,10 @@ final class EvaluateCommand implements Callable<Integer> {
     if (file != null && (task != null || data != null)) {
       throw new IllegalArgumentException(
           "--test-file goes with neither --task nor --data; leave one out");
+    }
+    if (file != null && ConfigFile.isTyped(SPLIT, spec)) {
+      throw new IllegalArgumentException(
+          "--split has no effect with --test-file, which is evaluated as a whole; leave one of the two out");
     }
     try (TrainedModel model = run.load()) {
       if (file != null) {

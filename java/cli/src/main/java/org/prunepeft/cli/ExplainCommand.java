@@ -11,6 +11,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Verdict;
 import org.prunepeft.search.peer.PeerResult.ScoredModule;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 @Command(
@@ -37,6 +38,8 @@ final class ExplainCommand implements Callable<Integer> {
       paramLabel = "MODULE",
       description = "Its name, or layer and kind: 3.lora, 3.lora.query, 3.lora.slice-0.")
   private String module;
+
+  @Mixin private PluginOptions plugins;
 
   @Override
   public Integer call() {

@@ -6,6 +6,7 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.data.task.DataFilesBuilder;
 import org.prunepeft.data.task.DatasetDirectory;
 import org.prunepeft.data.task.LanguageTask;
 import picocli.CommandLine.Option;
@@ -104,8 +105,8 @@ final class FileOptions {
             named,
             kind,
             metrics(texts, named));
-    metrics = files.metrics().stream().map(Metric::key).toList();
-    return files;
+    metrics = files.measured().stream().map(Metric::key).toList();
+    return DataFilesBuilder.builder(files).metrics(files.measured()).build();
   }
 
   /** None where the kind of task has its own. */

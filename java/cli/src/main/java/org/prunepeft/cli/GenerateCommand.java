@@ -8,7 +8,9 @@ import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.generate.TextGenerator;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "generate",
@@ -26,6 +28,8 @@ import picocli.CommandLine.Option;
       "  prunepeft generate runs/earlier --prompt 'Q: why?' --prompt 'Q: how?' --stop 'Q:'"
     })
 final class GenerateCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
   @Option(
       names = "--prompt",
       paramLabel = "TEXT",
@@ -39,7 +43,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    GenerationSettings settings = generation.settings();
+    GenerationSettings settings = generation.settings(spec);
     try (TextGenerator model = writer.load()) {
       write(model, settings);
     }

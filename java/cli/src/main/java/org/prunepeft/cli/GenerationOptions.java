@@ -2,11 +2,15 @@ package org.prunepeft.cli;
 
 import java.util.List;
 import org.prunepeft.generate.GenerationSettings;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** How a language model continues a text. */
 @OptionsOf(GenerationSettings.class)
 final class GenerationOptions {
+  private static final String TOP_K = "--top-k";
+  private static final String TOP_P = "--top-p";
+
   @Option(
       names = "--max-new-tokens",
       paramLabel = "N",
@@ -24,14 +28,14 @@ final class GenerationOptions {
   double temperature;
 
   @Option(
-      names = "--top-k",
+      names = TOP_K,
       paramLabel = "K",
       description =
           "Draw one of the K most probable tokens; 0: of all (default: ${DEFAULT-VALUE}).")
   int topK;
 
   @Option(
-      names = "--top-p",
+      names = TOP_P,
       paramLabel = "P",
       description =
           "Nucleus sampling: draw one of the most probable tokens that have this probability"
@@ -51,7 +55,20 @@ final class GenerationOptions {
       description = "Random seed of the draws (default: ${DEFAULT-VALUE}).")
   long seed;
 
-  GenerationSettings settings() {
-    return RecordOptions.fill(GenerationSettings.builder(), this).build();
+  /**
+   * @param command that has these options
+   * @throws IllegalArgumentException if a value is out of its range, or one that was typed has no
+   *     effect
+   */
+  GenerationSettings settings(CommandSpec command) {
+    GenerationSettings settings = RecordOptions.fill(GenerationSettings.builder(), this).build();
+    for (String option : List.of(TOP_K, TOP_P)) {
+      if (temperature == 0 && ConfigFile.isTyped(option, command)) {
+        throw new IllegalArgumentException(
+            "%s has no effect with --temperature 0, which takes the most probable token each time; name a --temperature above 0, or leave it out"
+                .formatted(option));
+      }
+    }
+    return settings;
   }
 }

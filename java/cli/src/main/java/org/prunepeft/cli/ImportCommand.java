@@ -7,6 +7,7 @@ import org.prunepeft.AdapterImport;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -68,6 +69,8 @@ final class ImportCommand implements Callable<Integer> {
       paramLabel = "RUN",
       description = "Run directory to write, new or empty.")
   private Path output;
+
+  @Mixin private PluginOptions plugins;
 
   @Override
   public Integer call() {

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Files;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.model.Models;
 import picocli.CommandLine.Command;
@@ -24,9 +25,24 @@ final class ModelsCommand implements Callable<Integer> {
     if (fetch == null) {
       Models.all().forEach(ModelsCommand::print);
     } else {
-      fetch(Models.byName(fetch));
+      Models.KnownModel entry = Models.byName(fetch);
+      requireListed(entry);
+      fetch(entry);
     }
     return 0;
+  }
+
+  /** A directory is a model too. */
+  private void requireListed(Models.KnownModel entry) {
+    if (!Models.all().contains(entry)) {
+      throw new IllegalArgumentException(
+          "%s is a directory, whose model is there; --fetch takes one of %s"
+              .formatted(
+                  fetch,
+                  Models.all().stream()
+                      .map(Models.KnownModel::name)
+                      .collect(Collectors.joining(", "))));
+    }
   }
 
   private static void print(Models.KnownModel entry) {

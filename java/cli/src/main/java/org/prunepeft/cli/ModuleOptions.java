@@ -18,11 +18,25 @@ import picocli.CommandLine.Option;
 /** The modules that a layer gets, in the names of PEFT and AdapterHub. */
 @OptionsOf({LoraConfig.class, AdaLoraConfig.class, AdapterConfig.class})
 final class ModuleOptions {
+  private static final String RANK = "--lora-r";
+  private static final String ADALORA = "--use-adalora";
+
+  private static final List<String> OF_ADALORA =
+      List.of(
+          "--init-r",
+          "--target-r",
+          "--tinit",
+          "--tfinal",
+          "--deltaT",
+          "--beta1",
+          "--beta2",
+          "--orth-reg-weight");
+
   private static final String SIZE = "--adapter-size";
   private static final String FACTOR = "--reduction-factor";
 
   @Option(
-      names = {"--lora-r", "--lora-rank"},
+      names = {RANK, "--lora-rank"},
       paramLabel = "R",
       description = "LoRA rank; 0: no LoRA (default: ${DEFAULT-VALUE}).")
   int rank;
@@ -65,7 +79,7 @@ final class ModuleOptions {
   boolean dora;
 
   @Option(
-      names = "--use-adalora",
+      names = ADALORA,
       arity = "0..1",
       fallbackValue = "true",
       defaultValue = "false",
@@ -232,6 +246,7 @@ final class ModuleOptions {
 
   /** Puts the adapters' size in place of a factor of the model's. */
   void settle(String model, CommandSpec command) {
+    refuseIdle(command);
     if (ConfigFile.isTypedInstead(SIZE, FACTOR, command)) {
       reductionFactor = null;
     }
@@ -244,6 +259,27 @@ final class ModuleOptions {
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
+  }
+
+  /** Options that were typed and have no effect beside the others. */
+  private void refuseIdle(CommandSpec command) {
+    for (String option : OF_ADALORA) {
+      if (!useAdaLora && ConfigFile.isTyped(option, command)) {
+        throw new IllegalArgumentException(
+            "%s is for %s; add that, or leave it out".formatted(option, ADALORA));
+      }
+    }
+    if (earlier == null && useAdaLora && ConfigFile.isTyped(RANK, command)) {
+      throw noEffect(RANK, ADALORA);
+    }
+    if (ConfigFile.isTyped(SIZE, command) && ConfigFile.isTyped(FACTOR, command)) {
+      throw noEffect(SIZE, FACTOR);
+    }
+  }
+
+  private static IllegalArgumentException noEffect(String option, String with) {
+    return new IllegalArgumentException(
+        "%s has no effect with %s; leave one of the two out".formatted(option, with));
   }
 
   /** By type and name, as texts. */

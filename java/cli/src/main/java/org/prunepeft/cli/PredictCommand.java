@@ -5,9 +5,14 @@ import java.io.Writer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Columns;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Place;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TableFormat;
 import org.prunepeft.train.Predictions;
 import picocli.CommandLine.Command;
@@ -44,7 +49,7 @@ final class PredictCommand implements Callable<Integer> {
       arity = "0..1",
       paramLabel = "FILE",
       description =
-          "A .tsv, .csv, .jsonl or .parquet file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input. Blank lines are left out.")
+          "A .tsv, .csv, .jsonl or .parquet file with the text columns of the run's own, of a language model one like those that it learns from; else texts, one a line, in UTF-8; - is the standard input. Blank lines are left out.")
   private Path file;
 
   @Option(
@@ -109,6 +114,12 @@ final class PredictCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "name one of the three: a FILE to predict, a --text, or a directory for a --submission");
     }
+    if (texts.isEmpty() && !pairs.isEmpty()) {
+      throw new IllegalArgumentException(
+          "--text-pair goes with --text; the columns of a FILE are named with --text-column and --text-pair-column");
+    }
+    requireWords("--text", texts);
+    requireWords("--text-pair", pairs);
     if (submission != null) {
       if (output != null || format != null || columns.named() || proba || id != null) {
         throw new IllegalArgumentException(
@@ -129,12 +140,29 @@ final class PredictCommand implements Callable<Integer> {
     return 0;
   }
 
+  private static void requireWords(String option, List<String> typed) {
+    for (String text : typed) {
+      if (text.isBlank()) {
+        throw new IllegalArgumentException(
+            "%s must have words to predict from, got '%s'".formatted(option, text));
+      }
+    }
+  }
+
   private Texts open(TrainedModel model) {
+    if (proba && model.schema().kind() != TaskKind.CLASSIFICATION) {
+      throw new IllegalArgumentException(
+          "--proba has no effect with a run that predicts numbers, such as %s; leave it out"
+              .formatted(run.directory()));
+    }
     if (file == null) {
       return typed(model);
     }
     if (TableFormat.of(file).isPresent()) {
       Columns named = columns.orElse(model.columns());
+      if (model.generates()) {
+        return learnt(model, named);
+      }
       model.requireTexts(named.texts());
       return Texts.table(file, named, id);
     }
@@ -144,6 +172,16 @@ final class PredictCommand implements Callable<Integer> {
     }
     model.requireTexts(1);
     return Texts.lines(file);
+  }
+
+  /** The texts of a file as a language model learns them, of which a row may be several. */
+  private Texts learnt(TrainedModel model, Columns named) {
+    List<Example> examples = model.read(file, named);
+    Map<Place, String> ids = id == null ? Map.of() : ExampleFile.byPlace(file, id, named.header());
+    return Texts.of(
+        examples.stream()
+            .map(example -> new Texts.UnlabelledText(example, ids.get(example.place())))
+            .toList());
   }
 
   private Texts typed(TrainedModel model) {

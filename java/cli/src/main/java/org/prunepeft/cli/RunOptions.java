@@ -48,6 +48,10 @@ final class RunOptions {
 
   @Mixin private PluginOptions plugins;
 
+  Path directory() {
+    return directory;
+  }
+
   TrainedModel load() {
     if (threads != null) {
       Threads.requireHere(threads);

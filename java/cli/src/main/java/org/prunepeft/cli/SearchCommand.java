@@ -86,6 +86,11 @@ final class SearchCommand implements Callable<Integer> {
   static final class Search {
     private static final String MEASURED = "measured";
     private static final String WARM_UP = "warm-up";
+    private static final String TURNS = "--warm-up-turns";
+    private static final String CRITERIA = "--warm-up-criteria";
+    private static final String EXAMPLES = "--warm-up-examples";
+    private static final String EPOCHS = "--warm-up-epochs";
+    private static final String PARTITIONING = "--partitioning";
 
     @Option(
         names = STRATEGY,
@@ -122,14 +127,14 @@ final class SearchCommand implements Callable<Integer> {
     int roundEpochs;
 
     @Option(
-        names = "--warm-up-turns",
+        names = TURNS,
         paramLabel = "N",
         description =
             "Pruning rounds that each criterion makes by itself in the search's warm-up (default: ${DEFAULT-VALUE}).")
     int turns;
 
     @Option(
-        names = "--warm-up-criteria",
+        names = CRITERIA,
         split = ",",
         paramLabel = "NAME",
         description =
@@ -137,20 +142,20 @@ final class SearchCommand implements Callable<Integer> {
     List<String> warmUpCriteria;
 
     @Option(
-        names = "--warm-up-examples",
+        names = EXAMPLES,
         paramLabel = "N",
         description = "Training examples of the search's warm-up (default: ${DEFAULT-VALUE}).")
     int warmUpExamples;
 
     @Option(
-        names = "--warm-up-epochs",
+        names = EPOCHS,
         paramLabel = "N",
         description =
             "Training epochs per pruning round of the search's warm-up (default: ${DEFAULT-VALUE}).")
     int warmUpEpochs;
 
     @Option(
-        names = "--partitioning",
+        names = PARTITIONING,
         paramLabel = "P",
         description =
             "How layers are grouped into four blocks, each of which has its own criteria: spindle (cut at 1/6, 1/2 and 5/6 of the depth) or quantile (at 20, 50 and 80 %%) (default: ${DEFAULT-VALUE}).")
@@ -225,6 +230,24 @@ final class SearchCommand implements Callable<Integer> {
       return !strategyName.equals(MEASURED) && !PeerSettings.Method.names().contains(strategyName);
     }
 
+    /** Whether the strategy is a run's or a file's, which says how layers are grouped. */
+    boolean isOfFile() {
+      return !strategyNames().contains(strategyName) && Files.exists(Path.of(strategyName));
+    }
+
+    /** Whether the strategy is not to be found by a warm-up. */
+    boolean isGiven() {
+      return !strategyName.equals(WARM_UP)
+          && (isOfFile() || strategyNames().contains(strategyName));
+    }
+
+    /** What is said of an option that has no effect. */
+    String idle() {
+      return "%s has no effect with --strategy "
+          + strategyName.replace("%", "%%")
+          + "; leave one of the two out";
+    }
+
     private Strategy strategy(Partitioning cut) {
       if (strategyName.equals(WARM_UP) || !prunes()) {
         return null;
@@ -253,9 +276,7 @@ final class SearchCommand implements Callable<Integer> {
   /** Options that say nothing in the way of searching that was chosen; in a file they may stand. */
   private void refuseIdleOptions() {
     if (!search.prunes()) {
-      refuse(
-          Search.class,
-          "%s has no effect with --strategy " + search.strategyName + "; leave one of the two out");
+      refuse(Search.class, search.idle());
     }
     if (!search.strategyName.equals(Search.MEASURED)) {
       refuse(MeasuringOptions.class, "%s is for --strategy measured; add that, or leave it out");
@@ -266,6 +287,25 @@ final class SearchCommand implements Callable<Integer> {
           "%s is for --strategy "
               + String.join(", ", PeerSettings.Method.names())
               + "; add one of these, or leave it out");
+    } else {
+      PeerOptions.refuseIdle(search.strategyName, spec);
+    }
+    if (search.isGiven()) {
+      refuse(List.of(Search.TURNS, Search.CRITERIA, Search.EXAMPLES, Search.EPOCHS), search.idle());
+    }
+    if (search.isOfFile()) {
+      refuse(List.of(Search.PARTITIONING), search.idle());
+    }
+    refuse(
+        List.of(TrainingOptions.ENCODER_RATE),
+        "%s is for train --modules full; a search trains modules alone, so leave it out");
+  }
+
+  private void refuse(List<String> idle, String message) {
+    for (String option : idle) {
+      if (ConfigFile.isTyped(option, spec)) {
+        throw new IllegalArgumentException(message.formatted(option));
+      }
     }
   }
 

@@ -221,6 +221,7 @@ final class SetupOptions {
             .checkpoints(new Checkpointing(checkpointSteps, resume != null))
             .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();
+    TrainingOptions.refuseIdle(setup.resolveTask(), command);
     if (resume == null) {
       Threads.requireHere(setup.threads());
     }

@@ -13,6 +13,7 @@ import org.prunepeft.search.Partition;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.settings.StrategyFile;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -71,7 +72,8 @@ final class StrategyCommand implements Runnable {
       @Parameters(
               paramLabel = "WHICH",
               description = "A run's directory, a strategy's file, or a name such as authors.")
-          String which) {
+          String which,
+      @Mixin PluginOptions plugins) {
     Found found = Found.of(which);
     Strategy strategy = found.strategy;
     Blocks blocks = found.layers == null ? null : strategy.partitioning().blocks(found.layers);
@@ -160,7 +162,8 @@ final class StrategyCommand implements Runnable {
               paramLabel = "FILE",
               description =
                   "Where to write it; replaced if it is there; - is the standard output (default: -).")
-          Path output)
+          Path output,
+      @Mixin PluginOptions plugins)
       throws IOException {
     Found found = Found.of(which);
     int from =

@@ -158,6 +158,11 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private Runs<TrainOutcome> runs(ModuleChoice selection) {
+    if (!selection.trainsEncoder() && ConfigFile.isTyped(TrainingOptions.ENCODER_RATE, spec)) {
+      throw new IllegalArgumentException(
+          "%s is for --modules full, but --modules is %s; leave one of the two out"
+              .formatted(TrainingOptions.ENCODER_RATE, modules));
+    }
     return new Runs<>(
         spec,
         options,

@@ -1,5 +1,8 @@
 package org.prunepeft.cli;
 
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.settings.Setup;
@@ -13,10 +16,12 @@ import picocli.CommandLine.Option;
 final class TrainingOptions {
   static final String BATCH_SIZE = "--batch-size";
   static final String PACKING = "--packing";
+  private static final String LABEL_SMOOTHING = "--label-smoothing-factor";
+  private static final String MAX_NEW_TOKENS = "--max-new-tokens";
   private static final String RATE = "--learning-rate";
   private static final String LORA_RATE = "--lora-learning-rate";
   private static final String ADAPTER_RATE = "--adapter-learning-rate";
-  private static final String ENCODER_RATE = "--encoder-learning-rate";
+  static final String ENCODER_RATE = "--encoder-learning-rate";
   private static final String WARMUP_RATIO = "--warmup-ratio";
   private static final String WARMUP_STEPS = "--warmup-steps";
 
@@ -119,7 +124,7 @@ final class TrainingOptions {
   double maxGradNorm;
 
   @Option(
-      names = "--label-smoothing-factor",
+      names = LABEL_SMOOTHING,
       paramLabel = "SHARE",
       description =
           "Label smoothing: share of each label that is spread evenly over all classes (default: ${DEFAULT-VALUE}).")
@@ -163,7 +168,7 @@ final class TrainingOptions {
   boolean gradientCheckpointing;
 
   @Option(
-      names = "--max-new-tokens",
+      names = MAX_NEW_TOKENS,
       paramLabel = "N",
       description =
           "Of a language model: the most tokens that are written as an answer, for the metric"
@@ -217,6 +222,25 @@ final class TrainingOptions {
       description =
           "What to do at a step whose loss or gradient is NaN or infinite: ${COMPLETION-CANDIDATES}; stop ends the run and names the step, its examples and the first module, skip leaves the weights as they are (default: ${DEFAULT-VALUE}).")
   NonFinite nonFinite;
+
+  /**
+   * Refuses options that were typed and have no effect on a task.
+   *
+   * @throws IllegalArgumentException if there is one
+   */
+  static void refuseIdle(Task task, CommandSpec command) {
+    if (task.kind() == TaskKind.REGRESSION && ConfigFile.isTyped(LABEL_SMOOTHING, command)) {
+      throw new IllegalArgumentException(
+          "%s is for classes, and the task is a %s; leave it out"
+              .formatted(LABEL_SMOOTHING, task.kind().problemType()));
+    }
+    if (!task.metrics().contains(Metric.EXACT_MATCH)
+        && ConfigFile.isTyped(MAX_NEW_TOKENS, command)) {
+      throw new IllegalArgumentException(
+          "%s is for the metric exact_match; add --metric exact_match, or leave it out"
+              .formatted(MAX_NEW_TOKENS));
+    }
+  }
 
   /** Puts in place what is in effect; the rate of all is then no longer set. */
   void settle(CommandSpec command) {

@@ -183,6 +183,12 @@ class AnswersTest {
         .prints("test " + shown("exact match", measured(run, "test", "exact_match")));
     measured(run, "validation", "exact_match");
     Call.of("evaluate", run, "--metric=perplexity").exits(0).prints("(perplexity ");
+    Path unwritten = temporary.resolve("unwritten");
+    train(pairs, unwritten).exits(0);
+    Call.of("compare", run, unwritten)
+        .exits(0)
+        .prints("exact match was not measured by " + unwritten);
+    Call.of("compare", unwritten, run).exits(0);
   }
 
   @Test
@@ -233,7 +239,7 @@ class AnswersTest {
         file,
         run,
         "--metric=" + metric,
-        "--max-new-tokens=3",
+        metric.equals("exact_match") ? List.of("--max-new-tokens=3") : List.of(),
         "--strategy=measured",
         "--packing=false",
         "--validation-examples=32",

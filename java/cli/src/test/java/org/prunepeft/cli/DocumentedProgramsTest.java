@@ -16,10 +16,12 @@ import java.nio.file.Path;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.testing.FixedSeed;
 
 /** Programs of the pages on language models write what the commands do. */
@@ -88,6 +90,19 @@ class DocumentedProgramsTest {
     assertEquals(story + answer, written("language-models.md", "Ask", model));
   }
 
+  @Test
+  void continueTrainsExportsAndIsOverTheSecondTime() throws IOException {
+    Path texts = LetterPairs.write(temporary, 40);
+    Path run = temporary.resolve("continued");
+    Path adapter = temporary.resolve("adapter");
+    String first = written("java.md", "Continue", model, texts, run, adapter);
+    assertTrue(first.startsWith("Once upon a time"), first);
+    assertTrue(Files.exists(adapter.resolve("adapter_model.safetensors")));
+    assertEquals(
+        first, written("java.md", "Continue", model, texts, run, temporary.resolve("again")));
+    assertEquals(128, Setup.ofRun(run).training().maxLength());
+  }
+
   private static InputStream lines(String text) {
     return new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
   }
@@ -108,7 +123,7 @@ class DocumentedProgramsTest {
   }
 
   /** What a page's program prints. */
-  private static String written(String page, String name, Path argument) {
+  private static String written(String page, String name, Path... arguments) {
     PrintStream before = System.out;
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try (URLClassLoader classes = compiled(page, name)) {
@@ -116,7 +131,7 @@ class DocumentedProgramsTest {
       classes
           .loadClass(name)
           .getMethod("main", String[].class)
-          .invoke(null, (Object) new String[] {argument.toString()});
+          .invoke(null, (Object) Stream.of(arguments).map(Path::toString).toArray(String[]::new));
     } catch (IOException | ReflectiveOperationException e) {
       throw new AssertionError(page + ": " + name, e);
     } finally {

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Metric;
+import org.prunepeft.model.Models;
 import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.train.Evaluation;
@@ -121,6 +122,33 @@ class LanguageExportTest {
     assertEquals(
         Call.of("generate", run, prompt.get(0), prompt.get(1)).exits(0).out(),
         Call.of("generate", imported, prompt.get(0), prompt.get(1)).exits(0).out());
+    // It has files to learn from as little as a task.
+    String file = "--test-file=" + pairs;
+    assertEquals(
+        Call.of("evaluate", run, file).exits(0).out(),
+        Call.of("evaluate", imported, file).exits(0).out());
+    assertEquals(
+        Call.of("predict", run, pairs).exits(0).out(),
+        Call.of("predict", imported, pairs).exits(0).out());
+    Call.of("evaluate", imported)
+        .exits(2, "has no data of its own; name a file of texts with --test-file");
+  }
+
+  @Test
+  void anImportNeedsTheFilesOfItsModel() throws IOException {
+    Path adapter = export("for-no-files", "--format=peft");
+    Files.delete(adapter.resolve("prunepeft.json"));
+    Models.register(
+        new Models.KnownModel(
+            "a-program's-own",
+            "loaded from no files",
+            "this test",
+            "none",
+            (precision, device) -> {
+              throw new IllegalStateException("an import computes nothing");
+            }));
+    Call.of("import", adapter, "--model=a-program's-own", "-o=" + temporary.resolve("no-files"))
+        .exits(2, "an import reads the files of its model, and a-program's-own has none");
   }
 
   @Test

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -24,9 +25,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.LanguageModel;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.generate.GenerationListener;
+import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
@@ -305,9 +309,10 @@ class LanguageModelTest {
 
   private Path searched(String name, String... more) {
     Path run = temporary.resolve(name);
+    boolean adaLora = List.of(more).contains("--use-adalora");
     Call.of(
             "search",
-            options(run),
+            options(run).stream().filter(one -> !adaLora || !one.startsWith("--lora-r=")).toList(),
             "--warm-up-turns=1",
             "--warm-up-examples=8",
             "--warm-up-epochs=1",
@@ -405,6 +410,29 @@ class LanguageModelTest {
     Call.of("generate", model, "--prompt=" + "so it goes ".repeat(20))
         .exits(2, "a prompt has", "the model takes 128");
     Call.of("generate", model, "--prompt=a", "--top-p=2").exits(2, "top-p must be in (0, 1]");
+    Call.of("generate", model, "--prompt=a", "--top-p=0.9")
+        .exits(2, "--top-p has no effect with --temperature 0");
+    Call.of("chat", model, "--top-k=5").exits(2, "--top-k has no effect with --temperature 0");
+  }
+
+  @Test
+  void aListenerThatCallsItsModelIsRefused() {
+    try (LanguageModel written = LanguageModel.load(model.toString())) {
+      for (Runnable inner :
+          List.<Runnable>of(
+              () ->
+                  written.generate(
+                      List.of("a"), GenerationSettings.DEFAULT, GenerationListener.NONE),
+              written::close)) {
+        IllegalStateException refused =
+            assertThrows(
+                IllegalStateException.class,
+                () ->
+                    written.generate(
+                        List.of("a"), GenerationSettings.DEFAULT, (prompt, piece) -> inner.run()));
+        assertTrue(refused.getMessage().contains("a listener calls"), refused.getMessage());
+      }
+    }
   }
 
   @Test

@@ -236,6 +236,24 @@ class MainTest {
         "train --optim sgd | unknown optimiser 'sgd'; known are adamw, adamw_torch, adafactor",
         "train --lr-scheduler-type cosin | did you mean cosine?",
         "train --reduction-factor 0 | the adapters' reduction_factor must be above 0, got 0.0",
+        "train --init-r 4 | --init-r is for --use-adalora; add that, or leave it out",
+        "train --deltaT 4 | --deltaT is for --use-adalora",
+        "train --use-adalora --lora-r 4 | --lora-r has no effect with --use-adalora",
+        "train --adapter-size 4 --reduction-factor 4 | --adapter-size has no effect with"
+            + " --reduction-factor; leave one of the two out",
+        "train --encoder-learning-rate 1e-4 | --encoder-learning-rate is for --modules full, but"
+            + " --modules is supernet",
+        "search --encoder-learning-rate 1e-4 | --encoder-learning-rate is for train --modules full",
+        "train --max-new-tokens 9 | --max-new-tokens is for the metric exact_match",
+        "train --train-file x.csv --do-regression --label-smoothing-factor 0.1 |"
+            + " --label-smoothing-factor is for classes, and the task is a regression",
+        "search --strategy authors --warm-up-turns 1 | --warm-up-turns has no effect with --strategy"
+            + " authors; leave one of the two out",
+        "search --strategy /tmp --partitioning quantile | --partitioning has no effect with"
+            + " --strategy /tmp",
+        "search --strategy gates --trials 3 | --trials has no effect with --strategy gates",
+        "search --strategy bayesian --gate-learning-rate 1 | --gate-learning-rate has no effect with"
+            + " --strategy bayesian",
         "train --max-grad-norm -1 | the largest gradient norm must be 0 (no clipping) or more, got"
             + " -1.0",
         "search --epochs 0 | epochs must be at least 1, got 0",

@@ -220,5 +220,7 @@ class ModelDirectoryTest {
         Call.of("models", "--fetch=minilm").exits(0).out());
     assertTrue(
         Call.of("models", "--fetch=absent").exits(2).err().contains("unknown model 'absent'"));
+    Call.of("models", "--fetch=" + model)
+        .exits(2, "is a directory, whose model is there; --fetch takes one of");
   }
 }

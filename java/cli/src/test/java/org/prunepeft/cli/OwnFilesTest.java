@@ -137,6 +137,8 @@ class OwnFilesTest {
     Path texts = Files.writeString(temporary.resolve("texts.txt"), "the\n\nthing\n");
     List<String> lines = Call.of("predict", run, texts).exits(0).out().lines().toList();
     assertEquals("value\ttext", lines.get(0));
+    Call.of("predict", run, texts, "--proba")
+        .exits(2, "--proba has no effect with a run that predicts numbers");
     // The blank line is no text.
     assertEquals(3, lines.size());
     lines.stream().skip(1).forEach(line -> Double.parseDouble(line.split("\t")[0]));

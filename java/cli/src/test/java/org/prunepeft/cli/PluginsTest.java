@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -133,6 +134,56 @@ class PluginsTest {
     Files.writeString(classes.resolve(service), "org.example.Absent");
     Call.of("tasks", "--plugins=" + jar("broken.jar", classes))
         .exits(2, "broken.jar", "org.example.Absent");
+  }
+
+  @Test
+  void ofAJarWithANameThatIsTakenNothingIsRegistered() throws IOException {
+    Call.of("tasks", "--plugins=" + plugins).exits(0);
+    Path source = Files.createDirectories(temporary.resolve("half-source")).resolve("Half.java");
+    Files.writeString(
+        source,
+        """
+        import org.prunepeft.data.*;
+        public class Half implements Task {
+          public String name() { return "half-a-task"; }
+          public String description() { return "none"; }
+          public String source() { return "none"; }
+          public String licence() { return "none"; }
+          public Dataset load(SplitSizes sizes, long seed, long testSeed) { return null; }
+        }
+        """);
+    Path classes = Files.createDirectory(temporary.resolve("half"));
+    String classPath = System.getProperty("java.class.path");
+    String[] arguments = {
+      "-proc:none",
+      "-cp",
+      classPath,
+      "-d",
+      classes.toString(),
+      source.toString(),
+      EXAMPLES.resolve("java/org/prunepeft/examples/Ia3.java").toString()
+    };
+    assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments));
+    Path services = Files.createDirectories(classes.resolve("META-INF/services"));
+    Files.writeString(services.resolve("org.prunepeft.data.Task"), "Half");
+    Files.writeString(
+        services.resolve("org.prunepeft.peft.ModuleType"), "org.prunepeft.examples.Ia3");
+    Call.of("tasks", "--plugins=" + jar("half.jar", classes))
+        .exits(2, "there is already a module type named ia3");
+    assertFalse(Call.of("tasks").exits(0).out().contains("half-a-task"));
+  }
+
+  @Test
+  void commandsThatReadCriteriaOrModulesTakePlugins() {
+    String absent = "--plugins=" + temporary.resolve("absent.jar");
+    for (String command :
+        List.of(
+            "explain run 0.lora",
+            "import adapter -o run",
+            "strategy show authors",
+            "strategy transfer authors --layers=4")) {
+      Call.of(command.split(" "), absent).exits(2, "absent.jar", "no such file");
+    }
   }
 
   @Test

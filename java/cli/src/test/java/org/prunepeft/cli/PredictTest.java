@@ -46,6 +46,19 @@ class PredictTest {
   }
 
   @Test
+  void whatHasNoEffectIsRefusedAndSoAreBlankTexts() throws IOException {
+    Path file = Files.writeString(temporary.resolve("one.csv"), "text\na thing\n");
+    Call.of("predict", run, file, "--text-pair=a thing").exits(2, "--text-pair goes with --text");
+    Call.of("predict", run, "--text= ").exits(2, "--text must have words to predict from, got ' '");
+    Call.of("predict", run, "--text=a", "--text-pair=")
+        .exits(2, "--text-pair must have words to predict from, got ''");
+    Path blank = Files.writeString(temporary.resolve("blank.csv"), "nr,text\n1,a thing\n2, \n");
+    Call.of("predict", run, blank).exits(2, blank + ", line 3 must have words to predict from");
+    Call.of("evaluate", run, "--test-file=" + file, "--split=train")
+        .exits(2, "--split has no effect with --test-file");
+  }
+
+  @Test
   void aDirectoryOfSeedsIsNoRunAndItsRunsAreNamed() throws IOException {
     Path seeds = temporary.resolve("seeds");
     Call.of(

@@ -525,6 +525,30 @@ class ResumeTest {
   }
 
   @Test
+  void aRunOnTwoFilesOfOneNameIsResumed() throws IOException {
+    Path other = Files.createDirectories(temporary.resolve("test")).resolve("pairs.tsv");
+    Files.writeString(other, Files.readString(pairs.train()).replace("in ", "on "));
+    Setup setup =
+        Setup.builder()
+            .model(model.toString())
+            .files(
+                new DataFiles(pairs.train(), null, other, pairs.columns(), pairs.kind(), List.of()))
+            .epochs(1)
+            .threads(1)
+            .training(TrainingSettings.builder().maxLength(24).build())
+            .output(temporary.resolve("one-name"))
+            .checkpoints(new Checkpointing(STEPS, false))
+            .build();
+    assertThrows(
+        Killed.class, () -> PrunePeft.train(setup, ModuleChoice.supernet(), new Killer(12)));
+    PrunePeft.train(
+        setup.withCheckpoints(new Checkpointing(STEPS, true)),
+        ModuleChoice.supernet(),
+        ProgressListener.NONE);
+    RunDirectory.open(setup.output());
+  }
+
+  @Test
   void aCompleteRunIsNotResumed() {
     Path run = temporary.resolve("complete");
     Kind.TRAIN.run(run, false, ProgressListener.NONE);

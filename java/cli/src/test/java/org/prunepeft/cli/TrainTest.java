@@ -302,7 +302,13 @@ class TrainTest {
     assertEquals(0, setup.training().warmupSteps());
     assertEquals(0.2, setup.training().warmupRatio());
     Path others = temporary.resolve("instead-not");
-    train(others, "--config=" + file, "--reduction-factor=2", "--warmup-steps=3").exits(0);
+    train(
+            others,
+            List.of("--lora-r=4"),
+            "--config=" + file,
+            "--reduction-factor=2",
+            "--warmup-steps=3")
+        .exits(0);
     setup = Setup.ofRun(others.resolve("seed-4"));
     assertEquals(RobertaDirectory.HIDDEN / 2, setup.adapter().bottleneck());
     assertEquals(3, setup.training().warmupSteps());
@@ -412,6 +418,7 @@ class TrainTest {
     Path first = temporary.resolve("houlsby");
     train(
             first,
+            List.of("--lora-r=4"),
             "--modules=depth",
             "--use-rslora",
             "--adapter-config=houlsby",

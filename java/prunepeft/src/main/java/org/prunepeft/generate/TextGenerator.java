@@ -14,10 +14,11 @@ public interface TextGenerator extends AutoCloseable {
    *
    * @param prompts one or more; as one batch
    * @param settings how it goes on
-   * @param listener reads along; may be called by another thread
+   * @param listener reads along; may be called by another thread, and must not call the model
    * @throws PromptTooLongException if a prompt leaves the model no position for what follows
    * @throws IllegalArgumentException if a prompt has no token, or the model writes none
-   * @throws IllegalStateException if the model is closed, or gives a logit that is not finite
+   * @throws IllegalStateException if the model is closed, gives a logit that is not finite, or is
+   *     called by its listener
    */
   List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener);
@@ -62,7 +63,8 @@ public interface TextGenerator extends AutoCloseable {
    * @param messages one or more, the oldest first
    * @param format how they are written, such as {@link #chatFormat()}
    * @param settings how it goes on; the format says whether special tokens are added
-   * @param listener is given the answer piece by piece; may be called by another thread
+   * @param listener is given the answer piece by piece; may be called by another thread, and must
+   *     not call the model
    * @throws org.prunepeft.data.DataException if the format's template is not understood, or refuses
    *     the messages
    * @throws PromptTooLongException if they leave the model no position for an answer

@@ -35,9 +35,19 @@ public final class ModuleTypes {
    *     library's own
    */
   public static void register(ModuleType type) {
+    requireNew(type);
+    TYPES.put(type.name(), type);
+  }
+
+  /**
+   * Checks that a module type can be registered.
+   *
+   * @throws IllegalArgumentException as {@link #register}
+   */
+  public static void requireNew(ModuleType type) {
     String name = type.name();
     String kind = name.split("\\.", 2)[0];
-    if (OWN.contains(kind) || TYPES.putIfAbsent(name, type) != null) {
+    if (OWN.contains(kind) || TYPES.containsKey(name)) {
       throw new IllegalArgumentException("there is already a module type named " + name);
     }
   }

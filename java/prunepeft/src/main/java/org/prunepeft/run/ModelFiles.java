@@ -9,6 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -118,6 +120,13 @@ public final class ModelFiles {
     }
   }
 
+  private static Map<Path, FileChecksum> byName(List<FileChecksum> files) {
+    return files.stream()
+        .collect(
+            Collectors.toMap(
+                checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
+  }
+
   /**
    * {@return how a model differs from that of a run, a line each; none where that is not known}
    *
@@ -128,8 +137,8 @@ public final class ModelFiles {
       return List.of();
     }
     List<FileChecksum> before = Arrays.asList(run.readJson(file, MEMBER, FileChecksum[].class));
-    Map<Path, FileChecksum> then = RunData.byName(before);
-    Map<Path, FileChecksum> now = RunData.byName(files);
+    Map<Path, FileChecksum> then = byName(before);
+    Map<Path, FileChecksum> now = byName(files);
     List<String> changes = new ArrayList<>();
     then.forEach(
         (name, earlier) -> {

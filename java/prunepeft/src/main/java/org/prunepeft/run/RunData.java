@@ -5,7 +5,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
@@ -39,8 +42,9 @@ public final class RunData {
   }
 
   /**
-   * Names the files of a task that hold something else than when a run read those of the same
-   * names. Files that one of the two lacks are passed over.
+   * Names the files of a task that hold something else than when a run read them. Where a file is
+   * at another path now, it is known by its name and its place among the files of that name. Files
+   * that one of the two lacks are passed over.
    *
    * @return a line each, for the user; none if all is as it was
    * @throws DataException if a file can't be read
@@ -49,23 +53,52 @@ public final class RunData {
     if (!run.readJson(RunFiles.CONFIG).containsKey(MEMBER)) {
       return List.of();
     }
-    FileChecksum[] then = run.readJson(RunFiles.CONFIG, MEMBER, FileChecksum[].class);
-    Map<Path, FileChecksum> now = byName(RunData.of(task));
+    List<FileChecksum> then = List.of(run.readJson(RunFiles.CONFIG, MEMBER, FileChecksum[].class));
+    return differences(run, then, RunData.of(task));
+  }
+
+  private static List<String> differences(
+      RunDirectory run, List<FileChecksum> then, List<FileChecksum> now) {
+    Map<Path, FileChecksum> inPlace =
+        now.stream()
+            .collect(Collectors.toMap(FileChecksum::file, Function.identity(), (a, b) -> a));
+    Set<Path> before = then.stream().map(FileChecksum::file).collect(Collectors.toSet());
+    Map<Path, List<FileChecksum>> movedFrom = byName(then, file -> !inPlace.containsKey(file));
+    Map<Path, List<FileChecksum>> movedTo = byName(now, file -> !before.contains(file));
     List<String> changes = new ArrayList<>();
     for (FileChecksum earlier : then) {
-      FileChecksum later = now.get(earlier.file().getFileName());
-      if (later != null && !later.holdsSame(earlier)) {
+      FileChecksum later = inPlace.get(earlier.file());
+      if (later == null) {
+        Path name = earlier.file().getFileName();
+        later =
+            moved(earlier, movedFrom.get(name), movedTo.getOrDefault(name, List.of()))
+                .orElse(earlier);
+      }
+      if (!later.holdsSame(earlier)) {
         changes.add(difference(run, earlier, later));
       }
     }
     return changes;
   }
 
-  static Map<Path, FileChecksum> byName(List<FileChecksum> files) {
+  private static Map<Path, List<FileChecksum>> byName(
+      List<FileChecksum> files, Predicate<Path> which) {
     return files.stream()
-        .collect(
-            Collectors.toMap(
-                checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
+        .filter(file -> which.test(file.file()))
+        .distinct()
+        .collect(Collectors.groupingBy(file -> file.file().getFileName()));
+  }
+
+  /**
+   * Where a file is now, of several of its name the one at its place; if there are not as many, one
+   * with its content, or else the first.
+   */
+  private static Optional<FileChecksum> moved(
+      FileChecksum earlier, List<FileChecksum> from, List<FileChecksum> to) {
+    if (from.size() == to.size()) {
+      return Optional.of(to.get(from.indexOf(earlier)));
+    }
+    return to.stream().filter(earlier::holdsSame).findFirst().or(() -> to.stream().findFirst());
   }
 
   static String difference(RunDirectory run, FileChecksum earlier, FileChecksum later) {

@@ -79,6 +79,16 @@ public final class Criteria {
    * @throws IllegalArgumentException if the name is not one word, or another criterion has it
    */
   public static void register(Criterion criterion) {
+    requireNew(criterion);
+    REGISTERED.putIfAbsent(criterion.name(), criterion);
+  }
+
+  /**
+   * Checks that a criterion can be registered.
+   *
+   * @throws IllegalArgumentException as {@link #register}
+   */
+  public static void requireNew(Criterion criterion) {
     String name = criterion.name();
     if (!name.matches("[A-Za-z0-9._-]+")) {
       throw new IllegalArgumentException(
@@ -86,7 +96,7 @@ public final class Criteria {
               + name
               + "'");
     }
-    Criterion earlier = REGISTERED.putIfAbsent(name, criterion);
+    Criterion earlier = REGISTERED.get(name);
     if (earlier != null && !earlier.equals(criterion)) {
       throw new IllegalArgumentException(
           "a criterion named " + name + " is registered already; give this one another name");

@@ -107,6 +107,8 @@ public record Setup(
    */
   public Setup {
     task = files == null ? task : files.name();
+    // A run goes on from wherever it is called.
+    data = data == null ? null : data.toAbsolutePath();
     // Runs of before there was a choice.
     testSeed = testSeed == null ? seed : testSeed;
     pairEncoding = pairEncoding == null ? PairEncoding.JOINT : pairEncoding;

@@ -22,7 +22,7 @@ public record PairedDifference(double difference, double low, double high) {
    *
    * @param metric of the predictions' task
    * @param first predictions of n examples, 1 or more
-   * @param second predictions of the same, of the same schema
+   * @param second predictions of the same examples, for which the metric was measured too
    * @param targets [n] numbers of the classes, or the numbers to be predicted
    * @return the difference and its interval
    * @throws IllegalArgumentException if the lengths differ or are 0
@@ -37,7 +37,7 @@ public record PairedDifference(double difference, double low, double high) {
    *
    * @param metric of the predictions' task
    * @param first predictions of n examples, 1 or more
-   * @param second predictions of the same, of the same schema
+   * @param second predictions of the same examples, for which the metric was measured too
    * @param targets [n] numbers of the classes, or the numbers to be predicted
    * @param draws how many, 1 or more
    * @return the difference and its interval

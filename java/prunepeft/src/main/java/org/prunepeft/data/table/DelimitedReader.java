@@ -55,8 +55,11 @@ final class DelimitedReader implements TableReader {
     if (first == null) {
       throw new DataException(name + " is empty; a file of examples has a row for each");
     }
-    names = header ? List.copyOf(first) : List.of();
     width = first.size();
+    names =
+        header
+            ? List.copyOf(first)
+            : IntStream.rangeClosed(1, width).mapToObj(Integer::toString).toList();
     wanted = columns.stream().mapToInt(column -> index(column, first)).toArray();
     pending = header ? null : first;
   }

@@ -9,8 +9,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiFunction;
+import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
@@ -219,7 +221,19 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format
    */
   public static List<String> columns(Path file) {
-    try (TableReader reader = reader(file, List.of(), true, false, true)) {
+    return columns(file, true);
+  }
+
+  /**
+   * {@return the names of a file's columns; of a table without a header their numbers from 1}
+   *
+   * @param file whose name gives its format
+   * @param header whether the first line of a table names its columns
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format
+   */
+  public static List<String> columns(Path file, boolean header) {
+    try (TableReader reader = reader(file, List.of(), header, false, true)) {
       return reader.columns();
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -227,19 +241,35 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
+   * {@return whether a file has a column}
+   *
+   * @param file whose name gives its format
+   * @param there its {@link #columns}
+   * @param column its name, or of a table its number from 1
+   */
+  public static boolean has(Path file, List<String> there, String column) {
+    boolean numbered = TableFormat.of(file).filter(TableFormat::isDelimited).isPresent();
+    return there.contains(column)
+        || numbered
+            && column.matches("[1-9][0-9]{0,5}")
+            && Integer.parseInt(column) <= there.size();
+  }
+
+  /**
    * {@return what is made of the wanted cells of all rows, 1 or more}
    *
    * @param file whose name gives its format
-   * @param columns that are wanted, by name
+   * @param columns that are wanted, by name or, of a table, by number
+   * @param header whether the first line of a table names its columns
    * @param row what is made of a row
    * @param <T> its type
    * @throws DataException if it can't be read, is empty or is damaged
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
   static <T> List<T> cells(
-      Path file, List<String> columns, BiFunction<Place, List<String>, T> row) {
+      Path file, List<String> columns, boolean header, BiFunction<Place, List<String>, T> row) {
     List<T> rows = new ArrayList<>();
-    try (TableReader reader = reader(file, columns, true, false, false)) {
+    try (TableReader reader = reader(file, columns, header, false, false)) {
       for (List<String> cells = reader.next(); cells != null; cells = reader.next()) {
         for (int i = 0; i < cells.size(); i++) {
           requireCharacters(cells.get(i), reader.place(), columns.get(i));
@@ -253,6 +283,21 @@ public final class ExampleFile implements Closeable {
       throw new DataException(file + " has no rows; a file of examples has one for each");
     }
     return rows;
+  }
+
+  /**
+   * {@return the cells of a column, by the place of their row}
+   *
+   * @param file whose name gives its format
+   * @param column its name, or of a table its number from 1
+   * @param header whether the first line of a table names its columns
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or the column is not there
+   */
+  public static Map<Place, String> byPlace(Path file, String column, boolean header) {
+    return cells(file, List.of(column), header, (place, cells) -> Map.entry(place, cells.get(0)))
+        .stream()
+        .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
   }
 
   /** What is made of a row. */

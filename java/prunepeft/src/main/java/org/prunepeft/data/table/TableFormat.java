@@ -42,6 +42,11 @@ public enum TableFormat {
     return Optional.empty();
   }
 
+  /** Whether its columns have numbers beside their names. */
+  boolean isDelimited() {
+    return this == TSV || this == CSV;
+  }
+
   /**
    * A reader of some columns.
    *

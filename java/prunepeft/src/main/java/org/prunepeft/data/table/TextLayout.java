@@ -81,13 +81,15 @@ public enum TextLayout {
    *
    * @param file whose name gives its format
    * @param layout of its rows
-   * @param columns names of the layout's columns in this file
+   * @param columns names of the layout's columns in this file, or their numbers from 1
+   * @param header whether the first line of a table names its columns
    * @throws org.prunepeft.data.DataException if it can't be read, is empty or damaged; names the
    *     line
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
-  public static List<Example> read(Path file, TextLayout layout, List<String> columns) {
+  public static List<Example> read(
+      Path file, TextLayout layout, List<String> columns, boolean header) {
     return ExampleFile.cells(
-        file, columns, (place, cells) -> Example.of(layout.text(cells)).at(place));
+        file, columns, header, (place, cells) -> Example.of(layout.text(cells)).at(place));
   }
 }

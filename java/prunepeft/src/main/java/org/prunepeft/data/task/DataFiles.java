@@ -15,6 +15,7 @@ import org.prunepeft.text.Required;
 
 /**
  * A task of the user's own: files of examples: TSV, CSV, JSON Lines or Parquet, as their names end.
+ * Paths are absolute here, so that a run finds its files from wherever it goes on.
  *
  * @param train to train on; of it also come the parts that have no file of their own
  * @param validation to choose the best epoch by; null: a part of the training file
@@ -23,8 +24,8 @@ import org.prunepeft.text.Required;
  *     are known by their names unless the text's column has a name of its own
  * @param kind whether labels are names of classes or numbers to be predicted, or there are none and
  *     texts are learnt
- * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and macro
- *     F1, or both correlations, or log-likelihood
+ * @param metrics what is measured, the first to choose the best epoch by; none, or null: those of
+ *     {@link #measured}
  * @param chat how conversations of a language model's data are written; null: {@link
  *     ChatFormat#DEFAULT}
  */
@@ -53,7 +54,7 @@ public record DataFiles(
   }
 
   /**
-   * Copies the list and puts the default in place of none.
+   * Copies the list and makes the paths absolute.
    *
    * @throws IllegalArgumentException if a metric is not for such a task
    */
@@ -61,20 +62,35 @@ public record DataFiles(
     Required.present("the training file", train);
     Required.present("columns", columns);
     Required.present("the kind of task", kind);
-    metrics =
-        metrics == null || metrics.isEmpty()
-            ? switch (kind) {
-              case CLASSIFICATION -> List.of(Metric.ACCURACY, Metric.MACRO_F1);
-              case REGRESSION -> List.of(Metric.PEARSON, Metric.SPEARMAN);
-              case LANGUAGE_MODELING -> List.of(Metric.LOG_LIKELIHOOD);
-            }
-            : List.copyOf(metrics);
+    train = absolute(train);
+    validation = absolute(validation);
+    test = absolute(test);
+    metrics = metrics == null ? List.of() : List.copyOf(metrics);
     for (Metric metric : metrics) {
       if (!metric.measures(kind)) {
         throw new IllegalArgumentException(
             "%s does not measure a %s".formatted(metric.label(), kind.problemType()));
       }
     }
+  }
+
+  private static Path absolute(Path file) {
+    return file == null ? null : file.toAbsolutePath();
+  }
+
+  /**
+   * {@return the metrics that are named; if there are none, accuracy and macro F1 of classes, both
+   * correlations of numbers, log-likelihood of texts}
+   */
+  public List<Metric> measured() {
+    if (!metrics.isEmpty()) {
+      return metrics;
+    }
+    return switch (kind) {
+      case CLASSIFICATION -> List.of(Metric.ACCURACY, Metric.MACRO_F1);
+      case REGRESSION -> List.of(Metric.PEARSON, Metric.SPEARMAN);
+      case LANGUAGE_MODELING -> List.of(Metric.LOG_LIKELIHOOD);
+    };
   }
 
   /**

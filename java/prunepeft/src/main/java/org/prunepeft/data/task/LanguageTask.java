@@ -80,12 +80,12 @@ public final class LanguageTask extends OwnFilesTask {
    * @param columns whose label is looked for
    */
   public static boolean suits(Path file, Columns columns) {
-    List<String> there = ExampleFile.columns(file);
+    List<String> there = ExampleFile.columns(file, columns.header());
     return ChoiceFile.suits(there)
         || !there.contains(columns.label())
             && (ConversationFile.suits(there)
                 || TextLayout.of(there).isPresent()
-                || there.contains(columns.text()));
+                || ExampleFile.has(file, there, columns.text()));
   }
 
   /**
@@ -107,7 +107,7 @@ public final class LanguageTask extends OwnFilesTask {
    * @param columns whose text is the column of texts, where it is not named text
    */
   public static List<Metric> metrics(Path file, Columns columns) {
-    return !hasOwnColumn(columns) && ChoiceFile.suits(ExampleFile.columns(file))
+    return !hasOwnColumn(columns) && ChoiceFile.suits(ExampleFile.columns(file, columns.header()))
         ? List.of(Metric.LOG_LIKELIHOOD, Metric.ACCURACY, Metric.ACCURACY_NORM)
         : List.of(Metric.LOG_LIKELIHOOD);
   }
@@ -126,7 +126,7 @@ public final class LanguageTask extends OwnFilesTask {
    * @throws IllegalArgumentException if the columns are of no known layout
    */
   public static List<Example> examples(Path file, Columns columns, ChatFormat chat) {
-    List<String> there = ExampleFile.columns(file);
+    List<String> there = ExampleFile.columns(file, columns.header());
     boolean own = hasOwnColumn(columns);
     if (!own && ConversationFile.suits(there)) {
       ChatFormat format = chat == null ? ChatFormat.DEFAULT : chat;
@@ -145,6 +145,6 @@ public final class LanguageTask extends OwnFilesTask {
                             "%s has the columns %s; texts for a language model are in a column text, in messages or conversations, in prompt and completion, in question and answer, in question, choices and answerKey or answer, or in instruction, input and output; or name their column with --text-column"
                                 .formatted(file, there)));
     List<String> names = own ? List.of(columns.text()) : layout.columns();
-    return TextLayout.read(file, layout, names);
+    return TextLayout.read(file, layout, names, columns.header());
   }
 }

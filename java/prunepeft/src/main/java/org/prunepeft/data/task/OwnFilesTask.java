@@ -36,7 +36,7 @@ abstract class OwnFilesTask implements Task {
 
   @Override
   public final List<Metric> metrics() {
-    return files.metrics();
+    return files.measured();
   }
 
   @Override

@@ -25,7 +25,17 @@ public final class Tasks {
    * @throws IllegalArgumentException if there is one of its name
    */
   public static void register(Task task) {
-    if (TASKS.putIfAbsent(task.name(), task) != null) {
+    requireNew(task);
+    TASKS.put(task.name(), task);
+  }
+
+  /**
+   * Checks that a task can be registered.
+   *
+   * @throws IllegalArgumentException as {@link #register}
+   */
+  public static void requireNew(Task task) {
+    if (TASKS.containsKey(task.name())) {
       throw new IllegalArgumentException("there is already a task named " + task.name());
     }
   }

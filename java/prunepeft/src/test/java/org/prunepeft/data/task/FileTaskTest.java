@@ -2,6 +2,7 @@ package org.prunepeft.data.task;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -25,6 +26,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.settings.Setup;
 
 class FileTaskTest {
   @TempDir Path temporary;
@@ -160,6 +162,30 @@ class FileTaskTest {
     assertThrows(
         DataException.class,
         () -> classification(rare, known, known).task().load(new SplitSizes(4, null, null), 0, 0));
+  }
+
+  @Test
+  void metricsAreThoseOfTheKindUnlessTheyAreNamed() {
+    DataFiles usual = DataFiles.of(Path.of("a.csv"));
+    assertEquals(List.of(Metric.ACCURACY, Metric.MACRO_F1), usual.task().metrics());
+    DataFiles numbers = DataFilesBuilder.builder(usual).kind(TaskKind.REGRESSION).build();
+    assertEquals(List.of(Metric.PEARSON, Metric.SPEARMAN), numbers.task().metrics());
+    DataFiles named = DataFilesBuilder.builder(usual).metrics(List.of(Metric.F1)).build();
+    assertEquals(List.of(Metric.F1), named.task().metrics());
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> DataFilesBuilder.builder(named).kind(TaskKind.REGRESSION).build());
+  }
+
+  @Test
+  void pathsAreAbsolute() {
+    DataFiles files =
+        DataFilesBuilder.builder(DataFiles.of(Path.of("a.csv"))).test(Path.of("b.csv")).build();
+    Path here = Path.of("").toAbsolutePath();
+    assertEquals(here.resolve("a.csv"), files.train());
+    assertNull(files.validation());
+    assertEquals(here.resolve("b.csv"), files.test());
+    assertEquals(here.resolve("glue"), Setup.DEFAULT.withData(Path.of("glue")).data());
   }
 
   private static void refused(DataFiles files, String message) {

@@ -112,6 +112,28 @@ class LanguageTaskTest {
   }
 
   @Test
+  void aColumnOfTextsMayBeNamedByItsNumber() throws IOException {
+    Columns second = new Columns("2", null, "label", true);
+    Path file = file("a.csv", "id,body\n1,so it goes\n");
+    assertTrue(LanguageTask.suits(file, second));
+    assertEquals(
+        TrainingText.of("so it goes"), LanguageTask.examples(file, second, null).get(0).training());
+    assertFalse(LanguageTask.suits(file, new Columns("3", null, "label", true)));
+    assertFalse(LanguageTask.suits(file("a.jsonl", "{\"body\": \"x\", \"id\": 1}\n"), second));
+  }
+
+  @Test
+  void aTableWithoutAHeaderHasNumbersForColumns() throws IOException {
+    Columns second = new Columns("2", null, "label", false);
+    Path file = file("a.tsv", "text\tso it goes\nlabel\ton\n");
+    assertTrue(LanguageTask.suits(file, second));
+    assertEquals(
+        List.of(TrainingText.of("so it goes"), TrainingText.of("on")),
+        LanguageTask.examples(file, second, null).stream().map(Example::training).toList());
+    assertFalse(LanguageTask.suits(file, new Columns("text", null, "label", false)));
+  }
+
+  @Test
   void labelsMakeAClassification() throws IOException {
     assertTrue(LanguageTask.suits(file("a.csv", "text\nx\n"), Columns.DEFAULT));
     assertFalse(LanguageTask.suits(file("b.csv", "text,label\nx,1\n"), Columns.DEFAULT));
