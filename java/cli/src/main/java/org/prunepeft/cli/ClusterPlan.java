@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -8,8 +9,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Writes the runs that a study lacks for a cluster whose machines share the study's directory: one
@@ -23,9 +24,6 @@ final class ClusterPlan {
   /** Slurm's MaxArraySize is 1001 unless a site sets it, and no index may reach it. */
   private static final int LARGEST_ARRAY = 1000;
 
-  private static final Pattern OWN =
-      Pattern.compile("(commands|slurm|kubernetes)-[0-9]+\\.(txt|sh|yaml)");
-
   private final Study study;
   private final StudyPlan plan;
   private final StudyDirectory directory;
@@ -37,27 +35,23 @@ final class ClusterPlan {
   }
 
   /**
-   * Writes the files of each stage; those of an earlier plan are gone then.
+   * Writes the files of each stage into a folder of their own: jobs of earlier plans may still read
+   * theirs.
    *
    * @return a line about each stage; none: nothing is missing
    */
   List<String> write() throws IOException {
-    Path folder = directory.root().resolve("plan").toAbsolutePath();
-    Files.createDirectories(folder);
-    Files.createDirectories(directory.root().resolve("logs"));
-    try (var earlier = Files.list(folder)) {
-      for (Path file : earlier.toList()) {
-        if (OWN.matcher(file.getFileName().toString()).matches()) {
-          Files.delete(file);
-        }
-      }
-    }
     Map<Integer, List<PlannedRun>> stages = new TreeMap<>();
     for (PlannedRun run : plan.runs()) {
       if (!directory.isOver(run)) {
         stages.computeIfAbsent(plan.stage(run) + 1, stage -> new ArrayList<>()).add(run);
       }
     }
+    if (stages.isEmpty()) {
+      return List.of();
+    }
+    Files.createDirectories(logs());
+    Path folder = folder(directory.root().resolve("plan").toAbsolutePath());
     List<String> said = new ArrayList<>();
     for (var stage : stages.entrySet()) {
       write(folder, stage.getKey(), stage.getValue());
@@ -71,17 +65,44 @@ final class ClusterPlan {
     return said;
   }
 
+  private Path logs() {
+    return directory.root().resolve("logs").toAbsolutePath();
+  }
+
+  /** A new one, whose number is above those of all that are there. */
+  private static Path folder(Path plans) throws IOException {
+    Files.createDirectories(plans);
+    int last;
+    try (Stream<Path> earlier = Files.list(plans)) {
+      last =
+          earlier
+              .map(one -> one.getFileName().toString())
+              .filter(name -> name.matches("[1-9][0-9]{0,8}"))
+              .mapToInt(Integer::parseInt)
+              .max()
+              .orElse(0);
+    }
+    while (true) {
+      try {
+        return Files.createDirectory(plans.resolve(Integer.toString(++last)));
+      } catch (FileAlreadyExistsException e) {
+        // Of a plan that is written at the same time.
+      }
+    }
+  }
+
   private void write(Path folder, int stage, List<PlannedRun> runs) throws IOException {
     Path commands = folder.resolve("commands-%d.txt".formatted(stage));
+    String name = "%s-%s-%d".formatted(study.name(), folder.getFileName(), stage);
     String lines = runs.stream().map(this::line).collect(Collectors.joining("\n", "", "\n"));
     Map<Path, String> files =
         Map.of(
             commands,
             lines,
             folder.resolve("slurm-%d.sh".formatted(stage)),
-            slurm(stage, runs, commands),
+            slurm(name, runs, commands),
             folder.resolve("kubernetes-%d.yaml".formatted(stage)),
-            kubernetes(stage, runs, commands));
+            kubernetes(name, runs, commands));
     for (var file : files.entrySet()) {
       Outputs.write(file.getKey(), writer -> writer.write(file.getValue()));
     }
@@ -108,11 +129,11 @@ final class ClusterPlan {
   }
 
   /** Of more runs than an array may have, some tasks make several, one after the other. */
-  private String slurm(int stage, List<PlannedRun> runs, Path commands) {
+  private String slurm(String name, List<PlannedRun> runs, Path commands) {
     int tasks = Math.min(runs.size(), LARGEST_ARRAY);
     return """
         #!/bin/bash
-        #SBATCH --job-name=%s-%d
+        #SBATCH --job-name=%s
         #SBATCH --array=1-%d
         #SBATCH --cpus-per-task=%d
         #SBATCH --mem=4G%s
@@ -120,33 +141,38 @@ final class ClusterPlan {
         cd %s || exit 1
         failed=0
         for ((run = SLURM_ARRAY_TASK_ID; run <= %d; run += %d)); do
-          eval "$(sed -n "${run}p" %s)" || failed=1
+          line=$(sed -n "${run}p" %s)
+          if [ -z "$line" ]; then
+            echo "the plan has no line $run" >&2
+            failed=1
+            continue
+          fi
+          eval "$line" || failed=1
         done
         exit $failed
         """
         .formatted(
-            study.name(),
-            stage,
+            name,
             tasks,
             study.threads(),
             needGpu(runs) ? "\n#SBATCH --gres=gpu:1" : "",
-            commands.resolveSibling("../logs").normalize(),
+            logs(),
             ShellWords.quoted(here().toString()),
             runs.size(),
             tasks,
             ShellWords.quoted(commands.toString()));
   }
 
-  private String kubernetes(int stage, List<PlannedRun> runs, Path commands) {
+  private String kubernetes(String name, List<PlannedRun> runs, Path commands) {
     String script =
-        "eval \"$(sed -n \"$((JOB_COMPLETION_INDEX + 1))p\" %s)\""
+        "line=$(sed -n \"$((JOB_COMPLETION_INDEX + 1))p\" %s); if [ -z \"$line\" ]; then echo \"the plan has no line $((JOB_COMPLETION_INDEX + 1))\" >&2; exit 1; fi; eval \"$line\""
             .formatted(ShellWords.quoted(commands.toString()));
     return """
         # Put in the image that has the program, and the claim of the volume that has this folder.
         apiVersion: batch/v1
         kind: Job
         metadata:
-          name: %s-%d
+          name: %s
         spec:
           completionMode: Indexed
           completions: %d
@@ -170,8 +196,7 @@ final class ClusterPlan {
                   persistentVolumeClaim: {claimName: shared}
         """
         .formatted(
-            study.name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-"),
-            stage,
+            name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-"),
             runs.size(),
             runs.size(),
             quoted(here().toString()),

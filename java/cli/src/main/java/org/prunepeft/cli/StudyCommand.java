@@ -55,7 +55,7 @@ final class StudyCommand implements Callable<Integer> {
     @Option(
         names = "--plan",
         description =
-            "Make no runs, but write the commands of those that are missing, an array of Slurm's and a Job of Kubernetes that run them, into the folder plan of the study.")
+            "Make no runs, but write the commands of those that are missing, an array of Slurm's and a Job of Kubernetes that run them, into a new folder of the study's folder plan.")
     private boolean plan;
 
     @Option(
@@ -150,8 +150,9 @@ final class StudyCommand implements Callable<Integer> {
                   "%s needs %s, which is not complete; make that first"
                       .formatted(run.name(), need.name()));
             });
-    if (directory.haveAllDiverged(run)) {
-      throw new RunDirectoryException(run.name() + ": " + StudyRunner.ALL_DIVERGED);
+    String refusal = directory.refusal(run);
+    if (refusal != null) {
+      throw new RunDirectoryException(run.name() + ": " + refusal);
     }
     String failure;
     try (ProgressDisplay display = ProgressDisplay.create("study", null)) {

@@ -30,6 +30,8 @@ import org.prunepeft.text.Reason;
  */
 final class StudyDirectory {
   private static final String LOCK = ".lock";
+  private static final String ALL_DIVERGED =
+      "its training diverged at all learning rates that were tried; name lower ones";
 
   /** How far a run is. */
   enum State {
@@ -110,19 +112,32 @@ final class StudyDirectory {
 
   /** Whether all that a run needs is there. */
   boolean isReady(PlannedRun run) {
-    return plan.needs(run).stream().allMatch(this::isOver) && !haveAllDiverged(run);
+    return plan.needs(run).stream().allMatch(this::isOver) && refusal(run) == null;
+  }
+
+  /**
+   * Why no learning rate can be chosen for a run, though all that were tried are over: all
+   * diverged, or its task has no such metric. Null: one can, or there is more to try.
+   */
+  String refusal(PlannedRun run) {
+    List<PlannedRun> tryouts = plan.tryouts(run);
+    if (tryouts.isEmpty() || !tryouts.stream().allMatch(this::isOver)) {
+      return null;
+    }
+    if (tryouts.stream().noneMatch(this::isComplete)) {
+      return ALL_DIVERGED;
+    }
+    try {
+      rate(run);
+      return null;
+    } catch (IllegalArgumentException e) {
+      return e.getMessage();
+    }
   }
 
   /** Whether there is nothing more to make of a run: it is complete, or tried a rate in vain. */
   boolean isOver(PlannedRun run) {
     return isComplete(run) || isReady(run) && state(run) == State.DIVERGED;
-  }
-
-  /** Whether none of the learning rates that were tried for a run is left. */
-  boolean haveAllDiverged(PlannedRun run) {
-    List<PlannedRun> tryouts = plan.tryouts(run);
-    return !tryouts.isEmpty()
-        && tryouts.stream().allMatch(tryout -> isOver(tryout) && !isComplete(tryout));
   }
 
   boolean isComplete(PlannedRun run) {

@@ -73,6 +73,10 @@ final class StudyFile {
           "--threads",
           "threads");
 
+  /** By which methods of a task would not be measured alike. */
+  private static final Set<String> SAME_FOR_ALL =
+      Set.of("--metric", "--test-seed", "--test-examples", "--test-file");
+
   /** A budget as a number, not beyond what a run's directory can be called by. */
   private static final Pattern AMOUNT =
       Pattern.compile("([0-9]{1,18}(\\.[0-9]{1,20})?|\\.[0-9]{1,20})([eE][-+]?[0-9])?");
@@ -330,6 +334,11 @@ final class StudyFile {
           where,
           "%s is no option of a study's runs; the study has a key %s for it"
               .formatted(name.substring(2).replace('-', '_'), key));
+      require(
+          !SAME_FOR_ALL.contains(name) || !where.startsWith("methods."),
+          where,
+          "%s must be the same for all methods that are compared; name it under tasks or options"
+              .formatted(name.substring(2).replace('-', '_')));
       require(
           !name.equals("--model") || where.startsWith("models."),
           where,

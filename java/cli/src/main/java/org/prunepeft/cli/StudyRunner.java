@@ -22,9 +22,6 @@ import java.util.concurrent.TimeUnit;
 
 /** Makes the runs of a study, each in a process of its own, some at a time. */
 final class StudyRunner {
-  static final String ALL_DIVERGED =
-      "its training diverged at all learning rates that were tried; name lower ones";
-
   private static final long POLL_MILLIS = 200;
 
   /** After a run's process; another process may have been quicker to begin it. */
@@ -120,8 +117,9 @@ final class StudyRunner {
   private int refuse(Set<PlannedRun> waiting, Map<String, String> failures) {
     int before = waiting.size();
     for (PlannedRun run : List.copyOf(waiting)) {
-      if (directory.haveAllDiverged(run)) {
-        failures.put(run.name(), ALL_DIVERGED);
+      String refusal = directory.refusal(run);
+      if (refusal != null) {
+        failures.put(run.name(), refusal);
         waiting.remove(run);
         continue;
       }

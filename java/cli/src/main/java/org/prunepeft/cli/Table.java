@@ -60,18 +60,21 @@ record Table(List<String> columns, List<List<Cell>> rows) {
   }
 
   private String markdown() {
+    List<String> heads = columns.stream().map(Table::escaped).toList();
+    List<List<String>> cells =
+        rows.stream().map(row -> row.stream().map(cell -> escaped(cell.text)).toList()).toList();
     List<Integer> widths = new ArrayList<>();
     for (int i = 0; i < columns.size(); i++) {
       int at = i;
-      int widest = rows.stream().mapToInt(row -> row.get(at).text.length()).max().orElse(0);
-      widths.add(Math.max(3, Math.max(columns.get(i).length(), widest)));
+      int widest = cells.stream().mapToInt(row -> row.get(at).length()).max().orElse(0);
+      widths.add(Math.max(3, Math.max(heads.get(i).length(), widest)));
     }
     List<Boolean> right =
         IntStream.range(0, columns.size())
             .mapToObj(i -> rows.stream().allMatch(row -> row.get(i).isNumber()))
             .toList();
     StringBuilder text = new StringBuilder();
-    line(text, columns, widths, right);
+    line(text, heads, widths, right);
     line(
         text,
         IntStream.range(0, columns.size())
@@ -79,8 +82,13 @@ record Table(List<String> columns, List<List<Cell>> rows) {
             .toList(),
         widths,
         right);
-    rows.forEach(row -> line(text, row.stream().map(Cell::text).toList(), widths, right));
+    cells.forEach(row -> line(text, row, widths, right));
     return text.toString();
+  }
+
+  /** A cell ends at a bar, and a row at a line break. */
+  private static String escaped(String cell) {
+    return cell.replaceAll("(\\\\*)\\|", "$1$1\\\\|").replaceAll("\\R", " ");
   }
 
   private static void line(

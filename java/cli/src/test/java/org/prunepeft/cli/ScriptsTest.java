@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.OutputStream;
@@ -100,6 +101,34 @@ class ScriptsTest {
   void underLoadKnowsItsTests() throws Exception {
     said(script("java/under-load", "--java", "--only", "ScriptsTest,NoSuchTest#one", "1"))
         .exits(2, "there is no test NoSuchTest");
+  }
+
+  @Test
+  void defaultsEndWithAFailureWhereATrainingFails() throws Exception {
+    assumeTrue(said(new ProcessBuilder("sh", "-c", "command -v python3")).exit == 0, "no python3");
+    Path program = temporary.resolve("program");
+    Files.writeString(
+        program,
+        """
+        #!/bin/bash
+        for word; do [ "$word" = "$FAILING" ] && { echo "no memory" >&2; exit 1; }; done
+        out=${*: -1}
+        mkdir -p "$out"
+        echo '{"test": {"accuracy": 0.5}, "head_alone_test": {"accuracy": 0.25}, "best_epoch": 1}' >"$out/result.json"
+        """);
+    assertTrue(program.toFile().setExecutable(true));
+    for (String failing : List.of("none", "lora")) {
+      ProcessBuilder builder = script("benchmarks/defaults", "defaults-" + failing);
+      builder.environment().put("PRUNEPEFT", program.toString());
+      builder.environment().put("FAILING", failing);
+      builder.environment().put("SIZES", "200");
+      boolean fails = failing.equals("lora");
+      said(builder)
+          .exits(
+              fails ? 1 : 0,
+              "| wordnet-200-supernet | accuracy | 50.0 | 25.0 | +25.0 | 1 |",
+              "0 below the head alone, %d failed".formatted(fails ? 2 : 0));
+    }
   }
 
   @Test

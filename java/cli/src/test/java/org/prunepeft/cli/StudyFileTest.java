@@ -97,6 +97,11 @@ class StudyFileTest {
         "{a: {modules: random}} | methods.a.command: a text is needed, got nothing",
         "{a: {command: train, rounds: 3}} | methods.a: unknown key 'rounds'",
         "{a: {command: train, draws: 3}} | methods.a: draws are for train with modules: random",
+        "{a: {command: train, metric: macro_f1}} | methods.a: metric must be the same for all methods that are compared; name it under tasks or options",
+        "{a: {command: train, metric_name: macro_f1}} | methods.a: metric must be the same",
+        "{a: {command: search, test-seed: 1}} | methods.a: test_seed must be the same",
+        "{a: {command: train, test_examples: 10}} | methods.a: test_examples must be the same",
+        "{a: {command: train, test_file: b.csv}} | methods.a: test_file must be the same",
         "{a: {command: train, budgets: [0.5]}} | methods.a: budgets are for search",
         "{a: {command: search, strategy: {method: b}}} | methods.a: unknown method 'b'",
         "{a: {command: search, strategy: {methd: b}}} | methods.a.strategy: unknown key 'methd'",
@@ -265,7 +270,7 @@ class StudyFileTest {
     Path copy = Files.writeString(temporary.resolve(name + ".yaml"), text);
     Call.of("study", copy, "--plan").exits(0).prints("stage 1: ");
     long lines;
-    try (var files = Files.list(temporary.resolve("out/plan"))) {
+    try (var files = Files.list(temporary.resolve("out/plan/1"))) {
       lines =
           files
               .filter(one -> one.getFileName().toString().startsWith("commands-"))
@@ -282,6 +287,6 @@ class StudyFileTest {
     assertEquals(plan.runs().size(), lines);
     assertEquals(
         name.equals("paper"),
-        Files.readString(temporary.resolve("out/plan/slurm-1.sh")).contains("--gres=gpu:1\n"));
+        Files.readString(temporary.resolve("out/plan/1/slurm-1.sh")).contains("--gres=gpu:1\n"));
   }
 }

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -24,6 +25,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.io.Yaml;
 
 /** What a study says of runs that nobody had to train. */
 class StudyTablesTest {
@@ -189,7 +191,7 @@ class StudyTablesTest {
             """
                 .formatted(seeds));
     Call.of("study", file, "--plan").exits(0).prints("stage 1: 1002 runs");
-    Path script = output.resolve("plan/slurm-1.sh");
+    Path script = output.resolve("plan/1/slurm-1.sh");
     assertTrue(Files.readString(script).contains("#SBATCH --array=1-1000\n"));
     List<String> words = List.of("bash", script.toString());
     String run = "study %s --run wordnet_minilm_".formatted(file);
@@ -202,6 +204,71 @@ class StudyTablesTest {
         1,
         Child.call(new ProcessBuilder("env", "SLURM_ARRAY_TASK_ID=3", "bash", "-c", failing))
             .exit());
+  }
+
+  /** Jobs that wait read their command when they begin. */
+  @Test
+  void aPlanLeavesThoseOfEarlierOnesAsTheyAre() throws Exception {
+    Path file = file("tasks: [wordnet]\nmethods: {a: {command: train, modules: head}}\n");
+    Path commands = output.resolve("plan/1/commands-1.txt");
+    Call.of("study", file, "--plan").exits(0).prints("stage 1: 1 runs in " + commands);
+    Path job = output.resolve("plan/1/kubernetes-1.yaml");
+    List<String> before = List.of(Files.readString(commands), Files.readString(job));
+    Files.writeString(file, Files.readString(file) + "seeds: [1, 2]\n");
+    Call.of("study", file, "--plan")
+        .exits(0)
+        .prints("stage 1: 2 runs in " + output.resolve("plan/2/commands-1.txt"));
+    assertEquals(before, List.of(Files.readString(commands), Files.readString(job)));
+    JsonNode first = Yaml.read(before.get(1));
+    JsonNode second = Yaml.read(Files.readString(output.resolve("plan/2/kubernetes-1.yaml")));
+    assertEquals("made-1-1", first.at("/metadata/name").asText());
+    assertEquals("made-2-1", second.at("/metadata/name").asText());
+    // What is not there is no run that went well.
+    List<String> container = new ArrayList<>(List.of("env", "JOB_COMPLETION_INDEX=1"));
+    first
+        .at("/spec/template/spec/containers/0/command")
+        .forEach(word -> container.add(word.asText()));
+    for (List<String> words :
+        List.of(
+            container,
+            List.of(
+                "env",
+                "SLURM_ARRAY_TASK_ID=1",
+                "bash",
+                output.resolve("plan/1/slurm-1.sh").toString()))) {
+      Files.writeString(commands, "");
+      Call call = Child.call(new ProcessBuilder(words));
+      assertEquals(1, call.exit(), call.out());
+      assertTrue(call.out().contains("the plan has no line "), call.out());
+    }
+  }
+
+  @Test
+  void aTaskWithoutTheMetricThatChoosesRatesIsLeftOutAndTheStudyGoesOn() throws IOException {
+    Path file =
+        file(
+            TUNED.formatted(", metric: macro_f1").replace("[wordnet]", "[acceptability, wordnet]"));
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run ->
+            Optional.of(
+                new Given(
+                    0.25,
+                    Map.of(
+                        run.taskAndModel().task().equals("wordnet") ? "macro_f1" : "accuracy", 0.5),
+                    1000,
+                    null)));
+    Call.of("study", file)
+        .exits(
+            1,
+            "failed: acceptability_minilm_search_0.5_seed-0: learning rates are chosen by macro_f1 on validation data, of which a run has none; it has [accuracy]",
+            "2 runs are missing");
+    assertTrue(tables().startsWith("# Study made\n\n6 of 8 runs"), tables());
+    Call.of("study", file, "--collect").exits(0);
+    Call.of("study", file, "--run", "acceptability_minilm_search_0.5_seed-1")
+        .exits(1, "learning rates are chosen by macro_f1");
   }
 
   /** Before the first run, in the middle, and in the end. */

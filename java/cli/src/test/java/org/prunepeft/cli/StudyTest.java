@@ -190,7 +190,7 @@ class StudyTest {
     Path file = file(output, "");
     Call.of("study", file, "--plan").exits(0).prints("stage 1: 6 runs", "stage 2: 4 runs");
     for (int stage = 1; stage <= 2; stage++) {
-      Path plan = output.resolve("plan");
+      Path plan = output.resolve("plan/1");
       List<String> lines = Files.readAllLines(plan.resolve("commands-" + stage + ".txt"));
       String slurm = Files.readString(plan.resolve("slurm-" + stage + ".sh"));
       assertTrue(slurm.contains("#SBATCH --array=1-" + lines.size() + "\n"), slurm);

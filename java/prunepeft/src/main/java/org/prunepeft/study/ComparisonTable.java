@@ -72,6 +72,7 @@ public record ComparisonTable(
    *
    * @param runs complete ones; all of a task have the same metric
    * @param comparedWith methods that all others are compared with
+   * @throws IllegalArgumentException if the runs of a task and model differ in their metric
    */
   public static List<ComparisonTable> of(List<StudyRun> runs, List<String> comparedWith) {
     Map<TaskAndModel, List<StudyRun>> byTaskAndModel =
@@ -82,6 +83,7 @@ public record ComparisonTable(
     List<ComparisonTable> tables = new ArrayList<>();
     byTaskAndModel.forEach(
         (taskAndModel, own) -> {
+          requireOneMetric(taskAndModel, own);
           Set<String> budgets = new LinkedHashSet<>();
           own.stream()
               .map(run -> run.arm().budget())
@@ -93,6 +95,16 @@ public record ComparisonTable(
           budgets.forEach(budget -> tables.add(of(taskAndModel, budget, own, comparedWith)));
         });
     return tables;
+  }
+
+  private static void requireOneMetric(TaskAndModel taskAndModel, List<StudyRun> runs) {
+    List<String> metrics =
+        runs.stream().map(run -> run.result().metric().key()).distinct().toList();
+    if (metrics.size() > 1) {
+      throw new IllegalArgumentException(
+          "runs of task %s and model %s can't be compared: their first metrics are %s; name the same for all of the task"
+              .formatted(taskAndModel.task(), taskAndModel.model(), String.join(", ", metrics)));
+    }
   }
 
   private static ComparisonTable of(

@@ -56,7 +56,7 @@ public record DifferenceOverSeeds(
   }
 
   /**
-   * {@return values less those that they are paired with}
+   * {@return values less those that they are paired with; 0 where it is of rounding alone}
    *
    * @throws IllegalArgumentException if there are not as many
    */
@@ -68,7 +68,12 @@ public record DifferenceOverSeeds(
     }
     double[] differences = first.clone();
     Arrays.setAll(differences, i -> first[i] - second[i]);
-    return differences;
+    return withoutRounding(differences);
+  }
+
+  /** Those that are of rounding alone are none: of equal values there is no order. */
+  private static double[] withoutRounding(double[] differences) {
+    return Arrays.stream(differences).map(one -> Math.abs(one) < ROUNDING ? 0 : one).toArray();
   }
 
   /**
@@ -80,7 +85,7 @@ public record DifferenceOverSeeds(
    * @throws IllegalArgumentException if there are no tasks, or one has no differences
    */
   public static DifferenceOverSeeds pooled(List<double[]> tasks) {
-    List<Sample> samples = tasks.stream().map(Sample::of).toList();
+    List<Sample> samples = tasks.stream().map(task -> Sample.of(withoutRounding(task))).toList();
     int k = samples.size();
     if (k == 0) {
       throw new IllegalArgumentException("a mean over tasks needs 1 or more, got none");

@@ -37,7 +37,7 @@ public final class RateChoice {
     Double value = result.validation().get(key);
     if (value == null) {
       throw new IllegalArgumentException(
-          "learning rates are chosen by %s on validation data, of which a run has none; it has %s"
+          "learning rates are chosen by %s on validation data, of which a run has none; it has %s, so name one of these"
               .formatted(key, result.validation().keySet().stream().sorted().toList()));
     }
     return value;

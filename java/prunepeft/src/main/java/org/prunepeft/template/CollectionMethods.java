@@ -57,6 +57,9 @@ final class CollectionMethods {
 
   private static Object get(Bound arguments) {
     Map<Object, Object> dict = ValueOperations.dict(arguments.at(0));
+    if (arguments.at(1) instanceof Undefined) {
+      return arguments.at(2, null);
+    }
     Object key = ValueOperations.key(arguments.at(1));
     return dict.containsKey(key) ? dict.get(key) : arguments.at(2, null);
   }

@@ -335,7 +335,7 @@ final class Filters {
       groups.computeIfAbsent(key, none -> new ArrayList<>()).add(element);
     }
     List<Object> result = new ArrayList<>();
-    groups.forEach((key, elements) -> result.add(Tuple.of(first.get(key), elements)));
+    groups.forEach((key, elements) -> result.add(new Group(first.get(key), elements)));
     return result;
   }
 

@@ -53,6 +53,9 @@ final class Members {
     if (of instanceof Loop loop) {
       return loop.member(name);
     }
+    if (of instanceof Group group) {
+      return group.member(name);
+    }
     Map<?, ?> members =
         of instanceof Map<?, ?> dict
             ? dict

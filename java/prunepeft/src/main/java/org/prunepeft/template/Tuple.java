@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** A tuple: a list that is written in parentheses and equals no other kind of list. */
-final class Tuple extends AbstractList<Object> {
+class Tuple extends AbstractList<Object> {
   private final List<Object> items;
 
   Tuple(List<Object> items) {

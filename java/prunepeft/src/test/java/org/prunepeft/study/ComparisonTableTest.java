@@ -160,6 +160,29 @@ class ComparisonTableTest {
   }
 
   @Test
+  void runsOfDifferentMetricsAreNotCompared() {
+    RunResult other =
+        new RunResult(
+            Metric.MACRO_F1,
+            0.5,
+            Map.of("macro_f1", 0.5),
+            100,
+            400,
+            new Costs(null, new PhaseCost(1, 2, null), null, null));
+    List<StudyRun> runs = new ArrayList<>(runs(RANDOM, 0.5));
+    TaskAndModel elsewhere = new TaskAndModel("numbers", "tiny");
+    runs.add(new StudyRun(elsewhere, SEARCH, "1e-3", 0, 0, other));
+    assertEquals(2, ComparisonTable.of(runs, List.of("random")).size());
+    runs.add(new StudyRun(WORDS, SEARCH, "1e-3", 0, 0, other));
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class, () -> ComparisonTable.of(runs, List.of("random")));
+    assertTrue(
+        e.getMessage().contains("task words and model tiny can't be compared"), e.getMessage());
+    assertTrue(e.getMessage().contains("accuracy, macro_f1"), e.getMessage());
+  }
+
+  @Test
   void theRateWithTheBestValidationIsChosenAndOfEqualOnesTheLowest() {
     Map<String, RunResult> results =
         Map.of(

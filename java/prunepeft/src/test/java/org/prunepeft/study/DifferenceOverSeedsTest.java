@@ -74,6 +74,24 @@ class DifferenceOverSeedsTest {
   }
 
   @Test
+  void differencesOfRoundingAloneAreNone() {
+    double[] first = {0.1 + 0.2, 0.7, 0.7, 0.1 + 0.2};
+    double[] second = {0.3, 0.7 - 1e-16, 0.7, 0.3};
+    assertTrue(first[0] != second[0] && first[1] != second[1]);
+    double[] plain = new double[4];
+    Arrays.setAll(plain, i -> first[i] - second[i]);
+    for (DifferenceOverSeeds none :
+        List.of(
+            DifferenceOverSeeds.of(first, second),
+            DifferenceOverSeeds.pooled(List.of(plain, new double[2])))) {
+      assertEquals(0, none.mean());
+      assertTrue(none.student().holdsZero());
+      assertEquals(1, none.p());
+    }
+    assertEquals(0, DifferenceOverSeeds.of(new double[] {0.1 + 0.2}, new double[] {0.3}).mean());
+  }
+
+  @Test
   void tasksAreAveragedWithSatterthwaitesDegreesOfFreedom() {
     // Variances of the means 1 and 1, so 2 degrees of freedom: t 4.302653, p 1 - t / sqrt(2 + t²).
     DifferenceOverSeeds equal =

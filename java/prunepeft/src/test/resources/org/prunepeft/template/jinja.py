@@ -293,6 +293,8 @@ TEMPLATES = [
     "{{ numbers|reverse|list }}{{ 'abc'|reverse }}{{ mixed|unique|list }}{{ mixed|unique(true)|list }}{{ rows|unique(attribute='n')|list|length }}",
     "{{ numbers|min }}{{ numbers|max }}{{ numbers|sum }}{{ rows|sum(attribute='v') }}{{ rows|sum(attribute='v', start=10) }}{{ mixed|min }}{{ []|max }}|{{ (rows|max(attribute='v')).n }}",
     "{{ [1, 2, 3]|batch(2)|list }}{{ [1, 2, 3]|batch(2, 0)|list }}{{ rows|groupby('n')|list|length }}{% for g, r in rows|groupby('n') %}{{ g }}{{ r|length }}{% endfor %}",
+    "{% for g in rows|groupby('n') %}{{ g.grouper }}{{ g.list|length }}{{ g['grouper'] }}{{ g|length }}{{ g[0] }}{{ g.other is defined }}{{ g == (g[0], g[1]) }}{% endfor %}",
+    "{{ rows|groupby('v')|map(attribute='list')|map('length')|list }}{{ (rows|groupby('v'))[0] }}{{ (rows|groupby('v'))[0][:1].grouper is defined }}{{ (rows|groupby('v'))|tojson }}",
     "{{ '3'|int }}{{ '3.7'|int }}{{ 'x'|int }}{{ 'x'|int(9) }}{{ 3.9|int }}{{ 'ff'|int(0, 16) }}{{ none|int }}{{ '2.5'|float }}{{ 'x'|float }}{{ 3|float }}{{ true|int }}",
     "{{ 42.55|round }}{{ 42.55|round(1) }}{{ 42.55|round(1, 'floor') }}{{ 42.51|round(0, 'ceil') }}{{ 2.5|round }}{{ 3.5|round }}{{ 42|round }} {{ 2.675|round(2) }} {{ -3|abs }}{{ -2.5|abs }}",
     "{{ 'a\nb\n\nc'|indent }}|{{ 'a\nb'|indent(2, true) }}|{{ 'a\n\nb'|indent(2, blank=true) }}|{{ 'a\nb'|indent('> ') }}",
@@ -318,6 +320,7 @@ TEMPLATES = [
     "{{ '12'.isdigit() }}{{ 'a1'.isalnum() }}{{ 'ab'.isalpha() }}{{ ' '.isspace() }}{{ ''.isdigit() }}{{ 'AB'.isupper() }}{{ 'ab'.islower() }}{{ '7'.zfill(3) }}{{ '-7'.zfill(4) }}[{{ 'a'.ljust(3) }}{{ 'a'.rjust(3, '.') }}{{ 'a'.center(4, '*') }}]",
     "{{ 'pre-x'.removeprefix('pre-') }}{{ 'x.py'.removesuffix('.py') }}{{ 'a=b=c'.partition('=') }}{{ 'a=b=c'.rpartition('=') }}{{ 'abc'.partition('x') }}",
     "{{ dict.get('b') }}{{ dict.get('q') }}{{ dict.get('q', 7) }}{{ dict.keys()|list }}{{ {'a': 1}.values()|list }}{{ {'a': 1}.items()|list }}{{ numbers.index(2) }}{{ numbers.count(1) }}{{ numbers.copy() }}",
+    "{{ dict.get(absent) }}{{ dict.get(dict.q, 7) }}", "{{ dict.get([1], 7) }}",
     "{{ numbers.append(1) }}", "{{ dict.update({'a': 1}) }}", "{{ dict.pop('a') }}", "{{ 'abc'.index('z') }}", "{{ numbers.index(99) }}",
     "{{ 'a'.split('') }}",
     # Tests

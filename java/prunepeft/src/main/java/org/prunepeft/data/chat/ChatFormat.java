@@ -70,8 +70,9 @@ public record ChatFormat(
   /**
    * {@return the format of a model, whose assistant's turns contribute to the loss}
    *
-   * @param model its directory: chat_template.jinja, or chat_template in tokenizer_config.json; the
-   *     special tokens there or in special_tokens_map.json
+   * @param model its directory: chat_template.jinja, or chat_template in tokenizer_config.json, and
+   *     those by name in additional_chat_templates; the special tokens in tokenizer_config.json or
+   *     special_tokens_map.json
    * @param template a file with another template; null: the model's
    * @throws DataException if a file can't be read or is damaged, or the template is not understood;
    *     of those with names, the default one

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
@@ -92,14 +93,14 @@ public final class ConversationFile {
                         "%s has the columns %s; conversations are in messages, in conversations, or in prompt and completion"
                             .formatted(file, there)));
     List<String> columns = new ArrayList<>(dialect.columns);
-    if (there.contains(TOOLS)) {
-      columns.add(TOOLS);
-    }
+    // Also where the first row has none.
+    columns.add(TOOLS);
     ConversationFile reader = new ConversationFile(dialect, new Chat(format));
     List<List<Example>> rows =
         ExampleFile.values(
             file,
             columns,
+            Set.of(TOOLS),
             (place, values) ->
                 reader.texts(place, values).stream()
                     .map(text -> Example.of(text).at(place))
@@ -109,7 +110,7 @@ public final class ConversationFile {
 
   private List<TrainingText> texts(Place place, List<JsonNode> values) {
     int count = dialect.columns.size();
-    Object tools = values.size() > count ? Messages.plain(place, TOOLS, values.get(count)) : null;
+    Object tools = Messages.plain(place, TOOLS, values.get(count));
     if (dialect != Dialect.COMPLETION) {
       return chat.texts(place, new Conversation(messages(place, 0, values.get(0)), 0, tools));
     }

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.DataException;
 import org.prunepeft.io.BoundedFile;
@@ -18,6 +19,12 @@ import org.prunepeft.io.BoundedFile;
 final class TemplateFiles {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String CONFIG = "tokenizer_config.json";
+
+  /** A directory of templates by their names, beside the default one. */
+  private static final String ADDITIONAL = "additional_chat_templates";
+
+  private static final String DEFAULT = "default";
+  private static final String TOOLS = "tool_use";
 
   /** Far more than any template has, and than any configuration with its added tokens. */
   private static final int MOST_OF_TEMPLATE = 1_000_000;
@@ -33,10 +40,10 @@ final class TemplateFiles {
   ChatFormat format(Path other) {
     JsonNode config = json(CONFIG);
     Map<String, Source> templates =
-        other == null ? templates(config) : Map.of("default", new Source(other, template(other)));
-    Source tools = templates.get("tool_use");
+        other == null ? templates(config) : Map.of(DEFAULT, new Source(other, template(other)));
+    Source tools = templates.get(TOOLS);
     return new ChatFormat(
-        understood(templates.get("default")),
+        understood(templates.get(DEFAULT)),
         tools == null ? null : tools.text,
         specialTokens(config),
         true,
@@ -55,12 +62,32 @@ final class TemplateFiles {
     return template.text;
   }
 
-  /** By name; a file of its own goes before the one in the configuration. */
+  /** By name; where the default one has a file, those of the configuration are of no account. */
   private Map<String, Source> templates(JsonNode config) {
+    Map<String, Source> templates = new HashMap<>();
+    if (Files.exists(file(ChatFormat.FILE))) {
+      put(templates, DEFAULT, file(ChatFormat.FILE));
+    } else {
+      templates.putAll(configured(config));
+    }
+    for (String name : List.of(DEFAULT, TOOLS)) {
+      Path additional = file(ADDITIONAL).resolve(name + ".jinja");
+      if (Files.exists(additional)) {
+        put(templates, name, additional);
+      }
+    }
+    return templates;
+  }
+
+  private static void put(Map<String, Source> templates, String name, Path file) {
+    templates.put(name, new Source(file, template(file)));
+  }
+
+  private Map<String, Source> configured(JsonNode config) {
     Map<String, Source> templates = new HashMap<>();
     JsonNode inConfig = config.path("chat_template");
     if (inConfig.isTextual()) {
-      templates.put("default", new Source(file(CONFIG), inConfig.asText()));
+      templates.put(DEFAULT, new Source(file(CONFIG), inConfig.asText()));
     }
     for (JsonNode named : inConfig) {
       if (!named.path("name").isTextual() || !named.path("template").isTextual()) {
@@ -69,10 +96,6 @@ final class TemplateFiles {
       }
       templates.put(
           named.get("name").asText(), new Source(file(CONFIG), named.get("template").asText()));
-    }
-    if (Files.exists(file(ChatFormat.FILE))) {
-      Path own = file(ChatFormat.FILE);
-      templates.put("default", new Source(own, template(own)));
     }
     return templates;
   }

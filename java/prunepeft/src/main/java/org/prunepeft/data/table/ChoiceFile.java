@@ -88,12 +88,16 @@ public final class ChoiceFile {
         .filter(
             answer ->
                 ExampleFile.values(file, List.of(answer), (place, values) -> values.get(0)).stream()
-                    .allMatch(value -> isNoAnswer(value.asText().strip())))
+                    .allMatch(value -> isNoAnswer(key(value))))
         .isPresent();
   }
 
+  private static String key(JsonNode value) {
+    return value.isValueNode() && !value.isNull() ? value.asText().strip() : "";
+  }
+
   private static boolean isNoAnswer(String key) {
-    return key.isEmpty() || key.equals("-1");
+    return key.isEmpty() || ExampleFile.isKeptBack(key);
   }
 
   private Example example(Place place, List<JsonNode> values) {
@@ -163,7 +167,7 @@ public final class ChoiceFile {
 
   /** By its label, or else by its letter or its number from 0. */
   private int right(Place place, JsonNode value, List<String> labels, int answers) {
-    String key = value.isValueNode() ? value.asText().strip() : "";
+    String key = key(value);
     if (isNoAnswer(key)) {
       throw new DataException(
           "%s: '%s' names no right answer; take a file that has them"
@@ -172,10 +176,12 @@ public final class ChoiceFile {
     if (labels.contains(key)) {
       return labels.indexOf(key);
     }
+    // A column of whole numbers with gaps has 1.0 for 1.
+    String number = key.replaceFirst("\\.0+$", "");
     return IntStream.range(0, labels.isEmpty() ? answers : 0)
         .filter(
             i ->
-                key.equals(Integer.toString(i))
+                number.equals(Integer.toString(i))
                     || i < LETTERS.length() && key.equals(LETTERS.substring(i, i + 1)))
         .findFirst()
         .orElseThrow(

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.Reader;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Place;
@@ -28,6 +29,9 @@ final class DelimitedReader implements TableReader {
               StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
           .build();
 
+  /** The place of a column that is not there. */
+  private static final int ABSENT = -1;
+
   private final String name;
   private final CsvParser parser;
   private final boolean header;
@@ -40,8 +44,17 @@ final class DelimitedReader implements TableReader {
   /** Without a header the first row, which was read to see how many columns there are. */
   private List<String> pending;
 
+  /**
+   * @param optional those of the columns that need not be there: their cells are empty then
+   */
   DelimitedReader(
-      Reader in, String name, char separator, List<String> columns, boolean header, boolean lenient)
+      Reader in,
+      String name,
+      char separator,
+      List<String> columns,
+      Set<String> optional,
+      boolean header,
+      boolean lenient)
       throws IOException {
     this.name = name;
     this.header = header;
@@ -56,11 +69,22 @@ final class DelimitedReader implements TableReader {
       throw new DataException(name + " is empty; a file of examples has a row for each");
     }
     width = first.size();
+<<<<<<< HEAD
     names =
         header
             ? List.copyOf(first)
             : IntStream.rangeClosed(1, width).mapToObj(Integer::toString).toList();
     wanted = columns.stream().mapToInt(column -> index(column, first)).toArray();
+=======
+    wanted =
+        columns.stream()
+            .mapToInt(
+                column ->
+                    optional.contains(column) && !names.contains(column)
+                        ? ABSENT
+                        : index(column, first))
+            .toArray();
+>>>>>>> data-fixes
     pending = header ? null : first;
   }
 
@@ -116,7 +140,8 @@ final class DelimitedReader implements TableReader {
           "%s, line %d: a row must have as many columns as the first, %d, got %d"
               .formatted(name, line, width, row.size()));
     }
-    return IntStream.of(wanted).mapToObj(row::get).toList();
+    List<String> cells = row;
+    return IntStream.of(wanted).mapToObj(at -> at == ABSENT ? "" : cells.get(at)).toList();
   }
 
   private boolean leftOut(List<String> row) {

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
@@ -46,6 +47,14 @@ public final class ExampleFile implements Closeable {
    * @param label without spaces around it; null if it was not asked for
    */
   public record Row(Place place, String text, String pair, String label) {
+    /**
+     * {@return whether the label is the number -1, however it is written, by which the hub marks
+     * those that are kept back}
+     */
+    public boolean isKeptBack() {
+      return ExampleFile.isKeptBack(label);
+    }
+
     /** {@return the example without its label} */
     public Example unlabelled() {
       return new Example(text, pair, Example.UNLABELLED).at(place);
@@ -78,38 +87,62 @@ public final class ExampleFile implements Closeable {
   }
 
   private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
-    TableReader reader = reader(file, columns.names(labelled), columns.header(), lenient, false);
+    TableReader reader =
+        reader(file, columns.names(labelled), Set.of(), columns.header(), lenient, false);
     return new ExampleFile(file.toString(), columns, labelled, reader);
   }
 
   /**
    * A reader of some columns.
    *
+   * @param optional those of the columns that need not be there
    * @param header whether the first line of a table names them
    * @param lenient whether rows that are too short are left out
    * @param nested whether their values may be lists and objects
    */
   private static TableReader reader(
-      Path file, List<String> columns, boolean header, boolean lenient, boolean nested) {
+      Path file,
+      List<String> columns,
+      Set<String> optional,
+      boolean header,
+      boolean lenient,
+      boolean nested) {
     TableFormat format =
         TableFormat.of(file)
             .orElseThrow(
                 () -> new IllegalArgumentException(file + " is not read: " + remedy(file)));
+    if (Files.isDirectory(file)) {
+      throw new DataException("can't read %s: it is a directory".formatted(file));
+    }
+    if (format == TableFormat.PARQUET) {
+      try {
+        return new ParquetTable(file, columns, optional, nested);
+      } catch (IOException e) {
+        throw DataException.unreadable(file.toString(), e);
+      }
+    }
+    List<Path> shards = files(file);
+    return shards.size() == 1
+        ? text(shards.get(0), format, columns, optional, header, lenient)
+        : new ShardReader(shards, shard -> text(shard, format, columns, optional, header, lenient));
+  }
+
+  private static TableReader text(
+      Path file,
+      TableFormat format,
+      List<String> columns,
+      Set<String> optional,
+      boolean header,
+      boolean lenient) {
     InputStream in;
     try {
-      if (Files.isDirectory(file)) {
-        throw new DataException("can't read %s: it is a directory".formatted(file));
-      }
-      if (format == TableFormat.PARQUET) {
-        return new ParquetTable(file, columns, nested);
-      }
       in = Files.newInputStream(file);
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
     }
     Utf8Reader text = new Utf8Reader(in, file.toString());
     try {
-      return format.reader(text, file.toString(), columns, header, lenient);
+      return format.reader(text, file.toString(), columns, optional, header, lenient);
     } catch (IOException | RuntimeException e) {
       try {
         text.close();
@@ -139,16 +172,15 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
-   * {@return the files that a name stands for: the file itself, or all shards of a Parquet table}
+   * {@return the files that a name stands for: the file itself, or all shards of a table}
    *
-   * @param file of a Parquet table in shards any one of them
+   * @param file of a table in shards the first
    * @throws DataException if a shard is missing
+   * @throws IllegalArgumentException if it is a shard, but not the first
    */
   public static List<Path> files(Path file) {
     try {
-      return TableFormat.of(file).equals(Optional.of(TableFormat.PARQUET))
-          ? ParquetTable.shards(file)
-          : List.of(file);
+      return TableFormat.of(file).isPresent() ? Shards.of(file) : List.of(file);
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
     }
@@ -221,6 +253,7 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format
    */
   public static List<String> columns(Path file) {
+<<<<<<< HEAD
     return columns(file, true);
   }
 
@@ -234,6 +267,9 @@ public final class ExampleFile implements Closeable {
    */
   public static List<String> columns(Path file, boolean header) {
     try (TableReader reader = reader(file, List.of(), header, false, true)) {
+=======
+    try (TableReader reader = reader(file, List.of(), Set.of(), true, false, true)) {
+>>>>>>> data-fixes
       return reader.columns();
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -259,17 +295,31 @@ public final class ExampleFile implements Closeable {
    * {@return what is made of the wanted cells of all rows, 1 or more}
    *
    * @param file whose name gives its format
+<<<<<<< HEAD
    * @param columns that are wanted, by name or, of a table, by number
    * @param header whether the first line of a table names its columns
+=======
+   * @param columns that are wanted, by name
+   * @param optional those of them that need not be there: their cells are empty then
+>>>>>>> data-fixes
    * @param row what is made of a row
    * @param <T> its type
    * @throws DataException if it can't be read, is empty or is damaged
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
   static <T> List<T> cells(
+<<<<<<< HEAD
       Path file, List<String> columns, boolean header, BiFunction<Place, List<String>, T> row) {
     List<T> rows = new ArrayList<>();
     try (TableReader reader = reader(file, columns, header, false, false)) {
+=======
+      Path file,
+      List<String> columns,
+      Set<String> optional,
+      BiFunction<Place, List<String>, T> row) {
+    List<T> rows = new ArrayList<>();
+    try (TableReader reader = reader(file, columns, optional, true, false, false)) {
+>>>>>>> data-fixes
       for (List<String> cells = reader.next(); cells != null; cells = reader.next()) {
         for (int i = 0; i < cells.size(); i++) {
           requireCharacters(cells.get(i), reader.place(), columns.get(i));
@@ -323,8 +373,25 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format, or a table lacks a column
    */
   public static <T> List<T> values(Path file, List<String> columns, RowReader<T> row) {
+    return values(file, columns, Set.of(), row);
+  }
+
+  /**
+   * {@return the same, where some columns need not be there}
+   *
+   * @param file whose name gives its format
+   * @param columns that are wanted, by name
+   * @param optional those of them that a table may lack: a null node, or an empty text, is there
+   *     then
+   * @param row what is made of a row; what it throws ends the reading
+   * @param <T> its type
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or a table lacks another column
+   */
+  public static <T> List<T> values(
+      Path file, List<String> columns, Set<String> optional, RowReader<T> row) {
     List<T> rows = new ArrayList<>();
-    try (TableReader reader = reader(file, columns, true, false, true)) {
+    try (TableReader reader = reader(file, columns, optional, true, false, true)) {
       for (List<JsonNode> values = reader.values(); values != null; values = reader.values()) {
         for (int i = 0; i < values.size(); i++) {
           if (values.get(i).isTextual()) {
@@ -351,7 +418,7 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format, or a table lacks a column
    */
   public static Optional<List<JsonNode>> first(Path file, List<String> columns) {
-    try (TableReader reader = reader(file, columns, true, false, true)) {
+    try (TableReader reader = reader(file, columns, Set.of(), true, false, true)) {
       return Optional.ofNullable(reader.values());
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -361,6 +428,10 @@ public final class ExampleFile implements Closeable {
   /** {@return names of the label's classes by their numbers; none where the file has none} */
   public List<String> classes() {
     return reader.classes(columns.label());
+  }
+
+  static boolean isKeptBack(String label) {
+    return label.matches("-1(\\.0*)?");
   }
 
   private static void requireCharacters(String cell, Place place, String column) {

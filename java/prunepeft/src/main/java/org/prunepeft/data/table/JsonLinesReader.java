@@ -1,11 +1,13 @@
 package org.prunepeft.data.table;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
 import java.io.BufferedReader;
@@ -13,6 +15,7 @@ import java.io.IOException;
 import java.io.Reader;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Place;
 import org.prunepeft.io.FormatException;
@@ -29,17 +32,26 @@ final class JsonLinesReader implements TableReader {
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+          .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
           .build();
 
   private final BufferedReader in;
   private final String name;
   private final List<String> columns;
+  private final Set<String> optional;
   private long line;
 
-  JsonLinesReader(Reader in, String name, List<String> columns) {
+  /** Of the object that was read last. */
+  private String text;
+
+  /**
+   * @param optional those of the columns that need not be there: their cells are empty then
+   */
+  JsonLinesReader(Reader in, String name, List<String> columns, Set<String> optional) {
     this.in = new BufferedReader(in);
     this.name = name;
     this.columns = List.copyOf(columns);
+    this.optional = Set.copyOf(optional);
   }
 
   @Override
@@ -53,12 +65,11 @@ final class JsonLinesReader implements TableReader {
 
   /** The next one; null at the end. */
   private JsonNode object() throws IOException {
-    String text;
     do {
       text = in.readLine();
       line++;
     } while (text != null && text.isBlank());
-    return text == null ? null : parse(text);
+    return text == null ? null : parse();
   }
 
   private static List<String> names(JsonNode object) {
@@ -91,7 +102,7 @@ final class JsonLinesReader implements TableReader {
         .toList();
   }
 
-  private JsonNode parse(String text) throws IOException {
+  private JsonNode parse() throws IOException {
     JsonNode node;
     try {
       node = JSON.readTree(text);
@@ -115,8 +126,11 @@ final class JsonLinesReader implements TableReader {
     return node;
   }
 
-  private String cell(JsonNode object, String column) {
+  private String cell(JsonNode object, String column) throws IOException {
     JsonNode value = object.get(column);
+    if (optional.contains(column) && (value == null || value.isNull())) {
+      return "";
+    }
     if (value == null) {
       throw new IllegalArgumentException(
           "%s, line %d: %s"
@@ -131,7 +145,20 @@ final class JsonLinesReader implements TableReader {
                   column,
                   value.isNull() ? "null" : value.isArray() ? "an array" : "an object"));
     }
-    return value.asText();
+    return value.isBigDecimal() ? written(column) : value.asText();
+  }
+
+  /** A number as the line has it: of an exponent or of zeros at its end nothing is changed. */
+  private String written(String column) throws IOException {
+    try (JsonParser parser = JSON.createParser(text)) {
+      parser.nextToken();
+      while (!column.equals(parser.nextFieldName())) {
+        parser.nextToken();
+        parser.skipChildren();
+      }
+      parser.nextToken();
+      return parser.getText();
+    }
   }
 
   @Override

@@ -1,18 +1,17 @@
 package org.prunepeft.data.table;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.Set;
 import org.apache.parquet.ParquetReadOptions;
 import org.apache.parquet.column.page.PageReadStore;
 import org.apache.parquet.example.data.Group;
@@ -34,16 +33,13 @@ import org.prunepeft.io.FormatException;
 import org.prunepeft.text.Spelling;
 
 /**
- * Columns of a Parquet file: texts, numbers and truth values. Of a set of shards, {@code
- * train-00000-of-00003.parquet} as Hugging Face's hub has them, the first stands for all. Rows
- * count as lines. Whole numbers that stand for classes by {@link ClassLabels} are read as the names
- * of these, all but -1.
+ * Columns of a Parquet file: texts, numbers and truth values. Of a set of {@link Shards} the first
+ * stands for all. Rows count as lines. Whole numbers that stand for classes by {@link ClassLabels}
+ * are read as the names of these, all but -1.
  */
 final class ParquetTable implements TableReader {
   /** By which the hub marks labels that are kept back. */
   private static final String WITHHELD = "-1";
-
-  private static final Pattern SHARD = Pattern.compile("(.*-)(\\d{5})(-of-)(\\d{5})(\\.parquet)");
 
   static {
     // Read from the class path; module-info says why.
@@ -52,6 +48,9 @@ final class ParquetTable implements TableReader {
   }
 
   private final List<String> columns;
+
+  /** Columns that need not be there. */
+  private final Set<String> optional;
 
   /** Whether columns may hold lists and objects. */
   private final boolean nested;
@@ -75,47 +74,19 @@ final class ParquetTable implements TableReader {
   private long line;
 
   /**
+   * @param optional those of the columns that need not be there, nor have a value
    * @param nested whether columns may hold lists and objects, for {@link #values}
    * @throws FormatException if it is no Parquet file, or a shard is missing
    * @throws IllegalArgumentException if a column is not there or holds something else
    * @throws IOException if reading fails
    */
-  ParquetTable(Path file, List<String> columns, boolean nested) throws IOException {
+  ParquetTable(Path file, List<String> columns, Set<String> optional, boolean nested)
+      throws IOException {
     this.columns = List.copyOf(columns);
+    this.optional = Set.copyOf(optional);
     this.nested = nested;
-    shards = shards(file);
+    shards = Shards.of(file);
     open();
-  }
-
-  /** The file, or it and those of its set. */
-  static List<Path> shards(Path first) throws IOException {
-    Matcher name = SHARD.matcher(first.getFileName().toString());
-    if (!name.matches()) {
-      return List.of(first);
-    }
-    if (Integer.parseInt(name.group(2)) != 0) {
-      throw new IllegalArgumentException(
-          "%s is one shard of several; name the first, %s00000-of-%s%s, and all are read"
-              .formatted(first, name.group(1), name.group(4), name.group(5)));
-    }
-    List<Path> shards = new ArrayList<>();
-    for (int i = 0; i < Math.max(1, Integer.parseInt(name.group(4))); i++) {
-      Path shard =
-          first.resolveSibling(
-              String.format(
-                  Locale.ROOT, "%s%05d-of-%s%s", name.group(1), i, name.group(4), name.group(5)));
-      if (i > 0 && !Files.exists(shard)) {
-        throw new FormatException(
-            String.format(
-                Locale.ROOT,
-                "%s is missing; %s says that there are %d shards",
-                shard,
-                first,
-                Integer.parseInt(name.group(4))));
-      }
-      shards.add(shard);
-    }
-    return shards;
   }
 
   private void open() throws IOException {
@@ -137,7 +108,9 @@ final class ParquetTable implements TableReader {
       classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
       for (String column : columns) {
-        wanted.add(column(path, column));
+        if (whole.containsField(column) || !optional.contains(column)) {
+          wanted.add(column(path, column));
+        }
       }
       schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
@@ -227,8 +200,8 @@ final class ParquetTable implements TableReader {
       return null;
     }
     List<String> cells = new ArrayList<>();
-    for (int i = 0; i < columns.size(); i++) {
-      cells.add(cell(row, i));
+    for (String column : columns) {
+      cells.add(cell(row, column));
     }
     return cells;
   }
@@ -240,11 +213,14 @@ final class ParquetTable implements TableReader {
       return null;
     }
     List<JsonNode> values = new ArrayList<>();
-    for (int i = 0; i < columns.size(); i++) {
+    for (String column : columns) {
       try {
-        values.add(ParquetValues.value(row, i));
+        values.add(
+            schema.containsField(column)
+                ? ParquetValues.value(row, schema.getFieldIndex(column))
+                : NullNode.getInstance());
       } catch (CharacterCodingException e) {
-        throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), columns.get(i)), e);
+        throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), column), e);
       }
     }
     return values;
@@ -280,21 +256,25 @@ final class ParquetTable implements TableReader {
     }
   }
 
-  private String cell(Group row, int column) throws FormatException {
-    if (row.getFieldRepetitionCount(column) == 0) {
+  private String cell(Group row, String name) throws FormatException {
+    int column = schema.containsField(name) ? schema.getFieldIndex(name) : -1;
+    if (column < 0 || row.getFieldRepetitionCount(column) == 0) {
+      if (optional.contains(name)) {
+        return "";
+      }
       throw new DataException(
-          "%s: '%s' must be a text or a number, got null".formatted(place(), columns.get(column)));
+          "%s: '%s' must be a text or a number, got null".formatted(place(), name));
     }
     PrimitiveType type = schema.getType(column).asPrimitiveType();
     if (type.getPrimitiveTypeName() != PrimitiveType.PrimitiveTypeName.BINARY) {
-      List<String> names = classes(columns.get(column));
+      List<String> names = classes(name);
       return names.isEmpty() ? row.getValueToString(column, 0) : name(row, column, names);
     }
     ByteBuffer bytes = row.getBinary(column, 0).toByteBuffer();
     try {
       return ParquetValues.text(bytes);
     } catch (CharacterCodingException e) {
-      throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), columns.get(column)), e);
+      throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), name), e);
     }
   }
 

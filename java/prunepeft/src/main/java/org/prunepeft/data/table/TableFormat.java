@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 
 /** How a file of examples is written. */
 public enum TableFormat {
@@ -50,14 +51,21 @@ public enum TableFormat {
   /**
    * A reader of some columns.
    *
+   * @param optional those of the columns that need not be there: their cells are empty then
    * @param lenient whether rows of a table that are too short are left out
    */
-  TableReader reader(Reader in, String name, List<String> columns, boolean header, boolean lenient)
+  TableReader reader(
+      Reader in,
+      String name,
+      List<String> columns,
+      Set<String> optional,
+      boolean header,
+      boolean lenient)
       throws IOException {
     return switch (this) {
-      case TSV -> new DelimitedReader(in, name, '\t', columns, header, lenient);
-      case CSV -> new DelimitedReader(in, name, ',', columns, header, lenient);
-      case JSONL -> new JsonLinesReader(in, name, columns);
+      case TSV -> new DelimitedReader(in, name, '\t', columns, optional, header, lenient);
+      case CSV -> new DelimitedReader(in, name, ',', columns, optional, header, lenient);
+      case JSONL -> new JsonLinesReader(in, name, columns, optional);
       case PARQUET -> throw new IllegalArgumentException("Parquet is no text");
     };
   }

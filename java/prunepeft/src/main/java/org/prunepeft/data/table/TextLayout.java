@@ -3,6 +3,8 @@ package org.prunepeft.data.table;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.TrainingText;
@@ -10,20 +12,18 @@ import org.prunepeft.data.TrainingText;
 /** How rows of texts for a language model are laid out, by the columns that they have. */
 public enum TextLayout {
   /**
-   * Alpaca's: an instruction with an input, which may be empty, and the output, which alone
-   * contributes to the loss.
+   * Alpaca's: an instruction, the output, which alone contributes to the loss, and an input, which
+   * may be empty or not be there.
    */
-  INSTRUCTION("instruction", "input", "output") {
+  INSTRUCTION("instruction", "output") {
     @Override
-    TrainingText text(List<String> cells) {
-      return instruction(cells.get(0), cells.get(1), cells.get(2));
+    Optional<String> optional() {
+      return Optional.of("input");
     }
-  },
-  /** The same without an input. */
-  PLAIN_INSTRUCTION("instruction", "output") {
+
     @Override
     TrainingText text(List<String> cells) {
-      return instruction(cells.get(0), "", cells.get(1));
+      return instruction(cells.get(0), cells.get(2), cells.get(1));
     }
   },
   /** GSM8K's: a question, and the answer, which alone contributes to the loss. */
@@ -47,10 +47,15 @@ public enum TextLayout {
     this.columns = List.of(columns);
   }
 
-  /** What a row's cells say, in the order of the columns. */
+  /** A column that files and rows need not have; its cell is empty then. */
+  Optional<String> optional() {
+    return Optional.empty();
+  }
+
+  /** What a row's cells say, in the order of the columns, with that which is optional at last. */
   abstract TrainingText text(List<String> cells);
 
-  /** {@return the columns' names} */
+  /** {@return the names of the columns that all rows have} */
   public List<String> columns() {
     return columns;
   }
@@ -87,9 +92,19 @@ public enum TextLayout {
    *     line
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
+<<<<<<< HEAD
   public static List<Example> read(
       Path file, TextLayout layout, List<String> columns, boolean header) {
     return ExampleFile.cells(
         file, columns, header, (place, cells) -> Example.of(layout.text(cells)).at(place));
+=======
+  public static List<Example> read(Path file, TextLayout layout, List<String> columns) {
+    Set<String> optional = layout.optional().stream().collect(Collectors.toSet());
+    return ExampleFile.cells(
+        file,
+        Stream.concat(columns.stream(), optional.stream()).toList(),
+        optional,
+        (place, cells) -> Example.of(layout.text(cells)).at(place));
+>>>>>>> data-fixes
   }
 }

@@ -112,7 +112,7 @@ public record DataFiles(
     return new DataFiles(train, validation, test, columns, kind, metrics, format);
   }
 
-  /** {@return those that are named, a Parquet table in shards as all its files} */
+  /** {@return those that are named, a table in shards as all its files} */
   List<Path> all() {
     return Stream.of(train, validation, test)
         .filter(Objects::nonNull)

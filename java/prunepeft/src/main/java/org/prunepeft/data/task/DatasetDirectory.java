@@ -53,7 +53,7 @@ public final class DatasetDirectory {
   /** A README is a page or some. */
   private static final long MOST = 10_000_000;
 
-  private static final Pattern SHARD = Pattern.compile("-\\d{5}-of-\\d{5}$");
+  private static final Pattern SHARD = Pattern.compile("-\\d{5}-of-(\\d{5}(\\.[^.]*)?)$");
 
   private final Path directory;
   private final Map<Split, Path> parts = new EnumMap<>(Split.class);
@@ -65,7 +65,7 @@ public final class DatasetDirectory {
    * @param config the name of a configuration; null: the only one, or the one that is the default
    * @throws DataException if it can't be read, or no file is there to train on
    * @throws IllegalArgumentException if there is no such configuration, or several and none is
-   *     named; or a part has several files that are no shards
+   *     named; or a part has several entries there, or several files that are no shards
    */
   public DatasetDirectory(Path directory, String config) {
     this.directory = directory;
@@ -130,8 +130,8 @@ public final class DatasetDirectory {
   }
 
   /**
-   * {@return the file to report on; null if there is none, or if all of its labels are -1, by which
-   * the hub marks those that are kept back}
+   * {@return the file to report on; null if there is none, or if all of its labels are the number
+   * -1, by which the hub marks those that are kept back}
    *
    * @param columns where labels are
    */
@@ -142,7 +142,7 @@ public final class DatasetDirectory {
     }
     try (ExampleFile examples = ExampleFile.open(file, columns, true)) {
       for (var row = examples.next(); row.isPresent(); row = examples.next()) {
-        if (!row.get().label().equals("-1")) {
+        if (!row.get().isKeptBack()) {
           return file;
         }
       }
@@ -215,9 +215,20 @@ public final class DatasetDirectory {
       put(Split.TRAIN, matching(files, data));
       return;
     }
+    Map<Split, String> named = new EnumMap<>(Split.class);
     for (JsonNode entry : data) {
-      Split.of(entry.path("split").asText())
-          .ifPresent(part -> put(part, matching(files, entry.path("path"))));
+      String name = entry.path("split").asText();
+      Split part = Split.of(name).orElse(null);
+      if (part == null) {
+        continue;
+      }
+      String earlier = named.put(part, name);
+      if (earlier != null) {
+        throw new IllegalArgumentException(
+            "%s: README.md has several entries for the part %s, %s and %s; take one of them out, or name files with --train-file, --validation-file and --test-file in place of the directory"
+                .formatted(directory, part.names.get(0), earlier, name));
+      }
+      put(part, matching(files, entry.path("path")));
     }
   }
 
@@ -250,16 +261,19 @@ public final class DatasetDirectory {
     return SHARD.matcher(name).replaceFirst("");
   }
 
+  /** What the files of one set of shards have in common. */
+  private static String set(Path file) {
+    return SHARD.matcher(file.toString()).replaceFirst("-of-$1");
+  }
+
   /** The first of shards stands for all. */
   private void put(Split part, List<Path> files) {
     if (files.isEmpty()) {
       return;
     }
     boolean shards =
-        files.stream()
-                .allMatch(
-                    file -> SHARD.matcher(file.toString().replaceFirst("\\.[^.]*$", "")).find())
-            && files.stream().map(file -> file.resolveSibling(stem(file))).distinct().count() == 1;
+        files.stream().allMatch(file -> SHARD.matcher(file.toString()).find())
+            && files.stream().map(DatasetDirectory::set).distinct().count() == 1;
     if (files.size() > 1 && !shards) {
       throw new IllegalArgumentException(
           "%s has several files for the part %s, %s; name one with --%s-file"

@@ -249,6 +249,10 @@ class ConversationFileTest {
             Map.of(),
             true,
             null);
+    List<String> lines = row.lines().toList();
+    assertEquals(
+        List.of(marked(lines.get(1), format), marked(lines.get(0), format)),
+        allMarked(lines.get(1) + "\n" + lines.get(0), format));
     List<TrainingText> texts = texts(row, format);
     assertEquals(
         "[{'name': 'f'}][[{'function': {'name': 'f', 'arguments': {'x': 1.5}}}]]"
@@ -386,7 +390,12 @@ class ConversationFileTest {
         Map.of("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>");
     assertEquals(new ChatFormat("d", "t", tokens, true, null), ChatFormat.of(directory, null));
     file("chat_template.jinja", "j");
-    assertEquals("j", ChatFormat.of(directory, null).template());
+    // Those of the configuration are of no account then.
+    assertEquals(new ChatFormat("j", null, tokens, true, null), ChatFormat.of(directory, null));
+    Files.createDirectory(directory.resolve("additional_chat_templates"));
+    file("additional_chat_templates/tool_use.jinja", "u");
+    file("additional_chat_templates/rag.jinja", "{% if %}");
+    assertEquals(new ChatFormat("j", "u", tokens, true, null), ChatFormat.of(directory, null));
     assertEquals(
         new ChatFormat("own", null, tokens, true, null),
         ChatFormat.of(directory, file("own.jinja", "own")));

@@ -48,13 +48,21 @@ class ChoiceFileTest {
   @Test
   void aPlainListIsAskedWithItsLetters() throws IOException {
     Choices expected = new Choices("1 + 1?\nA. 1\nB. 2\nAnswer:", List.of(" A", " B"), 1);
-    for (String answer : List.of("1", "\"1\"", "\"B\"")) {
+    for (String answer : List.of("1", "1.0", "\"1\"", "\"B\"")) {
       String line = "{\"question\": \"1 + 1?\", \"choices\": [\"1\", \"2\"], \"answer\": %s}";
       assertEquals(List.of(expected), read("mmlu.jsonl", line.formatted(answer)));
     }
     assertEquals(
         List.of(expected),
         read("mmlu.csv", "question,choices,answer", "1 + 1?,\"[\"\"1\"\", \"\"2\"\"]\",B"));
+  }
+
+  @Test
+  void answersThatAreNumbersAreAskedAsTheyAreWritten() throws IOException {
+    String line = "{\"question\": \"q\", \"choices\": [10.0, 2.50], \"answer\": 0}";
+    assertEquals(
+        List.of(new Choices("q\nA. 10.0\nB. 2.50\nAnswer:", List.of(" A", " B"), 0)),
+        read("numbers.jsonl", line));
   }
 
   @Test

@@ -95,6 +95,52 @@ class ExampleFileTest {
     };
   }
 
+  @ParameterizedTest
+  @EnumSource(value = TableFormat.class, mode = EnumSource.Mode.EXCLUDE, names = "PARQUET")
+  void theFirstShardStandsForAll(TableFormat format) throws IOException {
+    String ending = "." + format.name().toLowerCase(java.util.Locale.ROOT);
+    List<Path> shards = new ArrayList<>();
+    List<List<String>> expected = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      List<String> lines = new ArrayList<>();
+      if (format != TableFormat.JSONL) {
+        lines.add(line(format, List.of("id", "label", "hypothesis", "premise")));
+      }
+      for (int row = 0; row < i; row++) {
+        lines.add(line(format, List.of("7", "x", "row " + row, "shard " + i)));
+        expected.add(List.of("shard " + i, "row " + row, "x"));
+      }
+      Path shard = temporary.resolve("train-0000" + i + "-of-00003" + ending);
+      shards.add(Files.write(shard, lines));
+    }
+    assertEquals(shards, ExampleFile.files(shards.get(0)));
+    assertEquals(expected, cells(shards.get(0), PAIRS));
+    try (ExampleFile examples = ExampleFile.open(shards.get(0), PAIRS, true)) {
+      assertEquals(
+          List.of(shards.get(1).toString(), shards.get(2).toString(), shards.get(2).toString()),
+          examples.rows().stream().map(row -> row.place().file()).toList());
+    }
+    Exception e = assertThrows(IllegalArgumentException.class, () -> cells(shards.get(1), PAIRS));
+    assertTrue(
+        e.getMessage().contains("name the first, train-00000-of-00003" + ending), e.getMessage());
+    Files.delete(shards.get(2));
+    e = assertThrows(DataException.class, () -> cells(shards.get(0), PAIRS));
+    assertTrue(e.getMessage().contains(shards.get(2) + " is missing"), e.getMessage());
+  }
+
+  @Test
+  void numbersInJsonAreReadAsWritten() throws IOException {
+    List<String> numbers =
+        List.of("1.0", "10.0", "0.50", "-1.0", "1e3", "1.5E-7", "0.00000001", "1e400", "12", "-3");
+    String lines =
+        numbers.stream()
+            .map(
+                one -> "{\"a\": {\"label\": 2.5}, \"text\": \"t\", \"label\": %s}\n".formatted(one))
+            .collect(java.util.stream.Collectors.joining());
+    Path file = Files.writeString(temporary.resolve("a.jsonl"), lines);
+    assertEquals(numbers, read(file, Columns.DEFAULT).stream().map(Row::label).toList());
+  }
+
   @Test
   void rowsKnowTheLineInWhichTheyBegin() throws IOException {
     Path file =

@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.zip.GZIPOutputStream;
 import org.apache.parquet.ParquetReadOptions;
 import org.apache.parquet.bytes.BytesInput;
@@ -218,6 +219,22 @@ class ParquetTableTest {
             .formatted(page.getCompressed_page_size(), codec, claimed, claimed - 1);
     assertTrue(message.contains(reason), message);
     assertEquals(List.of(), OpenFiles.below(temporary));
+  }
+
+  @Test
+  void aColumnThatNeedNotBeThereIsEmptyWhereItIsNot() throws IOException {
+    Group lacking = new SimpleGroupFactory(SCHEMA).newGroup();
+    lacking.add("sentence1", "c");
+    Path file =
+        write("lacking.parquet", CompressionCodecName.SNAPPY, List.of(row("a", "b", 0), lacking));
+    List<String> columns = List.of("none", "sentence2", "sentence1");
+    assertEquals(
+        List.of(List.of("", "b", "a"), List.of("", "", "c")),
+        ExampleFile.cells(file, columns, Set.of("none", "sentence2"), (place, cells) -> cells));
+    assertEquals(
+        List.of("[null,\"b\",\"a\"]", "[null,null,\"c\"]"),
+        ExampleFile.values(
+            file, columns, Set.of("none"), (place, values) -> values.toString().replace(" ", "")));
   }
 
   @Test

@@ -55,6 +55,10 @@ class DatasetDirectoryTest {
     put("train.csv", "text,label\na,1\n");
     put("test.csv", "text,label\na,-1\nb,-1\n");
     assertNull(read(null).test(COLUMNS));
+    put("test.csv", "text,label\na,-1.0\nb,-1\n");
+    assertNull(read(null).test(COLUMNS));
+    Path test = put("test.csv", "text,label\na,-1.0\nb,-1.05\n");
+    assertEquals(test, read(null).test(COLUMNS));
   }
 
   @Test
@@ -63,8 +67,39 @@ class DatasetDirectoryTest {
     put("train.jsonl", line.formatted(1));
     Path test = put("test.jsonl", line.formatted("") + line.formatted(""));
     assertNull(read(null).test());
+    put("test.jsonl", line.formatted("-1.0") + line.formatted("-1"));
+    assertNull(read(null).test());
+    put("test.jsonl", line.replace("\"%s\"", "%s").formatted("null"));
+    assertNull(read(null).test());
     put("test.jsonl", line.formatted("") + line.formatted(0));
     assertEquals(test, read(null).test());
+  }
+
+  @Test
+  void aSetOfShardsHasOneFormat() throws IOException {
+    Path train = put("data/train-00000-of-00002.jsonl", "");
+    put("data/train-00001-of-00002.jsonl", "");
+    assertEquals(train, read(null).train());
+    put("data/train-00000-of-00002.csv", "");
+    put("data/train-00001-of-00002.csv", "");
+    String message = assertThrows(IllegalArgumentException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("several files for the part train"), message);
+  }
+
+  @Test
+  void aPartHasOneEntryOfTheReadme() throws IOException {
+    put("a.csv", "text,label\na,1\n");
+    put("b.csv", "text,label\nb,1\n");
+    String readme =
+        "---\nconfigs:\n- data_files:\n  - {split: train, path: a.csv}\n"
+            + "  - {split: validation, path: a.csv}\n  - {split: %s, path: b.csv}\n---\n";
+    put("README.md", readme.formatted("dev"));
+    String message = assertThrows(IllegalArgumentException.class, () -> read(null)).getMessage();
+    assertTrue(
+        message.contains("several entries for the part validation, validation and dev; take"),
+        message);
+    put("README.md", readme.formatted("unsupervised"));
+    assertEquals(directory.resolve("a.csv"), read(null).validation());
   }
 
   @Test

@@ -82,6 +82,21 @@ class LanguageTaskTest {
   }
 
   @Test
+  void anInputOfALaterInstructionIsNotLost() throws IOException {
+    List<TrainingText> texts =
+        texts(
+            file(
+                "a.jsonl",
+                "{\"instruction\": \"Greet.\", \"output\": \"Hi\"}\n"
+                    + "{\"instruction\": \"Add.\", \"input\": \"2 2\", \"output\": \"4\"}\n"
+                    + "{\"instruction\": \"Greet.\", \"input\": null, \"output\": \"Hi\"}\n"));
+    assertFalse(texts.get(0).prompt().contains("### Input:"));
+    assertTrue(texts.get(1).prompt().contains("### Input:\n2 2\n"));
+    assertEquals(texts.get(0), texts.get(2));
+    assertEquals(List.of(texts.get(0)), texts(file("b.csv", "output,instruction\nHi,Greet.\n")));
+  }
+
+  @Test
   void ofQuestionsAnswersAreLearnt() throws IOException {
     Path file = file("a.jsonl", "{\"question\": \"2 + 2?\", \"answer\": \"4\\n#### 4\"}\n");
     TrainingText text = TrainingText.of("Question: 2 + 2?\nAnswer:", " 4\n#### 4");
