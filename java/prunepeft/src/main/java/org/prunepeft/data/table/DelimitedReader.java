@@ -69,13 +69,10 @@ final class DelimitedReader implements TableReader {
       throw new DataException(name + " is empty; a file of examples has a row for each");
     }
     width = first.size();
-<<<<<<< HEAD
     names =
         header
             ? List.copyOf(first)
             : IntStream.rangeClosed(1, width).mapToObj(Integer::toString).toList();
-    wanted = columns.stream().mapToInt(column -> index(column, first)).toArray();
-=======
     wanted =
         columns.stream()
             .mapToInt(
@@ -84,7 +81,6 @@ final class DelimitedReader implements TableReader {
                         ? ABSENT
                         : index(column, first))
             .toArray();
->>>>>>> data-fixes
     pending = header ? null : first;
   }
 

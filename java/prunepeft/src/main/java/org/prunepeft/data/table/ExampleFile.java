@@ -253,7 +253,6 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format
    */
   public static List<String> columns(Path file) {
-<<<<<<< HEAD
     return columns(file, true);
   }
 
@@ -266,10 +265,7 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format
    */
   public static List<String> columns(Path file, boolean header) {
-    try (TableReader reader = reader(file, List.of(), header, false, true)) {
-=======
-    try (TableReader reader = reader(file, List.of(), Set.of(), true, false, true)) {
->>>>>>> data-fixes
+    try (TableReader reader = reader(file, List.of(), Set.of(), header, false, true)) {
       return reader.columns();
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -295,31 +291,22 @@ public final class ExampleFile implements Closeable {
    * {@return what is made of the wanted cells of all rows, 1 or more}
    *
    * @param file whose name gives its format
-<<<<<<< HEAD
    * @param columns that are wanted, by name or, of a table, by number
-   * @param header whether the first line of a table names its columns
-=======
-   * @param columns that are wanted, by name
    * @param optional those of them that need not be there: their cells are empty then
->>>>>>> data-fixes
+   * @param header whether the first line of a table names its columns
    * @param row what is made of a row
    * @param <T> its type
    * @throws DataException if it can't be read, is empty or is damaged
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
   static <T> List<T> cells(
-<<<<<<< HEAD
-      Path file, List<String> columns, boolean header, BiFunction<Place, List<String>, T> row) {
-    List<T> rows = new ArrayList<>();
-    try (TableReader reader = reader(file, columns, header, false, false)) {
-=======
       Path file,
       List<String> columns,
       Set<String> optional,
+      boolean header,
       BiFunction<Place, List<String>, T> row) {
     List<T> rows = new ArrayList<>();
-    try (TableReader reader = reader(file, columns, optional, true, false, false)) {
->>>>>>> data-fixes
+    try (TableReader reader = reader(file, columns, optional, header, false, false)) {
       for (List<String> cells = reader.next(); cells != null; cells = reader.next()) {
         for (int i = 0; i < cells.size(); i++) {
           requireCharacters(cells.get(i), reader.place(), columns.get(i));
@@ -345,7 +332,12 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format, or the column is not there
    */
   public static Map<Place, String> byPlace(Path file, String column, boolean header) {
-    return cells(file, List.of(column), header, (place, cells) -> Map.entry(place, cells.get(0)))
+    return cells(
+            file,
+            List.of(column),
+            Set.of(),
+            header,
+            (place, cells) -> Map.entry(place, cells.get(0)))
         .stream()
         .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
   }

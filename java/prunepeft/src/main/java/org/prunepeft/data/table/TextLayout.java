@@ -92,19 +92,14 @@ public enum TextLayout {
    *     line
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
-<<<<<<< HEAD
   public static List<Example> read(
       Path file, TextLayout layout, List<String> columns, boolean header) {
-    return ExampleFile.cells(
-        file, columns, header, (place, cells) -> Example.of(layout.text(cells)).at(place));
-=======
-  public static List<Example> read(Path file, TextLayout layout, List<String> columns) {
     Set<String> optional = layout.optional().stream().collect(Collectors.toSet());
     return ExampleFile.cells(
         file,
         Stream.concat(columns.stream(), optional.stream()).toList(),
         optional,
+        header,
         (place, cells) -> Example.of(layout.text(cells)).at(place));
->>>>>>> data-fixes
   }
 }

@@ -230,7 +230,8 @@ class ParquetTableTest {
     List<String> columns = List.of("none", "sentence2", "sentence1");
     assertEquals(
         List.of(List.of("", "b", "a"), List.of("", "", "c")),
-        ExampleFile.cells(file, columns, Set.of("none", "sentence2"), (place, cells) -> cells));
+        ExampleFile.cells(
+            file, columns, Set.of("none", "sentence2"), true, (place, cells) -> cells));
     assertEquals(
         List.of("[null,\"b\",\"a\"]", "[null,null,\"c\"]"),
         ExampleFile.values(
