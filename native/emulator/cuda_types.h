@@ -91,6 +91,7 @@ struct cudaDeviceProp {
   int l2CacheSize;
 };
 typedef struct CUstream_st* cudaStream_t;
+#define cudaStreamPerThread (reinterpret_cast<cudaStream_t>(0x2))
 typedef struct CUevent_st* cudaEvent_t;
 typedef struct CUgraph_st* cudaGraph_t;
 typedef struct CUgraphExec_st* cudaGraphExec_t;

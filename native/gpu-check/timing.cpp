@@ -233,7 +233,7 @@ void print_choice(const Shape& shape, const Run& run, bool dropout) {
   const char* const names[] = {"split", "fused"};
   const std::vector<int64_t> ranks(static_cast<size_t>(shape.modules), shape.r);
   const pp_linear_shape wanted = {
-      run.dtype, shape.M, shape.K, shape.N, ranks.data(), shape.modules, dropout ? shape.modules : 0};
+      run.dtype, shape.M, shape.K, shape.N, ranks.data(), shape.modules, dropout ? shape.modules : 0, 0};
   pp_linear_path forward = PP_FUSED, backward = PP_FUSED;
   int32_t keep_masks;
   check(pp_linear_choose_paths(&kDevice, &wanted, &forward, &backward, &keep_masks));

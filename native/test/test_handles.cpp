@@ -166,7 +166,7 @@ TEST(shapes_beyond_memory_have_no_paths) {
   for (const pp_device* device : {&kCpu, &cuda}) {
     for (const int64_t k : {largest, INT64_MAX}) {
       for (const int64_t rank : {small, largest, INT64_MAX}) {
-        const pp_linear_shape wide{PP_BFLOAT16, 1, k, 16, &rank, 1, 0}, narrow{PP_BFLOAT16, 1, 16, 16, &rank, 1, 0};
+        const pp_linear_shape wide{PP_BFLOAT16, 1, k, 16, &rank, 1, 0, 0}, narrow{PP_BFLOAT16, 1, 16, 16, &rank, 1, 0, 0};
         CHECK_FAILS(pp_linear_choose_paths(device, &wide, &forward, &backward, &keep), PP_INVALID_ARGUMENT,
                     "has more bytes than memory");
         if (rank == small) continue;

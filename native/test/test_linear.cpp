@@ -506,6 +506,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {{&Calls::forward}, [](Calls& c) { c.x.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]"},
       {{&Calls::backward}, [](Calls& c) { c.x_given.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]"},
       {{&Calls::backward}, [](Calls& c) { c.x_given.rows = 5; }, "x must be float32 [6, 10], got float32 [5, 10]"},
+      {{&Calls::backward}, [](Calls& c) { c.x_given.data = c.x.data; }, "dx must not be the buffer of x"},
       {{&Calls::backward}, [](Calls& c) { c.x_given.data = nullptr; }, "x.data must not be null"},
       {with_x, [](Calls& c) { c.x.rows = INT64_MAX / 4; }, "more bytes than memory"},
       {kAll, [](Calls& c) { c.count = -1; }, "count must be at least 0, got -1"},

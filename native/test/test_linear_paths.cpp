@@ -375,6 +375,10 @@ TEST(masks_are_kept_where_drawing_them_again_binds) {
   // Of one module memory binds, and the mask is only more to move, but for a dA that would not be done beside dX.
   const LoraShape llama = {8192, 4096, 4096, {16}, 2, 1}, squared = {8192, 8192, 8192, {16}, 2, 1};
   CHECK(choose_paths(h100, llama).backward == PP_FUSED && choose_paths(h100, llama).keep_masks);
+  // Nor is it where W is quantised.
+  LoraShape quantized = llama;
+  quantized.quantized = true;
+  CHECK(choose_paths(h100, quantized).backward == PP_FUSED && !choose_paths(h100, quantized).keep_masks);
   CHECK(choose_paths(h100, squared).backward == PP_FUSED && !choose_paths(h100, squared).keep_masks);
   CHECK(choose_paths(h100, {8192, 4096, 4096, {16, 16, 16}, 2, 3}).keep_masks);
   const Ceilings ceilings = assumed_ceilings(h100, 2);
@@ -481,7 +485,7 @@ TEST(ceilings_follow_the_architecture_and_the_type) {
 TEST(the_cpu_takes_its_own_product) {
   const pp_device cpu = {PP_CPU, 0, nullptr};
   const int64_t rank = 8;
-  const pp_linear_shape shape = {PP_BFLOAT16, 100, 64, 32, &rank, 1, 1};
+  const pp_linear_shape shape = {PP_BFLOAT16, 100, 64, 32, &rank, 1, 1, 0};
   pp_linear_path forward = PP_SPLIT, backward = PP_SPLIT;
   int32_t keep_masks = 1;
   CHECK_EQUAL(pp_linear_choose_paths(&cpu, &shape, &forward, &backward, &keep_masks), PP_OK);
@@ -494,16 +498,19 @@ TEST(wrong_arguments_are_named) {
   int32_t keep = 0;
   const auto choose = [&](const pp_linear_shape& shape) { return pp_linear_choose_paths(&cpu, &shape, &path, &path, &keep); };
   const int64_t ranks[] = {8, 0, 8};
-  const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, ranks, 1, 0};
-  CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, ranks, 1, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 3, 0}), PP_INVALID_ARGUMENT, "shape->ranks[1] must be at least 1, got 0");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, nullptr, 1, 0}), PP_INVALID_ARGUMENT, "shape->ranks must not be null");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, -1, 0}), PP_INVALID_ARGUMENT, "shape->modules must be at least 0, got -1");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 17, 0}), PP_INVALID_ARGUMENT, "shape->modules must be at most 16, got 17");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 1, -1}), PP_INVALID_ARGUMENT, "shape->masks must be at least 0, got -1");
-  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 1, 2}), PP_INVALID_ARGUMENT, "shape->masks must be at most 1, got 2");
-  CHECK_FAILS(choose({PP_FLOAT16, 1, 64, 32, ranks, 1, 0}), PP_UNSUPPORTED, "float16");
-  CHECK_EQUAL(choose({PP_FLOAT32, 1, 64, 32, nullptr, 0, 0}), PP_OK);
+  const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, ranks, 1, 0, 0};
+  CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, ranks, 1, 0, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 3, 0, 0}), PP_INVALID_ARGUMENT,
+              "shape->ranks[1] must be at least 1, got 0");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, nullptr, 1, 0, 0}), PP_INVALID_ARGUMENT, "shape->ranks must not be null");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, -1, 0, 0}), PP_INVALID_ARGUMENT,
+              "shape->modules must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 17, 0, 0}), PP_INVALID_ARGUMENT,
+              "shape->modules must be at most 16, got 17");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 1, -1, 0}), PP_INVALID_ARGUMENT, "shape->masks must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, ranks, 1, 2, 0}), PP_INVALID_ARGUMENT, "shape->masks must be at most 1, got 2");
+  CHECK_FAILS(choose({PP_FLOAT16, 1, 64, 32, ranks, 1, 0, 0}), PP_UNSUPPORTED, "float16");
+  CHECK_EQUAL(choose({PP_FLOAT32, 1, 64, 32, nullptr, 0, 0, 0}), PP_OK);
   const auto choose_into = [&](const pp_linear_shape* shape, pp_linear_path* forward, int32_t* keep_masks) {
     return pp_linear_choose_paths(&cpu, shape, forward, &path, keep_masks);
   };

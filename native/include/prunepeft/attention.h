@@ -24,7 +24,7 @@ typedef struct pp_attention {
   /** Heads, 1 or more, of d columns, 1 or more. */
   int64_t heads;
   int64_t head_size;
-  /** What the scores are multiplied by, 1 / sqrt(d) as a rule. */
+  /** What the scores are multiplied by, finite; 1 / sqrt(d) as a rule. */
   float scale;
   /** B·T bytes, 0 for a token that none attends to (padding); null: there is none. */
   const uint8_t* mask;
@@ -34,7 +34,7 @@ typedef struct pp_attention {
   const int32_t* starts;
   /** w, 0 or more: a token sees none that comes w tokens or more before it. 0: no limit. */
   int64_t window;
-  /** c, 0 or more: scores become c·tanh(score / c). 0: they stay as they are. */
+  /** c, 0 or more and finite: scores become c·tanh(score / c). 0: they stay as they are. */
   float cap;
   /** 1: a token sees none that comes after it; 0: it does. */
   int32_t causal;

@@ -243,7 +243,8 @@ pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear,
   Arguments arguments;
   constexpr unsigned kUse = kReadsA | kReadsB | kTakesS | kTakesDs | kWritesDb | kDrops;
   check_call(arguments, context, linear, dy, dx, modules, count, x != nullptr ? kUse | kWritesDa : kUse, false);
-  if (!arguments.failed() && x != nullptr) arguments.matrix("x", x, linear->dtype, dy->rows, linear->K);
+  if (!arguments.failed() && x != nullptr && arguments.matrix("x", x, linear->dtype, dy->rows, linear->K) && dy->rows > 0)
+    arguments.distinct("dx", dx->data, "x", x->data);
   for (int32_t i = 0; i < count && !arguments.failed(); ++i)
     arguments.require(modules[i].ds.data != nullptr || modules[i].rows == 0,
                       "modules[%d].ds.data must not be null: dX needs dS", static_cast<int>(i));

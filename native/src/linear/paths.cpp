@@ -38,6 +38,8 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
   }
   arguments.at_least("shape->masks", shape->masks, 0);
   arguments.at_most("shape->masks", shape->masks, shape->modules);
+  arguments.require(shape->quantized == 0 || shape->quantized == 1, "shape->quantized must be 0 or 1, got %d",
+                    static_cast<int>(shape->quantized));
   arguments.not_null("forward", forward);
   arguments.not_null("backward", backward);
   arguments.not_null("keep_masks", keep_masks);
@@ -52,8 +54,8 @@ pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape*
       if (status != PP_OK) return status;
       cuda::LoraRanks ranks;
       for (int32_t i = 0; i < shape->modules; ++i) ranks.add(shape->ranks[i]);
-      paths = cuda::choose_paths(
-          rates, {shape->M, shape->K, shape->N, ranks, static_cast<int64_t>(pp_dtype_size(shape->dtype)), shape->masks});
+      paths = cuda::choose_paths(rates, {shape->M, shape->K, shape->N, ranks, static_cast<int64_t>(pp_dtype_size(shape->dtype)),
+                                         shape->masks, shape->quantized != 0});
     }
   }
   *forward = paths.forward;

@@ -30,7 +30,8 @@ struct LoraShape {
   int64_t M, K, N;
   LoraRanks ranks;
   int64_t element_bytes;
-  int masks;  // modules that drop
+  int masks;               // modules that drop
+  bool quantized = false;  // W is: the fused path alone, and no branch
 };
 
 struct LinearPaths {
@@ -84,7 +85,7 @@ PredictedPath faster_path(const DeviceRates& device, const LoraShape& shape, boo
   const Costs cost = costs_of(device, shape, kept);
   const LinearPath kernel = fused_kernel(device, shape, direction);
   const double split = predict_path(ceilings, cost, PP_SPLIT, kernel), fused = predict_path(ceilings, cost, PP_FUSED, kernel);
-  return split < fused ? PredictedPath{PP_SPLIT, split} : PredictedPath{PP_FUSED, fused};
+  return split < fused && !shape.quantized ? PredictedPath{PP_SPLIT, split} : PredictedPath{PP_FUSED, fused};
 }
 
 /**
@@ -106,7 +107,8 @@ inline double predict_best_backward(const Ceilings& ceilings, const Costs& cost,
 inline LinearPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
   const auto forward = [&](bool kept) { return faster_path(device, shape, kept, LinearDirection::kForward, predict_forward); };
   const auto backward = [&](bool kept) {
-    return faster_path(device, shape, kept, LinearDirection::kGradInput, predict_best_backward);
+    return faster_path(device, shape, kept, LinearDirection::kGradInput,
+                       shape.quantized ? predict_backward : predict_best_backward);
   };
   const auto step = [&](bool kept) { return forward(kept).microseconds + backward(kept).microseconds; };
   const bool keep = step(true) < step(false);

@@ -208,7 +208,9 @@ public final class TrainedModel implements TextGenerator {
   }
 
   private Task ownTask() {
-    if (generates() && setup.files() == null && !Tasks.names().contains(setup.task())) {
+    if (generates()
+        && setup.files() == null
+        && TaskKind.LANGUAGE_MODELING.problemType().equals(setup.task())) {
       throw new IllegalArgumentException(
           "the run %s was imported and has no data of its own; name a file of texts with --test-file"
               .formatted(run.path()));

@@ -1,6 +1,5 @@
 package org.prunepeft.cli;
 
-import org.prunepeft.data.Metric;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.Precision;
@@ -234,11 +233,10 @@ final class TrainingOptions {
           "%s is for classes, and the task is a %s; leave it out"
               .formatted(LABEL_SMOOTHING, task.kind().problemType()));
     }
-    if (!task.metrics().contains(Metric.EXACT_MATCH)
-        && ConfigFile.isTyped(MAX_NEW_TOKENS, command)) {
+    if (task.kind() != TaskKind.LANGUAGE_MODELING && ConfigFile.isTyped(MAX_NEW_TOKENS, command)) {
       throw new IllegalArgumentException(
-          "%s is for the metric exact_match; add --metric exact_match, or leave it out"
-              .formatted(MAX_NEW_TOKENS));
+          "%s is for what language models write, and the task is a %s; leave it out"
+              .formatted(MAX_NEW_TOKENS, task.kind().problemType()));
     }
   }
 

@@ -244,7 +244,7 @@ class MainTest {
         "train --encoder-learning-rate 1e-4 | --encoder-learning-rate is for --modules full, but"
             + " --modules is supernet",
         "search --encoder-learning-rate 1e-4 | --encoder-learning-rate is for train --modules full",
-        "train --max-new-tokens 9 | --max-new-tokens is for the metric exact_match",
+        "train --max-new-tokens 9 | --max-new-tokens is for what language models write",
         "train --train-file x.csv --do-regression --label-smoothing-factor 0.1 |"
             + " --label-smoothing-factor is for classes, and the task is a regression",
         "search --strategy authors --warm-up-turns 1 | --warm-up-turns has no effect with --strategy"

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -26,13 +27,14 @@ import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.ProcessorTime;
-import org.prunepeft.testing.TestSeed;
 
 /** Processes that are killed or asked to end, and what {@code --resume} makes of what they left. */
-@FixedSeed("the weights are a prop; java/kill-and-resume draws moments")
+@FixedSeed("the weights are a prop; java/kill-and-resume draws other moments")
 @Timeout(300)
 class ResumeCommandTest {
   private static final int LONG = 40;
+
+  private static final Random MOMENTS = new Random(Kills.seed("signals"));
 
   /** Epochs enough for a signal that comes within them, of runs that have more to do. */
   private static final int MANY = 20;
@@ -100,7 +102,7 @@ class ResumeCommandTest {
       assertTrue(process.isAlive(), () -> Child.text(said));
       Thread.sleep(5);
     }
-    Thread.sleep(TestSeed.random().nextInt(300));
+    Thread.sleep(MOMENTS.nextInt(300));
   }
 
   /** Of several seeds, one of them. */

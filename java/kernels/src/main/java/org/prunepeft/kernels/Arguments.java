@@ -2,6 +2,7 @@ package org.prunepeft.kernels;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
@@ -127,6 +128,12 @@ final class Arguments implements AutoCloseable {
   private static <P extends Pointer> P kept(P struct) {
     struct.retainReference();
     return struct;
+  }
+
+  /** Forgets what the call before was given. */
+  Arguments clear() {
+    Arrays.fill(reachable, null);
+    return this;
   }
 
   ContextStruct context() {
@@ -342,6 +349,9 @@ final class Arguments implements AutoCloseable {
 
   private static void write(ByteBuffer memory, int at, Matrix value) {
     boolean given = value != null;
+    if (given) {
+      DeviceBuffer.requireOpen(value.data());
+    }
     memory.putLong(at + DATA, given && value.data() != null ? value.data().address() : 0);
     memory.putLong(at + ROWS, given ? value.rows() : 0);
     memory.putLong(at + COLS, given ? value.cols() : 0);
@@ -359,6 +369,7 @@ final class Arguments implements AutoCloseable {
 
   @Override
   public void close() {
+    clear();
     release(
         context,
         matrices,

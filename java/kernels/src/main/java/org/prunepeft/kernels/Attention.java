@@ -59,7 +59,8 @@ public record Attention(
             call.matrix(1, values),
             new FloatPointer(logSums.data())),
         this,
-        context);
+        context,
+        logSums);
   }
 
   /**
@@ -84,7 +85,8 @@ public record Attention(
             new FloatPointer(logSums.data()),
             call.matrix(2, qkvGradient)),
         this,
-        context);
+        context,
+        logSums);
   }
 
   /**

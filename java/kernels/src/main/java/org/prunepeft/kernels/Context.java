@@ -47,7 +47,7 @@ public final class Context implements AutoCloseable {
 
   /** For the call that comes. */
   Arguments arguments() {
-    return arguments;
+    return arguments.clear();
   }
 
   /** Frees the scratch memory; work and graphs that use it must have ended. */

@@ -74,6 +74,17 @@ public final class DeviceBuffer implements AutoCloseable {
     return bytes;
   }
 
+  /** Throws if a pointer is to the memory of a buffer that was closed. */
+  static void requireOpen(Pointer pointer) {
+    Pointer source = pointer;
+    while (source instanceof Place place) {
+      source = place.from();
+    }
+    if (source instanceof View view) {
+      view.buffer().memory.open();
+    }
+  }
+
   /** The device may be closed by then; its stream is not needed. */
   private static Consumer<Pointer> free(Device device) {
     int type = device.isCuda() ? LibPrunePeft.PP_CUDA : LibPrunePeft.PP_CPU;
@@ -88,7 +99,7 @@ public final class DeviceBuffer implements AutoCloseable {
   /**
    * {@return a pointer of its own to the memory, which lies on the device: its contents are not to
    * be touched from Java if that is no CPU} The memory is not freed for being forgotten as long as
-   * the pointer, or a matrix of it, is not.
+   * the pointer, or a matrix of it, is not; a typed pointer that is made of it keeps nothing.
    *
    * @throws IllegalStateException after {@link #close()}
    */

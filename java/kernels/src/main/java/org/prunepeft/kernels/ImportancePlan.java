@@ -45,7 +45,7 @@ public final class ImportancePlan implements AutoCloseable {
   private final NativeObject<ImportancePlanHandle> plan;
 
   /** Whose memory the plan reads. */
-  private final List<Segment> segments;
+  private List<Segment> segments;
 
   /**
    * @param device whose kernels compute; what it reads and writes lies there
@@ -143,6 +143,7 @@ public final class ImportancePlan implements AutoCloseable {
   @Override
   public void close() {
     plan.close();
+    segments = null;
     context.close();
   }
 }

@@ -80,9 +80,21 @@ public final class Linear implements AutoCloseable {
    * @param masks how many of the modules drop some of x, 0 to all of them, each by a mask of its
    *     own, all with the same probability. On CUDA LoRA's own calls follow the fused product where
    *     some do not drop; they do so too where probabilities differ, which a shape does not tell
+   * @param quantized whether W is: then both paths are {@link Path#FUSED}
    */
   public record Shape(
-      DType dtype, long rows, long inputs, long outputs, List<Long> ranks, int masks) {
+      DType dtype,
+      long rows,
+      long inputs,
+      long outputs,
+      List<Long> ranks,
+      int masks,
+      boolean quantized) {
+    /** Of a W that is not quantised. */
+    public Shape(DType dtype, long rows, long inputs, long outputs, List<Long> ranks, int masks) {
+      this(dtype, rows, inputs, outputs, ranks, masks, false);
+    }
+
     public Shape {
       ranks = List.copyOf(ranks);
     }
@@ -94,7 +106,7 @@ public final class Linear implements AutoCloseable {
   private final NativeObject<LinearHandle> plan;
 
   /** What the native object reads where it lies; null: it has copies. */
-  private final List<Object> borrowed;
+  private List<Object> borrowed;
 
   /**
    * Prepares a linear.
@@ -187,6 +199,7 @@ public final class Linear implements AutoCloseable {
         LongPointer memory = new LongPointer(ranks)) {
       struct.dtype(shape.dtype.ordinal()).M(shape.rows).K(shape.inputs).N(shape.outputs);
       struct.ranks(memory).modules(ranks.length).masks(shape.masks);
+      struct.quantized(shape.quantized ? 1 : 0);
       check(
           LibPrunePeft.pp_linear_choose_paths(
               device.struct(), struct, forward, backward, keepMasks));
@@ -442,5 +455,6 @@ public final class Linear implements AutoCloseable {
   @Override
   public void close() {
     plan.close();
+    borrowed = null;
   }
 }

@@ -54,6 +54,7 @@ public record ModuleOutput(Matrix p, Activation activation, Matrix q, Matrix bia
             call.matrix(2, bias),
             rowMask,
             new DoublePointer(Place.of(sum))),
-        context);
+        context,
+        sum);
   }
 }

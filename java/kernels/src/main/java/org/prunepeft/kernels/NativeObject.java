@@ -60,8 +60,10 @@ final class NativeObject<P extends Pointer> implements AutoCloseable {
     return handle;
   }
 
+  /** What cannot be freed now stays open, and can be freed later. */
   @Override
   public void close() {
+    cleanUp.run();
     cleanable.clean();
   }
 }

@@ -101,7 +101,11 @@ class DeviceBufferTest extends CpuTest {
   @Test
   void aClosedBufferIsRefused() {
     DeviceBuffer buffer = new DeviceBuffer(Device.cpu(), 8);
+    Matrix part = buffer.matrix(2, 1).part(1, 0, 1, 1);
     buffer.close();
+    assertThrows(
+        IllegalStateException.class,
+        () -> new ModuleOutput(part, Activation.IDENTITY, part, null).magnitude(context, null));
     assertThrows(IllegalStateException.class, buffer::pointer);
     assertThrows(IllegalStateException.class, () -> buffer.put(new float[1]));
   }

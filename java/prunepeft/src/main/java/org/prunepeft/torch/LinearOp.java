@@ -52,19 +52,16 @@ public final class LinearOp {
   private static Linear.Paths paths(
       Tensor x, FrozenWeight linear, List<LoraModule<Tensor>> modules) {
     boolean inside = modules.stream().allMatch(module -> module.rows() == null);
-    Linear.Paths chosen =
-        Linear.choosePaths(
-            ComputeDevice.of(x).kernels(),
-            new Linear.Shape(
-                Torch.dtype(linear.type()),
-                x.size(0),
-                x.size(1),
-                linear.outputs(),
-                inside ? modules.stream().map(module -> module.a().size(0)).toList() : List.of(),
-                inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0));
-    return linear.isQuantized()
-        ? new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED, chosen.keepMasks())
-        : chosen;
+    return Linear.choosePaths(
+        ComputeDevice.of(x).kernels(),
+        new Linear.Shape(
+            Torch.dtype(linear.type()),
+            x.size(0),
+            x.size(1),
+            linear.outputs(),
+            inside ? modules.stream().map(module -> module.a().size(0)).toList() : List.of(),
+            inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0,
+            linear.isQuantized()));
   }
 
   private static boolean drops(LoraModule<Tensor> module) {

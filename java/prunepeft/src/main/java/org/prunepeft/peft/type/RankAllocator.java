@@ -74,9 +74,12 @@ final class RankAllocator implements AutoCloseable {
     return parameters.view(flat, triplet.lambda()).view(-1);
   }
 
-  /** Whether the choice is the last after a step, 1-based. */
+  /** Whether the last choice was made after a step, 1-based: its own may have been left out. */
   boolean settled(int step) {
-    return step >= config.lastChoice();
+    try (PointerScope temporary = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return step >= config.lastChoice() && lastChosen();
+    }
   }
 
   /** Takes a step's weights and gradients into account, before the optimiser changes them. */
@@ -98,10 +101,11 @@ final class RankAllocator implements AutoCloseable {
   void allocate(int step) {
     try (PointerScope temporary = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
-      if (config.chooses(step) || settled(step) && !lastChosen()) {
+      boolean last = step >= config.lastChoice();
+      if (config.chooses(step) || last && !lastChosen()) {
         choose(config.budget(step, triplets.size()));
-        apply();
-      } else if (settled(step)) {
+      }
+      if (config.chooses(step) || last) {
         apply();
       }
     }

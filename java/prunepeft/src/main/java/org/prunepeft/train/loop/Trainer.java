@@ -440,8 +440,9 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * {@return the mean loss that a training makes less, by weights of classes and with label
-   * smoothing; an {@link #evaluate evaluation}'s loss knows neither}
+   * {@return the mean loss that a training makes less: on classes by their weights and with label
+   * smoothing, of which an {@link #evaluate evaluation}'s knows neither; of a language model
+   * without smoothing}
    */
   double objective(PeftModules modules, TaskHead head, EncodedDataset data) {
     return head.objective(evaluate(modules, head, data), data.targets(), settings.labelSmoothing());
