@@ -34,8 +34,6 @@ import org.prunepeft.testing.ProcessorTime;
 class ResumeCommandTest {
   private static final int LONG = 40;
 
-  private static final Random MOMENTS = new Random(Kills.seed("signals"));
-
   /** Epochs enough for a signal that comes within them, of runs that have more to do. */
   private static final int MANY = 20;
 
@@ -102,7 +100,7 @@ class ResumeCommandTest {
       assertTrue(process.isAlive(), () -> Child.text(said));
       Thread.sleep(5);
     }
-    Thread.sleep(MOMENTS.nextInt(300));
+    Thread.sleep(new Random(Kills.seed(run.getFileName().toString())).nextInt(300));
   }
 
   /** Of several seeds, one of them. */
