@@ -81,12 +81,13 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress, SharedEncoder shared) {
-    RunRecord record = RunRecord.of(setup, progress, SharedEncoder.runs(shared));
+    Setup own = setup.asRecorded();
+    RunRecord record = RunRecord.of(own, progress, SharedEncoder.runs(shared));
     return record.guard(
         () -> {
           try (Session session =
               new Session(
-                  setup,
+                  own,
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
@@ -288,7 +289,9 @@ public final class PrunePeft {
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
     }
-    Setup own = selection.trainsEncoder() ? setup.withQuantization(Quantization.NONE) : setup;
+    Setup own =
+        (selection.trainsEncoder() ? setup.withQuantization(Quantization.NONE) : setup)
+            .asRecorded();
     RunRecord record = RunRecord.of(own, progress, SharedEncoder.runs(shared));
     return record.guard(
         () -> {

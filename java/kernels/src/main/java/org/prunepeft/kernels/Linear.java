@@ -80,21 +80,9 @@ public final class Linear implements AutoCloseable {
    * @param masks how many of the modules drop some of x, 0 to all of them, each by a mask of its
    *     own, all with the same probability. On CUDA LoRA's own calls follow the fused product where
    *     some do not drop; they do so too where probabilities differ, which a shape does not tell
-   * @param quantized whether W is: then both paths are {@link Path#FUSED}
    */
   public record Shape(
-      DType dtype,
-      long rows,
-      long inputs,
-      long outputs,
-      List<Long> ranks,
-      int masks,
-      boolean quantized) {
-    /** Of a W that is not quantised. */
-    public Shape(DType dtype, long rows, long inputs, long outputs, List<Long> ranks, int masks) {
-      this(dtype, rows, inputs, outputs, ranks, masks, false);
-    }
-
+      DType dtype, long rows, long inputs, long outputs, List<Long> ranks, int masks) {
     public Shape {
       ranks = List.copyOf(ranks);
     }
@@ -191,6 +179,18 @@ public final class Linear implements AutoCloseable {
    * @return a path for each direction
    */
   public static Paths choosePaths(Device device, Shape shape) {
+    return choosePaths(device, shape, false);
+  }
+
+  /**
+   * The paths that should be the fastest.
+   *
+   * @param device where the matrices lie
+   * @param shape type and extents of the call, and its modules' ranks
+   * @param quantized whether W is: then both are {@link Path#FUSED}
+   * @return a path for each direction
+   */
+  public static Paths choosePaths(Device device, Shape shape, boolean quantized) {
     int[] forward = new int[1];
     int[] backward = new int[1];
     int[] keepMasks = new int[1];
@@ -199,7 +199,7 @@ public final class Linear implements AutoCloseable {
         LongPointer memory = new LongPointer(ranks)) {
       struct.dtype(shape.dtype.ordinal()).M(shape.rows).K(shape.inputs).N(shape.outputs);
       struct.ranks(memory).modules(ranks.length).masks(shape.masks);
-      struct.quantized(shape.quantized ? 1 : 0);
+      struct.quantized(quantized ? 1 : 0);
       check(
           LibPrunePeft.pp_linear_choose_paths(
               device.struct(), struct, forward, backward, keepMasks));

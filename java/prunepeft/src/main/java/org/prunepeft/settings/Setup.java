@@ -107,8 +107,6 @@ public record Setup(
    */
   public Setup {
     task = files == null ? task : files.name();
-    // A run goes on from wherever it is called.
-    data = data == null ? null : data.toAbsolutePath();
     // Runs of before there was a choice.
     testSeed = testSeed == null ? seed : testSeed;
     pairEncoding = pairEncoding == null ? PairEncoding.JOINT : pairEncoding;
@@ -163,6 +161,14 @@ public record Setup(
     }
     Task named = Tasks.byName(task);
     return data == null ? named : named.at(data);
+  }
+
+  /** {@return the same as a run keeps it: with absolute paths of data, and its metrics by name} */
+  public Setup asRecorded() {
+    return with()
+        .data(data == null ? null : data.toAbsolutePath())
+        .files(files == null ? null : files.asRecorded())
+        .build();
   }
 
   /**

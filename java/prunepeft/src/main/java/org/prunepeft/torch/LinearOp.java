@@ -60,8 +60,8 @@ public final class LinearOp {
             x.size(1),
             linear.outputs(),
             inside ? modules.stream().map(module -> module.a().size(0)).toList() : List.of(),
-            inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0,
-            linear.isQuantized()));
+            inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0),
+        linear.isQuantized());
   }
 
   private static boolean drops(LoraModule<Tensor> module) {

@@ -15,7 +15,6 @@ import org.prunepeft.text.Required;
 
 /**
  * A task of the user's own: files of examples: TSV, CSV, JSON Lines or Parquet, as their names end.
- * Paths are absolute here, so that a run finds its files from wherever it goes on.
  *
  * @param train to train on; of it also come the parts that have no file of their own
  * @param validation to choose the best epoch by; null: a part of the training file
@@ -54,7 +53,7 @@ public record DataFiles(
   }
 
   /**
-   * Copies the list and makes the paths absolute.
+   * Copies the list.
    *
    * @throws IllegalArgumentException if a metric is not for such a task
    */
@@ -62,9 +61,6 @@ public record DataFiles(
     Required.present("the training file", train);
     Required.present("columns", columns);
     Required.present("the kind of task", kind);
-    train = absolute(train);
-    validation = absolute(validation);
-    test = absolute(test);
     metrics = metrics == null ? List.of() : List.copyOf(metrics);
     for (Metric metric : metrics) {
       if (!metric.measures(kind)) {
@@ -72,6 +68,15 @@ public record DataFiles(
             "%s does not measure a %s".formatted(metric.label(), kind.problemType()));
       }
     }
+  }
+
+  /**
+   * {@return the same as a run keeps it: with absolute paths, so that it finds its files from
+   * wherever it goes on, and with the metrics that are measured}
+   */
+  public DataFiles asRecorded() {
+    return new DataFiles(
+        absolute(train), absolute(validation), absolute(test), columns, kind, measured(), chat);
   }
 
   private static Path absolute(Path file) {

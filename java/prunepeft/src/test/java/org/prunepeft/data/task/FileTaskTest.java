@@ -177,15 +177,19 @@ class FileTaskTest {
         () -> DataFilesBuilder.builder(named).kind(TaskKind.REGRESSION).build());
   }
 
+  /** An import's are names, which are looked for where it is read. */
   @Test
-  void pathsAreAbsolute() {
-    DataFiles files =
+  void pathsOfARunAreAbsoluteAndItsMetricsNamed() {
+    DataFiles given =
         DataFilesBuilder.builder(DataFiles.of(Path.of("a.csv"))).test(Path.of("b.csv")).build();
+    assertEquals(Path.of("a.csv"), given.train());
+    Setup run = Setup.DEFAULT.withData(Path.of("glue")).withFiles(given).asRecorded();
     Path here = Path.of("").toAbsolutePath();
-    assertEquals(here.resolve("a.csv"), files.train());
-    assertNull(files.validation());
-    assertEquals(here.resolve("b.csv"), files.test());
-    assertEquals(here.resolve("glue"), Setup.DEFAULT.withData(Path.of("glue")).data());
+    assertEquals(here.resolve("a.csv"), run.files().train());
+    assertNull(run.files().validation());
+    assertEquals(here.resolve("b.csv"), run.files().test());
+    assertEquals(here.resolve("glue"), run.data());
+    assertEquals(given.measured(), run.files().metrics());
   }
 
   private static void refused(DataFiles files, String message) {
