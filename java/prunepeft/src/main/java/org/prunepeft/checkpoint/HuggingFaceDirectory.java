@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.CharConversionException;
 import java.io.IOException;
@@ -85,6 +86,9 @@ public final class HuggingFaceDirectory {
           "chat_template.json",
           "generation_config.json");
 
+  /** Which Python classes are the model's or the tokenizer's. */
+  private static final String AUTO_MAP = "auto_map";
+
   /** Far more than any configuration has. */
   private static final long MAX_CONFIG = 10_000_000;
 
@@ -129,9 +133,12 @@ public final class HuggingFaceDirectory {
   }
 
   private JsonNode object(String name) throws IOException {
-    Path file = directory.resolve(name);
+    return object(directory.resolve(name), bytes(name, MAX_CONFIG));
+  }
+
+  private static JsonNode object(Path file, byte[] content) throws IOException {
     try {
-      JsonNode node = JSON.readTree(bytes(name, MAX_CONFIG));
+      JsonNode node = JSON.readTree(content);
       if (!node.isObject()) {
         throw new FormatException(file + " holds no JSON object");
       }
@@ -340,12 +347,11 @@ public final class HuggingFaceDirectory {
   /**
    * Writes a language model that differs from this one in its weights alone: they in one file, and
    * copies of the files of tokenizer, chat template and generation, each only as a whole, the
-   * configuration last.
+   * configuration last. Python files are not copied, and no auto_map names them.
    *
    * @param target a directory without these files
    * @param weights by their names
-   * @param changes members of config.json that are others than here, null where one goes; none: it
-   *     is a copy
+   * @param changes members of config.json that are others than here, null where one goes
    * @throws IOException if reading or writing fails
    */
   public void copyLanguageModel(
@@ -354,17 +360,77 @@ public final class HuggingFaceDirectory {
     SafeTensors.write(target.resolve(WEIGHTS), weights, Map.of("format", "pt"));
     for (String name : OF_LANGUAGE_MODEL) {
       if (Files.exists(directory.resolve(name))) {
-        AtomicFile.write(target.resolve(name), bytes(name, MAX_TOKENIZER));
+        byte[] content = bytes(name, MAX_TOKENIZER);
+        AtomicFile.write(
+            target.resolve(name),
+            name.equals(TOKENIZER_CONFIG)
+                ? withoutLocalCode(directory.resolve(name), content)
+                : content);
       }
     }
-    byte[] config = bytes(CONFIG, MAX_CONFIG);
+    byte[] config = withoutLocalCode(directory.resolve(CONFIG), bytes(CONFIG, MAX_CONFIG));
     if (!changes.isEmpty()) {
-      ObjectNode changed = config().deepCopy();
+      ObjectNode changed = (ObjectNode) object(directory.resolve(CONFIG), config);
       changes.forEach((name, value) -> changed.set(name, JSON.valueToTree(value)));
       changed.remove(changes.keySet().stream().filter(name -> changes.get(name) == null).toList());
-      config = (JSON.writeValueAsString(changed) + "\n").getBytes(StandardCharsets.UTF_8);
+      config = json(changed);
     }
     AtomicFile.write(target.resolve(CONFIG), config);
+  }
+
+  private static byte[] json(Object content) throws IOException {
+    return (JSON.writeValueAsString(content) + "\n").getBytes(StandardCharsets.UTF_8);
+  }
+
+  /**
+   * A configuration whose auto_map names no Python files beside it, which are not copied; as it is
+   * where it names none.
+   *
+   * @param file where it is from
+   */
+  private static byte[] withoutLocalCode(Path file, byte[] content) throws IOException {
+    if (!new String(content, StandardCharsets.UTF_8).contains(AUTO_MAP)) {
+      return content; // such as one that Python alone can read
+    }
+    ObjectNode config = (ObjectNode) object(file, content);
+    JsonNode named = config.path(AUTO_MAP);
+    JsonNode kept = elsewhere(named);
+    if (named.equals(kept) || named.isMissingNode()) {
+      return content;
+    }
+    if (kept == null) {
+      config.remove(AUTO_MAP);
+    } else {
+      config.set(AUTO_MAP, kept);
+    }
+    return json(config);
+  }
+
+  /**
+   * What names code in another repository on the hub, before "--".
+   *
+   * @return null: nothing does
+   */
+  private static JsonNode elsewhere(JsonNode code) {
+    if (code.isObject()) {
+      ObjectNode kept = JSON.createObjectNode();
+      code.properties()
+          .forEach(
+              entry -> {
+                JsonNode own = elsewhere(entry.getValue());
+                if (own != null) {
+                  kept.set(entry.getKey(), own);
+                }
+              });
+      return kept.isEmpty() ? null : kept;
+    }
+    if (code.isArray()) {
+      // A tokenizer's: the slow and the fast one's, of which one may be null.
+      ArrayNode kept = JSON.createArrayNode();
+      code.forEach(entry -> kept.add(elsewhere(entry)));
+      return kept.valueStream().allMatch(JsonNode::isNull) ? null : kept;
+    }
+    return code.isTextual() && code.asText().contains("--") ? code : null;
   }
 
   /**
@@ -380,12 +446,11 @@ public final class HuggingFaceDirectory {
       Map<String, Object> config, byte[] tokenizer, Map<String, byte[]> tokenizerFiles)
       throws IOException {
     writeTokenizer(tokenizer, tokenizerFiles);
-    String text = JSON.writeValueAsString(config) + "\n";
-    AtomicFile.write(directory.resolve(CONFIG), text.getBytes(StandardCharsets.UTF_8));
+    AtomicFile.write(directory.resolve(CONFIG), json(config));
   }
 
   /**
-   * Writes a tokenizer.
+   * Writes a tokenizer, without the names of Python files beside it in auto_map.
    *
    * @param tokenizer content of tokenizer.json
    * @param files its other files, contents by name
@@ -394,7 +459,12 @@ public final class HuggingFaceDirectory {
   public void writeTokenizer(byte[] tokenizer, Map<String, byte[]> files) throws IOException {
     AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
     for (Map.Entry<String, byte[]> file : files.entrySet()) {
-      AtomicFile.write(directory.resolve(file.getKey()), file.getValue());
+      Path target = directory.resolve(file.getKey());
+      AtomicFile.write(
+          target,
+          file.getKey().equals(TOKENIZER_CONFIG)
+              ? withoutLocalCode(target, file.getValue())
+              : file.getValue());
     }
   }
 }

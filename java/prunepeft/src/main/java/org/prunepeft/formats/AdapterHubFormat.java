@@ -6,12 +6,10 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Architecture;
@@ -134,7 +132,7 @@ public final class AdapterHubFormat implements AdapterFormat {
     Architecture architecture = adapter.encoder().architecture();
     String prefix = architecture.prefix() + ".";
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
-    for (LowRank update : adapter.lowRank()) {
+    for (LowRank update : updates(adapter)) {
       String key = prefix + update.path() + ".loras." + NAME + ".";
       tensors.put(key + "lora_A", update.a());
       tensors.put(key + "lora_B", update.b());
@@ -264,12 +262,19 @@ public final class AdapterHubFormat implements AdapterFormat {
       double alpha = update.rsLora() ? update.scale() * update.rank() : update.alpha();
       return new Scale(update.rank(), alpha, update.dropout());
     }
+  }
 
-    @Override
-    public String toString() {
-      return String.format(
-          Locale.ROOT, "rank %d, alpha %s, dropout %s", rank, PeftFormat.number(alpha), dropout);
+  /** With one scale; where they have several, or singular values, as LoRA of the largest rank. */
+  private static List<LowRank> updates(TrainedAdapter adapter) {
+    List<LowRank> updates = adapter.lowRank();
+    if (updates.stream().allMatch(update -> update.singular() == null)
+        && updates.stream().map(Scale::of).distinct().count() <= 1) {
+      return updates;
     }
+    int rank = updates.stream().mapToInt(LowRank::rank).max().orElseThrow();
+    return updates.stream()
+        .map(update -> PlainLora.padded(PlainLora.withoutSettings(update), rank))
+        .toList();
   }
 
   /**
@@ -279,22 +284,11 @@ public final class AdapterHubFormat implements AdapterFormat {
   private static Map<String, Object> lora(TrainedAdapter adapter) {
     Set<Projection> targets = EnumSet.noneOf(Projection.class);
     Set<Integer> layers = new TreeSet<>();
-    Map<Scale, String> scales = new LinkedHashMap<>();
     for (LowRank update : adapter.lowRank()) {
-      targets.add(requirePlain(adapter.encoder(), update));
+      targets.add(requirePlace(adapter.encoder(), update));
       layers.add(update.layer());
-      scales.putIfAbsent(Scale.of(update), update.path());
     }
-    if (scales.size() > 1) {
-      throw new IllegalArgumentException(
-          "AdapterHub takes one rank, alpha and dropout for all LoRA modules, but this run has %s; --format peft and --merge hold them"
-              .formatted(
-                  scales.entrySet().stream()
-                      .map(scale -> "%s (%s)".formatted(scale.getKey(), scale.getValue()))
-                      .limit(2)
-                      .collect(Collectors.joining(" and "))));
-    }
-    Scale scale = scales.keySet().iterator().next();
+    Scale scale = Scale.of(updates(adapter).get(0));
     List<String> matrices =
         targets.stream().filter(AdapterHubFormat::attention).map(AdapterHubFormat::matrix).toList();
     Map<String, Object> config = new TreeMap<>();
@@ -324,17 +318,12 @@ public final class AdapterHubFormat implements AdapterFormat {
     return projection.target().substring(0, 1);
   }
 
-  /** The place of an update that is LoRA at one of the library's places. */
-  private static Projection requirePlain(EncoderConfig encoder, LowRank update) {
+  /** The place of an update, which is one of the library's. */
+  private static Projection requirePlace(EncoderConfig encoder, LowRank update) {
     if (update.magnitude() != null) {
       throw new IllegalArgumentException(
           "AdapterHub has no DoRA, and this run's low-rank updates are some; --format peft holds"
               + " them");
-    }
-    if (update.singular() != null) {
-      throw new IllegalArgumentException(
-          "AdapterHub has no AdaLoRA, and this run's low-rank updates are some; --format peft"
-              + " holds them");
     }
     Projection projection = projection(encoder, update);
     if (projection == Projection.ATTENTION_OUTPUT || projection == Projection.GATE) {

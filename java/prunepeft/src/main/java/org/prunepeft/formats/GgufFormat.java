@@ -37,8 +37,12 @@ public final class GgufFormat implements AdapterFormat {
   static final String ALPHA = "adapter.lora.alpha";
   private static final String TYPE = "adapter.type";
 
-  /** What may be said of an adapter that is LoRA and nothing else; the last is but a name. */
-  private static final Set<String> KNOWN = Set.of(TYPE, ALPHA, "adapter.lora.task_name");
+  /**
+   * What may be said of an adapter that is LoRA and nothing else; name and prefix change nothing
+   * that is computed.
+   */
+  private static final Set<String> KNOWN =
+      Set.of(TYPE, ALPHA, "adapter.lora.task_name", "adapter.lora.prompt_prefix");
 
   static final String ARCHITECTURE = "general.architecture";
 

@@ -18,8 +18,7 @@ final class JoinedUpdates {
   private JoinedUpdates() {}
 
   /**
-   * Pieces of which no two are updates of one projection. Where some are joined, all that can be
-   * are plain LoRA: formats have one kind of scale for a whole adapter.
+   * Pieces of which no two are updates of one projection.
    *
    * @throws IllegalArgumentException if what two compute together is no low-rank update
    */
@@ -41,15 +40,10 @@ final class JoinedUpdates {
       }
       List<LowRank> own = updates.remove(update.path());
       if (own != null) {
-        joined.add(own.size() == 1 ? plain(update) : joined(own));
+        joined.add(own.size() == 1 ? update : joined(own));
       }
     }
     return joined;
-  }
-
-  private static LowRank plain(LowRank update) {
-    boolean scaled = update.rsLora() || update.singular() != null;
-    return scaled && update.magnitude() == null ? PlainLora.of(update) : update;
   }
 
   private static LowRank joined(List<LowRank> own) {
@@ -82,6 +76,7 @@ final class JoinedUpdates {
         .b(new Tensor(new long[] {outputs, rank}, b))
         .alpha(rank)
         .rsLora(false)
+        .dropout(0)
         .singular(null)
         .build();
   }

@@ -16,8 +16,8 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 
 /**
  * A model's weights with low-rank updates folded in: W + s·B·A, and for DoRA m·(W + s·B·A) by the
- * norm of each row. Computed in float64, rounded to float32 once, a tensor at a time. Not for two
- * threads at once.
+ * norm of each row; a row of zeros stays one. Computed in float64, rounded to float32 once, a
+ * tensor at a time. Not for two threads at once.
  */
 final class MergedCheckpoint extends ChangedCheckpoint {
   private final Checkpoint base;
@@ -109,11 +109,15 @@ final class MergedCheckpoint extends ChangedCheckpoint {
         row[k] += weight[(first + i) * cols + k];
         squares += row[k] * row[k];
       }
-      double gain =
-          update.magnitude() == null ? 1 : update.magnitude().values()[i] / Math.sqrt(squares);
+      double gain = update.magnitude() == null ? 1 : gain(update.magnitude().values()[i], squares);
       for (int k = 0; k < cols; k++) {
         weight[(first + i) * cols + k] = (float) (gain * row[k]);
       }
     }
+  }
+
+  /** Of a row of zeros, which has no direction, 0. */
+  private static double gain(float magnitude, double squares) {
+    return squares == 0 ? 0 : magnitude / Math.sqrt(squares);
   }
 }

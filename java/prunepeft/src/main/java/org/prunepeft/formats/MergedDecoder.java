@@ -1,6 +1,5 @@
 package org.prunepeft.formats;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -26,9 +25,6 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 public final class MergedDecoder {
   /** What it says was undone when the weights were read. */
   private static final String QUANTIZATION = "quantization_config";
-
-  /** Which Python classes are the model's. */
-  private static final String AUTO_MAP = "auto_map";
 
   private static final String OUTPUT = "lm_head.weight";
 
@@ -72,30 +68,8 @@ public final class MergedDecoder {
       SequenceClassifier classifier = SequenceClassifier.of(adapter);
       target.writeText(classifier.file(), classifier.source(adapter.encoder().architecture()));
       changes.putAll(classifier.config(adapter));
-    } else if (base.config().has(AUTO_MAP)) {
-      Map<String, JsonNode> elsewhere = elsewhere(base.config().get(AUTO_MAP));
-      changes.put(AUTO_MAP, elsewhere.isEmpty() ? null : elsewhere);
     }
     base.copyLanguageModel(target.path(), tensors, changes);
-  }
-
-  /**
-   * What of auto_map names code in another repository on the hub, before "--"; Python files of the
-   * base model's directory are not in the merged one.
-   */
-  private static Map<String, JsonNode> elsewhere(JsonNode autoMap) {
-    Map<String, JsonNode> elsewhere = new LinkedHashMap<>();
-    autoMap
-        .fields()
-        .forEachRemaining(
-            entry -> {
-              // A tokenizer's is a list of two, of which one may be null.
-              String code = entry.getValue().toString();
-              if (code.contains("--")) {
-                elsewhere.put(entry.getKey(), entry.getValue());
-              }
-            });
-    return elsewhere;
   }
 
   /** The weights with the updates in them. */

@@ -10,7 +10,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
-import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
@@ -79,26 +78,15 @@ public final class PeftFormat implements AdapterFormat {
           "PEFT's use_dora holds for a whole adapter, but %s of this run's %s low-rank updates are DoRA; train one kind of them"
               .formatted(dora, updates.size()));
     }
-    common(updates, LowRank::rsLora, "use_rslora");
-    common(updates, LowRank::dropout, "lora_dropout");
-    common(updates, update -> update.singular() != null, "peft_type ADALORA");
-    if (updates.get(0).singular() != null) {
-      common(updates, update -> update.singular().config(), "AdaLoRA configuration");
-    }
   }
 
-  /** The value that all of them share. */
-  private static <T> T common(List<LowRank> updates, Function<LowRank, T> of, String setting) {
-    return SharedSettings.common(
-        updates,
-        of,
-        "PEFT's " + setting + " holds for a whole adapter, but this run's modules have");
-  }
-
-  /** Of the library's linears, by their names in the model that the adapter is for. */
+  /**
+   * Of the library's linears, by their names in the model that the adapter is for. All have one
+   * dropout and one kind of scale, each of which PEFT has for a whole adapter.
+   */
   private static List<LowRank> updates(TrainedAdapter adapter) {
     String prefix = adapter.hasHead() ? "" : adapter.encoder().architecture().prefix() + ".";
-    return StoredLinear.fuse(adapter.encoder(), adapter.lowRank()).stream()
+    return StoredLinear.fuse(adapter.encoder(), PlainLora.alike(adapter.lowRank())).stream()
         .map(
             update ->
                 AdapterPartLowRankBuilder.builder(update).path(prefix + update.path()).build())
@@ -152,7 +140,7 @@ public final class PeftFormat implements AdapterFormat {
     config.put("inference_mode", true);
     config.put("r", rank);
     config.put("lora_alpha", number(alpha));
-    config.put("lora_dropout", common(updates, LowRank::dropout, "lora_dropout"));
+    config.put("lora_dropout", updates.get(0).dropout());
     config.put("rank_pattern", ranks);
     config.put("alpha_pattern", alphas);
     config.put("bias", "none");
@@ -160,7 +148,7 @@ public final class PeftFormat implements AdapterFormat {
     config.put("init_lora_weights", true);
     config.putAll(targets(adapter, updates));
     config.put("modules_to_save", null);
-    config.put("use_rslora", common(updates, LowRank::rsLora, "use_rslora"));
+    config.put("use_rslora", updates.get(0).rsLora());
     config.put("use_dora", updates.get(0).magnitude() != null);
     if (updates.get(0).singular() != null) {
       AdaLoraLayout.describe(config, updates);

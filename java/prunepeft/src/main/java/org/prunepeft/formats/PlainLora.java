@@ -2,10 +2,11 @@ package org.prunepeft.formats;
 
 import java.util.List;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPartLowRankBuilder;
 
-/** Low-rank updates with all that scales them in B: W + B·A. */
+/** Low-rank updates with all that scales them in B: W + B·A, and of DoRA m·(W + B·A)/‖W + B·A‖. */
 final class PlainLora {
   private PlainLora() {}
 
@@ -41,21 +42,42 @@ final class PlainLora {
     return updates;
   }
 
+  /** What a configuration says once of all updates. */
+  private record Settings(boolean rsLora, double dropout, AdaLoraConfig adaLora) {
+    static Settings of(LowRank update) {
+      return new Settings(
+          update.rsLora(),
+          update.dropout(),
+          update.singular() == null ? null : update.singular().config());
+    }
+  }
+
+  /**
+   * The same updates with one kind of scale and one dropout: as they are where they have that, else
+   * {@linkplain #withoutSettings without}.
+   */
+  static List<LowRank> alike(List<LowRank> updates) {
+    return updates.stream().map(Settings::of).distinct().count() > 1
+        ? updates.stream().map(PlainLora::withoutSettings).toList()
+        : updates;
+  }
+
   /**
    * The same update as LoRA whose scale, alpha / r, is 1: rank-stabilised scales, other alphas and
    * AdaLoRA's singular values go into B.
-   *
-   * @param update no DoRA
    */
   static LowRank of(LowRank update) {
     return scaled(update, update.rank());
   }
 
+  /** That without dropout, which matters to a training alone. */
+  static LowRank withoutSettings(LowRank update) {
+    return AdapterPartLowRankBuilder.builder(of(update)).dropout(0).build();
+  }
+
   /**
    * The same update as LoRA with that alpha, so that its scale is alpha / r. Where that is its
    * scale already, B's values stay as they are.
-   *
-   * @param update no DoRA
    */
   static LowRank scaled(LowRank update, double alpha) {
     int rank = update.rank();

@@ -185,18 +185,33 @@ class AdapterHubFormatTest {
         "no LoRA on encoder.layer.1.attention.output.dense",
         Parts.lora(1, "attention.output.dense", 4, 16));
     assertRefused(
-        "one rank, alpha and dropout for all LoRA modules, but this run has rank 4, alpha 16,"
-            + " dropout 0.1 (encoder.layer.0.attention.self.query) and rank 3, alpha 12, dropout 0.1"
-            + " (encoder.layer.2.output.dense); --format peft",
-        lora,
-        Parts.lora(2, "output.dense", 3, 12));
-    assertRefused(
         "layer 0 has two behind its feed-forward block",
         serial(0, 7),
         Parts.bottleneck(0, Block.FEED_FORWARD, Input.RESIDUAL, 7));
     assertRefused(
         "no DoRA",
         new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null));
+  }
+
+  @Test
+  void updatesOfSeveralRanksAreOfTheLargestWithTheirScalesInB() throws IOException {
+    LowRank query = Parts.lora(0, "attention.self.query", 4, 16);
+    LowRank output = Parts.lora(2, "output.dense", 3, 12);
+    Path directory = write(query, output);
+    JsonNode config =
+        JSON.readTree(directory.resolve("adapter_config.json").toFile()).get("config");
+    assertEquals(4, config.get("r").asInt());
+    assertEquals(4, config.get("alpha").asInt());
+    assertEquals(0, config.get("dropout").asDouble());
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter.safetensors"))) {
+      for (LowRank update : List.of(query, output)) {
+        String key = "bert." + update.path() + ".loras.prunepeft.lora_";
+        float[] a = tensors.floats(key + "A");
+        assertEquals(4, a.length / (int) update.a().shape()[1]);
+        double[] b = DecoderParts.doubles(tensors.floats(key + "B"));
+        assertArrayEquals(DecoderParts.delta(update), DecoderParts.product(b, a, 4), 1e-5);
+      }
+    }
   }
 
   @Test

@@ -265,6 +265,7 @@ class GgufFormatTest {
       }
     }
     metadata.put("adapter.lora.task_name", GgufValue.of("letters"));
+    metadata.put("adapter.lora.prompt_prefix", GgufValue.of("Dear "));
     metadata.put("general.name", GgufValue.of("letters"));
     Gguf.write(file, metadata, new MapCheckpoint("memory", tensors));
     assertEquals(7, format.read(directory, Map.of(), LLAMA, List.of()).lowRank().size());

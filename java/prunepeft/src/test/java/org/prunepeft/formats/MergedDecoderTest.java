@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -229,15 +231,28 @@ class MergedDecoderTest {
         {"model_type": "phi3", "auto_map": {"AutoConfig": "configuration_phi3.Phi3Config",
          "AutoTokenizer": ["tokenization_phi3.Phi3Tokenizer", null],
          "AutoModelForCausalLM": "some/repository--modeling_phi3.Phi3ForCausalLM"}}""");
+    Files.writeString(
+        base.resolve("tokenizer_config.json"),
+        """
+        {"model_max_length": 1000000000000000019884624838656, "auto_map": {"AutoTokenizer":
+         ["tokenization_phi3.Phi3Tokenizer", "some/repository--fast.Phi3TokenizerFast"]}}""");
     LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
-    TrainedAdapter adapter = DecoderParts.adapter(LLAMA, List.of(update));
+    RunDirectory merged = RunDirectory.open(merge(DecoderParts.adapter(LLAMA, List.of(update))));
+    assertEquals(
+        Map.of(
+            "model_max_length",
+            new BigInteger("1000000000000000019884624838656"),
+            "auto_map",
+            Map.of(
+                "AutoTokenizer", Arrays.asList(null, "some/repository--fast.Phi3TokenizerFast"))),
+        merged.readJson("tokenizer_config.json"));
     assertEquals(
         Map.of(
             "model_type",
             "phi3",
             "auto_map",
             Map.of("AutoModelForCausalLM", "some/repository--modeling_phi3.Phi3ForCausalLM")),
-        RunDirectory.open(merge(adapter)).readJson("config.json"));
+        merged.readJson("config.json"));
   }
 
   @Test
@@ -246,7 +261,12 @@ class MergedDecoderTest {
     Files.writeString(
         base.resolve("config.json"),
         "{\"model_type\": \"phi3\", \"auto_map\": {\"AutoConfig\": \"configuration_phi3.C\"}}");
+    Files.writeString(
+        base.resolve("tokenizer_config.json"),
+        "{\"eos_token\": \"</s>\", \"auto_map\": {\"AutoTokenizer\": [\"phi3.Slow\", null]}}");
     Path merged = merge(DecoderParts.adapter(LLAMA, List.of()));
     assertEquals(Map.of("model_type", "phi3"), RunDirectory.open(merged).readJson("config.json"));
+    assertEquals(
+        Map.of("eos_token", "</s>"), RunDirectory.open(merged).readJson("tokenizer_config.json"));
   }
 }

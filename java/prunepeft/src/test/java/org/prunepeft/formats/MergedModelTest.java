@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -44,6 +45,7 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPartLowRankBuilder;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -122,7 +124,7 @@ class MergedModelTest {
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
     byte[] mask = new byte[2 * length];
-    java.util.Arrays.fill(mask, 0, 2 * length - 4, (byte) 1);
+    Arrays.fill(mask, 0, 2 * length - 4, (byte) 1);
     PeftConfig peft = PeftConfig.of(lora, null);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
@@ -198,6 +200,32 @@ class MergedModelTest {
         "modeling_mean_pooled." + name,
         config.at("/auto_map/AutoModelForSequenceClassification").asText());
     assertFalse(Files.exists(directory.resolve("head.safetensors")));
+  }
+
+  /** As the forward pass has it, whose output for such a row is 0. */
+  @Test
+  void aRowOfZerosOfDoraStaysOne() throws IOException {
+    Map<String, SafeTensors.Tensor> tensors =
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
+    LowRank lora = Parts.lora(2, "attention.self.key", 2, 7);
+    float[] magnitude = Parts.random(24).values();
+    magnitude[5] = 0;
+    for (int row : new int[] {3, 5}) {
+      Arrays.fill(lora.b().values(), row * 2, row * 2 + 2, 0);
+      float[] weight = tensors.get(lora.path() + ".weight").values();
+      Arrays.fill(weight, row * 24, row * 24 + 24, 0);
+    }
+    LowRank dora =
+        AdapterPartLowRankBuilder.builder(lora)
+            .magnitude(new SafeTensors.Tensor(new long[] {24}, magnitude))
+            .build();
+    float[] expected = reference(tensors.get(lora.path() + ".weight").values(), dora);
+    Arrays.fill(expected, 3 * 24, 4 * 24, 0);
+    Arrays.fill(expected, 5 * 24, 6 * 24, 0);
+    Path directory = write(Parts.adapter(List.of(dora)), tensors);
+    try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
+      assertArrayEquals(expected, written.floats("bert." + lora.path() + ".weight"), 1e-6f);
+    }
   }
 
   /** The names that the library has for the encoder, by which its weights are found. */

@@ -226,16 +226,6 @@ class PeftFormatTest {
                 () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
             .getMessage()
             .contains("init_r must be a whole number, got 2.5"));
-    TrainedAdapter mixed =
-        Parts.adapter(List.of(two, Parts.lora(1, "attention.self.query", 4, 16)));
-    assertTrue(
-        assertThrows(IllegalArgumentException.class, () -> format.require(mixed))
-            .getMessage()
-            .contains("ADALORA"));
-    assertTrue(
-        assertThrows(IllegalArgumentException.class, () -> new AdapterHubFormat().require(adapter))
-            .getMessage()
-            .contains("AdapterHub has no AdaLoRA"));
   }
 
   @Test

@@ -451,6 +451,31 @@ class HuggingFaceDirectoryTest {
     return JSON.readTree(model.tokenizerFilesToWrite().get("tokenizer_config.json"));
   }
 
+  /** As that of an export of adapters, into which no Python files are copied. */
+  @Test
+  void aTokenizerIsWrittenWithoutTheNamesOfLocalCode() throws IOException {
+    Path target = Files.createDirectory(directory.resolve("tokenizer"));
+    String other = "{\"auto_map\" :{\"AutoTokenizer\":[\"some/model--slow.Slow\",null]}}";
+    for (String code : List.of("[\"slow.Slow\", null]", "\"slow.Slow\"", other)) {
+      String settings =
+          code.equals(other)
+              ? other
+              : "{\"a\": 1, \"auto_map\": {\"AutoTokenizer\": " + code + "}}";
+      new HuggingFaceDirectory(target)
+          .writeTokenizer(
+              new byte[] {'{', '}'},
+              Map.of("tokenizer_config.json", settings.getBytes(StandardCharsets.UTF_8)));
+      String written = Files.readString(target.resolve("tokenizer_config.json"));
+      if (code.equals(other)) {
+        assertEquals(other, written);
+      } else {
+        assertEquals(JSON.readTree("{\"a\": 1}"), JSON.readTree(written));
+      }
+      Files.delete(target.resolve("tokenizer_config.json"));
+      Files.delete(target.resolve("tokenizer.json"));
+    }
+  }
+
   @Test
   void aTokenizerOfAbsurdSizeIsNotRead() throws IOException {
     write(BERT);
