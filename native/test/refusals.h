@@ -47,6 +47,11 @@ void check_refused(const std::vector<Refusal<Calls>>& refusals) {
   }
 }
 
+/** To where a device's memory can lie, for a device that is not there. */
+inline void align(pp_matrix& matrix) {
+  matrix.data = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(matrix.data) & ~uintptr_t{7});
+}
+
 inline bool has_gpu() {
   int32_t gpus = 0;
   pp_device_count(PP_CUDA, &gpus);

@@ -563,7 +563,14 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   });
   if (!has_gpu())
     check_refused<Calls>({
-        {{&Calls::down, &Calls::grad_up}, [](Calls& c) { c.go_to(PP_CUDA); }, "CUDA", PP_NO_DEVICE},
+        {{&Calls::down, &Calls::grad_up},
+         [](Calls& c) {
+           c.go_to(PP_CUDA);
+           for (pp_lora_module& m : c.modules)
+             for (pp_matrix* matrix : {&m.a, &m.b, &m.s, &m.ds, &m.da, &m.db}) align(*matrix);
+         },
+         "CUDA",
+         PP_NO_DEVICE},
     });
   Calls c;
   CHECK_FAILS(pp_lora_down(nullptr, &c.x, c.shown(), 2), PP_INVALID_ARGUMENT, "context must not be null");

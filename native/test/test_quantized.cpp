@@ -408,6 +408,12 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   });
   if (!has_gpu())
     check_refused<Calls>({
-        {{&Calls::dequantize}, [](Calls& c) { c.go_to(PP_CUDA); }, "CUDA", PP_NO_DEVICE},
+        {{&Calls::dequantize},
+         [](Calls& c) {
+           c.go_to(PP_CUDA);
+           align(c.w);
+         },
+         "CUDA",
+         PP_NO_DEVICE},
     });
 }

@@ -89,9 +89,9 @@ typedef struct pp_lora_module {
   /**
    * [device] pp_kept_mask_bytes(rows, K) bytes, aligned to 16, for the module's mask, a bit an element, in an order of the
    * library's own. pp_linear_forward and pp_lora_down write it; pp_lora_grad_down, pp_lora_grad_input, pp_linear_grad_input
-   * and pp_linear_backward read it in place of drawing the mask again, and results are the same bit for bit. Each module of a call has memory of its
-   * own, and calls that read have the rows, K and dropout of the call that wrote. Null: they draw it. Not looked at without
-   * dropout, nor on the CPU.
+   * and pp_linear_backward read it in place of drawing the mask again, and results are the same bit for bit. Each module of a
+   * call has memory of its own, and calls that read have the rows, K and dropout of the call that wrote. Null: they draw it.
+   * Not looked at without dropout, nor on the CPU.
    */
   void* kept_mask;
 } pp_lora_module;
