@@ -6,7 +6,6 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
-import org.prunepeft.data.task.DataFilesBuilder;
 import org.prunepeft.data.task.DatasetDirectory;
 import org.prunepeft.data.task.LanguageTask;
 import picocli.CommandLine.Option;
@@ -106,7 +105,7 @@ final class FileOptions {
             kind,
             metrics(texts, named));
     metrics = files.measured().stream().map(Metric::key).toList();
-    return DataFilesBuilder.builder(files).metrics(files.measured()).build();
+    return files;
   }
 
   /** None where the kind of task has its own. */

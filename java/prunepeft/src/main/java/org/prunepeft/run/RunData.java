@@ -3,6 +3,7 @@ package org.prunepeft.run;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -43,8 +44,8 @@ public final class RunData {
 
   /**
    * Names the files of a task that hold something else than when a run read them. Where a file is
-   * at another path now, it is known by its name and its place among the files of that name. Files
-   * that one of the two lacks are passed over.
+   * at another path now, it is known by its name, of several by its place among them. Files that
+   * one of the two lacks are passed over.
    *
    * @return a line each, for the user; none if all is as it was
    * @throws DataException if a file can't be read
@@ -63,22 +64,17 @@ public final class RunData {
         now.stream()
             .collect(Collectors.toMap(FileChecksum::file, Function.identity(), (a, b) -> a));
     Set<Path> before = then.stream().map(FileChecksum::file).collect(Collectors.toSet());
-    Map<Path, List<FileChecksum>> movedFrom = byName(then, file -> !inPlace.containsKey(file));
     Map<Path, List<FileChecksum>> movedTo = byName(now, file -> !before.contains(file));
-    List<String> changes = new ArrayList<>();
-    for (FileChecksum earlier : then) {
-      FileChecksum later = inPlace.get(earlier.file());
-      if (later == null) {
-        Path name = earlier.file().getFileName();
-        later =
-            moved(earlier, movedFrom.get(name), movedTo.getOrDefault(name, List.of()))
-                .orElse(earlier);
-      }
-      if (!later.holdsSame(earlier)) {
-        changes.add(difference(run, earlier, later));
-      }
-    }
-    return changes;
+    Map<FileChecksum, FileChecksum> later = new HashMap<>();
+    byName(then, file -> !inPlace.containsKey(file))
+        .forEach((name, from) -> later.putAll(moved(from, movedTo.getOrDefault(name, List.of()))));
+    then.stream()
+        .filter(earlier -> inPlace.containsKey(earlier.file()))
+        .forEach(earlier -> later.put(earlier, inPlace.get(earlier.file())));
+    return then.stream()
+        .filter(earlier -> later.containsKey(earlier) && !later.get(earlier).holdsSame(earlier))
+        .map(earlier -> difference(run, earlier, later.get(earlier)))
+        .toList();
   }
 
   private static Map<Path, List<FileChecksum>> byName(
@@ -90,15 +86,26 @@ public final class RunData {
   }
 
   /**
-   * Where a file is now, of several of its name the one at its place; if there are not as many, one
-   * with its content, or else the first.
+   * Where files of one name are now: by their order. If there are not as many, those that hold the
+   * same come first, and what one side has more is passed over.
    */
-  private static Optional<FileChecksum> moved(
-      FileChecksum earlier, List<FileChecksum> from, List<FileChecksum> to) {
-    if (from.size() == to.size()) {
-      return Optional.of(to.get(from.indexOf(earlier)));
+  private static Map<FileChecksum, FileChecksum> moved(
+      List<FileChecksum> from, List<FileChecksum> to) {
+    List<FileChecksum> earlier = new ArrayList<>(from);
+    List<FileChecksum> later = new ArrayList<>(to);
+    Map<FileChecksum, FileChecksum> found = new HashMap<>();
+    if (from.size() != to.size()) {
+      earlier.removeIf(
+          one -> {
+            Optional<FileChecksum> same = later.stream().filter(one::holdsSame).findFirst();
+            same.ifPresent(later::remove);
+            return same.isPresent();
+          });
     }
-    return to.stream().filter(earlier::holdsSame).findFirst().or(() -> to.stream().findFirst());
+    for (int i = 0; i < Math.min(earlier.size(), later.size()); i++) {
+      found.put(earlier.get(i), later.get(i));
+    }
+    return found;
   }
 
   static String difference(RunDirectory run, FileChecksum earlier, FileChecksum later) {

@@ -273,16 +273,7 @@ class LanguageAdapterTest {
     config.put("task_type", "SEQ_CLS");
     config.put("modules_to_save", List.of("classifier", "score"));
     Tensor score = Parts.random(3, 10);
-    String key = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
-    SafeTensors.write(
-        directory.resolve("adapter_model.safetensors"),
-        Map.of(
-            key + "A.weight",
-            update.a(),
-            key + "B.weight",
-            update.b(),
-            "base_model.model.score.weight",
-            score));
+    writeWithScore(directory, update, score);
     TrainedAdapter read = format.read(directory, config, LLAMA, List.of("a", "b", "c"));
     assertArrayEquals(score.values(), read.headWeight().values());
     assertArrayEquals(new float[3], read.headBias().values());
@@ -439,6 +430,14 @@ class LanguageAdapterTest {
     assertTrue(format.ofLanguageModel(directory, config, () -> true));
     assertFalse(format.ofLanguageModel(directory, config, () -> false));
     assertFalse(format.read(directory, config, LLAMA, List.of()).hasHead());
+    writeWithScore(directory, update, Parts.random(3, 10));
+    assertFalse(format.ofLanguageModel(directory, config, () -> true));
+    assertTrue(format.read(directory, config, LLAMA, List.of("a", "b", "c")).hasHead());
+  }
+
+  /** An update of layer 0's query, and a classifier's weight. */
+  private static void writeWithScore(Path directory, LowRank update, Tensor score)
+      throws IOException {
     String key = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
     SafeTensors.write(
         directory.resolve("adapter_model.safetensors"),
@@ -448,8 +447,6 @@ class LanguageAdapterTest {
             key + "B.weight",
             update.b(),
             "base_model.model.score.weight",
-            Parts.random(3, 10)));
-    assertFalse(format.ofLanguageModel(directory, config, () -> true));
-    assertTrue(format.read(directory, config, LLAMA, List.of("a", "b", "c")).hasHead());
+            score));
   }
 }

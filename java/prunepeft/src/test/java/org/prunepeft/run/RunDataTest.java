@@ -61,8 +61,11 @@ class RunDataTest {
     Path movedTest = file("moved/test/data.csv", "b");
     assertEquals(List.of(), RunData.changes(run, task(movedTrain, movedTest)));
     assertEquals(List.of(), RunData.changes(run, task(train, movedTest)));
-    // One is left, which may have been either.
     assertEquals(List.of(), RunData.changes(run, task(file("one/x.csv", "x"), null)));
+    // One is left, which may have been either.
+    assertEquals(List.of(), RunData.changes(run, task(movedTest, null)));
+    Path other = file("one/data.csv", "x");
+    assertChanged(RunData.changes(run, task(other, null)), other);
     assertChanged(
         RunData.changes(run, task(movedTrain, file("moved/other/data.csv", "c"))),
         temporary.resolve("moved/other/data.csv"));

@@ -164,10 +164,8 @@ class RankAllocatorTest {
       FlatParameters group = modules.groups().get("lora");
       List<AdaLora.Triplet> triplets = triplets(modules);
       for (int step = 1; step <= 13; step++) {
-        for (String name : group.names()) {
-          fill(group.get(name));
-          fill(group.gradient(name));
-        }
+        fill(group.values());
+        fill(group.gradients());
         ranks.beforeStep(step);
         if (step != 10) {
           ranks.afterStep(step);
