@@ -17,8 +17,8 @@ import org.prunepeft.train.Evaluation;
  *     untouched model
  * @param validation of the best epoch
  * @param test of the best epoch
- * @param bestEpoch the one whose weights are kept, 1-based; 0: no epoch was better on validation
- *     data than what the training began with, the head alone or a supernet's weights
+ * @param bestEpoch the one whose weights are kept, 1-based; 0: no epoch was surely better on
+ *     validation data than what the training began with, the head alone or a supernet's weights
  * @param epochs how many were trained: fewer than asked for if the training ended early
  * @param preparationSeconds loading, tokenising, the frozen encoder's outputs, fitting the head
  * @param trainingSeconds training with its validation

@@ -131,10 +131,15 @@ public final class FinalTraining {
                   start.epochs,
                   Seeds.derive(session.setup.seed(), FINAL_STAGE),
                   session.validation)
-              // Of full fine-tuning the weights are wanted, whatever no modules give.
-              .comparedWith(own == null ? start.validation : null)
               .withEncoder(own);
-      TrainOutcome outcome = train(run);
+      TrainOutcome outcome =
+          train(
+              // Of full fine-tuning the weights are wanted, whatever no modules give.
+              own != null
+                  ? run
+                  : start.warm
+                      ? run.comparedWith(start.validation)
+                      : run.surelyBetterThan(start.validation));
       return new Trained(modules, trainedHead, own, outcome, times(outcome), searchFlop);
     } catch (RuntimeException | Error e) {
       owned.closeAfter(e);
@@ -143,7 +148,7 @@ public final class FinalTraining {
   }
 
   /** How many epochs follow, and what the weights that they begin with give on validation data. */
-  private record Start(int epochs, Evaluation validation) {}
+  private record Start(int epochs, Evaluation validation, boolean warm) {}
 
   /** Takes the warm start's weights if they are no worse than no modules, else new ones. */
   private Start start(WarmStart warm, int epochs, PeftModules modules, TaskHead trainedHead) {
@@ -151,11 +156,11 @@ public final class FinalTraining {
       warm.weights.accept(modules);
       trainedHead.copyWeights(warm.head);
       if (session.baseline.validation() == null) {
-        return new Start(warm.epochs, null);
+        return new Start(warm.epochs, null, true);
       }
       Evaluation validated = session.trainer.evaluate(modules, trainedHead, session.validation);
       if (validated.primary() >= session.baseline.validation().primary()) {
-        return new Start(warm.epochs, validated);
+        return new Start(warm.epochs, validated, true);
       }
       session.progress.message(
           "the supernet's weights are worse than no modules, %s and %s on validation data: the training begins with new ones"
@@ -167,7 +172,7 @@ public final class FinalTraining {
         session.setup.seed(),
         FINAL_STAGE,
         session.dataset.schema().kind() != TaskKind.CLASSIFICATION);
-    return new Start(epochs, session.baseline.validation());
+    return new Start(epochs, session.baseline.validation(), false);
   }
 
   private TrainOutcome train(TrainingRun run) {
@@ -185,15 +190,19 @@ public final class FinalTraining {
               run.epochs(),
               result.bestEpoch()));
     }
+    boolean headAlone = result.bestEpoch() == 0 && run.surely();
+    if (headAlone) {
+      // It had no modules, and adapters' first weights have an effect.
+      run.modules().initialise(session.setup.seed(), FINAL_STAGE, true);
+    }
     if (result.bestEpoch() == 0) {
-      if (run.start() == session.baseline.validation()) {
-        // It had no modules, and adapters' first weights have an effect.
-        run.modules().initialise(session.setup.seed(), FINAL_STAGE, true);
-      }
       session.progress.message(
-          "no epoch was better than what it began with, "
-              + result.validation().primaryText()
-              + " on validation data, which is kept; lower the learning rates, or train on more");
+          "no epoch was %s, %s on validation data, which is kept; lower the learning rates, or train on more"
+              .formatted(
+                  headAlone
+                      ? "surely better than the head alone"
+                      : "better than what it began with",
+                  result.validation().primaryText()));
     }
     boolean tuned = session.setup.training().tuneThreshold() && result.validation() != null;
     if (tuned) {
@@ -216,7 +225,8 @@ public final class FinalTraining {
         full ? run.encoder().count() : run.modules().count(),
         full,
         session.supernetParameters,
-        session.baseline.test(),
+        // The same weights; their results differ in the last bits where batches do.
+        headAlone ? tested : session.baseline.test(),
         validated,
         tested,
         result.bestEpoch(),

@@ -12,6 +12,19 @@ import org.prunepeft.data.Metric;
  * @param high the 97.5 % quantile
  */
 public record PairedDifference(double difference, double low, double high) {
+  /** Examples drawn in all: a bootstrap of many of them is dear, and needs fewer draws. */
+  private static final int DRAWN_EXAMPLES = 5_000_000;
+
+  private static final int LEAST_DRAWS = 200;
+
+  /** From a normal distribution's 2.5 % quantile to its 97.5 % quantile. */
+  private static final double ERRORS_IN_INTERVAL = 2 * 1.96;
+
+  /** {@return whether the difference is larger than its standard error, by the interval's width} */
+  public boolean exceedsItsError() {
+    return difference > (high - low) / ERRORS_IN_INTERVAL;
+  }
+
   /** {@return whether zero is in the interval, so that no difference shows} */
   public boolean holdsZero() {
     return low <= 0 && high >= 0;
@@ -30,6 +43,24 @@ public record PairedDifference(double difference, double low, double high) {
   public static PairedDifference of(
       Metric metric, Predictions first, Predictions second, double[] targets) {
     return of(metric, first, second, targets, Bootstrap.DRAWS);
+  }
+
+  /**
+   * Compares by the task's first metric, with fewer draws where there are many examples.
+   *
+   * @param first of n examples, 1 or more
+   * @param second of the same examples
+   * @param targets [n] numbers of the classes, or the numbers to be predicted
+   * @return the difference and its interval
+   * @throws IllegalArgumentException if the lengths differ or are 0
+   */
+  public static PairedDifference of(Evaluation first, Evaluation second, double[] targets) {
+    return of(
+        first.primaryMetric(),
+        first.predictions(),
+        second.predictions(),
+        targets,
+        Math.max(LEAST_DRAWS, Math.min(Bootstrap.DRAWS, DRAWN_EXAMPLES / targets.length)));
   }
 
   /**

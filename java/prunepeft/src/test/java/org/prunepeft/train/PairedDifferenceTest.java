@@ -1,6 +1,7 @@
 package org.prunepeft.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -42,6 +43,25 @@ class PairedDifferenceTest {
     PairedDifference many = PairedDifference.of(Metric.ACCURACY, first, second, new double[8]);
     assertEquals(many.difference(), one.difference());
     assertTrue(many.low() < many.high());
+  }
+
+  /** Of n pairs of which g more are right and l less, the error is about √(g + l) / n. */
+  @Test
+  void aGainIsHeldAgainstItsStandardError() {
+    assertTrue(gain(12, 4).exceedsItsError());
+    assertFalse(gain(9, 6).exceedsItsError());
+    assertFalse(gain(4, 12).exceedsItsError());
+    assertFalse(gain(0, 0).exceedsItsError());
+  }
+
+  private static PairedDifference gain(int gained, int lost) {
+    boolean[] first = new boolean[100];
+    boolean[] second = new boolean[100];
+    for (int i = 0; i < 100; i++) {
+      first[i] = i >= gained + lost || i < gained;
+      second[i] = i >= gained;
+    }
+    return of(first, second);
   }
 
   /** The interval of a mean of n independent differences is 1.96 standard errors wide each way. */

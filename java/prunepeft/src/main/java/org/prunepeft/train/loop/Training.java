@@ -11,6 +11,7 @@ import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.NonFinite;
+import org.prunepeft.train.PairedDifference;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.Optimizer;
@@ -60,6 +61,9 @@ final class Training implements AutoCloseable {
   private int epoch;
   private int bestEpoch;
   private Evaluation best;
+
+  /** What an epoch has to be surely better than, to be kept; null: nothing. */
+  private Evaluation rival;
 
   /** What the best epoch predicts; null: it is the head alone, or there is none yet. */
   private float[] bestOutputs;
@@ -111,6 +115,7 @@ final class Training implements AutoCloseable {
       snapshot = owned.add(run.validation() == null ? null : new Snapshot(groups));
       if (run.validation() != null && settled()) {
         best = run.start();
+        rival = run.surely() ? best : null;
       }
       member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
     } catch (RuntimeException | Error e) {
@@ -420,7 +425,7 @@ final class Training implements AutoCloseable {
       Predictions predictions =
           trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix);
       validation = Evaluation.of(predictions, run.validation().targets());
-      if (settled() && (best == null || validation.primary() > best.primary())) {
+      if (settled() && better(validation)) {
         best = validation;
         bestEpoch = epoch;
         bestOutputs = predictions.outputs();
@@ -428,6 +433,15 @@ final class Training implements AutoCloseable {
       }
     }
     listener.epoch(epoch, run.epochs(), lossSum / (run.data().weight() - skipped), validation);
+  }
+
+  private boolean better(Evaluation validation) {
+    if (best != null && !(validation.primary() > best.primary())) {
+      return false;
+    }
+    return rival == null
+        || validation.loss() <= rival.loss()
+        || PairedDifference.of(validation, rival, run.validation().targets()).exceedsItsError();
   }
 
   /** Whether the weights as they are may be kept. */

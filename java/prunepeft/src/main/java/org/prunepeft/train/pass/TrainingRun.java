@@ -18,6 +18,8 @@ import org.prunepeft.train.head.TaskHead;
  *     primary metric, the earlier one of two
  * @param start validation result of what it begins with: if no epoch is better, that stays; null:
  *     it is not compared
+ * @param surely whether an epoch is better than {@code start} only if its loss is no higher too, or
+ *     the metric's gain is larger than its standard error
  * @param rate of the settings' learning rates: 1, or less for a gentler training
  * @param judged whether the modules are judged as wholes afterwards, so that they keep their size
  * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
@@ -30,6 +32,7 @@ public record TrainingRun(
     long seed,
     EncodedDataset validation,
     Evaluation start,
+    boolean surely,
     double rate,
     boolean judged,
     FlatParameters encoder) {
@@ -47,30 +50,36 @@ public record TrainingRun(
       int epochs,
       long seed,
       EncodedDataset validation) {
-    this(modules, head, data, epochs, seed, validation, null, 1, false, null);
+    this(modules, head, data, epochs, seed, validation, null, false, 1, false, null);
   }
 
   /** {@return this, with what its epochs are compared with; null: with nothing} */
   public TrainingRun comparedWith(Evaluation start) {
     return new TrainingRun(
-        modules, head, data, epochs, seed, validation, start, rate, judged, encoder);
+        modules, head, data, epochs, seed, validation, start, false, rate, judged, encoder);
+  }
+
+  /** {@return this, whose epochs have to be surely better than this; null: than nothing} */
+  public TrainingRun surelyBetterThan(Evaluation start) {
+    return new TrainingRun(
+        modules, head, data, epochs, seed, validation, start, true, rate, judged, encoder);
   }
 
   /** {@return this at a share of the settings' learning rates} */
   public TrainingRun atRate(double rate) {
     return new TrainingRun(
-        modules, head, data, epochs, seed, validation, start, rate, judged, encoder);
+        modules, head, data, epochs, seed, validation, start, surely, rate, judged, encoder);
   }
 
   /** {@return this, with modules that are judged afterwards} */
   public TrainingRun whoseModulesAreJudged() {
     return new TrainingRun(
-        modules, head, data, epochs, seed, validation, start, rate, true, encoder);
+        modules, head, data, epochs, seed, validation, start, surely, rate, true, encoder);
   }
 
   /** {@return this, in which the encoder's own weights are trained too; null: they are not} */
   public TrainingRun withEncoder(FlatParameters encoder) {
     return new TrainingRun(
-        modules, head, data, epochs, seed, validation, start, rate, judged, encoder);
+        modules, head, data, epochs, seed, validation, start, surely, rate, judged, encoder);
   }
 }

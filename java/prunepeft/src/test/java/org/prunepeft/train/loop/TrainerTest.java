@@ -248,6 +248,53 @@ class TrainerTest extends TrainingTest {
     assertArrayEquals(before, Torch.toFloats(run.head().parameters().values()));
   }
 
+  @Test
+  void anEpochWithAHigherLossHasToGainMoreThanTheStandardError() {
+    TrainingSettingsBuilder still =
+        TrainingSettings.builder()
+            .loraLearningRate(1e-12)
+            .adapterLearningRate(1e-12)
+            .headLearningRate(1e-12);
+    TrainingRun run = validated(run(data, 1, 0), validation);
+    Evaluation epoch = trainer(still).evaluate(run.modules(), run.head(), validation);
+    Evaluation low = oneRightLess(epoch, 0.1f);
+    Evaluation high = oneRightLess(epoch, 50);
+    assertEquals(epoch.primary() - 1.0 / validation.size(), low.primary(), 1e-12);
+    assertTrue(low.loss() < epoch.loss() && epoch.loss() < high.loss());
+    assertEquals(1, trained(still, run.comparedWith(low)).bestEpoch());
+    assertEquals(1, trained(still, run.surelyBetterThan(high)).bestEpoch());
+    Trainer.Result kept = trained(still, run.surelyBetterThan(low));
+    assertEquals(new Trainer.Result(low, 0, 1), kept);
+  }
+
+  private Trainer.Result trained(TrainingSettingsBuilder settings, TrainingRun run) {
+    return trainer(settings).train(run, StepListener.NONE);
+  }
+
+  /** Predictions that differ in three examples: one more is right, and two are wrong. */
+  private Evaluation oneRightLess(Evaluation of, float wrongBy) {
+    double[] targets = validation.targets();
+    int classes = SmallTask.SCHEMA.outputs();
+    float[] outputs = new float[targets.length * classes];
+    int spoilt = 0;
+    int mended = 0;
+    for (int i = 0; i < targets.length; i++) {
+      int predicted = of.predictions().label(i);
+      int right = (int) targets[i];
+      if (predicted == right && spoilt < 2) {
+        predicted = (right + 1) % classes;
+        spoilt++;
+      } else if (predicted != right && mended < 1) {
+        predicted = right;
+        mended++;
+      }
+      outputs[i * classes + predicted] = predicted == right ? 9 : wrongBy;
+    }
+    assertEquals(2, spoilt);
+    assertEquals(1, mended);
+    return Evaluation.of(new Predictions(SmallTask.SCHEMA, outputs), targets);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"ADAMW", "ADAFACTOR"})
   void weightsOfTheBestEpochAreKept(OptimizerType type) {
