@@ -1,5 +1,6 @@
 package org.prunepeft.train;
 
+import java.util.function.ToDoubleBiFunction;
 import org.prunepeft.data.Metric;
 
 /**
@@ -60,7 +61,7 @@ public record PairedDifference(double difference, double low, double high) {
         first.predictions(),
         second.predictions(),
         targets,
-        Math.max(LEAST_DRAWS, Math.min(Bootstrap.DRAWS, DRAWN_EXAMPLES / targets.length)));
+        draws(targets.length));
   }
 
   /**
@@ -76,16 +77,41 @@ public record PairedDifference(double difference, double low, double high) {
    */
   public static PairedDifference of(
       Metric metric, Predictions first, Predictions second, double[] targets, int draws) {
-    double whole = Metrics.of(metric, first, targets) - Metrics.of(metric, second, targets);
+    return of((each, of) -> Metrics.of(metric, each, of), first, second, targets, draws);
+  }
+
+  private static PairedDifference of(
+      ToDoubleBiFunction<Predictions, double[]> measure,
+      Predictions first,
+      Predictions second,
+      double[] targets,
+      int draws) {
+    double whole = measure.applyAsDouble(first, targets) - measure.applyAsDouble(second, targets);
     Bootstrap interval =
         Bootstrap.of(
             targets.length,
             draws,
             drawn -> {
               double[] of = Bootstrap.drawn(targets, drawn);
-              return Metrics.of(metric, first.of(drawn), of)
-                  - Metrics.of(metric, second.of(drawn), of);
+              return measure.applyAsDouble(first.of(drawn), of)
+                  - measure.applyAsDouble(second.of(drawn), of);
             });
     return new PairedDifference(whole, interval.low(), interval.high());
+  }
+
+  /**
+   * {@return how much higher the first one's loss is}
+   *
+   * @param first predictions of n examples, 1 or more
+   * @param second predictions of the same examples
+   * @param targets [n] numbers of the classes, or the numbers to be predicted
+   * @throws IllegalArgumentException if the lengths differ or are 0
+   */
+  public static PairedDifference ofLosses(Predictions first, Predictions second, double[] targets) {
+    return of(Predictions::loss, first, second, targets, draws(targets.length));
+  }
+
+  private static int draws(int examples) {
+    return Math.max(LEAST_DRAWS, Math.min(Bootstrap.DRAWS, DRAWN_EXAMPLES / examples));
   }
 }

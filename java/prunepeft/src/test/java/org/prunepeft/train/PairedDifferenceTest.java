@@ -54,6 +54,27 @@ class PairedDifferenceTest {
     assertFalse(gain(0, 0).exceedsItsError());
   }
 
+  @Test
+  void lossesAreComparedByExample() {
+    Random random = TestSeed.random();
+    int n = 400;
+    double[] targets = new double[n];
+    float[] first = new float[2 * n];
+    float[] second = new float[2 * n];
+    for (int i = 0; i < n; i++) {
+      first[2 * i] = (float) random.nextGaussian();
+      // Further from class 0 in the mean, which is right.
+      second[2 * i] = first[2 * i] - 0.1f - 0.1f * (float) random.nextGaussian();
+    }
+    Predictions nearer = new Predictions(SCHEMA, first);
+    Predictions further = new Predictions(SCHEMA, second);
+    PairedDifference measured = PairedDifference.ofLosses(further, nearer, targets);
+    assertEquals(further.loss(targets) - nearer.loss(targets), measured.difference(), 1e-12);
+    assertTrue(measured.low() > 0 && measured.high() < 0.1);
+    assertTrue(measured.exceedsItsError());
+    assertFalse(PairedDifference.ofLosses(nearer, further, targets).exceedsItsError());
+  }
+
   private static PairedDifference gain(int gained, int lost) {
     boolean[] first = new boolean[100];
     boolean[] second = new boolean[100];

@@ -440,8 +440,14 @@ final class Training implements AutoCloseable {
       return false;
     }
     return rival == null
-        || validation.loss() <= rival.loss()
+        || !lossRose(validation)
         || PairedDifference.of(validation, rival, run.validation().targets()).exceedsItsError();
+  }
+
+  private boolean lossRose(Evaluation validation) {
+    return PairedDifference.ofLosses(
+            validation.predictions(), rival.predictions(), run.validation().targets())
+        .exceedsItsError();
   }
 
   /** Whether the weights as they are may be kept. */

@@ -18,8 +18,8 @@ import org.prunepeft.train.head.TaskHead;
  *     primary metric, the earlier one of two
  * @param start validation result of what it begins with: if no epoch is better, that stays; null:
  *     it is not compared
- * @param surely whether an epoch is better than {@code start} only if its loss is no higher too, or
- *     the metric's gain is larger than its standard error
+ * @param surely whether an epoch whose loss is higher than that of {@code start}, by more than the
+ *     difference's standard error, is better only if the metric's gain is larger than its own
  * @param rate of the settings' learning rates: 1, or less for a gentler training
  * @param judged whether the modules are judged as wholes afterwards, so that they keep their size
  * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
