@@ -61,6 +61,7 @@ pp_status graph_launch(const pp_device& device, const pp_graph& graph) {
 }
 
 void graph_destroy(pp_graph* graph) {
+  const CurrentDevice current({PP_CUDA, graph->device_index, nullptr});
   cudaGraphExecDestroy(graph->work);
   delete graph;
 }
