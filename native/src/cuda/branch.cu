@@ -30,10 +30,10 @@ cudaError_t make_place(Branch::Place* place) {
   error = cudaStreamCreateWithFlags(&place->stream, cudaStreamNonBlocking);
   for (cudaEvent_t* event : {&place->forked, &place->joined})
     if (error == cudaSuccess) error = cudaEventCreateWithFlags(event, cudaEventDisableTiming);
-  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
-  if (error == cudaSuccess) error = restored;
   if (error != cudaSuccess) free_place(*place);
-  return error;
+  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error == cudaSuccess && restored != cudaSuccess) free_place(*place);
+  return error == cudaSuccess ? restored : error;
 }
 
 cudaError_t find_place(const pp_device& device, Branch::Place* place) {
@@ -58,6 +58,11 @@ Branch::Branch(const pp_device& device) : main_(stream_of(device)), status_(find
   if (status_ == cudaSuccess) status_ = cudaEventRecord(of_.forked, main_);
   if (status_ == cudaSuccess) status_ = cudaStreamWaitEvent(of_.stream, of_.forked, 0);
   open_ = status_ == cudaSuccess;
+}
+
+cudaError_t Branch::prepare(const pp_device& device) {
+  Place place;
+  return find_place(device, &place);
 }
 
 Branch::~Branch() {

@@ -15,6 +15,8 @@ class Branch {
   /** Joins, if that has not been done: a capture could not end else. */
   ~Branch();
   Branch(const Branch&) = delete;
+  /** Has ready what the device's stream has for its branches, so that no memory is wanting once work is under way. */
+  static cudaError_t prepare(const pp_device& device);
   /** Of the fork. */
   cudaError_t status() const { return status_; }
   cudaStream_t stream() const { return of_.stream; }
