@@ -14,13 +14,12 @@ struct Places {
 };
 Places& places = *new Places;
 
-cudaError_t free_place(const Branch::Place& place) {
-  cudaError_t error = cudaSuccess;
-  const auto keep = [&](cudaError_t next) { error = error == cudaSuccess ? next : error; };
-  if (place.joined != nullptr) keep(cudaEventDestroy(place.joined));
-  if (place.forked != nullptr) keep(cudaEventDestroy(place.forked));
-  if (place.stream != nullptr) keep(cudaStreamDestroy(place.stream));
-  return error;
+/** What cannot be freed is left. */
+void free_place(const Branch::Place& place) {
+  bool freed = place.joined == nullptr || cudaEventDestroy(place.joined) == cudaSuccess;
+  freed = (place.forked == nullptr || cudaEventDestroy(place.forked) == cudaSuccess) && freed;
+  freed = (place.stream == nullptr || cudaStreamDestroy(place.stream) == cudaSuccess) && freed;
+  if (!freed) cudaGetLastError();  // not to be met by a later call
 }
 
 cudaError_t make_place(Branch::Place* place) {
@@ -75,12 +74,12 @@ cudaError_t Branch::join() {
   return error == cudaSuccess ? cudaStreamWaitEvent(main_, of_.joined, 0) : error;
 }
 
-cudaError_t free_branch(const pp_device& device) {
+void free_branch(const pp_device& device) {
   const std::lock_guard<std::mutex> lock(places.mutex);
   const auto found = places.of.find({device.index, device.stream});
-  if (found == places.of.end()) return cudaSuccess;
+  if (found == places.of.end()) return;
   const Branch::Place place = found->second;
   places.of.erase(found);
-  return free_place(place);
+  free_place(place);
 }
 }  // namespace prunepeft::cuda

@@ -36,5 +36,5 @@ class Branch {
 };
 
 /** Frees what a stream that is about to be freed has for its branches. */
-cudaError_t free_branch(const pp_device& device);
+void free_branch(const pp_device& device);
 }  // namespace prunepeft::cuda
