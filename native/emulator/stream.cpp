@@ -361,8 +361,9 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return simt::wait_for(event->recorded);
 }
 
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
   const simt::HostCall call;
+  if (flags != 0) return simt::keep_error(cudaErrorInvalidValue);  // events of outside a graph are not known here
   simt::g_waits++;
   if (stream == nullptr)
     if (const cudaError_t error = simt::outside_capture()) return error;

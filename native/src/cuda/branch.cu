@@ -56,7 +56,6 @@ cudaError_t find_place(const pp_device& device, Branch::Place* place) {
 Branch::Branch(const pp_device& device) : main_(stream_of(device)), status_(find_place(device, &of_)) {
   if (status_ == cudaSuccess) status_ = cudaEventRecord(of_.forked, main_);
   if (status_ == cudaSuccess) status_ = cudaStreamWaitEvent(of_.stream, of_.forked, 0);
-  open_ = status_ == cudaSuccess;
 }
 
 cudaError_t Branch::prepare(const pp_device& device) {
@@ -64,12 +63,7 @@ cudaError_t Branch::prepare(const pp_device& device) {
   return find_place(device, &place);
 }
 
-Branch::~Branch() {
-  if (open_) join();
-}
-
 cudaError_t Branch::join() {
-  open_ = false;
   const cudaError_t error = cudaEventRecord(of_.joined, of_.stream);
   return error == cudaSuccess ? cudaStreamWaitEvent(main_, of_.joined, 0) : error;
 }
