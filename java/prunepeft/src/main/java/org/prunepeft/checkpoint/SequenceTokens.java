@@ -74,7 +74,10 @@ final class SequenceTokens {
     SequenceTokens tokens = new SequenceTokens(tokenizer, kind, settings, tokensMap);
     try {
       return tokens.read() ? tokens.placed() : tokenizer;
-    } catch (JsonProcessingException | CharConversionException e) {
+    } catch (JsonProcessingException
+        | CharConversionException
+        | NumberFormatException
+        | ArithmeticException e) {
       return tokenizer;
     }
   }

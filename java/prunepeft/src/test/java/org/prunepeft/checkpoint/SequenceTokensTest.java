@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
@@ -129,6 +130,21 @@ class SequenceTokensTest {
     }
     byte[] none = tokenizer("{'tokenizer_class': 'LlamaTokenizer', 'add_bos_token': false}", BYTES);
     assertArrayEquals(Files.readAllBytes(directory.resolve("tokenizer.json")), none);
+  }
+
+  /** The tokenizer says what is wrong with it. */
+  @Test
+  void aDamagedFileIsLeftAsItIs() throws IOException {
+    Files.writeString(
+        directory.resolve("tokenizer_config.json"), "{\"tokenizer_class\": \"LlamaTokenizer\"}");
+    String added = "{\"added_tokens\": [{\"content\": \"<s>\", \"id\": 1}], \"x\": ";
+    for (String damaged :
+        new String[] {"", "[]", "{", added, added + "1e99999999999}", added + "[".repeat(2000)}) {
+      Files.writeString(directory.resolve("tokenizer.json"), damaged);
+      assertEquals(
+          damaged,
+          new String(new HuggingFaceDirectory(directory).tokenizer(false), StandardCharsets.UTF_8));
+    }
   }
 
   @Test
