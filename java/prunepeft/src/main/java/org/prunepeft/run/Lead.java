@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.PruningResult;
@@ -156,18 +157,29 @@ final class Lead {
 
   private static String howSure(SearchOutcome search) {
     if (search.measured() != null) {
-      return howSure(search.measured());
+      return howSure(search.measured(), search.retrained().test().predictions().schema());
     }
     return search.pruning() != null
         ? howSure(search.pruning())
         : "this search does not measure it; `search --strategy measured` does";
   }
 
-  private static String howSure(MeasuredResult measured) {
-    return (measured.placementMatters()
-            ? "which modules are kept matters here"
-            : "which modules are kept makes no measurable difference here")
-        + against(measured, Comparison.Rival.RANDOM)
+  private static String howSure(MeasuredResult measured, Schema schema) {
+    boolean matters = measured.placementMatters();
+    Optional<Estimate> against = against(measured, Comparison.Rival.RANDOM);
+    // What decides whether it matters and what is said of the choice may disagree.
+    boolean shows = against.map(random -> !random.holdsZero()).orElse(matters);
+    return (matters
+            ? "which modules are kept matters here" + MeasuredSummary.chosenBy(schema)
+            : "which modules are kept makes no measurable difference here"
+                + (shows ? MeasuredSummary.chosenBy(schema) : ""))
+        + (matters == shows
+            ? ""
+            : ", though "
+                + (shows ? "one" : "no difference")
+                + " shows in "
+                + MeasuredSummary.quantity(schema))
+        + against
             .map(
                 random ->
                     "; measured in the supernet, the choice against random subsets of the budget: %s points, 95 %% interval %s"
@@ -182,7 +194,7 @@ final class Lead {
             .count();
     return String.format(
         Locale.ROOT,
-        "the scores of %d of %s were reliable: from halves of the examples they agree; whether other modules would do as well, only `search --strategy measured` measures",
+        "the scores of %d of %s were reliable: those from one half of the examples and from the other agree by more than chance; whether other modules would do as well, only `search --strategy measured` measures",
         reliable,
         Units.count(pruning.rounds().size(), "round"));
   }
