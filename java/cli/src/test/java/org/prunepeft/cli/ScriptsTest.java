@@ -144,7 +144,7 @@ class ScriptsTest {
             def __init__(self, differences): self.known = differences
             def results(self): return {("first", "0.25"): {}}
             def differences(self, row, other): return self.known
-        print("\n".join(quality.standing_table([Study([5, 5]), Study([4, 5])])))
+        for line in quality.standing_table([Study([5, 5]), Study([4, 5])]): print(line)
         """;
     ProcessBuilder builder =
         new ProcessBuilder(
