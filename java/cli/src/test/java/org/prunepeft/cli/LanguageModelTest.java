@@ -298,7 +298,7 @@ class LanguageModelTest {
   }
 
   @Test
-  void seedsOfALanguageModelAreTrainedTogether() {
+  void seedsOfALanguageModelAreTrainedTogether() throws IOException {
     Path together = temporary.resolve("together");
     Call.of("train", options(together), "--seeds=1,2", "--together").exits(0);
     Path alone = temporary.resolve("alone");
@@ -307,6 +307,19 @@ class LanguageModelTest {
         LetterPairs.likelihood(alone, "test"),
         LetterPairs.likelihood(together.resolve("seed-2"), "test"),
         0.05);
+    String summary = Files.readString(together.resolve("summary.md"));
+    assertTrue(summary.matches("(?s).*\n\\| mean \\| -\\d\\.\\d{4} \\(perplexity .*"), summary);
+    assertTrue(summary.matches("(?s).*\n\\| deviation \\| \\d\\.\\d{4} \\|.*"), summary);
+    String compared =
+        Call.of("compare", together.resolve("seed-1"), together.resolve("seed-2")).exits(0).out();
+    String difference =
+        compared
+            .lines()
+            .filter(line -> line.startsWith("| to the first "))
+            .findFirst()
+            .orElseThrow();
+    assertFalse(difference.contains("perplexity"), difference);
+    assertTrue(difference.matches(".*\\[-?\\+?\\d\\.\\d{4}, .*"), difference);
   }
 
   private Path searched(String name, String... more) {
