@@ -100,7 +100,7 @@ public final class DatasetDirectory {
     }
     try {
       JsonNode configs = configs();
-      JsonNode chosen = configs.isEmpty() ? configs : chosen(configs, config);
+      JsonNode chosen = configs.isEmpty() ? MissingNode.getInstance() : chosen(configs, config);
       find(files(file -> TableFormat.of(file).isPresent()), chosen, config).forEach(this::put);
       find(files(TableFormat::isUnreadablyPacked), chosen, config).forEach(this::requireNotMissing);
       requireSettings(chosen);
@@ -243,7 +243,7 @@ public final class DatasetDirectory {
       return byName(files, config == null ? List.of("", "data") : List.of(config));
     }
     Path base = Path.of(chosen.path("data_dir").asText("")).normalize();
-    if (chosen.path("data_files").isMissingNode()) {
+    if (!chosen.hasNonNull("data_files")) {
       return byName(
           files, Stream.of(base, base.resolve("data")).map(Path::toString).distinct().toList());
     }
