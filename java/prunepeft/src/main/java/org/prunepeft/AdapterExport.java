@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.DataException;
@@ -123,7 +124,7 @@ public final class AdapterExport {
         target -> {
           written.write(adapter, target);
           if (written.hasTokenizer()) {
-            writeTokenizer(source, setup, target);
+            writeTokenizer(source, setup, maxLength(setup, adapter), target);
             writeChatTemplates(setup, target);
           }
           target.writeText(
@@ -131,7 +132,13 @@ public final class AdapterExport {
         });
   }
 
-  private static void writeTokenizer(RunDirectory run, Setup setup, RunDirectory target)
+  /** Tokens at which the run cut texts for a head; a language model's texts may be longer. */
+  private static OptionalInt maxLength(Setup setup, TrainedAdapter adapter) {
+    return adapter.hasHead() ? OptionalInt.of(setup.training().maxLength()) : OptionalInt.empty();
+  }
+
+  private static void writeTokenizer(
+      RunDirectory run, Setup setup, OptionalInt maxLength, RunDirectory target)
       throws IOException {
     Models.Loader loader;
     try {
@@ -142,7 +149,7 @@ public final class AdapterExport {
     }
     try (Models.Pretrained base = loader.open()) {
       ModelFiles.require(run, base.files());
-      base.writeTokenizer(target.path());
+      base.writeTokenizer(target.path(), maxLength);
     } catch (UnsupportedOperationException e) {
       LOG.warn("the export has no tokenizer: {}", e.getMessage());
     }
@@ -202,9 +209,12 @@ public final class AdapterExport {
         (base, target) -> {
           if (adapter.encoder().architecture().isDecoder()) {
             MergedDecoder.write(adapter, base.weights(), directory(setup), target);
+            if (adapter.hasHead()) {
+              base.writeTokenizer(target.path(), maxLength(setup, adapter));
+            }
             writeChatTemplates(setup, target);
           } else {
-            MergedModel.write(adapter, base, target);
+            MergedModel.write(adapter, base, setup.training().maxLength(), target);
           }
           target.writeText(
               ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.TRANSFORMERS));

@@ -69,6 +69,7 @@ final class ModelCard {
     return card.frontMatter(library)
         + card.text()
         + template(card.usage(library))
+            .replace("LENGTH", Integer.toString(setup.training().maxLength()))
             .replace("BASE", card.base())
             .replace("POOLED", card.pooled());
   }

@@ -1,11 +1,14 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.prunepeft.model.Architecture;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
@@ -32,6 +35,7 @@ final class ModuleOptions {
           "--beta2",
           "--orth-reg-weight");
 
+  private static final String TARGETS = "--target-modules";
   private static final String SIZE = "--adapter-size";
   private static final String FACTOR = "--reduction-factor";
 
@@ -54,11 +58,11 @@ final class ModuleOptions {
   double dropout;
 
   @Option(
-      names = "--target-modules",
+      names = TARGETS,
       split = ",",
       paramLabel = "NAME",
       description =
-          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, gate_proj, or the model's own names; all-linear: all of them; auto: query and value of an encoder, all of a decoder (default: ${DEFAULT-VALUE}).")
+          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense (the feed-forward block's alone, where PEFT takes attention.output.dense too), gate_proj, or the model's own names; all-linear: all of them; auto: query and value of an encoder, all of a decoder (default: ${DEFAULT-VALUE}).")
   List<String> targets;
 
   @Option(
@@ -247,6 +251,9 @@ final class ModuleOptions {
   /** Puts the adapters' size in place of a factor of the model's. */
   void settle(String model, CommandSpec command) {
     refuseIdle(command);
+    if (ConfigFile.isTyped(TARGETS, command)) {
+      compareWithPeft(model, command.commandLine().getErr());
+    }
     if (ConfigFile.isTypedInstead(SIZE, FACTOR, command)) {
       reductionFactor = null;
     }
@@ -258,6 +265,22 @@ final class ModuleOptions {
       reductionFactor = null;
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  /** Says where PEFT would take linears for a name that are not named here. */
+  private void compareWithPeft(String model, PrintWriter err) {
+    Architecture architecture =
+        Models.directoryConfig(model).map(EncoderConfig::architecture).orElse(Architecture.BERT);
+    for (String target : targets) {
+      List<String> others =
+          architecture.endingIn(target).stream().filter(name -> !targets.contains(name)).toList();
+      if (architecture.endingIn(target).size() > 1 && !others.isEmpty()) {
+        err.println(
+            "prunepeft: %s %s is the feed-forward block's alone; PEFT takes %s for it too, which has to be named here"
+                .formatted(TARGETS, target, String.join(", ", others)));
+        err.flush();
+      }
     }
   }
 

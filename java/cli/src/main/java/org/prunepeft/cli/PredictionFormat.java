@@ -59,9 +59,13 @@ enum PredictionFormat {
   /**
    * The format that goes with a file's name; null: the standard output.
    *
-   * @throws IllegalArgumentException if it is that of Parquet
+   * @throws IllegalArgumentException if it is that of Parquet, or of a packed file
    */
   static PredictionFormat of(Path output) {
+    if (output != null && TableFormat.isGzip(output)) {
+      throw new IllegalArgumentException(
+          "predictions are not packed; name a file without .gz, got " + output);
+    }
     TableFormat format =
         output == null ? TableFormat.TSV : TableFormat.of(output).orElse(TableFormat.TSV);
     return switch (format) {

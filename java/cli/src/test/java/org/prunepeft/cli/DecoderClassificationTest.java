@@ -65,6 +65,27 @@ class DecoderClassificationTest {
     assertTrue(accuracy >= 0.9, () -> "of labels that the last letter tells: " + accuracy);
     Call.of("predict", run, "--text=y z y").exits(0).prints("y z y");
     paddingBehindATextIsNotPartOfIt(run);
+    exportsCutTextsWhereTheRunDid(model, examples);
+  }
+
+  private void exportsCutTextsWhereTheRunDid(Path model, Path examples) throws IOException {
+    Path run = temporary.resolve("head-alone");
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--train-file=" + examples,
+            "--modules=head",
+            "--epochs=1",
+            "--max-seq-length=16",
+            "--threads=2",
+            "--output=" + run)
+        .exits(0);
+    Path merged = temporary.resolve("merged");
+    Call.of("export", run, "--merge", "--output=" + merged).exits(0);
+    assertEquals(
+        16, RunDirectory.open(merged).readJson("tokenizer_config.json").get("model_max_length"));
+    String card = Files.readString(merged.resolve("README.md"));
+    assertTrue(card.contains("truncation=True))  # at 16 tokens"), card);
   }
 
   private static void paddingBehindATextIsNotPartOfIt(Path run) {

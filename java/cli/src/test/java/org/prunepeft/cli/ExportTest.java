@@ -198,6 +198,14 @@ class ExportTest {
     assertTrue(card.startsWith(head), card);
     assertTrue(card.contains("# some/one on texts\n"), card);
     assertTrue(card.contains("on the data `texts`, texts of at most 24 tokens"), card);
+    // Python cuts them there too, and opens the tokenizer without the base model's config.json.
+    Map<String, Object> tokenizer = RunDirectory.open(export).readJson("tokenizer_config.json");
+    assertEquals(24, tokenizer.get("model_max_length"));
+    assertTrue(tokenizer.get("tokenizer_class").toString().endsWith("Tokenizer"), form);
+    if (!form.equals("onnx")) {
+      String cut = "truncation=True" + (form.equals("merge") ? ")" : ", max_length=24, ");
+      assertTrue(card.contains(cut), card);
+    }
     Map<String, Object> result = RunDirectory.open(ownFiles).readJson("result.json");
     String budget =
         "%,d trainable parameters of the supernet's %,d"

@@ -437,4 +437,15 @@ class MainTest {
     assertEquals(2, Main.printed(lost, 2));
     assertEquals(0, Main.printed(new PrintStream(new ByteArrayOutputStream()), 0));
   }
+
+  /** Before the data is looked for, which is not there. */
+  @Test
+  void aNameOfLinearsThatMeansMoreInPeftIsSaid() {
+    String note = "PEFT takes attention.output.dense for it too";
+    for (String targets : List.of("output.dense", "attention.output.dense,output.dense", "query")) {
+      Call call =
+          Call.of("train", "--train-file=absent.csv", "--target-modules=" + targets).exits(1);
+      assertEquals(targets.equals("output.dense"), call.err().contains(note), call.err());
+    }
+  }
 }

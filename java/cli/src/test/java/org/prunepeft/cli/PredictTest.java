@@ -126,6 +126,8 @@ class PredictTest {
     assertEquals(3, predicted(output).size());
     Call.of("predict", run, texts, "-o", temporary.resolve("labels.parquet"))
         .exits(2, "not as Parquet");
+    Call.of("predict", run, texts, "-o", temporary.resolve("labels.csv.gz"))
+        .exits(2, "name a file without .gz");
     assertFalse(Files.exists(temporary.resolve("labels.parquet")));
   }
 

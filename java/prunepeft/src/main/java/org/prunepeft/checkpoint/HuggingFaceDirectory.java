@@ -58,11 +58,26 @@ public final class HuggingFaceDirectory {
   private static final String VOCABULARY = "vocab.txt";
   private static final String TOKENS_MAP = "special_tokens_map.json";
   private static final String ADDED_TOKENS = "added_tokens.json";
-  private static final String TOKENIZER_CLASS = "tokenizer_class";
+  public static final String TOKENIZER_CLASS = "tokenizer_class";
 
   /** What reads {@value #VOCABULARY} as {@link WordPieceVocabulary} does. */
   private static final Pattern WORD_PIECE_CLASS =
       Pattern.compile("(Bert|DistilBert|Electra)Tokenizer(Fast)?");
+
+  private static final String DO_LOWER_CASE = "do_lower_case";
+  private static final String STRIP_ACCENTS = "strip_accents";
+  private static final String CHINESE = "tokenize_chinese_chars";
+
+  /** Settings of these classes, and what they are called in tokenizer.json. */
+  private static final Map<String, String> NORMALIZER =
+      new TreeMap<>(
+          Map.of(
+              DO_LOWER_CASE,
+              "lowercase",
+              STRIP_ACCENTS,
+              STRIP_ACCENTS,
+              CHINESE,
+              "handle_chinese_chars"));
 
   private static final String TOKENIZER_REMEDY =
       "make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
@@ -248,12 +263,17 @@ public final class HuggingFaceDirectory {
    *
    * @param wordPiece whether the architecture's tokenizer is BERT's, so that vocab.txt will do
    * @return a tokenizer.json
-   * @throws FormatException if there is none, or vocab.txt alone and its tokenizer is not BERT's
+   * @throws FormatException if there is none, or vocab.txt alone and its tokenizer is not BERT's,
+   *     or {@value #TOKENIZER_CONFIG} sets BERT's tokenizer to something else than tokenizer.json
    * @throws IOException if reading fails
    */
   public byte[] tokenizer(boolean wordPiece) throws IOException {
     if (Files.exists(directory.resolve(TOKENIZER))) {
-      return wholeTokenizer();
+      byte[] tokenizer = wholeTokenizer();
+      if (wordPiece && Files.exists(directory.resolve(TOKENIZER_CONFIG))) {
+        requireSameNormalizer(tokenizer);
+      }
+      return tokenizer;
     }
     if (wordPiece && Files.exists(directory.resolve(VOCABULARY))) {
       return wordPieceTokenizer();
@@ -359,23 +379,68 @@ public final class HuggingFaceDirectory {
             ? object(TOKENIZER_CONFIG)
             : JSON.createObjectNode();
     requireWordPiece(settings);
-    JsonNode accents = settings.path("strip_accents");
+    JsonNode accents = settings.path(STRIP_ACCENTS);
     byte[] vocabulary = bytes(VOCABULARY, MAX_TOKENIZER);
     try {
       return new WordPieceVocabulary(vocabulary)
           .tokenizerJson(
-              settings.path("do_lower_case").asBoolean(true),
+              settings.path(DO_LOWER_CASE).asBoolean(true),
               accents.isBoolean() ? accents.booleanValue() : null,
-              settings.path("tokenize_chinese_chars").asBoolean(true));
+              settings.path(CHINESE).asBoolean(true));
     } catch (FormatException e) {
       throw new FormatException(directory + ": " + e.getMessage(), e);
     }
   }
 
+  /**
+   * Checks what Python's classes of BERT's tokenizers set tokenizer.json to. Where a setting is not
+   * there they have a default, by which many cased models would be in lower case: tokenizer.json
+   * counts then.
+   */
+  private void requireSameNormalizer(byte[] tokenizer) throws IOException {
+    JsonNode settings = object(TOKENIZER_CONFIG);
+    JsonNode kind = tokenizerClass(settings);
+    if (NORMALIZER.keySet().stream().noneMatch(settings::has)
+        || kind.isTextual() && !WORD_PIECE_CLASS.matcher(kind.asText()).matches()) {
+      return;
+    }
+    JsonNode normalizer = object(directory.resolve(TOKENIZER), tokenizer).path("normalizer");
+    boolean lower = isSet(normalizer.path(NORMALIZER.get(DO_LOWER_CASE)), true);
+    boolean lowerInPython = isSet(settings.path(DO_LOWER_CASE), lower);
+    for (Map.Entry<String, String> names : NORMALIZER.entrySet()) {
+      JsonNode inPython = settings.path(names.getKey());
+      JsonNode own = normalizer.path(names.getValue());
+      // Accents go with capitals, unless something is said of them.
+      boolean accents = names.getKey().equals(STRIP_ACCENTS);
+      if (!inPython.isMissingNode()
+          && !own.isMissingNode()
+          && isSet(inPython, !accents || lowerInPython) != isSet(own, !accents || lower)) {
+        throw new FormatException(
+            "%s has %s %s, by which Python goes, but the normalizer of %s beside it has %s %s; make them the same: %s writes both, into another directory, as Python has them"
+                .formatted(
+                    directory.resolve(TOKENIZER_CONFIG),
+                    names.getKey(),
+                    inPython,
+                    TOKENIZER,
+                    names.getValue(),
+                    own,
+                    "AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW)"));
+      }
+    }
+  }
+
+  private static boolean isSet(JsonNode setting, boolean otherwise) {
+    return setting.isBoolean() ? setting.booleanValue() : otherwise;
+  }
+
+  private JsonNode tokenizerClass(JsonNode settings) throws IOException {
+    JsonNode named = settings.path(TOKENIZER_CLASS);
+    return named.isTextual() ? named : config().path(TOKENIZER_CLASS);
+  }
+
   /** Checks that the vocabulary is all that there is to its tokenizer, and that it is BERT's. */
   private void requireWordPiece(JsonNode settings) throws IOException {
-    JsonNode named = settings.path(TOKENIZER_CLASS);
-    JsonNode kind = named.isTextual() ? named : config().path(TOKENIZER_CLASS);
+    JsonNode kind = tokenizerClass(settings);
     if (kind.isTextual() && !WORD_PIECE_CLASS.matcher(kind.asText()).matches()) {
       throw new FormatException(
           "%s has no %s, but %s for a %s, which is not read; %s"

@@ -4,10 +4,10 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Models.Pretrained;
 
 /**
@@ -40,15 +40,17 @@ public final class MergedModel {
    * Writes a model.
    *
    * @param base the model that the adapter was trained on; read, not closed
+   * @param maxLength tokens at which its tokenizer is to cut texts
    * @param directory open for writing
    * @throws IllegalArgumentException as {@link #require} does; nothing is written then
    * @throws IOException if reading or writing fails
    */
-  public static void write(TrainedAdapter adapter, Pretrained base, RunDirectory directory)
+  public static void write(
+      TrainedAdapter adapter, Pretrained base, int maxLength, RunDirectory directory)
       throws IOException {
     require(adapter);
     Checkpoint merged = MergedCheckpoint.of(base.encoder(), adapter.lowRank());
-    Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
+    Map<String, Object> config = base.configToWrite();
     SequenceClassifier classifier = SequenceClassifier.of(adapter);
     directory.writeText(classifier.file(), classifier.source(base.config().architecture()));
     config.putAll(classifier.config(adapter));
@@ -56,7 +58,7 @@ public final class MergedModel {
         .write(
             config,
             base.tokenizer(),
-            base.tokenizerFilesToWrite(),
+            base.tokenizerFilesToWrite(OptionalInt.of(maxLength)),
             SequenceClassifier.weights(adapter, merged));
   }
 

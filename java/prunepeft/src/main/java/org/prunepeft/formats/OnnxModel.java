@@ -5,15 +5,14 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.OnnxGraph;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MapCheckpoint;
-import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Models.Pretrained;
 import org.prunepeft.model.OnnxOptions;
 
@@ -94,7 +93,9 @@ public final class OnnxModel {
     }
     new HuggingFaceDirectory(directory.path())
         .writeDescription(
-            model.config(), cutting(base.tokenizer(), maxLength), base.tokenizerFilesToWrite());
+            model.config(base),
+            cutting(base.tokenizer(), maxLength),
+            base.tokenizerFilesToWrite(OptionalInt.of(maxLength)));
   }
 
   private void build(OnnxEncoder encoder, boolean encoderOnly) {
@@ -143,8 +144,8 @@ public final class OnnxModel {
     return graph.node("Max", length, graph.number(SHORTEST));
   }
 
-  private Map<String, Object> config() {
-    Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(adapter.encoder()));
+  private Map<String, Object> config(Pretrained base) {
+    Map<String, Object> config = base.configToWrite();
     boolean regression = adapter.labels().isEmpty();
     // Readers ask for a name of the number too; this is the library's own.
     config.putAll(MergedModel.labels(regression ? List.of("LABEL_0") : adapter.labels()));

@@ -351,6 +351,19 @@ public enum Architecture {
                     .collect(joining(", "))));
   }
 
+  /**
+   * {@return the names within a layer that PEFT takes for an entry of target_modules: those that it
+   * is, or whose last parts it is} Of output.dense these are attention.output.dense and
+   * output.dense, where {@link #projection} means the second.
+   *
+   * @param target an entry
+   */
+  public List<String> endingIn(String target) {
+    return layout.projections.stream()
+        .filter(name -> name.equals(target) || name.endsWith("." + target))
+        .toList();
+  }
+
   private String names(Projection projection) {
     String own = layout.projections.get(projection.ordinal());
     return own.endsWith(projection.target())

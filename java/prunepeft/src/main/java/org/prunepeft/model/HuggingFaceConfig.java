@@ -15,6 +15,23 @@ import org.prunepeft.io.FormatException;
  * library gives it; what would change the computation in a way that is not supported is refused.
  */
 public final class HuggingFaceConfig {
+  /** What is said of a model's head, of how its weights are stored, and of where it was. */
+  private static final Set<String> OF_HEAD_AND_WEIGHTS =
+      Set.of(
+          "_name_or_path",
+          "architectures",
+          "auto_map",
+          "custom_pipelines",
+          "dtype",
+          "finetuning_task",
+          "id2label",
+          "label2id",
+          "num_labels",
+          "problem_type",
+          "quantization_config",
+          "task_specific_params",
+          "torch_dtype");
+
   private final ConfigFields json;
 
   private HuggingFaceConfig(ConfigFields json) {
@@ -176,6 +193,23 @@ public final class HuggingFaceConfig {
         types.contains("p2c"),
         json.flag("share_att_key", false),
         json.words("norm_rel_ebd").contains("layer_norm"));
+  }
+
+  /**
+   * The same, of a model that has a config.json: with the members of that file, such as
+   * tokenizer_class and dropout rates, but for those of {@link #OF_HEAD_AND_WEIGHTS}.
+   *
+   * @param own content of the model's config.json; a missing node if it has none
+   */
+  public static Map<String, Object> write(EncoderConfig config, JsonNode own) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> member : own.properties()) {
+      if (!OF_HEAD_AND_WEIGHTS.contains(member.getKey())) {
+        json.put(member.getKey(), member.getValue());
+      }
+    }
+    json.putAll(write(config));
+    return json;
   }
 
   /**

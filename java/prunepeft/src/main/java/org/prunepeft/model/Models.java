@@ -1,6 +1,7 @@
 package org.prunepeft.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -123,14 +124,27 @@ public final class Models {
    *     tokenizer_config.json, special_tokens_map.json, added_tokens.json; may be empty
    * @param weights the encoder's, and perhaps a head's; closed with this
    * @param files what the files hold that all this is read from; none where they are not known
+   * @param configFile the content of config.json, of which {@code config} is what is computed by; a
+   *     missing node where there is none
    */
   public record Pretrained(
       EncoderConfig config,
       byte[] tokenizer,
       Map<String, byte[]> tokenizerFiles,
       Checkpoint weights,
-      List<FileChecksum> files)
+      List<FileChecksum> files,
+      JsonNode configFile)
       implements Closeable {
+    /** A model that has no config.json. */
+    public Pretrained(
+        EncoderConfig config,
+        byte[] tokenizer,
+        Map<String, byte[]> tokenizerFiles,
+        Checkpoint weights,
+        List<FileChecksum> files) {
+      this(config, tokenizer, tokenizerFiles, weights, files, MissingNode.getInstance());
+    }
+
     /** A model whose tokenizer is tokenizer.json alone, and whose files are not known. */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
       this(config, tokenizer, Map.of(), weights, List.of());
@@ -143,32 +157,59 @@ public final class Models {
      * @throws IOException if writing fails, or the directory holds a model already
      */
     public void write(Path directory) throws IOException {
-      new HuggingFaceDirectory(directory)
-          .write(HuggingFaceConfig.write(config), tokenizer, tokenizerFilesToWrite(), weights);
+      Map<String, byte[]> files = new TreeMap<>(tokenizerFiles);
+      if (!files.containsKey(HuggingFaceDirectory.TOKENIZER_CONFIG)) {
+        files.put(HuggingFaceDirectory.TOKENIZER_CONFIG, tokenizerConfig().derived());
+      }
+      new HuggingFaceDirectory(directory).write(configToWrite(), tokenizer, files, weights);
     }
 
     /**
-     * Writes the tokenizer alone, as a model's directory has it.
+     * {@return the content of a config.json of the encoder with other weights: the model's own
+     * without what is its head's or its weights', such as labels and quantization}
+     */
+    public Map<String, Object> configToWrite() {
+      // A decoder's has the same said in several ways.
+      return config.decoder() == null
+          ? HuggingFaceConfig.write(config, configFile)
+          : HuggingFaceConfig.write(config);
+    }
+
+    /**
+     * Writes the tokenizer alone, as a model's directory has it, so that it opens without the
+     * model's config.json.
      *
      * @param directory without files of these names
+     * @param maxLength tokens at which it is to cut texts, special ones included; empty: as the
+     *     model's files say
      * @throws IOException if writing fails, or the tokenizer is no JSON
      */
-    public void writeTokenizer(Path directory) throws IOException {
-      new HuggingFaceDirectory(directory).writeTokenizer(tokenizer, tokenizerFilesToWrite());
+    public void writeTokenizer(Path directory, OptionalInt maxLength) throws IOException {
+      new HuggingFaceDirectory(directory)
+          .writeTokenizer(tokenizer, tokenizerFilesToWrite(maxLength));
     }
 
     /**
      * {@return the tokenizer's files that belong into a directory beside tokenizer.json: the
-     * model's own, and, if it has no tokenizer_config.json, one that says what its tokenizer does}
+     * model's own, of which tokenizer_config.json names the tokenizer's class; if there is none,
+     * one that says what the tokenizer does}
      *
+     * @param maxLength tokens at which it is to cut texts, special ones included; empty: as the
+     *     model's files say
      * @throws IOException if the tokenizer is no JSON
      */
-    public Map<String, byte[]> tokenizerFilesToWrite() throws IOException {
+    public Map<String, byte[]> tokenizerFilesToWrite(OptionalInt maxLength) throws IOException {
       Map<String, byte[]> files = new TreeMap<>(tokenizerFiles);
       if (!files.containsKey(HuggingFaceDirectory.TOKENIZER_CONFIG)) {
-        files.put(HuggingFaceDirectory.TOKENIZER_CONFIG, TokenizerConfig.of(config, tokenizer));
+        files.put(HuggingFaceDirectory.TOKENIZER_CONFIG, tokenizerConfig().derived());
       }
+      files.put(
+          HuggingFaceDirectory.TOKENIZER_CONFIG, tokenizerConfig().completed(files, maxLength));
       return files;
+    }
+
+    private TokenizerConfig tokenizerConfig() {
+      return new TokenizerConfig(config, configFile, tokenizer);
     }
 
     /**
@@ -208,7 +249,7 @@ public final class Models {
      * @param weights of the same architecture and sizes
      */
     public Pretrained with(Checkpoint weights) {
-      return new Pretrained(config, tokenizer, tokenizerFiles, weights, files);
+      return new Pretrained(config, tokenizer, tokenizerFiles, weights, files, configFile);
     }
 
     /** {@return the same model without a language model's own output layer} */
@@ -469,7 +510,12 @@ public final class Models {
         weights,
         () ->
             new Pretrained(
-                config, tokenizer, tokenizerFiles, weights, directory.checksums(wordPiece)));
+                config,
+                tokenizer,
+                tokenizerFiles,
+                weights,
+                directory.checksums(wordPiece),
+                directory.config()));
   }
 
   /** What is made of weights, which are closed if it fails. */

@@ -75,7 +75,7 @@ class MergedModelTest {
     RunDirectory target = RunDirectory.create(directory);
     try (Pretrained model =
         new Pretrained(adapter.encoder(), TOKENIZER, new MapCheckpoint("base", base))) {
-      MergedModel.write(adapter, model, target);
+      MergedModel.write(adapter, model, 77, target);
     }
     target.complete();
     return directory;

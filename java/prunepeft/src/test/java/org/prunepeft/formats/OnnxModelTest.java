@@ -433,7 +433,7 @@ class OnnxModelTest {
     assertTrue(tokenizer.get("padding").isNull());
     assertTrue(
         Files.readString(directory.resolve("tokenizer.json")).contains("-9.123456789012345"));
-    assertTrue(Files.exists(directory.resolve("tokenizer_config.json")));
+    assertEquals(77, json(directory, "tokenizer_config.json").get("model_max_length").asInt());
   }
 
   @Test

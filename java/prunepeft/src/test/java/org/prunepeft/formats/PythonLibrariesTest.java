@@ -227,7 +227,7 @@ class PythonLibrariesTest {
       default -> {
         try (Pretrained base =
             new Pretrained(adapter.encoder(), TOKENIZER, new MapCheckpoint("base", tensors))) {
-          MergedModel.write(adapter, base, target);
+          MergedModel.write(adapter, base, 77, target);
         }
       }
     }

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -34,6 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.data.batch.Tokenizer;
@@ -441,14 +443,117 @@ class HuggingFaceDirectoryTest {
             {"model": {"type": "BPE"}, "normalizer": null,
              "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true}}"""
                 .getBytes(StandardCharsets.UTF_8));
-    assertFalse(other.has("tokenizer_class"));
+    assertEquals("PreTrainedTokenizerFast", other.get("tokenizer_class").asText());
     assertFalse(other.has("do_lower_case"));
     assertTrue(other.get("add_prefix_space").booleanValue());
   }
 
   private JsonNode tokenizerConfig(EncoderConfig config, byte[] tokenizer) throws IOException {
     var model = new Models.Pretrained(config, tokenizer, new MapCheckpoint("memory", tensors));
-    return JSON.readTree(model.tokenizerFilesToWrite().get("tokenizer_config.json"));
+    return tokenizerConfig(model, OptionalInt.empty());
+  }
+
+  private static JsonNode tokenizerConfig(Models.Pretrained model, OptionalInt maxLength)
+      throws IOException {
+    return JSON.readTree(model.tokenizerFilesToWrite(maxLength).get("tokenizer_config.json"));
+  }
+
+  private static byte[] cased() throws IOException {
+    return new WordPieceVocabulary(
+            "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nParis\n".getBytes(StandardCharsets.UTF_8))
+        .tokenizerJson(false, null, true);
+  }
+
+  /** Where no config.json lies beside it, Python needs the class, and cuts by the run's length. */
+  @Test
+  void aTokenizersSettingsAreCompletedForAnotherDirectory() throws IOException {
+    write(BERT);
+    Files.write(directory.resolve("tokenizer.json"), cased());
+    Path settings = directory.resolve("tokenizer_config.json");
+    Files.writeString(settings, "{\"model_max_length\": 512, \"x\": [1]}");
+    assertEquals(
+        JSON.readTree(
+            """
+            {"model_max_length": 24, "x": [1], "tokenizer_class": "BertTokenizer",
+             "do_lower_case": false}"""),
+        exported(OptionalInt.of(24)));
+    assertEquals(512, exported(OptionalInt.empty()).get("model_max_length").intValue());
+    configure("tokenizer_class", "\"ElectraTokenizer\"");
+    assertEquals("ElectraTokenizer", exported(OptionalInt.empty()).get("tokenizer_class").asText());
+    String whole = "{\"tokenizer_class\": \"DistilBertTokenizer\", \"do_lower_case\": false}";
+    Files.writeString(settings, whole);
+    assertEquals(JSON.readTree(whole), exported(OptionalInt.empty()));
+    // One that knows no special tokens of its own.
+    configure("tokenizer_class", "null");
+    Files.writeString(settings, "{}");
+    ObjectNode other = (ObjectNode) JSON.readTree(cased());
+    ((ObjectNode) other.get("model")).put("type", "BPE");
+    JSON.writeValue(directory.resolve("tokenizer.json").toFile(), other);
+    JsonNode completed = exported(OptionalInt.of(7));
+    assertEquals("PreTrainedTokenizerFast", completed.get("tokenizer_class").asText());
+    assertEquals("[PAD]", completed.get("pad_token").asText());
+  }
+
+  private JsonNode exported(OptionalInt maxLength) throws IOException {
+    try (Models.Pretrained model = Models.byName(directory.toString()).loader().open()) {
+      return tokenizerConfig(model, maxLength);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          {"do_lower_case": true}           | do_lower_case true, by which Python goes | lowercase false
+          {"strip_accents": true}           | strip_accents true                       | strip_accents null
+          {"tokenize_chinese_chars": false} | tokenize_chinese_chars false             | handle_chinese_chars true
+          {"do_lower_case": true, "tokenizer_class": "ElectraTokenizerFast"} | do_lower_case true | lowercase false
+          """)
+  void settingsThatPythonWouldGoByInPlaceOfTheTokenizerAreRefused(
+      String settings, String inPython, String own) throws IOException {
+    write(BERT);
+    Files.write(directory.resolve("tokenizer.json"), cased());
+    Files.writeString(directory.resolve("tokenizer_config.json"), settings);
+    failsWith(
+        directory.resolve("tokenizer_config.json") + " has " + inPython,
+        "the normalizer of tokenizer.json beside it has " + own,
+        "save_pretrained(NEW)");
+  }
+
+  /** Many cased models say nothing of capitals. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{}",
+        "{\"do_lower_case\": false, \"strip_accents\": null, \"tokenize_chinese_chars\": true}",
+        "{\"strip_accents\": null}",
+        "{\"strip_accents\": false}",
+        "{\"do_lower_case\": true, \"tokenizer_class\": \"PreTrainedTokenizerFast\"}"
+      })
+  void settingsThatSayTheSameOrNothingAreTaken(String settings) throws IOException {
+    write(BERT);
+    Files.write(directory.resolve("tokenizer.json"), cased());
+    Files.writeString(directory.resolve("tokenizer_config.json"), settings);
+    assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
+  }
+
+  @Test
+  void theConfigurationKeepsWhatIsNotOfHeadAndWeights() throws IOException {
+    write(BERT);
+    configure("tokenizer_class", "\"ElectraTokenizer\"");
+    configure("classifier_dropout", "0.25");
+    for (String name : List.of("_name_or_path", "torch_dtype", "auto_map", "id2label")) {
+      configure(name, "{\"0\": \"/home/me\"}");
+    }
+    try (Models.Pretrained model = Models.byName(directory.toString()).loader().open()) {
+      Map<String, Object> expected = new TreeMap<>(HuggingFaceConfig.write(BERT));
+      expected.put("tokenizer_class", "ElectraTokenizer");
+      expected.put("classifier_dropout", 0.25);
+      assertEquals(
+          JSON.<JsonNode>valueToTree(expected),
+          JSON.<JsonNode>valueToTree(new TreeMap<>(model.configToWrite())));
+    }
   }
 
   /** As that of an export of adapters, into which no Python files are copied. */

@@ -20,12 +20,16 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Place;
 import org.prunepeft.data.Schema;
 import org.prunepeft.io.Utf8Reader;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A file of examples, a row each, in a {@link TableFormat}; read once, from its beginning. Texts
  * and labels with a NUL or half a surrogate pair are refused, which no tokenizer takes.
  */
 public final class ExampleFile implements Closeable {
+  private static final Logger LOG = LoggerFactory.getLogger(ExampleFile.class);
+
   private final String name;
   private final Columns columns;
   private final boolean labelled;
@@ -136,7 +140,7 @@ public final class ExampleFile implements Closeable {
       boolean lenient) {
     InputStream in;
     try {
-      in = Files.newInputStream(file);
+      in = TableFormat.isGzip(file) ? new GzipFile(file) : Files.newInputStream(file);
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
     }
@@ -162,7 +166,7 @@ public final class ExampleFile implements Closeable {
       return "write Parquet in Python: datasets.Dataset.from_file(\"%s\").to_parquet(\"train.parquet\")"
           .formatted(file);
     }
-    if (name.matches(".*\\.(gz|bz2|xz|zst|zip)")) {
+    if (!TableFormat.withoutPacking(name).equals(name)) {
       return "unpack it";
     }
     if (name.matches(".*\\.(xlsx?|ods)")) {
@@ -197,7 +201,7 @@ public final class ExampleFile implements Closeable {
    */
   public static List<Example> labelled(Path file, Columns columns, Schema schema) {
     try (ExampleFile examples = open(file, columns, true)) {
-      return new LabelReader(schema).examples(examples.rows());
+      return new LabelReader(schema).examples(examples.rowsWithLabels());
     }
   }
 
@@ -243,6 +247,31 @@ public final class ExampleFile implements Closeable {
       throw new DataException(name + " has no rows; a file of examples has one for each");
     }
     return rows;
+  }
+
+  /**
+   * {@return all rows that are left, 1 or more, but for those whose label is kept back} These are
+   * left out, with a warning, where labels are numbers of the file's {@link #classes}: -1 is none
+   * of them. Where all are, none is left out.
+   *
+   * @throws DataException if there are none, or one is damaged
+   */
+  public List<Row> rowsWithLabels() {
+    List<Row> rows = rows();
+    if (classes().isEmpty() || classes().stream().anyMatch(ExampleFile::isKeptBack)) {
+      return rows;
+    }
+    List<Row> labelled = rows.stream().filter(row -> !row.isKeptBack()).toList();
+    if (labelled.isEmpty() || labelled.size() == rows.size()) {
+      return rows;
+    }
+    LOG.warn(
+        "{}: {} of {} rows are left out, whose label, column '{}', is -1, as the hub marks those that have none",
+        name,
+        rows.size() - labelled.size(),
+        rows.size(),
+        columns.label());
+    return labelled;
   }
 
   /**

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** How a file of examples is written. */
 public enum TableFormat {
@@ -28,19 +29,53 @@ public enum TableFormat {
     this.endings = List.of(endings);
   }
 
+  private static final String GZIP = ".gz";
+
+  /** How files are packed, of which the first is read. */
+  private static final List<String> PACKED =
+      List.of(GZIP, ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z");
+
   /**
-   * {@return the format that goes with a file's name; empty if none does}
+   * {@return the format that goes with a file's name, behind which .gz may stand where it is a
+   * text's; empty if none does}
    *
    * @param file which need not be there
    */
   public static Optional<TableFormat> of(Path file) {
-    String name = file.toString().toLowerCase(Locale.ROOT);
-    for (TableFormat format : values()) {
-      if (format.endings.stream().anyMatch(name::endsWith)) {
-        return Optional.of(format);
-      }
-    }
-    return Optional.empty();
+    String name = file.toString();
+    boolean gzip = isGzip(file);
+    return named(gzip ? withoutPacking(name) : name).filter(format -> !gzip || format != PARQUET);
+  }
+
+  private static Optional<TableFormat> named(String name) {
+    String lower = name.toLowerCase(Locale.ROOT);
+    return Stream.of(values())
+        .filter(format -> format.endings.stream().anyMatch(lower::endsWith))
+        .findFirst();
+  }
+
+  /** {@return whether a file's name says that it is packed by gzip} */
+  public static boolean isGzip(Path file) {
+    return file.toString().toLowerCase(Locale.ROOT).endsWith(GZIP);
+  }
+
+  /**
+   * {@return whether a file is a table that would be read if it were unpacked}
+   *
+   * @param file which need not be there
+   */
+  public static boolean isUnreadablyPacked(Path file) {
+    return of(file).isEmpty() && named(withoutPacking(file.toString())).isPresent();
+  }
+
+  /** {@return a file's name without .gz, .zst and the like at its end} */
+  public static String withoutPacking(String name) {
+    String lower = name.toLowerCase(Locale.ROOT);
+    return PACKED.stream()
+        .filter(lower::endsWith)
+        .findFirst()
+        .map(ending -> name.substring(0, name.length() - ending.length()))
+        .orElse(name);
   }
 
   /**

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.prunepeft.data.Columns;
@@ -53,7 +55,30 @@ public final class DatasetDirectory {
   /** A README is a page or some. */
   private static final long MOST = 10_000_000;
 
-  private static final Pattern SHARD = Pattern.compile("-\\d{5}-of-(\\d{5}(\\.[^.]*)?)$");
+  /** Number and count of a shard, and the fingerprint that older data sets have behind them. */
+  private static final Pattern SHARD =
+      Pattern.compile("-(\\d{5})-of-(\\d{5})(-[0-9a-f]+)?((\\.[^.]*)?(\\.gz)?)$");
+
+  /** Settings of {@code datasets}' readers with the values that they have here. */
+  private static final Map<String, Set<String>> SETTINGS =
+      Map.ofEntries(
+          Map.entry("sep", Set.of()),
+          Map.entry("delimiter", Set.of()),
+          Map.entry("header", Set.of("0", "infer")),
+          Map.entry("encoding", Set.of("utf-8", "utf8")),
+          Map.entry("quotechar", Set.of("\"")),
+          Map.entry("quoting", Set.of()),
+          Map.entry("doublequote", Set.of("true")),
+          Map.entry("escapechar", Set.of()),
+          Map.entry("comment", Set.of()),
+          Map.entry("skiprows", Set.of("0")),
+          Map.entry("skipfooter", Set.of("0")),
+          Map.entry("nrows", Set.of()),
+          Map.entry("names", Set.of()),
+          Map.entry("column_names", Set.of()),
+          Map.entry("usecols", Set.of()),
+          Map.entry("index_col", Set.of()),
+          Map.entry("field", Set.of()));
 
   private final Path directory;
   private final Map<Split, Path> parts = new EnumMap<>(Split.class);
@@ -74,13 +99,11 @@ public final class DatasetDirectory {
           directory + " is no directory; name one that holds a data set as the hub keeps it");
     }
     try {
-      List<Path> files = files();
       JsonNode configs = configs();
-      if (configs.isEmpty()) {
-        byName(files, config);
-      } else {
-        declared(files, chosen(configs, config));
-      }
+      JsonNode chosen = configs.isEmpty() ? MissingNode.getInstance() : chosen(configs, config);
+      find(files(file -> TableFormat.of(file).isPresent()), chosen, config).forEach(this::put);
+      find(files(TableFormat::isUnreadablyPacked), chosen, config).forEach(this::requireNotMissing);
+      requireSettings(chosen);
       if (!parts.containsKey(Split.TRAIN)) {
         requireNoArrow();
       }
@@ -151,10 +174,10 @@ public final class DatasetDirectory {
   }
 
   /** Files of examples, relative to the directory, in order. */
-  private List<Path> files() throws IOException {
+  private List<Path> files(Predicate<Path> which) throws IOException {
     try (Stream<Path> all = Files.walk(directory, DEPTH)) {
       return all.filter(Files::isRegularFile)
-          .filter(file -> TableFormat.of(file).isPresent())
+          .filter(which)
           .map(directory::relativize)
           .sorted()
           .toList();
@@ -208,14 +231,37 @@ public final class DatasetDirectory {
     return preset;
   }
 
-  private void declared(List<Path> files, JsonNode config) {
-    JsonNode data = config.path("data_files");
+  /**
+   * The files of each part.
+   *
+   * @param files to choose from
+   * @param chosen what README.md says of the configuration; missing: nothing
+   * @param config the configuration's name; null: none is asked for
+   */
+  private Map<Split, List<Path>> find(List<Path> files, JsonNode chosen, String config) {
+    if (chosen.isMissingNode()) {
+      return byName(files, config == null ? List.of("", "data") : List.of(config));
+    }
+    Path base = Path.of(chosen.path("data_dir").asText("")).normalize();
+    if (!chosen.hasNonNull("data_files")) {
+      return byName(
+          files, Stream.of(base, base.resolve("data")).map(Path::toString).distinct().toList());
+    }
+    return declared(
+        base.toString().isEmpty()
+            ? files
+            : files.stream().filter(file -> file.startsWith(base)).toList(),
+        base,
+        chosen.path("data_files"));
+  }
+
+  private Map<Split, List<Path>> declared(List<Path> files, Path base, JsonNode data) {
     if (!data.isArray() || data.isEmpty() || !data.get(0).isObject()) {
       // One pattern or several, all of one part.
-      put(Split.TRAIN, matching(files, data));
-      return;
+      return Map.of(Split.TRAIN, matching(files, base, data));
     }
     Map<Split, String> named = new EnumMap<>(Split.class);
+    Map<Split, List<Path>> found = new EnumMap<>(Split.class);
     for (JsonNode entry : data) {
       String name = entry.path("split").asText();
       Split part = Split.of(name).orElse(null);
@@ -228,23 +274,34 @@ public final class DatasetDirectory {
             "%s: README.md has several entries for the part %s, %s and %s; take one of them out, or name files with --train-file, --validation-file and --test-file in place of the directory"
                 .formatted(directory, part.names.get(0), earlier, name));
       }
-      put(part, matching(files, entry.path("path")));
+      found.put(part, matching(files, base, entry.path("path")));
     }
+    return found;
   }
 
-  private static List<Path> matching(List<Path> files, JsonNode patterns) {
+  /**
+   * @param base from which on patterns name files
+   */
+  private static List<Path> matching(List<Path> files, Path base, JsonNode patterns) {
     List<Glob> globs = new ArrayList<>();
     for (JsonNode pattern : patterns.isArray() ? patterns : List.of(patterns)) {
       globs.add(new Glob(pattern.asText()));
     }
     return files.stream()
-        .filter(file -> globs.stream().anyMatch(glob -> glob.matches(file)))
+        .filter(
+            file ->
+                globs.stream()
+                    .anyMatch(
+                        glob ->
+                            glob.matches(base.toString().isEmpty() ? file : base.relativize(file))))
         .toList();
   }
 
-  private void byName(List<Path> files, String config) {
+  /**
+   * @param places where files count, relative to the directory
+   */
+  private static Map<Split, List<Path>> byName(List<Path> files, List<String> places) {
     Map<Split, List<Path>> found = new EnumMap<>(Split.class);
-    List<String> places = config == null ? List.of("", "data") : List.of(config);
     for (Path file : files) {
       Path parent = file.getParent();
       if (places.contains(parent == null ? "" : parent.toString())) {
@@ -252,18 +309,66 @@ public final class DatasetDirectory {
             .ifPresent(part -> found.computeIfAbsent(part, key -> new ArrayList<>()).add(file));
       }
     }
-    found.forEach(this::put);
+    return found;
+  }
+
+  /** Of a part that has packed files, which are not read. */
+  private void requireNotMissing(Split part, List<Path> packed) {
+    if (!packed.isEmpty() && !parts.containsKey(part)) {
+      throw new IllegalArgumentException(
+          "%s: the part %s is in %s, and of packed files .gz of .tsv, .csv and .jsonl alone is read; unpack it"
+              .formatted(directory, part.names.get(0), packed.get(0)));
+    }
+  }
+
+  /** Refuses settings by which {@code datasets} would read other cells than we do. */
+  private void requireSettings(JsonNode config) {
+    for (Map.Entry<String, JsonNode> setting : config.properties()) {
+      String name = setting.getKey();
+      JsonNode value = setting.getValue();
+      if (!SETTINGS.containsKey(name) || value.isNull() || isAsHere(name, value)) {
+        continue;
+      }
+      throw new IllegalArgumentException(
+          "%s: README.md has the configuration read with %s: %s, which is not done here; write its files anew as .csv or .parquet, or name them with --train-file, --validation-file and --test-file if they are to be read as they are"
+              .formatted(directory, name, value));
+    }
+  }
+
+  private boolean isAsHere(String name, JsonNode value) {
+    String text = value.asText().toLowerCase(Locale.ROOT);
+    return switch (name) {
+      // In YAML's single quotes \t is two characters.
+      case "sep", "delimiter" ->
+          text.equals(",") && areAll(TableFormat.CSV)
+              || List.of("\t", "\\t").contains(text) && areAll(TableFormat.TSV);
+      // Python's QUOTE_MINIMAL and QUOTE_NONE.
+      case "quoting" ->
+          text.equals("0") && areAll(TableFormat.CSV)
+              || text.equals("3") && areAll(TableFormat.TSV);
+      default -> SETTINGS.get(name).contains(text);
+    };
+  }
+
+  private boolean areAll(TableFormat format) {
+    return parts.values().stream()
+        .allMatch(file -> TableFormat.of(file).filter(format::equals).isPresent());
   }
 
   /** A file's name without ending and number of the shard. */
   static String stem(Path file) {
-    String name = file.getFileName().toString().replaceFirst("\\.[^.]*$", "");
+    String packed = file.getFileName().toString();
+    String name = TableFormat.withoutPacking(packed).replaceFirst("\\.[^.]*$", "");
     return SHARD.matcher(name).replaceFirst("");
   }
 
   /** What the files of one set of shards have in common. */
   private static String set(Path file) {
-    return SHARD.matcher(file.toString()).replaceFirst("-of-$1");
+    return SHARD.matcher(file.toString()).replaceFirst("-of-$2$4");
+  }
+
+  private static String number(Path file) {
+    return SHARD.matcher(file.toString()).results().map(shard -> shard.group(1)).toList().get(0);
   }
 
   /** The first of shards stands for all. */
@@ -273,7 +378,8 @@ public final class DatasetDirectory {
     }
     boolean shards =
         files.stream().allMatch(file -> SHARD.matcher(file.toString()).find())
-            && files.stream().map(DatasetDirectory::set).distinct().count() == 1;
+            && files.stream().map(DatasetDirectory::set).distinct().count() == 1
+            && files.stream().map(DatasetDirectory::number).distinct().count() == files.size();
     if (files.size() > 1 && !shards) {
       throw new IllegalArgumentException(
           "%s has several files for the part %s, %s; name one with --%s-file"

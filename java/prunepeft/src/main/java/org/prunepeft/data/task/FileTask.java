@@ -38,7 +38,7 @@ public final class FileTask extends OwnFilesTask {
     List<Row> rows;
     List<String> classes;
     try (ExampleFile examples = ExampleFile.open(files.train(), files.columns(), true)) {
-      rows = examples.rows();
+      rows = examples.rowsWithLabels();
       classes = examples.classes();
     }
     Schema schema =
@@ -61,7 +61,7 @@ public final class FileTask extends OwnFilesTask {
 
   private List<Row> rows(Path file) {
     try (ExampleFile examples = ExampleFile.open(file, files.columns(), true)) {
-      return examples.rows();
+      return examples.rowsWithLabels();
     }
   }
 

@@ -8,7 +8,8 @@ import java.util.List;
 /**
  * A pattern of files' names, in the syntax of {@link java.nio.file.FileSystem#getPathMatcher}: *
  * and ? stay within a directory, ** does not, [a-z] and [!a-z] are one character, {a,b} is one of
- * several texts, \ takes what follows it literally.
+ * several texts, \ takes what follows it literally. Other than there, and as fsspec has it, by
+ * which the hub reads patterns, a directory ** may be none: **&#47;a.csv is a.csv too.
  *
  * <p>All ways to match are followed at once, so that the time is at most the product of the lengths
  * of pattern and name; Java's matcher tries one after the other, and may not come to an end.
@@ -76,6 +77,9 @@ final class Glob {
   private void one(char c) {
     switch (c) {
       case '*' -> {
+        if (anyDirectories()) {
+          return;
+        }
         boolean deep = at < pattern.length() && pattern.charAt(at) == '*';
         at += deep ? 1 : 0;
         int here = places.size();
@@ -89,6 +93,20 @@ final class Glob {
       }
       default -> take(x -> x == c);
     }
+  }
+
+  /** Of **&#47; at the beginning or behind a slash: none, or all up to a slash. */
+  private boolean anyDirectories() {
+    boolean begins = at == 1 || pattern.charAt(at - 2) == '/';
+    if (!begins || !pattern.startsWith("*/", at)) {
+      return false;
+    }
+    at += 2;
+    int here = places.size();
+    places.add(new PatternState(x -> false, here, List.of(here + 1, here + 3)));
+    places.add(new PatternState(x -> true, here + 1, List.of(here + 2)));
+    take(x -> x == '/');
+    return true;
   }
 
   private void take(Characters characters) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -128,6 +130,74 @@ class ExampleFileTest {
     assertTrue(e.getMessage().contains(shards.get(2) + " is missing"), e.getMessage());
   }
 
+  /** Which is another for each shard. */
+  @Test
+  void shardsMayHaveAFingerprintBehindTheirCount() throws IOException {
+    List<Path> shards = new ArrayList<>();
+    for (String name : List.of("0-of-00003-9f", "1-of-00003-a3ecf92756993583", "2-of-00003-07")) {
+      Path file = temporary.resolve("train-0000" + name + ".csv");
+      shards.add(
+          Files.writeString(file, "premise,hypothesis,label\na,b,%d\n".formatted(shards.size())));
+    }
+    for (String other : List.of("test-00001-of-00003-9f.csv", "train-00001-of-00002-9f.csv")) {
+      Files.writeString(temporary.resolve(other), "");
+    }
+    assertEquals(shards, ExampleFile.files(shards.get(0)));
+    assertEquals(
+        List.of("0", "1", "2"),
+        cells(shards.get(0), PAIRS).stream().map(cells -> cells.get(2)).toList());
+    Exception e = assertThrows(IllegalArgumentException.class, () -> cells(shards.get(2), PAIRS));
+    assertTrue(e.getMessage().contains("the first, train-00000-of-00003-*.csv"), e.getMessage());
+    Path twice = Files.writeString(temporary.resolve("train-00001-of-00003-b.csv"), "premise\nc\n");
+    e = assertThrows(IllegalArgumentException.class, () -> cells(shards.get(0), PAIRS));
+    assertTrue(e.getMessage().contains(twice + " are the same shard"), e.getMessage());
+    Files.delete(twice);
+    Files.delete(shards.get(1));
+    e = assertThrows(DataException.class, () -> cells(shards.get(0), PAIRS));
+    assertTrue(e.getMessage().contains("train-00001-of-00003-*.csv is missing"), e.getMessage());
+    assertTrue(e.getMessage().contains("says that there are 3 shards"), e.getMessage());
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = TableFormat.class, mode = EnumSource.Mode.EXCLUDE, names = "PARQUET")
+  void whatGzipPackedIsReadAsIfItWereNot(TableFormat format) throws IOException {
+    List<List<String>> expected = new ArrayList<>();
+    List<Path> shards = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      List<String> lines = new ArrayList<>();
+      if (format != TableFormat.JSONL) {
+        lines.add(line(format, List.of("id", "label", "hypothesis", "premise")));
+      }
+      lines.add(line(format, List.of("7", "x", "漢", "shard " + i)));
+      expected.add(List.of("shard " + i, "漢", "x"));
+      String ending = "." + format.name().toLowerCase(java.util.Locale.ROOT) + ".gz";
+      Path shard = temporary.resolve("train-0000" + i + "-of-00002" + ending);
+      try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(shard))) {
+        out.write(String.join("\n", lines).getBytes(StandardCharsets.UTF_8));
+      }
+      shards.add(shard);
+    }
+    assertEquals(expected, cells(shards.get(0), PAIRS));
+    // Cut off, and not packed at all.
+    byte[] whole = Files.readAllBytes(shards.get(1));
+    Files.write(shards.get(1), java.util.Arrays.copyOf(whole, whole.length - 9));
+    Exception e = assertThrows(DataException.class, () -> cells(shards.get(0), PAIRS));
+    String damaged = shards.get(1) + " is no gzip file or is damaged: ";
+    assertEquals(damaged + "it ends early", e.getMessage());
+    Files.writeString(shards.get(1), "premise");
+    e = assertThrows(DataException.class, () -> cells(shards.get(0), PAIRS));
+    assertTrue(e.getMessage().startsWith(damaged), e.getMessage());
+  }
+
+  @Test
+  void otherPackedFilesAreRefusedWithTheRemedy() {
+    for (String name : List.of("a.csv.bz2", "a.jsonl.zst", "a.tsv.XZ", "a.parquet.gz")) {
+      Path file = temporary.resolve(name);
+      Exception e = assertThrows(IllegalArgumentException.class, () -> cells(file, PAIRS));
+      assertEquals(file + " is not read: unpack it", e.getMessage());
+    }
+  }
+
   @Test
   void numbersInJsonAreReadAsWritten() throws IOException {
     List<String> numbers =
@@ -160,7 +230,7 @@ class ExampleFileTest {
         "a.csv | '' | a.csv is empty",
         "a.jsonl | '' | a.jsonl has no rows",
         "a.arrow | x | datasets.Dataset.from_file(",
-        "a.csv.gz | x | unpack it",
+        "a.csv.gz | x | no gzip file or is damaged: it ends early",
         "a.xlsx | x | save the sheet as .csv",
         "a.txt | x | rename it to end in .tsv, .csv, .jsonl or .parquet",
         "a.csv | text,label~good,1~bad | a.csv, line 3: a row must have as many columns as the first, 2, got 1",

@@ -357,6 +357,39 @@ class ParquetTableTest {
     assertTrue(message.contains("3 classes, 0 or more, got 3"), message);
   }
 
+  /** As stanfordnlp/snli has pairs on which its annotators did not agree. */
+  @Test
+  void rowsWhoseLabelIsKeptBackAreLeftOutOfAllParts() throws IOException {
+    Map<String, String> metadata = Map.of("huggingface", CLASSES);
+    List<Group> rows = new ArrayList<>();
+    for (int i = 0; i < 30; i++) {
+      rows.add(row("text " + i, "pair", i % 3 - 1));
+    }
+    Path file = write("some.parquet", CompressionCodecName.SNAPPY, rows, metadata);
+    FileTask task =
+        new FileTask(new DataFiles(file, file, file, PAIRS, TaskKind.CLASSIFICATION, List.of()));
+    Dataset dataset = task.load(SplitSizes.UNSPECIFIED, 0, 0);
+    assertEquals(List.of("positive", "neutral"), dataset.labels());
+    for (List<Example> part : List.of(dataset.train(), dataset.validation(), dataset.test())) {
+      assertEquals(20, part.size());
+      for (Example example : part) {
+        assertEquals(Integer.parseInt(example.text().substring(5)) % 3 - 1, example.label());
+      }
+    }
+    assertEquals(dataset.test(), ExampleFile.labelled(file, PAIRS, dataset.schema()));
+    // A part of nothing else is not empty, but wrong.
+    Path none =
+        write("none.parquet", CompressionCodecName.SNAPPY, List.of(row("a", "b", -1)), metadata);
+    String message =
+        assertThrows(DataException.class, () -> ExampleFile.labelled(none, PAIRS, dataset.schema()))
+            .getMessage();
+    assertTrue(message.contains("unknown label '-1'"), message);
+    // Without names -1 is a class as any other.
+    Path plain = write("plain.parquet", CompressionCodecName.SNAPPY, rows);
+    task = new FileTask(new DataFiles(plain, null, null, PAIRS, TaskKind.CLASSIFICATION, null));
+    assertEquals(List.of("-1", "0", "1"), task.load(SplitSizes.UNSPECIFIED, 0, 0).labels());
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {

@@ -157,6 +157,90 @@ class DatasetDirectoryTest {
   }
 
   @Test
+  void shardsMayHaveAFingerprintBehindTheirCount() throws IOException {
+    Path train = put("data/train-00000-of-00002-9f.parquet", "");
+    put("data/train-00001-of-00002-07.parquet", "");
+    Path test = put("data/test-00000-of-00001-a3ecf92756993583.csv", "text,label\na,1\n");
+    assertEquals(train, read(null).train());
+    assertEquals(test, read(null).test(COLUMNS));
+    put("data/train-00001-of-00002-08.parquet", "");
+    refused("several files for the part train");
+  }
+
+  @Test
+  void aConfigurationWithoutPatternsGoesByNamesInItsDirectory() throws IOException {
+    put(
+        "README.md",
+        """
+        ---
+        configs:
+        - config_name: de
+          data_dir: texts/de/
+        - config_name: fr
+          data_dir: texts/fr
+          data_files: [{split: train, path: "a*"}]
+        - config_name: default
+        ---
+        """);
+    Path german = put("texts/de/train.csv", "");
+    Path validation = put("texts/de/data/dev.csv", "");
+    Path french = put("texts/fr/all.csv", "");
+    put("a.csv", "");
+    Path train = put("data/train.csv", "");
+    Path dev = put("dev.csv", "");
+    assertEquals(german, read("de").train());
+    assertEquals(validation, read("de").validation());
+    assertEquals(french, read("fr").train());
+    assertEquals(train, read(null).train());
+    assertEquals(dev, read(null).validation());
+  }
+
+  private void refused(String... words) {
+    String message = assertThrows(IllegalArgumentException.class, () -> read(null)).getMessage();
+    for (String word : words) {
+      assertTrue(message.contains(word), message);
+    }
+  }
+
+  @Test
+  void settingsByWhichFilesWouldBeReadOtherwiseAreRefused() throws IOException {
+    Path csv = put("train.csv", "text,label\na,1\n");
+    Path tsv = put("train.tsv", "text\tlabel\na\t1\n");
+    String readme = "---\nconfigs:\n- {data_files: %s, %s}\n---\n";
+    for (String setting :
+        new String[] {
+          "sep: ;", "delimiter: \"\\t\"", "names: [a, b]", "header: 1", "encoding: latin1"
+        }) {
+      put("README.md", readme.formatted("train.csv", setting));
+      refused("README.md has", "read with " + setting.split(":")[0], "--train-file");
+    }
+    for (String setting : new String[] {"sep: \",\"", "header: 0", "names: null", "x: y"}) {
+      put("README.md", readme.formatted("train.csv", setting));
+      assertEquals(csv, read(null).train());
+    }
+    for (String setting : new String[] {"sep: \"\\t\"", "delimiter: '\\t'", "quoting: 3"}) {
+      put("README.md", readme.formatted("train.tsv", setting));
+      assertEquals(tsv, read(null).train());
+    }
+  }
+
+  @Test
+  void packedFilesAreReadOrNamed() throws IOException {
+    Path train = put("train.jsonl.gz", "");
+    assertEquals(train, read(null).train());
+    put("dev.csv.bz2", "");
+    refused("the part validation is in dev.csv.bz2", "unpack it");
+    put("README.md", "---\nconfigs:\n- data_files: '*.zst'\n---\n");
+    put("some.jsonl.zst", "");
+    refused("the part train is in some.jsonl.zst", "unpack it");
+    Files.delete(directory.resolve("README.md"));
+    Path validation = put("validation.csv", "");
+    assertEquals(validation, read(null).validation());
+    put("data/notes.txt.gz", "");
+    assertEquals("train", DatasetDirectory.stem(Path.of("train-00000-of-00002.jsonl.gz")));
+  }
+
+  @Test
   void savedToDiskIsRefusedWithTheRemedy() throws IOException {
     put("state.json", "{\"_data_files\": [{\"filename\": \"data-00000-of-00001.arrow\"}]}");
     put("dataset_info.json", "{}");

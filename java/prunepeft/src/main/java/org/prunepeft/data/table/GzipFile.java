@@ -1,0 +1,52 @@
+package org.prunepeft.data.table;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipException;
+import org.prunepeft.io.FormatException;
+
+/** What a file holds that gzip packed; what is no such file, or ends early, is refused by name. */
+final class GzipFile extends InputStream {
+  /** Bytes that are read at once. */
+  private static final int BUFFER = 1 << 16;
+
+  private final Path file;
+  private final InputStream packed;
+  private InputStream content;
+
+  GzipFile(Path file) throws IOException {
+    this.file = file;
+    packed = Files.newInputStream(file);
+  }
+
+  @Override
+  public int read() throws IOException {
+    byte[] one = new byte[1];
+    return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+  }
+
+  @Override
+  public int read(byte[] target, int offset, int length) throws IOException {
+    try {
+      if (content == null) {
+        content = new GZIPInputStream(packed, BUFFER);
+      }
+      return content.read(target, offset, length);
+    } catch (ZipException | EOFException e) {
+      String reason = e instanceof EOFException ? "it ends early" : e.getMessage();
+      throw new FormatException("%s is no gzip file or is damaged: %s".formatted(file, reason), e);
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    packed.close();
+    if (content != null) {
+      content.close();
+    }
+  }
+}
