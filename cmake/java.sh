@@ -1,9 +1,10 @@
 # For scripts that run Java, by `source`.
 
-# find_java NAME: sets java to the program of JAVA_HOME, or where that is not set to the one on the path. Ends the script NAME where it is
-# not there, or older than 17, which its folder's file `release` says, if it has one: to ask Java itself would take a tenth of a second.
+# find_java NAME: sets java to the program of JAVA_HOME, or where that is not set to the one on the path, and java_file to the file that it
+# is. Ends the script NAME where it is not there, or older than 17, which its folder's file `release` says, if it has one: to ask Java itself
+# would take a tenth of a second.
 find_java() {
-  local release version
+  local release
   java=java
   if [ -n "${JAVA_HOME:-}" ]; then java=$JAVA_HOME/bin/java; fi
   if ! command -v "$java" >/dev/null 2>&1; then
@@ -14,10 +15,10 @@ find_java() {
     fi
     exit 1
   fi
-  release=$(dirname "$(dirname "$(readlink -f "$(command -v "$java")")")")/release
-  version=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$release" 2>/dev/null || true)
-  if [ -n "$version" ] && [ "$version" -lt 17 ]; then
-    echo "$1: $java is Java $version; it takes 17 or newer, which JAVA_HOME may name" >&2
+  java_file=$(readlink -f "$(command -v "$java")")
+  release=${java_file%/bin/java}/release
+  if [ -f "$release" ] && [[ $(<"$release") =~ JAVA_VERSION=\"([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -lt 17 ]; then
+    echo "$1: $java is Java ${BASH_REMATCH[1]}; it takes 17 or newer, which JAVA_HOME may name" >&2
     exit 1
   fi
 }
