@@ -16,7 +16,7 @@ set(SIMT_KERNEL_OPTIONS -ffp-contract=off -fno-sanitize=address -fsanitize=threa
 # Fibers switch by ucontext in the second, as they do in the first on processors other than x86-64; the self-test runs in both.
 foreach(emulator simt_emulator simt_emulator_ucontext)
   add_library(${emulator} STATIC
-    ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/count.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/hopper.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
+    ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/contexts.cpp ${SIMT_ROOT}/count.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/hopper.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
     ${SIMT_ROOT}/stream.cpp ${SIMT_ROOT}/symbols.cpp ${SIMT_ROOT}/warp.cpp)
   target_compile_features(${emulator} PUBLIC cxx_std_17)
   target_compile_options(${emulator} PRIVATE -O3 -g -Wall -Wextra -Wshadow)

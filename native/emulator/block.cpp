@@ -19,7 +19,7 @@ namespace simt {
 Cluster g_cluster;
 Block* g_block = g_cluster.blocks.data();
 uint32_t g_first_serial = 0;
-Thread* g_current = nullptr;
+__thread Thread* g_current [[gnu::tls_model("initial-exec")]] = nullptr;
 int g_inside = 0;
 
 namespace {
@@ -250,6 +250,7 @@ uint32_t draw(uint32_t bound) {  // xorshift64
 }
 
 void set_seed(uint64_t seed) {
+  const HostCall call;
   g_seed = seed;
   order_streams(seed);
 }
@@ -267,6 +268,7 @@ const std::string& pending_report() {
 }
 
 std::string take_report() {
+  const HostCall call;
   finish_streams();
   std::string report;
   report.swap(g_report);
@@ -398,6 +400,7 @@ void acquire_access(const void* pointer, size_t bytes, const char* file, int lin
 }
 
 uint64_t launches() {
+  const HostCall call;
   finish_streams();
   return g_launches;
 }
@@ -417,6 +420,7 @@ void run_here(const Launch& launch, void (*call)(void*), void* context) {
   const dim3 grid = launch.grid, block = launch.block;
   const unsigned cluster = launch.cluster;
   if (g_launches++ == 0) install_signal_handler();
+  know_host_stack();
   g_launches_by_kernel[launch.kernel]++;
   g_failed = false;
   const unsigned blocks = grid.x * grid.y * grid.z;

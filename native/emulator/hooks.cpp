@@ -15,7 +15,7 @@ extern "C" [[gnu::visibility("hidden")]] char __ehdr_start, _end;
 
 namespace simt {
 namespace {
-uintptr_t g_host_stack_begin = 0, g_host_stack_end = 0;
+thread_local uintptr_t g_host_stack_begin = 0, g_host_stack_end = 0;
 
 [[gnu::noinline]] void check_at(uintptr_t address, size_t bytes, Access access, void* code) {
   Inside inside;
@@ -56,6 +56,10 @@ void install_signal_handler() {
   action.sa_sigaction = on_trap;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;  // the handler leaves by a switch of fibers
   sigaction(SIGILL, &action, nullptr);
+}
+
+void know_host_stack() {
+  if (g_host_stack_end != 0) return;
   pthread_attr_t attributes;
   void* begin = nullptr;
   size_t bytes = 0;

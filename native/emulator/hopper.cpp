@@ -637,7 +637,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                      strides[0] % 16 == 0 && strides[0] < kMostStride && strides[0] >= extents[0] * kElementBytes &&
                      box[0] >= 1 && box[0] * kElementBytes <= simt::kSwizzleBytes && box[0] * kElementBytes % 16 == 0 &&
                      box[1] >= 1 && box[1] <= kMostBox;
-  if (!simt::g_context_of_thread) return CUDA_ERROR_INVALID_CONTEXT;
+  if (simt::current_context() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (!known_form || !sound) return CUDA_ERROR_INVALID_VALUE;
   simt::TensorMapFields fields = {};
   fields.magic = simt::kMapMagic;
@@ -655,12 +655,23 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
 
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
                                              cudaDriverEntryPointQueryResult* result) {
+  const simt::HostCall call;
   const cudaError_t answer = simt::g_driver_answer;
   simt::g_driver_questions++;
   if (answer != cudaSuccess && answer != cudaErrorNotSupported) return simt::keep_error(answer);
-  const bool known = answer == cudaSuccess && strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
-  *function = known ? reinterpret_cast<void*>(cuTensorMapEncodeTiled) : nullptr;
-  *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  const std::pair<const char*, void*> functions[] = {
+      {"cuInit", reinterpret_cast<void*>(cuInit)},
+      {"cuDeviceGet", reinterpret_cast<void*>(cuDeviceGet)},
+      {"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(cuDevicePrimaryCtxRetain)},
+      {"cuCtxGetCurrent", reinterpret_cast<void*>(cuCtxGetCurrent)},
+      {"cuCtxPushCurrent", reinterpret_cast<void*>(cuCtxPushCurrent)},
+      {"cuCtxPopCurrent", reinterpret_cast<void*>(cuCtxPopCurrent)},
+      {"cuTensorMapEncodeTiled", reinterpret_cast<void*>(cuTensorMapEncodeTiled)}};
+  const auto known = std::find_if(std::begin(functions), std::end(functions),
+                                  [&](const auto& named) { return answer == cudaSuccess && strcmp(symbol, named.first) == 0; });
+  const bool is_known = known != std::end(functions);
+  *function = is_known ? known->second : nullptr;
+  *result = is_known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return cudaSuccess;
 }
 }

@@ -8,6 +8,8 @@ namespace simt {
 uint64_t launches();
 /** Of the kernel of that name, without its namespace, whatever its template's arguments. */
 uint64_t launches(const std::string& kernel);
+/** Streams and events that have been made and not freed. */
+int64_t streams_and_events();
 /** How often a stream was told to wait for an event. */
 uint64_t waits_for_events();
 /** The symbol of a function of this program, as the compiler has named it; "?" if it has none. It takes nm. */

@@ -49,6 +49,20 @@ UNITS = {
     "linear/cuda/multi_lora_cuda.cu": [LORA],
     "adapter/cuda/adapter_cuda.cu": [ADAPTER],
     "decoder/cuda/decoder_cuda.cu": [DECODER],
+    "cuda/branch.cu": [LINEAR],
+    "linear/linear.cpp": [LINEAR],
+}
+# Parts of a test that are run first for a file, and what else there is only if they pass.
+FIRST = {
+    "linear/cuda/linear_with_s.cuh": (LINEAR, ["s"]),
+    "linear/cuda/linear_with_s.cu": (LINEAR, ["s"]),
+    "linear/cuda/linear_with_ds.cuh": (LINEAR, ["ds"]),
+    "linear/cuda/linear_with_ds.cu": (LINEAR, ["ds"]),
+    "linear/cuda/linear_warpgroup.cuh": (LINEAR, ["warpgroups"]),
+    "linear/cuda/linear_warpgroup.cu": (LINEAR, ["streams", "warpgroups"]),
+    "linear/cuda/linear_cuda.cu": (LINEAR, ["launches", "streams"]),
+    "linear/linear.cpp": (LINEAR, ["streams"]),
+    "cuda/branch.cu": (LINEAR, ["streams"]),
 }
 TESTS = [DECODER, QUANTIZED, LINEAR, ADAPTER, IMPORTANCE, LORA]
 # What every kernel file includes, and launchers: no kernels.
@@ -71,13 +85,13 @@ def includes(path):
     return found
 
 
-def kernel_files():
-    """{file with kernel code: the sources that include it}"""
-    files = {}
+def kernel_files(launcher=None):
+    """{file with kernel code: the sources that include it}; and a source that only launches, if it is named."""
+    files = {launcher: [launcher]} if launcher in UNITS else {}
     for unit in UNITS:
         for name in sorted(name for name in includes(SOURCE / unit) - NOT_KERNELS if name.endswith(".cuh")):
             files.setdefault(name, []).append(unit)
-        if "__global__" in (SOURCE / unit).read_text():
+        if unit != launcher and "__global__" in (SOURCE / unit).read_text():
             files.setdefault(unit, []).append(unit)
     return files
 
@@ -116,7 +130,7 @@ class Build:
         self.folder = pathlib.Path(folder).resolve()
         self.compile = {}
         for entry in json.loads((self.folder / "compile_commands.json").read_text()):
-            if "prunepeft_emulated_cuda.dir" in entry["output"]:
+            if re.search(r"prunepeft_emulated(_cuda)?\.dir", entry["output"]):
                 name = str(pathlib.Path(entry["file"]).resolve().relative_to(SOURCE))
                 self.compile[name] = shlex.split(entry["command"])
         self.link = {}
@@ -139,7 +153,7 @@ class Build:
                 at = command.index(flag)
                 del command[at:at + 2]
         source = include / unit if (include / unit).exists() else SOURCE / unit
-        command = [str(source) if part.endswith(".cu") else part for part in command if part != "-MD"]
+        command = [str(source) if part.endswith((".cu", ".cpp")) else part for part in command if part != "-MD"]
         command[1:1] = ["-I", str(include), f"-ffile-prefix-map={include}=."]
         command += ["-o", str(target)]
         if subprocess.run(command, cwd=self.folder, capture_output=True).returncode != 0:
@@ -152,10 +166,10 @@ class Build:
         command = self.link[test].replace(output, " " + " ".join(map(str, objects)) + " -o " + str(target))
         return subprocess.run(command, shell=True, cwd=self.folder, capture_output=True).returncode == 0
 
-    def run(self, test, program):
+    def run(self, test, program, parts=()):
         """None, or how the test failed. Its time is limited in seconds of processor: the machine may be busy."""
         limit = int(20 + 4 * self.seconds[test])
-        result = subprocess.run([str(program)], capture_output=True, text=True, env={**os.environ, "PRUNEPEFT_STOP_AT_FAILURE": "1"},
+        result = subprocess.run([str(program), *parts], capture_output=True, text=True, env={**os.environ, "PRUNEPEFT_STOP_AT_FAILURE": "1"},
                                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5)))
         if result.returncode == 0:
             return None
@@ -192,7 +206,9 @@ def run_mutant(build, units, name, index, replacement):
         for test in tests:
             if not build.program(test, objects, folder / test):
                 return "not compiled"
-            failure = build.run(test, folder / test)
+            first, parts = FIRST.get(name, (None, []))
+            failure = build.run(test, folder / test, parts) if test == first else None
+            failure = failure or build.run(test, folder / test)
             if failure is not None:
                 return failure
     return "survived"
@@ -228,12 +244,12 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--file", help="only this file, linear/cuda/down.cuh say")
+    parser.add_argument("--file", help="only this file, linear/cuda/down.cuh say, or a source that only launches")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--journal", type=pathlib.Path)
     options = parser.parse_args()
     journal = Journal(options.journal or pathlib.Path(options.build) / "mutants.jsonl")
-    files = kernel_files()
+    files = kernel_files(options.file)
     mutants = [(name, *mutant) for name in sorted(files) if options.file in (None, name) for mutant in mutants_of(name)]
     random.Random(options.seed).shuffle(mutants)
     picked = mutants[:options.count]

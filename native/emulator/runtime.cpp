@@ -9,6 +9,7 @@
 
 namespace simt {
 void forget(const void* pointer, size_t bytes) {
+  const HostCall call;
   finish_streams();
   mark_global(pointer, bytes, false);
 }
@@ -16,7 +17,11 @@ void forget(const void* pointer, size_t bytes) {
 cudaError_t launch_status() {
   return pending_report().empty() ? cudaSuccess : cudaErrorLaunchFailure;
 }
-thread_local bool g_context_of_thread = false;
+
+std::recursive_mutex& host_calls() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
 }  // namespace simt
 
 namespace {
@@ -29,12 +34,17 @@ int g_driver_version = kRuntimeVersion;
 int g_devices = 1;
 int g_failing_allocation = 0;  // counts down to 0
 bool g_later_fail = false, g_allocation_failed = false;
-cudaError_t g_last_error = cudaSuccess;
+thread_local cudaError_t g_last_error = cudaSuccess;
 constexpr size_t kDefaultSharedBytes = 48 * 1024;
+/** A kernel on a device. */
+using Loaded = std::pair<int, const void*>;
+Loaded here(const void* kernel) {
+  return {simt::current_device(), kernel};
+}
 /** What kernels have asked for. */
-std::map<const void*, size_t> g_shared_bytes;
-/** Kernels whose code is on the device. */
-std::set<const void*> g_loaded;
+std::map<Loaded, size_t> g_shared_bytes;
+/** Those whose code is there. */
+std::set<Loaded> g_loaded;
 
 /** What every call meets that needs a device. */
 cudaError_t driver_status() {
@@ -44,9 +54,9 @@ cudaError_t driver_status() {
 
 /** At a kernel's first use. */
 cudaError_t load(const void* kernel) {
-  if (g_loaded.count(kernel) != 0) return cudaSuccess;
-  if (const cudaError_t error = simt::may_load()) return error;
-  g_loaded.insert(kernel);
+  if (g_loaded.count(here(kernel)) != 0) return cudaSuccess;
+  if (const cudaError_t error = simt::may_be_unsafe()) return error;
+  g_loaded.insert(here(kernel));
   return cudaSuccess;
 }
 
@@ -89,6 +99,7 @@ void simt::unload_kernels() {
 }
 
 cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster) {
+  const HostCall call;
   if (const cudaError_t error = load(kernel)) return error;
   for (unsigned i = 0; i < config.numAttrs; i++) {
     if (config.attrs[i].id != cudaLaunchAttributeClusterDimension) return keep_error(cudaErrorInvalidValue);
@@ -97,7 +108,7 @@ cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* ker
       return keep_error(cudaErrorInvalidClusterSize);
     *cluster = size.x;
   }
-  const auto asked = g_shared_bytes.find(kernel);
+  const auto asked = g_shared_bytes.find(here(kernel));
   const size_t shared_bytes = asked == g_shared_bytes.end() ? kDefaultSharedBytes : asked->second;
   return keep_error(config.dynamicSmemBytes > shared_bytes ? cudaErrorInvalidValue : cudaSuccess);
 }
@@ -129,15 +140,24 @@ void simt::set_device_count(int count) {
   g_devices = count;
 }
 
+int simt::device_count() {
+  return g_devices;
+}
+
+bool simt::allocation_fails() {
+  const bool fails = g_failing_allocation != 0 && --g_failing_allocation == 0;
+  if (!fails) return false;
+  g_allocation_failed = true;
+  g_failing_allocation = g_later_fail ? 1 : 0;
+  return true;
+}
+
 extern "C" {
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  const simt::HostCall call;
   if (const cudaError_t error = simt::outside_capture()) return error;
-  const bool fails = g_failing_allocation != 0 && --g_failing_allocation == 0;
-  if (fails) {
-    g_allocation_failed = true;
-    g_failing_allocation = g_later_fail ? 1 : 0;
-  }
-  *pointer = fails ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
+  simt::use_device();
+  *pointer = simt::allocation_fails() ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
   if (*pointer == nullptr) return simt::keep_error(cudaErrorMemoryAllocation);
   memset(*pointer, kPoison, bytes);
   if (bytes != 0) simt::add_global_region(*pointer, bytes);
@@ -145,6 +165,8 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* pointer) {
+  const simt::HostCall call;
+  simt::use_device();
   if (const cudaError_t error = simt::outside_capture()) return error;
   if (pointer == nullptr) return cudaSuccess;
   simt::finish_streams();
@@ -155,25 +177,30 @@ cudaError_t cudaFree(void* pointer) {
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  const simt::HostCall call;
   if (const cudaError_t error = simt::outside_capture()) return error;
   const cudaError_t error = enqueue_copy(to, from, bytes, kind, nullptr);
   return error == cudaSuccess && kind == cudaMemcpyDeviceToHost ? simt::finish(nullptr) : error;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  const simt::HostCall call;
   return enqueue_copy(to, from, bytes, kind, stream);
 }
 
 cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
+  const simt::HostCall call;
   if (const cudaError_t error = simt::outside_capture()) return error;
   return cudaMemsetAsync(pointer, value, bytes, nullptr);
 }
 
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
+  const simt::HostCall call;
   return simt::enqueue(stream, [=] { fill(pointer, value, bytes); });
 }
 
 cudaError_t cudaGetLastError() {
+  const simt::HostCall call;
   const cudaError_t before = std::exchange(g_last_error, cudaSuccess);
   return before == cudaSuccess ? simt::launch_status() : before;
 }
@@ -194,19 +221,20 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = simt::current_device();
   return driver_status();
 }
 
 cudaError_t cudaSetDevice(int device) {
   if (const cudaError_t error = driver_status()) return error;
-  if (device == 0) simt::g_context_of_thread = true;
-  return simt::keep_error(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (!simt::is_device(device)) return simt::keep_error(cudaErrorInvalidDevice);
+  simt::choose_device(device);
+  return cudaSuccess;
 }
 
 /** A small device: two multiprocessors, so that tests come to paths for many blocks with few. */
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  if (device != 0) return simt::keep_error(cudaErrorInvalidDevice);
+  if (!simt::is_device(device)) return simt::keep_error(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrClockRate:
     case cudaDevAttrMemoryClockRate:
@@ -236,7 +264,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaDeviceGetPCIBusId(char* id, int length, int device) {
-  if (device != 0) return simt::keep_error(cudaErrorInvalidDevice);
+  if (!simt::is_device(device)) return simt::keep_error(cudaErrorInvalidDevice);
   snprintf(id, static_cast<size_t>(length), "0000:01:00.0");
   return cudaSuccess;
 }
@@ -248,16 +276,20 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  const simt::HostCall call;
+  simt::use_device();
   *attributes = {};
   return load(kernel);
 }
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int bytes) {
+  const simt::HostCall call;
+  simt::use_device();
   if (const cudaError_t error = load(kernel)) return error;
   int most = 0;
   cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
   if (bytes < 0 || bytes > most) return simt::keep_error(cudaErrorInvalidValue);
-  size_t& asked = g_shared_bytes[kernel];
+  size_t& asked = g_shared_bytes[here(kernel)];
   if (static_cast<size_t>(bytes) < asked)
     simt::fail("a kernel's shared memory is made smaller, with which another thread may be about to launch it",
                "cudaFuncSetAttribute", 0);

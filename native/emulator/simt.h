@@ -65,15 +65,15 @@ void set_multiprocessors(int count);
 /** CUDA's version that the driver is for, 13000 at first, which is the runtime's; with a lower one, or 0 for no driver, devices
  * cannot be had. */
 void set_driver_version(int version);
-/** 1 at first, or 0. */
+/** 1 at first; up to 4, or none. Memory, streams and kernels are the same on all of them. */
 void set_device_count(int count);
 /** What the driver answers when it is asked for a function; cudaErrorNotSupported: it does not know it. cudaSuccess at first.
  */
 void set_driver_answer(cudaError_t answer);
 /** How often it was asked. */
 int driver_questions();
-/** Has the n-th cudaMalloc from now on fail, and with `and_later` all that follow, as where memory is full; 0: none. Its
- * error stays, as on a device, until somebody calls cudaGetLastError. */
+/** Has the n-th call from now on fail that takes device memory, for a buffer, a stream or an event, and with `and_later` all
+ * that follow, as where memory is full; 0: none. Its error stays, as on a device, until somebody calls cudaGetLastError. */
 void fail_allocation(int n, bool and_later = false);
 /** Whether one has failed since. */
 bool allocation_failed();

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "fiber.h"
@@ -105,8 +106,8 @@ extern Cluster g_cluster;
 extern Block* g_block;
 /** Of the launch's first block. */
 extern uint32_t g_first_serial;
-/** Null while host code runs. */
-extern Thread* g_current;
+/** Null while host code runs, as on each of the host's threads but the one that runs a kernel. */
+extern __thread Thread* g_current [[gnu::tls_model("initial-exec")]];
 /** Not 0 while the emulator itself runs on a thread's stack: its own accesses are not checked. */
 extern int g_inside;
 struct Inside {
@@ -155,15 +156,35 @@ uint64_t seed();
 uint64_t exchange_seed(uint64_t seed);
 /** The error, which also stays until cudaGetLastError. */
 cudaError_t keep_error(cudaError_t error);
-/** Whether the calling thread has a context, as far as it was chosen by cudaSetDevice: driver functions want one. */
-extern thread_local bool g_context_of_thread;
+/** So many as simt::set_device_count has said. */
+int device_count();
+bool is_device(int device);
+/**
+ * The calling thread's, as far as it was chosen by cudaSetDevice or given to the driver; or null. Driver functions want one.
+ * Others of the runtime would make one current too, which is left out here, so that what relies on it is found.
+ */
+CUcontext current_context();
+/** That of its context, or the one that it chose, 0 at first. */
+int current_device();
+void choose_device(int device);
+/** Makes the current device's context, as most calls of the runtime do. */
+void use_device();
+/** Whether a call that takes device memory is to fail (`fail_allocation`). */
+bool allocation_fails();
+/** Held by each call from the host: threads may make them side by side, and one at a time is carried out. */
+std::recursive_mutex& host_calls();
+class HostCall {
+  const std::lock_guard<std::recursive_mutex> lock_{host_calls()};
+};
 /** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */
 cudaError_t outside_capture();
-/** The same for code that is to be loaded, which a thread may do during a capture once it has relaxed its mode. */
-cudaError_t may_load();
+/** The same for what a thread may do during a capture once it has relaxed its mode: code is loaded, a stream freed. */
+cudaError_t may_be_unsafe();
 /** Kernels' arguments, which lie on the host's stack, and constants. */
 bool is_host_readable(uintptr_t address);
 void install_signal_handler();
+/** Where the calling thread's stack lies, from which kernels take their arguments. */
+void know_host_stack();
 /** How often each has been launched. */
 const std::map<const void*, uint64_t>& launches_by_kernel();
 }  // namespace simt

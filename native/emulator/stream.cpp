@@ -68,6 +68,7 @@ struct Capture {
 std::unique_ptr<Capture> g_capture;
 uint64_t g_captures = 0;
 uint64_t g_waits = 0;
+int64_t g_streams_and_events = 0;
 thread_local cudaStreamCaptureMode g_mode = cudaStreamCaptureModeGlobal;
 
 std::vector<std::shared_ptr<Piece>> g_waiting;
@@ -162,19 +163,24 @@ cudaError_t wait_for(const std::shared_ptr<Piece>& piece) {
 }  // namespace
 
 void order_streams(uint64_t seed) {
+  const HostCall call;
   g_order.seed(seed);
 }
 
 void defer_streams(bool deferred) {
+  const HostCall call;
   finish_streams();
   g_deferred = deferred;
 }
 
 void finish_streams() {
+  const HostCall call;
   while (!g_waiting.empty()) do_one();
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
+  const HostCall call;
+  use_device();
   if (g_capture == nullptr || (stream != nullptr && !is_captured(stream))) {
     const auto piece = add(stream, std::move(work));
     return g_deferred ? launch_status() : wait_for(piece);
@@ -187,11 +193,18 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   return cudaSuccess;
 }
 
+int64_t streams_and_events() {
+  const HostCall call;
+  return g_streams_and_events;
+}
+
 uint64_t waits_for_events() {
+  const HostCall call;
   return g_waits;
 }
 
 cudaError_t finish(cudaStream_t stream) {
+  const HostCall call;
   return wait_for(add(stream, [] {}));
 }
 
@@ -199,40 +212,51 @@ cudaError_t outside_capture() {
   return g_capture == nullptr ? cudaSuccess : invalidate(cudaErrorStreamCaptureUnsupported);
 }
 
-cudaError_t may_load() {
+cudaError_t may_be_unsafe() {
   return g_mode == cudaStreamCaptureModeRelaxed ? cudaSuccess : outside_capture();
 }
 }  // namespace simt
 
 extern "C" {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  const simt::HostCall call;
+  if (simt::allocation_fails()) return simt::keep_error(cudaErrorMemoryAllocation);
+  simt::use_device();
+  simt::g_streams_and_events++;
   *stream = new CUstream_st{(flags & cudaStreamNonBlocking) == 0, nullptr};
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  const simt::HostCall call;
   return cudaStreamCreateWithFlags(stream, 0);
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  if (const cudaError_t error = simt::outside_capture()) return error;
+  const simt::HostCall call;
+  simt::use_device();
+  if (const cudaError_t error = simt::may_be_unsafe()) return error;
+  simt::g_streams_and_events--;
   delete stream;
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const simt::HostCall call;
   if (stream == nullptr || simt::is_captured(stream))
     if (const cudaError_t error = simt::outside_capture()) return error;
   return simt::finish(stream);
 }
 
 cudaError_t cudaDeviceSynchronize() {
+  const simt::HostCall call;
   if (const cudaError_t error = simt::outside_capture()) return error;
   simt::finish_streams();
   return simt::launch_status();
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const simt::HostCall call;
   if (stream == nullptr) return simt::keep_error(cudaErrorStreamCaptureUnsupported);
   if (simt::g_capture != nullptr) return simt::keep_error(cudaErrorIllegalState);
   simt::g_capture = std::make_unique<simt::Capture>();
@@ -243,11 +267,14 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 }
 
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  const simt::HostCall call;
   std::swap(simt::g_mode, *mode);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const simt::HostCall call;
+  simt::use_device();
   *status = !simt::is_captured(stream) ? cudaStreamCaptureStatusNone
             : simt::g_capture->valid   ? cudaStreamCaptureStatusActive
                                        : cudaStreamCaptureStatusInvalidated;
@@ -255,6 +282,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const simt::HostCall call;
   *graph = nullptr;
   if (simt::g_capture == nullptr || simt::g_capture->stream != stream) return simt::keep_error(cudaErrorIllegalState);
   const std::unique_ptr<simt::Capture> capture = std::move(simt::g_capture);
@@ -265,40 +293,55 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  const simt::HostCall call;
+  simt::use_device();
   *executable = new CUgraphExec_st{graph->nodes};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  const simt::HostCall call;
   return simt::enqueue(stream, [nodes = executable->nodes] { simt::do_nodes(nodes); });
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  const simt::HostCall call;
   delete graph;
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  const simt::HostCall call;
+  simt::use_device();
   delete executable;
   return cudaSuccess;
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  const simt::HostCall call;
+  simt::use_device();
+  if (simt::allocation_fails()) return simt::keep_error(cudaErrorMemoryAllocation);
+  simt::g_streams_and_events++;
   *event = new CUevent_st;
   return cudaSuccess;
 }
 
 /** Times are taken all the same. */
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  const simt::HostCall call;
   return cudaEventCreate(event);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const simt::HostCall call;
+  simt::use_device();
+  simt::g_streams_and_events--;
   delete event;
   return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const simt::HostCall call;
   if (stream == nullptr)
     if (const cudaError_t error = simt::outside_capture()) return error;
   if (simt::is_captured(stream)) {
@@ -314,10 +357,13 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const simt::HostCall call;
   return simt::wait_for(event->recorded);
 }
 
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
+  const simt::HostCall call;
+  if (flags != 0) return simt::keep_error(cudaErrorInvalidValue);  // events of outside a graph are not known here
   simt::g_waits++;
   if (stream == nullptr)
     if (const cudaError_t error = simt::outside_capture()) return error;
@@ -336,6 +382,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 /** Of the host's clock: what the emulator takes, which says nothing of a device. */
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
+  const simt::HostCall call;
   *milliseconds = std::chrono::duration<float, std::milli>(*stop->at - *start->at).count();
   return cudaSuccess;
 }

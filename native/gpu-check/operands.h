@@ -6,11 +6,12 @@
 
 #include "device.h"
 #include "fused_path.h"
-#include "linear/cuda/cost.h"
+#include "linear/cuda/path_choice.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 
 namespace gpu_check {
+using prunepeft::cuda::Ceilings;
 using prunepeft::cuda::Cost;
 using prunepeft::cuda::Costs;
 
@@ -22,7 +23,13 @@ struct Call {
   double bytes = 0;
   double flops = 0;
   Cost cost = {};
+  /** What is expected of it in microseconds, where that is more than its cost says: its parts follow each other, or do not. */
+  std::function<double(const Ceilings&)> predicted = nullptr;
 };
+
+inline double predict(const Ceilings& ceilings, const Call& call) {
+  return call.predicted ? call.predicted(ceilings) : predict(ceilings, call.cost);
+}
 
 /**
  * One LoRA module and one adapter on a linear [M,K] to [M,N]; and eight modules that share out its rows, in one call and in a
@@ -134,6 +141,11 @@ class Operands {
       cost += c.grad_up();
       return cost;
     };
+    const auto backward_time = [this](const Ceilings& ceilings, const Costs& c) {
+      const LinearPath taken = path_of(r_, LinearDirection::kGradInput, false);
+      if (taken == LinearPath::kClustersWithS) return predict(ceilings, c.grad_input_with_ds());
+      return prunepeft::cuda::predict_sequence(ceilings, c.fused_grad_input(taken), c.grad_up());
+    };
     add(&calls, {"linear_backward",
                  false,
                  false,
@@ -144,12 +156,21 @@ class Operands {
                  0,
                  w_flops + x_flops + 2 * y_flops,
                  backward,
-                 backward_cost});
+                 backward_cost,
+                 backward_time});
     const auto with_da = [this](auto c, auto m, auto n) { return pp_linear_backward(c, linear_, dy_, x_, m, n, out_); };
     const auto with_da_cost = [backward_cost](const Costs& c) {
       Cost cost = backward_cost(c);
       cost += c.grad_down();
       return cost;
+    };
+    // dA beside dX or after it, as linear_cuda.cu has it.
+    const auto with_da_time = [this](const Ceilings& ceilings, const Costs& c) {
+      const LinearPath taken = path_of(r_, LinearDirection::kGradInput, false);
+      const bool makes_ds = taken == LinearPath::kClustersWithS;
+      const bool beside =
+          pp_internal_forced_linear_path() >= 0 ? is_by_warpgroups(taken) && !makes_ds : branch_pays(ceilings, c, taken);
+      return beside ? predict_branched(ceilings, c, taken) : predict_backward(ceilings, c, PP_FUSED, taken);
     };
     add(&calls, {"linear_backward with dA",
                  false,
@@ -161,7 +182,8 @@ class Operands {
                  0,
                  w_flops + 2 * x_flops + 2 * y_flops,
                  with_da,
-                 with_da_cost});
+                 with_da_cost,
+                 with_da_time});
     const Costs costs = this->costs(false, M_);
     const pp_adapter adapter = {a_.view(), down_bias_.view(), u_.view(), up_bias_.view(), PP_GELU};
     calls.push_back({"adapter_forward",
@@ -241,6 +263,7 @@ class Operands {
     double bytes, flops;
     std::function<pp_status(const pp_context*, const pp_lora_module*, int32_t)> run;
     std::function<Cost(const Costs&)> cost;
+    std::function<double(const Ceilings&, const Costs&)> time = nullptr;  // where a call has more than its cost
   };
 
   static double flops(int64_t m, int64_t k, int64_t n) {
@@ -267,9 +290,12 @@ class Operands {
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */
   void add(std::vector<Call>* calls, const Function& f) {
-    for (const bool drops : {false, true})
-      if (!drops || f.drops)
-        add_call(calls, f, f.name + (drops ? ", dropout" : ""), {module_of(f, drops)}, false, f.cost(costs(drops, M_)));
+    for (const bool drops : {false, true}) {
+      if (drops && !f.drops) continue;
+      const Costs of_one = costs(drops, M_);
+      add_call(calls, f, f.name + (drops ? ", dropout" : ""), {module_of(f, drops)}, false, f.cost(of_one));
+      if (f.time) calls->back().predicted = [f, of_one](const Ceilings& ceilings) { return f.time(ceilings, of_one); };
+    }
     if (f.drops) add_with_mask(calls, f);
     if (!f.several) return;
     std::vector<pp_lora_module> modules;

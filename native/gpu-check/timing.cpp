@@ -202,8 +202,7 @@ void time_calls(const std::string& group, const std::vector<std::vector<Call>>& 
     }
     const Sample sample =
         run.timer->time(kCallsASample, [&](int i) { calls[static_cast<size_t>(i) % calls.size()][c].run(kDevice); });
-    run.table->add(
-        {group, dtype_name(run.dtype), first.name, sample, predict(run.ceilings, first.cost), first.bytes, first.flops});
+    run.table->add({group, dtype_name(run.dtype), first.name, sample, predict(run.ceilings, first), first.bytes, first.flops});
   }
 }
 

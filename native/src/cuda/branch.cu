@@ -14,13 +14,12 @@ struct Places {
 };
 Places& places = *new Places;
 
-cudaError_t free_place(const Branch::Place& place) {
-  cudaError_t error = cudaSuccess;
-  const auto keep = [&](cudaError_t next) { error = error == cudaSuccess ? next : error; };
-  if (place.joined != nullptr) keep(cudaEventDestroy(place.joined));
-  if (place.forked != nullptr) keep(cudaEventDestroy(place.forked));
-  if (place.stream != nullptr) keep(cudaStreamDestroy(place.stream));
-  return error;
+/** What cannot be freed is left. */
+void free_place(const Branch::Place& place) {
+  bool freed = place.joined == nullptr || cudaEventDestroy(place.joined) == cudaSuccess;
+  freed = (place.forked == nullptr || cudaEventDestroy(place.forked) == cudaSuccess) && freed;
+  freed = (place.stream == nullptr || cudaStreamDestroy(place.stream) == cudaSuccess) && freed;
+  if (!freed) cudaGetLastError();  // not to be met by a later call
 }
 
 cudaError_t make_place(Branch::Place* place) {
@@ -30,10 +29,10 @@ cudaError_t make_place(Branch::Place* place) {
   error = cudaStreamCreateWithFlags(&place->stream, cudaStreamNonBlocking);
   for (cudaEvent_t* event : {&place->forked, &place->joined})
     if (error == cudaSuccess) error = cudaEventCreateWithFlags(event, cudaEventDisableTiming);
-  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
-  if (error == cudaSuccess) error = restored;
   if (error != cudaSuccess) free_place(*place);
-  return error;
+  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error == cudaSuccess && restored != cudaSuccess) free_place(*place);
+  return error == cudaSuccess ? restored : error;
 }
 
 cudaError_t find_place(const pp_device& device, Branch::Place* place) {
@@ -57,25 +56,24 @@ cudaError_t find_place(const pp_device& device, Branch::Place* place) {
 Branch::Branch(const pp_device& device) : main_(stream_of(device)), status_(find_place(device, &of_)) {
   if (status_ == cudaSuccess) status_ = cudaEventRecord(of_.forked, main_);
   if (status_ == cudaSuccess) status_ = cudaStreamWaitEvent(of_.stream, of_.forked, 0);
-  open_ = status_ == cudaSuccess;
 }
 
-Branch::~Branch() {
-  if (open_) join();
+cudaError_t Branch::prepare(const pp_device& device) {
+  Place place;
+  return find_place(device, &place);
 }
 
 cudaError_t Branch::join() {
-  open_ = false;
   const cudaError_t error = cudaEventRecord(of_.joined, of_.stream);
   return error == cudaSuccess ? cudaStreamWaitEvent(main_, of_.joined, 0) : error;
 }
 
-cudaError_t free_branch(const pp_device& device) {
+void free_branch(const pp_device& device) {
   const std::lock_guard<std::mutex> lock(places.mutex);
   const auto found = places.of.find({device.index, device.stream});
-  if (found == places.of.end()) return cudaSuccess;
+  if (found == places.of.end()) return;
   const Branch::Place place = found->second;
   places.of.erase(found);
-  return free_place(place);
+  free_place(place);
 }
 }  // namespace prunepeft::cuda

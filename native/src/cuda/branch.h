@@ -5,16 +5,17 @@
 
 namespace prunepeft::cuda {
 /**
- * What is enqueued on `stream()` waits for what the caller's stream had when the branch was made, and join() has the caller's
- * stream wait for it. In a capture both are edges of the graph. Each stream of a caller has one other for its branches, which
- * is made at its first, and stays: it is in order, so that calls that share it wait for each other and no more.
+ * What is enqueued on `stream()` waits for what the caller's stream had when the branch was made, and join(), which a capture
+ * can't end without, has the caller's stream wait for it. In a capture both are edges of the graph. Each stream of a caller has
+ * one other for its branches, which is made at its first, and stays: it is in order, so that calls that share it wait for each
+ * other and no more.
  */
 class Branch {
  public:
   explicit Branch(const pp_device& device);
-  /** Joins, if that has not been done: a capture could not end else. */
-  ~Branch();
   Branch(const Branch&) = delete;
+  /** Has ready what the device's stream has for its branches, so that no memory is wanting once work is under way. */
+  static cudaError_t prepare(const pp_device& device);
   /** Of the fork. */
   cudaError_t status() const { return status_; }
   cudaStream_t stream() const { return of_.stream; }
@@ -30,9 +31,8 @@ class Branch {
   cudaStream_t main_;
   Place of_ = {};
   cudaError_t status_;
-  bool open_ = false;
 };
 
 /** Frees what a stream that is about to be freed has for its branches. */
-cudaError_t free_branch(const pp_device& device);
+void free_branch(const pp_device& device);
 }  // namespace prunepeft::cuda

@@ -1,9 +1,13 @@
 #include "cuda/device.h"
 
 #include <cstdio>
+#include <map>
+#include <mutex>
+#include <new>
 
 #include "core/status.h"
 #include "cuda/availability.h"
+#include "cuda/driver.h"
 
 namespace prunepeft::cuda {
 namespace {
@@ -45,6 +49,60 @@ pp_status check_capability(int32_t index) {
               minor, kLeastMajor);
 }
 
+DriverFunction<decltype(&cuInit)> init_driver{"cuInit"};
+DriverFunction<decltype(&cuDeviceGet)> get_device{"cuDeviceGet"};
+DriverFunction<decltype(&cuDevicePrimaryCtxRetain)> retain_context{"cuDevicePrimaryCtxRetain"};
+DriverFunction<decltype(&cuCtxPushCurrent)> push_context{"cuCtxPushCurrent"};
+DriverFunction<decltype(&cuCtxPopCurrent)> pop_context{"cuCtxPopCurrent"};
+
+/** The contexts that the runtime has for devices, by device, kept from here on. Never destroyed: a thread may make a call while
+ * the process ends. */
+struct Contexts {
+  std::mutex mutex;
+  std::map<int32_t, CUcontext> of;
+};
+Contexts& contexts = *new Contexts;
+
+cudaError_t make_context(int32_t index, CUcontext* context) {
+  decltype(&cuInit) init;
+  decltype(&cuDeviceGet) get;
+  decltype(&cuDevicePrimaryCtxRetain) retain;
+  CUdevice device = 0;
+  cudaError_t error = init_driver.find(&init);
+  if (error == cudaSuccess) error = get_device.find(&get);
+  if (error == cudaSuccess) error = retain_context.find(&retain);
+  if (error == cudaSuccess) error = error_of(init(0));
+  if (error == cudaSuccess) error = error_of(get(&device, index));
+  return error == cudaSuccess ? error_of(retain(context, device)) : error;
+}
+
+cudaError_t context_of(int32_t index, CUcontext* context) {
+  const std::lock_guard<std::mutex> lock(contexts.mutex);
+  const auto found = contexts.of.find(index);
+  if (found != contexts.of.end()) {
+    *context = found->second;
+    return cudaSuccess;
+  }
+  const cudaError_t error = make_context(index, context);
+  try {
+    if (error == cudaSuccess) contexts.of[index] = *context;
+  } catch (const std::bad_alloc&) {
+    // It is asked for again.
+  }
+  return error;
+}
+
+/** Has the device's context be the thread's, above those that it has; pop_context has been found then. */
+cudaError_t push_device(int32_t index) {
+  decltype(&cuCtxPushCurrent) push;
+  decltype(&cuCtxPopCurrent) pop;
+  CUcontext context = nullptr;
+  cudaError_t error = push_context.find(&push);
+  if (error == cudaSuccess) error = pop_context.find(&pop);
+  if (error == cudaSuccess) error = context_of(index, &context);
+  return error == cudaSuccess ? error_of(push(context)) : error;
+}
+
 pp_status no_such_device(int32_t index, int32_t count) {
   return fail(PP_INVALID_ARGUMENT, "device->index must be below the number of CUDA devices, %d, got %d", count, index);
 }
@@ -81,13 +139,13 @@ pp_status check_device(const pp_device& device) {
 }
 
 CurrentDevice::CurrentDevice(const pp_device& device) {
-  cudaError_t error = cudaGetDevice(&before_);
-  if (error == cudaSuccess && before_ != device.index) {
-    error = cudaSetDevice(device.index);
-    changed_ = error == cudaSuccess;
+  int before = 0;
+  cudaError_t error = cudaGetDevice(&before);
+  if (error == cudaSuccess && before != device.index) {
+    error = push_device(device.index);
+    pushed_ = error == cudaSuccess;
   }
   if (error == cudaErrorInvalidDevice) {
-    cudaGetLastError();  // not to be met by a later call
     status_ = no_such_device(device.index, device_count());
   } else {
     status_ = to_status(error, "choosing a CUDA device");
@@ -96,7 +154,9 @@ CurrentDevice::CurrentDevice(const pp_device& device) {
 }
 
 CurrentDevice::~CurrentDevice() {
-  if (changed_) cudaSetDevice(before_);
+  if (!pushed_) return;
+  CUcontext popped;
+  pop_context.kept.load(std::memory_order_relaxed)(&popped);
 }
 
 }  // namespace prunepeft::cuda

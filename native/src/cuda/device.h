@@ -11,7 +11,10 @@ namespace prunepeft::cuda {
 /** PP_OK, or the status and message for `error`, which `action` met. */
 pp_status to_status(cudaError_t error, const char* action);
 
-/** Makes a device current while it lives, and then the one before it again. */
+/**
+ * Makes a device current while it lives. Then the thread has again what it had: a context, or none, for to choose a device that
+ * the process has not used yet would make its context, some hundred megabytes of it.
+ */
 class CurrentDevice {
  public:
   explicit CurrentDevice(const pp_device& device);
@@ -21,8 +24,7 @@ class CurrentDevice {
   pp_status status() const { return status_; }
 
  private:
-  int before_ = 0;
-  bool changed_ = false;
+  bool pushed_ = false;
   pp_status status_ = PP_OK;
 };
 

@@ -34,6 +34,8 @@ pp_status copy_to_host(const pp_device& device, void* to, const void* from, size
 }
 
 bool is_recording(const pp_device& device) {
+  const CurrentDevice current(device);  // or the question would make the context of another
+  if (current.status() != PP_OK) return false;
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   const cudaError_t error = cudaStreamIsCapturing(stream_of(device), &status);
   if (error != cudaSuccess) cudaGetLastError();  // not to be met by a later call

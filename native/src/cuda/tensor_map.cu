@@ -1,10 +1,6 @@
 #include "cuda/tensor_map.h"
 
-#include <atomic>
-
-#if defined(__CUDACC__)
-#include <cuda.h>
-#endif
+#include "cuda/driver.h"
 
 namespace prunepeft::cuda {
 namespace {
@@ -18,37 +14,27 @@ CUtensorMapDataType data_type(__nv_bfloat16) {
   return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
 }
 
-/** The driver's function. Kept once it is found; what keeps it from being found is returned each time. */
-cudaError_t find_encode(Encode* encode) {
-  static std::atomic<Encode> kept{nullptr};
-  *encode = kept.load(std::memory_order_relaxed);
-  if (*encode != nullptr) return cudaSuccess;
-  constexpr unsigned kSince = 12000;  // the CUDA version whose form of the function is meant
-  void* found = nullptr;
-  cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSuccess;
-#if defined(__CUDACC__) && CUDART_VERSION < 12050
-  static_cast<void>(kSince);
-  const cudaError_t error = cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &result);
-#else
-  const cudaError_t error =
-      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, kSince, cudaEnableDefault, &result);
-#endif
-  if (error != cudaSuccess) return error;
-  if (result != cudaDriverEntryPointSuccess || found == nullptr) return cudaErrorNotSupported;
-  *encode = reinterpret_cast<Encode>(found);
-  kept.store(*encode, std::memory_order_relaxed);
-  return cudaSuccess;
+DriverFunction<Encode> encode_tiled{"cuTensorMapEncodeTiled"};
+DriverFunction<decltype(&cuCtxGetCurrent)> get_current{"cuCtxGetCurrent"};
+
+/** The driver's functions make no context current, as the runtime's do: a thread's first call may be this one. */
+cudaError_t have_context() {
+  decltype(&cuCtxGetCurrent) get;
+  cudaError_t error = get_current.find(&get);
+  CUcontext context = nullptr;
+  if (error == cudaSuccess) error = error_of(get(&context));
+  if (error != cudaSuccess || context != nullptr) return error;
+  int device;
+  error = cudaGetDevice(&device);
+  return error == cudaSuccess ? cudaSetDevice(device) : error;
 }
 }  // namespace
 
 template <class T>
 cudaError_t make_tensor_map(const BulkMatrix& matrix, int box_rows, TensorMap* map) {
   Encode encode;
-  cudaError_t error = find_encode(&encode);
-  // The driver's function makes no context current, as the runtime's do: a thread's first call may be this one.
-  int device;
-  if (error == cudaSuccess) error = cudaGetDevice(&device);
-  if (error == cudaSuccess) error = cudaSetDevice(device);
+  cudaError_t error = encode_tiled.find(&encode);
+  if (error == cudaSuccess) error = have_context();
   if (error != cudaSuccess) return error;
   const cuuint64_t extents[] = {static_cast<cuuint64_t>(matrix.columns), static_cast<cuuint64_t>(matrix.rows)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(matrix.ld) * sizeof(T)};

@@ -270,8 +270,9 @@ pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear,
             return cuda::linear_grad_input_and_down(context->device, *linear, *dy, *x, of, own.count, *dx, memory);
           });
       }
-      if (whole && count == 1) {
-        const LoraModule module = lora_module(modules[0], modules[0].s, 0, false);
+      if (whole && runs.of[0].count == 1) {  // those without rows are no part of it
+        const pp_lora_module& one = *runs.of[0].of[0];
+        const LoraModule module = lora_module(one, one.s, 0, false);
         bool made = false;
         const size_t bytes = cuda::linear_backward_workspace(*linear, dy->rows, module);
         const pp_status status = bytes == 0 ? PP_OK : room.with(bytes, [&](void* memory) {

@@ -30,6 +30,7 @@
 #include "core/context.h"
 #include "float16.h"
 #include "prunepeft/device.h"
+#include "prunepeft/graph.h"
 
 namespace device_test {
 constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
@@ -242,6 +243,14 @@ class Context {
 
  private:
   pp_context context_;
+};
+
+/** Its own stream, freed with it. */
+struct Stream {
+  pp_device device = kDevice;
+  Stream() { expect_ok(pp_stream_create(&kDevice, &device.stream)); }
+  ~Stream() { expect_ok(pp_stream_destroy(&device)); }
+  Stream(const Stream&) = delete;
 };
 
 /** Of rows and first columns of a matrix, by their norm. */

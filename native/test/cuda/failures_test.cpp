@@ -1,4 +1,7 @@
 // On an emulated device: objects that are none are refused, and memory that runs out is said and leaves a device that works.
+#include <thread>
+
+#include "contexts.h"
 #include "operations.h"
 #include "prunepeft/graph.h"
 #include "simt.h"
@@ -133,6 +136,57 @@ TEST(calls_without_device_memory_write_nothing_and_work_again) {
     }
   }
   simt::set_compute_major(8);
+}
+
+TEST(calls_for_another_device_leave_the_thread_what_it_had) {
+  const pp_device second{PP_CUDA, 1, nullptr};
+  simt::set_device_count(2);
+  simt::set_compute_major(9);
+  CUcontext of_first = nullptr;
+  for (const bool has_context : {false, true}) {
+    simt::forget_contexts();
+    std::thread([&] {
+      if (has_context) {
+        CHECK_EQUAL(cuDevicePrimaryCtxRetain(&of_first, 0), CUDA_SUCCESS);
+        CHECK_EQUAL(cuCtxPushCurrent(of_first), CUDA_SUCCESS);
+      }
+      const auto unchanged = [&] {
+        int device = -1;
+        CHECK_EQUAL(cudaGetDevice(&device), cudaSuccess);
+        CHECK_EQUAL(device, 0);
+        CUcontext context = nullptr;
+        CHECK_EQUAL(cuCtxGetCurrent(&context), CUDA_SUCCESS);
+        CHECK(context == (has_context ? of_first : nullptr));
+        CHECK(simt::has_context(0) == has_context);
+      };
+      void* memory = nullptr;
+      CHECK_EQUAL(pp_allocate(&second, 100, &memory), PP_OK);
+      unchanged();
+      CHECK_EQUAL(pp_free(&second, memory), PP_OK);
+      CHECK(simt::has_context(1));
+      pp_context context{second, nullptr};
+      CHECK_EQUAL(pp_workspace_create(&second, &context.workspace), PP_OK);
+      Operations operations(second);
+      for (const Operation& operation : operations.all()) {
+        check::context() = operation.name;
+        CHECK_EQUAL(operation.call(context), PP_OK);
+        unchanged();
+      }
+      CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+      pp_device stream = second;
+      CHECK_EQUAL(pp_stream_create(&second, &stream.stream), PP_OK);
+      CHECK_EQUAL(pp_graph_destroy(record(stream)), PP_OK);
+      CHECK_EQUAL(pp_stream_destroy(&stream), PP_OK);
+      unchanged();
+      const pp_device third{PP_CUDA, 2, nullptr};
+      CHECK_FAILS(pp_allocate(&third, 100, &memory), PP_INVALID_ARGUMENT, "below the number of CUDA devices, 2, got 2");
+      unchanged();
+    }).join();
+    const std::string report = simt::take_report();
+    if (!report.empty()) check::report(__FILE__, __LINE__, report);
+  }
+  simt::set_compute_major(8);
+  simt::set_device_count(1);
 }
 
 TEST(objects_without_device_memory_are_not_made) {

@@ -3,20 +3,11 @@
 #include <optional>
 
 #include "linear_operands.h"
-#include "prunepeft/graph.h"
 
 using namespace device_test;
 
 namespace {
 const Case kCase = {70, 72, 40, {{8, 0, 40, 0, 70, 0.3f}}};
-
-/** Its own stream, freed with it. */
-struct Stream {
-  pp_device device = kDevice;
-  Stream() { expect_ok(pp_stream_create(&kDevice, &device.stream)); }
-  ~Stream() { expect_ok(pp_stream_destroy(&device)); }
-  Stream(const Stream&) = delete;
-};
 
 /** Forward and backward pass of a LoRA module: S, y, dS, dB, dA, dX. */
 struct Step {

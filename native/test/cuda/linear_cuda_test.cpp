@@ -1,5 +1,7 @@
 // The fused linear on CUDA buffers against float64: odd shapes, ranks that overlap columns, placements, dropout, every path;
 // and with modules that the fused kernels do not take.
+#include <thread>
+
 #include "linear/cuda/path.h"
 #include "linear_operands.h"
 #if defined(PRUNEPEFT_EMULATED)
@@ -214,6 +216,11 @@ const Case kBranchCases[] = {
     fused(1, 8, 8, {{1, 0, 8}}, {0, 0}, 0, true),
 };
 
+void run_one_by_one(const Operands& o, const Context& context) {
+  for (const Call call : {Call::kGradUp, Call::kLinearGradInput, Call::kGradDown})
+    expect_ok(make_call(call, context, o.linear, o.wide(), o.modules, false));
+}
+
 /** dA and all else by calls one after the other, which wait for nothing, from the same operands. */
 std::vector<unsigned char> one_by_one(pp_dtype dtype, const Case& c) {
   std::vector<unsigned char> bytes;
@@ -221,9 +228,7 @@ std::vector<unsigned char> one_by_one(pp_dtype dtype, const Case& c) {
       describe(Call::kBackwardWithDa, dtype, c),  // which the operands follow from
       [&] {
         Operands o(dtype, c, Call::kBackwardWithDa);
-        const Context context;
-        for (const Call call : {Call::kGradUp, Call::kLinearGradInput, Call::kGradDown})
-          expect_ok(make_call(call, context, o.linear, o.wide(), o.modules, false));
+        run_one_by_one(o, Context());
         return bytes = o.read();
       },
       1);
@@ -269,7 +274,180 @@ void test_branch(pp_dtype dtype, const Case& c, bool clusters) {
   }
 }
 
+/** Two of the same contents: what a test does with the one, and what it should. */
+struct Twins {
+  const std::mt19937_64 state = random_bits;
+  Operands one;
+  const bool again = (random_bits = state, true);
+  Operands other;
+  Twins(pp_dtype dtype, const Case& c) : one(dtype, c, Call::kBackwardWithDa), other(dtype, c, Call::kBackwardWithDa) {}
+};
+
+/** Two threads make calls with branches at the same time, on a stream each: neither finds the other's. */
+void test_two_threads() {
+  const Case cases[] = {fused(300, 600, 136, {{16, 0, 136}}, {0, 0}, 0, true),
+                        fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0.3f, true)};
+  const ForcedLinearPath in_force(LinearPath::kWarpgroup);
+  constexpr int kCalls = 3;
+  run_case(
+      "two threads",
+      [&] {
+        Twins first(PP_BFLOAT16, cases[0]), second(PP_BFLOAT16, cases[1]);
+        Twins* const twins[] = {&first, &second};
+        const Stream streams[2];
+        pp_status of_calls[2][kCalls];
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 2; t++)
+          threads.emplace_back([&, t] {
+            const Context context(streams[t].device);
+            const Operands& o = twins[t]->one;
+            for (pp_status& status : of_calls[t]) status = make_call(o.call, context, o.linear, o.wide(), o.modules, false);
+            pp_synchronize(&streams[t].device);
+          });
+        for (std::thread& thread : threads) thread.join();
+        std::vector<unsigned char> bytes;
+        const Context context;
+        for (int t = 0; t < 2; t++) {
+          for (const pp_status status : of_calls[t]) expect_ok(status);
+          run_one_by_one(twins[t]->other, context);
+          const auto of_thread = twins[t]->one.read();
+          expect(of_thread == twins[t]->other.read(), "a thread's calls give other bits beside another's");
+          bytes.insert(bytes.end(), of_thread.begin(), of_thread.end());
+        }
+        return bytes;
+      },
+      4);
+}
+
+/** A stream's very first call is recorded, and makes what it has for branches then. */
+void test_recorded_first(LinearPath path) {
+  const Case c = fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0.3f, true);
+  const ForcedLinearPath in_force(path);
+  run_case(
+      "recorded first",
+      [&] {
+        Twins twins(PP_BFLOAT16, c);
+        const Stream stream;
+        const Context context(stream.device, false);
+        constexpr size_t kEnough = size_t{1} << 22;
+        expect_ok(pp_workspace_reserve(context, kEnough));
 #if defined(PRUNEPEFT_EMULATED)
+        simt::unload_kernels();
+        const uint64_t before = simt::waits_for_events();
+#endif
+        pp_graph* graph = nullptr;
+        expect_ok(pp_graph_begin(&stream.device));
+        twins.one.run(context);
+        expect_ok(pp_graph_end(&stream.device, &graph));
+#if defined(PRUNEPEFT_EMULATED)
+        expect(simt::waits_for_events() == before + 2, "dA is not recorded on a branch");
+#endif
+        for (int launch = 0; launch < 2; launch++) expect_ok(pp_graph_launch(&stream.device, graph));
+        expect_ok(pp_synchronize(&stream.device));
+        run_one_by_one(twins.other, Context());
+        const auto bytes = twins.one.read();
+        expect(bytes == twins.other.read(), "a branch that is recorded first gives other bits");
+        pp_graph_destroy(graph);
+        return bytes;
+      },
+      4);
+}
+
+#if defined(PRUNEPEFT_EMULATED)
+/** Memory that runs out for a stream's branches is said before anything is done, and the next call makes them. */
+void test_no_memory_for_a_branch(bool recorded) {
+  const Case c = fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0, true);
+  const ForcedLinearPath in_force(LinearPath::kWarpgroup);
+  run_case(
+      std::string("no memory for a branch") + (recorded ? ", recorded" : ""),
+      [&] {
+        std::vector<unsigned char> bytes;
+        const int64_t at_first = simt::streams_and_events();
+        for (int n = 1; n <= 4; n++) {  // a stream and two events
+          random_bits.seed(check::seed());
+          Twins twins(PP_BFLOAT16, c);
+          {
+            const Stream stream;
+            const Context context(stream.device, false);
+            constexpr size_t kEnough = size_t{1} << 22;
+            expect_ok(pp_workspace_reserve(context, kEnough));
+            pp_graph* graph = nullptr;
+            if (recorded) expect_ok(pp_graph_begin(&stream.device));
+            const uint64_t waits = simt::waits_for_events();
+            const int64_t made = simt::streams_and_events();
+            const auto call = [&] {
+              return make_call(twins.one.call, context, twins.one.linear, twins.one.wide(), twins.one.modules, false);
+            };
+            const uint64_t launches = recorded ? 0 : simt::launches();
+            simt::fail_allocation(n);
+            const pp_status status = call();
+            simt::fail_allocation(0);
+            if (n <= 3) {
+              expect(status == PP_OUT_OF_MEMORY, "memory runs out for a branch, and the call does not say so");
+              expect(strstr(pp_last_error(), "pp_linear_backward: ") != nullptr, pp_last_error());
+              expect(simt::waits_for_events() == waits, "a branch is taken that could not be made");
+              expect(simt::streams_and_events() == made, "a part of a branch that could not be made is left");
+              if (!recorded) expect(simt::launches() == launches, "a call without memory has done something");
+              expect(cudaGetLastError() == cudaSuccess, "an error is left behind");
+              expect_ok(call());
+            } else {
+              expect_ok(status);
+            }
+            expect(simt::waits_for_events() == waits + 2, "dA is not on a branch");
+            if (recorded) {
+              expect_ok(pp_graph_end(&stream.device, &graph));
+              expect_ok(pp_graph_launch(&stream.device, graph));
+            }
+            expect_ok(pp_synchronize(&stream.device));
+            pp_graph_destroy(graph);
+            run_one_by_one(twins.other, Context());
+            bytes = twins.one.read();
+            expect(bytes == twins.other.read(), "a call after one without memory gives other bits");
+          }
+          expect(simt::streams_and_events() == at_first, "what a stream has for its branches is left when it is freed");
+        }
+        return bytes;
+      },
+      1);
+}
+
+/** A module without rows is none: what is made of the others, and how, is that of a call without it. */
+void test_module_without_rows() {
+  for (const bool first : {false, true}) {
+    Case c = fused(512, 256, 264, {{16, 0, 264}}, {0, 0}, 0, true);
+    c.modules.insert(first ? c.modules.begin() : c.modules.end(), {24, 3, 200, 0, 0, 0});
+    for (const Call call : {Call::kBackward, Call::kBackwardWithDa})
+      for (const int multiprocessors : {2, 5}) {
+        simt::set_multiprocessors(multiprocessors);
+        run_case(
+            "a module without rows, " + std::to_string(multiprocessors) + " multiprocessors, " + describe(call, PP_BFLOAT16, c),
+            [&] {
+              struct Did {
+                std::vector<unsigned char> bytes;
+                uint64_t launches, waits;
+              };
+              const std::mt19937_64 state = random_bits;
+              const auto run = [&](bool with_it) {
+                random_bits = state;
+                Operands o(PP_BFLOAT16, c, call);
+                if (!with_it) o.modules.erase(first ? o.modules.begin() : o.modules.end() - 1);
+                const Context context;
+                const uint64_t launches = simt::launches(), waits = simt::waits_for_events();
+                o.run(context);
+                return Did{o.read(), simt::launches() - launches, simt::waits_for_events() - waits};
+              };
+              const Did with = run(true), without = run(false);
+              expect(with.launches == without.launches, "a module without rows takes other launches");
+              expect(with.waits == without.waits, "a module without rows decides of a branch");
+              expect(with.bytes == without.bytes, "a module without rows changes bits");
+              return with.bytes;
+            },
+            1);
+      }
+  }
+  simt::set_multiprocessors(2);
+}
+
 /** What a call's stream does next finds dA: a sum that it overwrites is that of the first call, in any order of streams. */
 void test_join() {
   const Case c = fused(257, 264, 72, {{5, 0, 72}}, {0, 0}, 0.3f, true);
@@ -357,7 +535,7 @@ void test_choice_of_branch() {
 
 void test_no_rows(pp_dtype dtype) {
   current_case = std::string("M = 0 ") + name(dtype);
-  for (const Call call : {Call::kForward, Call::kLinearGradInput}) {
+  for (const Call call : {Call::kForward, Call::kLinearGradInput, Call::kBackward, Call::kBackwardWithDa}) {
     const Operands o(dtype, fused(0, 8, 8, {{2, 0, 8}}, {0, 0}, 0, true), call);
     Wide nowhere = o.wide();
     for (pp_matrix* matrix : {&nowhere.x, &nowhere.y, &nowhere.dy, &nowhere.dx}) matrix->data = nullptr;
@@ -395,9 +573,7 @@ void test_launches(Call call, const Case& c, uint64_t expected) {
   emulator_fault();
 }
 #endif
-}  // namespace
-
-int main() {
+void test_tiles() {
   for (const auto& [cases, count] : {std::make_pair(kCases, std::size(kCases)), {kOtherCases, std::size(kOtherCases)}})
     for (const Case* c = cases; c != cases + count; c++)
       for (const pp_dtype dtype : kDtypes)
@@ -408,9 +584,14 @@ int main() {
   for (const Case& c : kTwoCallCases)
     for (const pp_dtype dtype : kDtypes)
       for (const Call call : {Call::kBackward, Call::kBackwardWithDa}) test_call(call, dtype, c);
+}
+
 #if defined(PRUNEPEFT_EMULATED)
-  const Case sharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);  // its S would have shares of K: a launch more
-  test_launches(Call::kForward, sharing, 1);
+/** Its S would have shares of K: a launch more. */
+const Case kSharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);
+
+void test_counted_launches() {
+  test_launches(Call::kForward, kSharing, 1);
   simt::set_compute_major(9);
   // A rank that eight does not divide is no reason to leave warpgroups: copies have a launch. S is made in the product, up to
   // 64 ranks; else it has a launch too.
@@ -424,41 +605,75 @@ int main() {
   // dS and dB of one module are made in dX's product, up to 32 ranks and without dropout; dB's parts are added by a launch.
   for (const int64_t rank : {5, 8, 32, 40}) {
     const uint64_t copies = rank % 8 == 0 ? 0 : 1, launches = rank > 32 ? 3 : 2;
-    test_launches(Call::kBackward, fused(130, 264, 136, {{rank, 0, 136}}, {0, 0}, 0, true), launches + copies);
+    const Case c = fused(130, 264, 136, {{rank, 0, 136}}, {0, 0}, 0, true);
+    test_launches(Call::kBackward, c, launches + copies);
+    test_launches(Call::kBackwardWithDa, c, launches + copies + 2);
   }
   test_launches(Call::kBackward, fused(130, 264, 136, {{8, 0, 136}}, {0, 0}, 0.1f, true), 3);
   // Under dropout S of one module is made in the product, of two before.
   test_launches(Call::kForward, fused(130, 72, 264, {{16, 0, 264}}, {0, 0}, 0.1f, true), 1);
   test_launches(Call::kForward, fused(130, 72, 264, {{8, 0, 264}, {8, 0, 264}}, {0, 0}, 0.1f, true), 2);
+}
+#endif
+
+/** What calls with branches do beside each other, recorded, and without memory. */
+void test_streams(bool clusters) {
+  test_two_threads();
+  for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters})
+    if (path == LinearPath::kWarpgroup || clusters) test_recorded_first(path);
+#if defined(PRUNEPEFT_EMULATED)
+  for (const bool recorded : {false, true}) test_no_memory_for_a_branch(recorded);
+  test_module_without_rows();
+  test_join();
+  test_what_lies_beside();
+  test_choice_of_branch();
+#endif
+}
+}  // namespace
+
+/**
+ * All of it, or the parts that are named: tiles, launches, warpgroups, s, ds, branch, streams. native/emulator/mutate.py asks
+ * first those that a change may break.
+ */
+int main(int count, char** arguments) {
+  const auto wanted = [&](const char* part) {
+    return count < 2 ||
+           std::any_of(arguments + 1, arguments + count, [&](const char* name) { return strcmp(name, part) == 0; });
+  };
+  if (wanted("tiles")) test_tiles();
+#if defined(PRUNEPEFT_EMULATED)
+  simt::set_compute_major(8);
+  if (wanted("launches")) test_counted_launches();
+  simt::set_compute_major(9);
 #endif
   if (compute_major() == 9 && !kReadTwice) {
     std::vector<Case> cases(std::begin(kBulkCases), std::end(kBulkCases));
     const bool clusters = getenv("PRUNEPEFT_WITHOUT_CLUSTERS") == nullptr;
     if (clusters) cases.insert(cases.end(), std::begin(kClusterCases), std::end(kClusterCases));
-    for (const Case& c : cases)
-      for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_warpgroups(dtype, c, clusters);
+    if (wanted("warpgroups"))
+      for (const Case& c : cases)
+        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_warpgroups(dtype, c, clusters);
     if (clusters && getenv("PRUNEPEFT_WITHOUT_S") == nullptr) {
       cases.insert(cases.end(), std::begin(kWithSCases), std::end(kWithSCases));
       for (const Case& c : cases)
         for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16})
-          if (can_make_s(c)) test_with_s(dtype, c);
-      for (const Case& c : kWithDsCases)
-        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_with_ds(dtype, c);
+          if (wanted("s") && can_make_s(c)) test_with_s(dtype, c);
+      if (wanted("ds"))
+        for (const Case& c : kWithDsCases)
+          for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_with_ds(dtype, c);
     }
-    for (const Case& c : kBranchCases)
-      for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_branch(dtype, c, clusters);
+    if (wanted("branch"))
+      for (const Case& c : kBranchCases)
+        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_branch(dtype, c, clusters);
+    if (wanted("streams")) test_streams(clusters);
+    if (wanted("launches"))
+      for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
+        const ForcedLinearPath in_force(path);
+        if (path == LinearPath::kWarpgroup || clusters) test_refused();
 #if defined(PRUNEPEFT_EMULATED)
-    test_join();
-    test_what_lies_beside();
-    test_choice_of_branch();
+        test_launches(Call::kForward, kSharing, 2);
 #endif
-    for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
-      const ForcedLinearPath in_force(path);
-      if (path == LinearPath::kWarpgroup || clusters) test_refused();
-#if defined(PRUNEPEFT_EMULATED)
-      test_launches(Call::kForward, sharing, 2);
-#endif
-    }
+      }
   }
   for (const pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();

@@ -25,7 +25,7 @@ pp_status stream_create(const pp_device& device, void** stream) {
 pp_status stream_destroy(const pp_device& device) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  static_cast<void>(free_branch(device));  // the stream is gone or not whatever becomes of it
+  free_branch(device);
   return to_status(cudaStreamDestroy(stream_of(device)), "freeing a stream");
 }
 
@@ -61,6 +61,7 @@ pp_status graph_launch(const pp_device& device, const pp_graph& graph) {
 }
 
 void graph_destroy(pp_graph* graph) {
+  const CurrentDevice current({PP_CUDA, graph->device_index, nullptr});
   cudaGraphExecDestroy(graph->work);
   delete graph;
 }

@@ -386,10 +386,12 @@ pp_status linear_takes_branch(const pp_device& device, const pp_linear& linear, 
   };
   pp_status status = to_status(dispatch(linear.dtype, run), "pp_linear_backward");
   if (status != PP_OK || !is_by_warpgroups(choice.path)) return status;
-  if (pp_internal_forced_linear_path() >= 0) {
-    *takes = choice.path != LinearPath::kClustersWithS;
-    return PP_OK;
-  }
+  const auto decide = [&](bool branch) {
+    const pp_status ready = branch ? to_status(Branch::prepare(device), "pp_linear_backward") : PP_OK;
+    *takes = branch && ready == PP_OK;
+    return ready;
+  };
+  if (pp_internal_forced_linear_path() >= 0) return decide(choice.path != LinearPath::kClustersWithS);
   DeviceRates rates;
   if (read_rates(device.index, &rates) != PP_OK) return PP_OK;  // the calls one after the other need none
   rates.multiprocessors = choice.multiprocessors;               // which the emulator's tests change
@@ -400,8 +402,7 @@ pp_status linear_takes_branch(const pp_device& device, const pp_linear& linear, 
     kept = kept && modules[i].kept_mask != nullptr;
   }
   if (call.dropout.threshold != 0) shape.masks = count;
-  *takes = branch_pays(assumed_ceilings(rates, shape.element_bytes), costs_of(rates, shape, kept), choice.path);
-  return PP_OK;
+  return decide(branch_pays(assumed_ceilings(rates, shape.element_bytes), costs_of(rates, shape, kept), choice.path));
 }
 
 size_t linear_grad_input_and_down_workspace(const pp_linear& linear, const pp_matrix& x, const LoraModule* modules,

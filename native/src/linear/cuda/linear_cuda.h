@@ -13,8 +13,8 @@ pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, co
                             int32_t count, const pp_matrix& dx, void* workspace, bool leaves_room = false);
 
 /**
- * Whether dA is better made on a branch beside dX: modules are on all rows, and drop alike. A path that a test has forced is
- * taken so where it goes by warpgroups and makes no dS.
+ * Whether dA is better made on a branch beside dX, which is ready then: modules are on all rows, and drop alike. A path that a
+ * test has forced is taken so where it goes by warpgroups and makes no dS.
  */
 pp_status linear_takes_branch(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
                               int32_t count, const pp_matrix& dx, bool* takes);

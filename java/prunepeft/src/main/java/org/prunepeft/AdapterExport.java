@@ -2,11 +2,13 @@ package org.prunepeft;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.DataException;
@@ -122,7 +124,7 @@ public final class AdapterExport {
           written.write(adapter, target);
           if (written.hasTokenizer()) {
             writeTokenizer(source, setup, target);
-            writeChatTemplate(setup, target);
+            writeChatTemplates(setup, target);
           }
           target.writeText(
               ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.of(format)));
@@ -146,23 +148,29 @@ public final class AdapterExport {
     }
   }
 
-  /** That of the run's conversations, where the tokenizer's files do not have it. */
-  private static void writeChatTemplate(Setup setup, RunDirectory target) {
+  /** Those of the run's conversations, where the tokenizer's files do not have them. */
+  private static void writeChatTemplates(Setup setup, RunDirectory target) throws IOException {
     ChatFormat chat = setup.files() == null ? null : setup.files().chat();
-    if (chat == null || chat.plain()) {
+    if (chat == null || chat.plain() || hasTemplates(target.path(), chat)) {
       return;
     }
-    if (!chat.template().equals(templateIn(target.path()))) {
-      target.writeText(ChatFormat.FILE, chat.template());
+    // The model's own would be taken before the run's.
+    for (String name : List.of(ChatFormat.DEFAULT_FILE, ChatFormat.TOOL_FILE)) {
+      Files.deleteIfExists(target.file(name));
+    }
+    target.writeText(ChatFormat.FILE, chat.template());
+    if (chat.toolTemplate() != null) {
+      target.writeText(ChatFormat.TOOL_FILE, chat.toolTemplate());
     }
   }
 
-  /** Null: there is none that can be read. */
-  private static String templateIn(Path directory) {
+  private static boolean hasTemplates(Path directory, ChatFormat chat) {
     try {
-      return ChatFormat.of(directory, null).template();
+      ChatFormat there = ChatFormat.of(directory, null);
+      return chat.template().equals(there.template())
+          && Objects.equals(chat.toolTemplate(), there.toolTemplate());
     } catch (DataException e) {
-      return null; // why a run may have been given another
+      return false; // why a run may have been given another
     }
   }
 
@@ -194,7 +202,7 @@ public final class AdapterExport {
         (base, target) -> {
           if (adapter.encoder().architecture().isDecoder()) {
             MergedDecoder.write(adapter, base.weights(), directory(setup), target);
-            writeChatTemplate(setup, target);
+            writeChatTemplates(setup, target);
           } else {
             MergedModel.write(adapter, base, target);
           }
@@ -324,12 +332,12 @@ public final class AdapterExport {
 
   /** Writes the files of an export. */
   @FunctionalInterface
-  private interface Files {
+  private interface ExportWriter {
     void write(RunDirectory target) throws IOException;
   }
 
   private static void write(
-      RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, Files files) {
+      RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, ExportWriter files) {
     RunDirectory target = RunDirectory.create(output);
     try {
       if (!HubName.isOne(adapter.base())) {
@@ -338,7 +346,7 @@ public final class AdapterExport {
             adapter.base());
       }
       files.write(target);
-      Manifest.write(target, ORIGIN, origin(source, setup, adapter.base()), target.names());
+      Manifest.write(target, ORIGIN, origin(source, setup, adapter.base()), names(target));
       target.complete();
     } catch (IOException e) {
       UncheckedIOException failure =
@@ -351,6 +359,18 @@ public final class AdapterExport {
       RunRecord.failed(target, e);
       throw e;
     }
+  }
+
+  /** Those of chat templates are in a directory of their own. */
+  private static List<String> names(RunDirectory target) throws IOException {
+    List<String> names = new ArrayList<>(target.names());
+    Path more = target.file(ChatFormat.ADDITIONAL);
+    if (Files.isDirectory(more)) {
+      try (var files = Files.list(more)) {
+        files.sorted().forEach(file -> names.add(ChatFormat.ADDITIONAL + "/" + file.getFileName()));
+      }
+    }
+    return names;
   }
 
   /** What an import reads; without paths of this machine if the base model is on the hub. */

@@ -33,6 +33,7 @@ import org.prunepeft.run.RunRecord;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
+import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -48,7 +49,9 @@ public final class AdapterImport {
    *
    * @param model the base model; null: the one that the files name
    * @param task what the adapter was trained for; null: what the export says
-   * @param maxLength longest sequence in tokens; null: what the export says, or the default
+   * @param maxLength longest sequence in tokens; null: what the export says, or {@link
+   *     TrainingSettings#DEFAULT_MAX_LENGTH}, for a language model {@link
+   *     TrainingSettings#DEFAULT_TEXT_LENGTH}, or the most that the model takes if that is less
    * @param meanPooled whether the head is a linear layer over the mean of the last hidden states,
    *     or in a decoder over the last token's, which ours are
    */
@@ -155,12 +158,22 @@ public final class AdapterImport {
           files.path() + " does not say what task it is for; name one with --task");
     }
     Setup known = setup.build();
-    if (options.maxLength() != null) {
-      known = known.withTraining(known.training().withMaxLength(options.maxLength()));
+    if (options.maxLength() != null || !exported) {
+      known = known.withTraining(known.training().withMaxLength(maxLength(options, known)));
     }
     Map<String, Object> origin =
         exported && options.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();
     return new RunSetup(known, schema(known, origin, languageModel && options.task() == null));
+  }
+
+  private static int maxLength(Options options, Setup setup) {
+    if (options.maxLength() != null) {
+      return options.maxLength();
+    }
+    boolean texts = TaskKind.LANGUAGE_MODELING.problemType().equals(setup.task());
+    return Math.min(
+        texts ? TrainingSettings.DEFAULT_TEXT_LENGTH : TrainingSettings.DEFAULT_MAX_LENGTH,
+        Models.maxTokens(setup.model()).orElse(Integer.MAX_VALUE));
   }
 
   private static Schema schema(Setup setup, Map<String, Object> origin, boolean languageModel) {

@@ -13,6 +13,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Setup;
 
@@ -41,8 +42,10 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
      * @param setup with the run's own directory
      * @param budget of the run
      * @param larger the directory of the run with the next larger budget; null: there is none
+     * @param exceeding the directory of the run with the nearest larger budget that kept more than
+     *     fits this one, so that it can be gone on with; null: there is none
      */
-    TrainOutcome of(Setup setup, Budget budget, Path larger);
+    TrainOutcome of(Setup setup, Budget budget, Path larger, Path exceeding);
   }
 
   /**
@@ -70,9 +73,8 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
         progress,
         directory -> {
           List<TrainOutcome> outcomes = new ArrayList<>();
-          Path larger = null;
+          List<Path> directories = new ArrayList<>();
           for (Budget budget : falling) {
-            Path before = larger;
             progress.message(
                 String.format(
                     Locale.ROOT, "%s, %d of %d", budget, outcomes.size() + 1, falling.size()));
@@ -80,12 +82,28 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
                 directory == null
                     ? setup
                     : setup.withOutput(directory.file(budget.toString().replace(' ', '-')));
-            outcomes.add(RunsInDirectory.outcome(own, one -> run.of(one, budget, before)));
-            larger = own.output();
+            int done = outcomes.size();
+            Path larger = done == 0 ? null : directories.get(done - 1);
+            Path exceeding = exceeding(budget, outcomes, directories);
+            outcomes.add(
+                RunsInDirectory.outcome(own, one -> run.of(one, budget, larger, exceeding)));
+            directories.add(own.output());
           }
           return new BudgetRuns(falling, outcomes);
         },
         (directory, runs) -> runs.write(directory, setup));
+  }
+
+  /** A run may keep so little that it fits the next budget too: nothing is left to prune of it. */
+  private static Path exceeding(
+      Budget budget, List<TrainOutcome> outcomes, List<Path> directories) {
+    for (int i = outcomes.size() - 1; i >= 0; i--) {
+      TrainOutcome outcome = outcomes.get(i);
+      if (Candidate.total(outcome.modules()) > budget.of(outcome.supernetParameters())) {
+        return directories.get(i);
+      }
+    }
+    return null;
   }
 
   /** {@return budgets, the largest first} */

@@ -33,6 +33,8 @@ import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.LanguageModelHead;
 import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a complete run has, in memory: the base model, as it was pre-trained or as the run trained
@@ -49,6 +51,8 @@ record LoadedRun(
     PeftModules modules,
     TaskHead head)
     implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(LoadedRun.class);
+
   /**
    * Loads it, and sets the process's threads to those of the setup.
    *
@@ -67,16 +71,29 @@ record LoadedRun(
             .load(setup.precision(), setup.quantization(), ComputeDevice.parse(setup.device()));
     try {
       EncoderConfig config = loaded.encoder().config();
-      if (!config.equals(trainedOn)) {
+      if (!config.computesAs(trainedOn)) {
         throw new RunDirectoryException(
             "%s was trained on a model %s of other sizes: %s, now %s"
                 .formatted(directory.path(), setup.model(), trainedOn, config));
       }
       ModelFiles.require(directory, loaded.files());
+      sayEnds(directory, trainedOn, config);
       return of(directory, setup, schema, loaded);
     } catch (RuntimeException | Error e) {
       loaded.encoder().close();
       throw e;
+    }
+  }
+
+  /** No checksum is kept of generation_config.json, which may change these alone. */
+  private static void sayEnds(RunDirectory run, EncoderConfig then, EncoderConfig now) {
+    if (now.decoder() != null && !now.decoder().endTokens().equals(then.decoder().endTokens())) {
+      LOG.warn(
+          "texts of the model end at the tokens {} now, by its config.json and"
+              + " generation_config.json; when the run {} was made, at {}",
+          now.decoder().endTokens(),
+          run.path(),
+          then.decoder().endTokens());
     }
   }
 

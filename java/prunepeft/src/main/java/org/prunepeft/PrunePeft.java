@@ -218,6 +218,8 @@ public final class PrunePeft {
         .selection(settings.selection())
         .weights(settings.weights())
         .reinitialise(settings.reinitialise())
+        .spreadThreshold(settings.warmUp().spreadThreshold())
+        .c(settings.warmUp().c())
         .seed(seed)
         .build();
   }

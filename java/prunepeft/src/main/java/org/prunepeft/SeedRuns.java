@@ -218,7 +218,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     test.forEach(
         (metric, aggregate) -> {
           means.add(metric.format(aggregate.mean));
-          deviations.add(metric.format(aggregate.deviation));
+          deviations.add(metric.formatDifference(aggregate.deviation));
         });
     means.add("");
     deviations.add("");

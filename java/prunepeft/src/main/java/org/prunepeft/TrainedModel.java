@@ -101,7 +101,7 @@ public final class TrainedModel implements TextGenerator {
       encoding =
           generates()
               ? new TextEncoding(
-                  encoder.config(), loaded.model().tokenizer(), tokenizer, setup.training())
+                  encoder.config(), loaded.model().tokenizer(), tokenizer, setup.training(), true)
               : null;
       prompter = owned.add(generates() ? LanguageModel.prompter(loaded.model()) : null);
       threads =
@@ -274,7 +274,9 @@ public final class TrainedModel implements TextGenerator {
   }
 
   /**
-   * {@return labelled examples of a file, for {@link #evaluate}}
+   * {@return labelled examples of a file, for {@link #evaluate}} Conversations are written by the
+   * template that the run was trained with, or else by that of its model, as in {@link
+   * #chatFormat}.
    *
    * @param file in a {@link org.prunepeft.data.table.TableFormat}
    * @param columns with as many texts as the run's {@link #schema()} has
@@ -285,8 +287,27 @@ public final class TrainedModel implements TextGenerator {
   public List<Example> read(Path file, Columns columns) {
     requireTexts(columns.texts());
     return generates()
-        ? LanguageTask.examples(file, columns, setup.files() == null ? null : setup.files().chat())
+        ? LanguageTask.examples(file, columns, format(file, columns))
         : ExampleFile.labelled(file, columns, schema);
+  }
+
+  /** How a file's conversations are written; says so where the run has seen none. */
+  private ChatFormat format(Path file, Columns columns) {
+    ChatFormat trained = setup.files() == null ? null : setup.files().chat();
+    if (trained != null || !LanguageTask.hasConversations(file, columns)) {
+      return trained;
+    }
+    ChatFormat own = chatFormat();
+    LOG.warn(
+        own.plain()
+            ? "{} has conversations, the run {} kept no chat template, and its model {} has none:"
+                + " they are written as lines '### User:' and '### Assistant:'"
+            : "{} has conversations, and the run {} kept no chat template: they are written by that"
+                + " of its model {}",
+        file,
+        run.path(),
+        setup.model());
+    return own;
   }
 
   /**

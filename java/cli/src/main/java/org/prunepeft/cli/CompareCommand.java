@@ -89,6 +89,6 @@ final class CompareCommand implements Runnable {
   }
 
   private static String signed(Metric metric, double value) {
-    return (value > 0 ? "+" : "") + metric.format(value);
+    return (value > 0 ? "+" : "") + metric.formatDifference(value);
   }
 }

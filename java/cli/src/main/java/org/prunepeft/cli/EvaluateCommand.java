@@ -102,6 +102,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Option(
       names = "--confusion",
+      fallbackValue = "true",
       description = "Print the confusion matrix of more than " + MOST_SHOWN + " classes as well.")
   private boolean confusion;
 

@@ -53,7 +53,9 @@ final class ImportCommand implements Callable<Integer> {
       description =
           "Maximum sequence length in tokens; longer texts are truncated (default: the export's, else "
               + TrainingSettings.DEFAULT_MAX_LENGTH
-              + ").")
+              + ", for a language model "
+              + TrainingSettings.DEFAULT_TEXT_LENGTH
+              + ", or the most that the model takes).")
   private Integer maxLength;
 
   @Option(

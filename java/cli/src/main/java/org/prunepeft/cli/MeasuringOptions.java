@@ -42,6 +42,9 @@ final class MeasuringOptions {
   @Option(
       names = "--warm-start",
       negatable = true,
+      arity = "0..1",
+      fallbackValue = "true",
+      paramLabel = "true|false",
       description =
           "Start the final training from the weights that the chosen modules have in the supernet, not from new ones (default: ${DEFAULT-VALUE}).")
   boolean warmStart;

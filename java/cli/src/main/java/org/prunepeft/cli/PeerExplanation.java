@@ -68,11 +68,11 @@ final class PeerExplanation {
     return nearest
         .map(
             other ->
-                "The modules of the lowest scores went until the budget of %,d parameters was met. The %s score of a module that %s: %s (%s).%n"
+                "Modules were taken by falling score, each that still fitted the budget of %,d parameters. The %s score of a module that %s: %s (%s).%n"
                         .formatted(
                             result.budget(),
                             own.kept() ? "highest" : "lowest",
-                            own.kept() ? "went" : "is kept",
+                            own.kept() ? "is not" : "is",
                             number(other.score()),
                             other.module().name())
                     + differ(own, other))

@@ -82,6 +82,7 @@ final class PredictCommand implements Callable<Integer> {
 
   @Option(
       names = "--proba",
+      fallbackValue = "true",
       description = "Write the probability of every label, not only of the one predicted.")
   private boolean proba;
 

@@ -51,7 +51,6 @@ final class ReportRun {
     report.facts();
     report.map.put("grid", report.grid());
     report.map.put("rounds", run.rounds().stream().map(ReportRun::round).toList());
-    report.map.put("reliable", PruningRound.RELIABLE);
     run.strategy().ifPresent(strategy -> report.map.put("strategy", strategy(strategy)));
     report.map.put("curves", run.curves().stream().map(ReportRun::curve).toList());
     run.measured().ifPresent(measured -> report.map.put("measured", measured(measured)));

@@ -68,6 +68,9 @@ final class SearchCommand implements Callable<Integer> {
           "What the result shall be exported to: peft, adapters, gguf, onnx or merge. Modules that it cannot hold are refused before the search (default: nothing is checked).")
   private String exportTo;
 
+  /** What the first of several searches begins with; null: the whole supernet. */
+  private String begun;
+
   @ArgGroup(validate = false, heading = "%nBudget:%n")
   private BudgetOptions budget = new BudgetOptions();
 
@@ -217,13 +220,20 @@ final class SearchCommand implements Callable<Integer> {
       return settings.build();
     }
 
-    /** Goes on from what an earlier run kept, with the strategy that it found. */
-    void goOn(Path run) {
+    /**
+     * Goes on from what an earlier run kept.
+     *
+     * @param found a run whose strategy stands in for another warm-up
+     * @param run whose modules exceed the budget; null: there is none
+     * @param first what the first search began with, which is gone back to then
+     */
+    void goOn(Path found, Path run, String first) {
       if (!prunes()) {
         return;
       }
-      modules = run.toAbsolutePath().toString();
-      strategyName = strategyName.equals(WARM_UP) ? modules : strategyName;
+      modules = run == null ? first : run.toAbsolutePath().toString();
+      strategyName =
+          strategyName.equals(WARM_UP) ? found.toAbsolutePath().toString() : strategyName;
     }
 
     boolean prunes() {
@@ -328,16 +338,17 @@ final class SearchCommand implements Callable<Integer> {
     if (budgets.size() == 1) {
       runs(budgets.get(0)).start();
     } else {
+      begun = search.modules;
       Sweep.start(spec, options, budgets, this::next);
     }
     return 0;
   }
 
-  /** One of several, on from that of the next larger budget. */
-  private TrainOutcome next(Setup own, Budget one, Path larger) {
+  /** One of several, on from one of a larger budget. */
+  private TrainOutcome next(Setup own, Budget one, Path larger, Path exceeding) {
     budget.take(one);
     if (larger != null) {
-      search.goOn(larger);
+      search.goOn(larger, exceeding, begun);
     }
     return runs(one).once(own).retrained();
   }

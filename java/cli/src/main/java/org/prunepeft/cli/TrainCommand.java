@@ -152,7 +152,7 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   /** One of several. */
-  private TrainOutcome next(Setup own, Budget one, Path larger) {
+  private TrainOutcome next(Setup own, Budget one, Path larger, Path exceeding) {
     budget.take(one);
     return runs(selection(one)).once(own);
   }

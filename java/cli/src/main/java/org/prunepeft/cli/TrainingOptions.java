@@ -211,6 +211,9 @@ final class TrainingOptions {
 
   @Option(
       names = "--activation-cache-half",
+      arity = "0..1",
+      fallbackValue = "true",
+      paramLabel = "true|false",
       description =
           "Store the activation cache (--activation-cache-mb) as float16: half the memory, values rounded once.")
   boolean activationCacheHalf;

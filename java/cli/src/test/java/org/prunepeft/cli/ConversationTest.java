@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
@@ -11,11 +12,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.TrainingText;
 import org.prunepeft.testing.FixedSeed;
 
 /** Conversations as a language model's data. */
@@ -89,6 +94,86 @@ class ConversationTest {
       Path export = temporary.resolve("turns" + String.join("", form));
       Call.of("export", temporary.resolve("turns"), "--output=" + export, form).exits(0);
       assertEquals(turns, Files.readString(export.resolve("chat_template.jinja")));
+    }
+  }
+
+  private static final String TURNS =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+          + "{% if add_generation_prompt %}<assistant>{% endif %}";
+
+  @Test
+  void exportsHaveTheTemplatesOfTheModelUnlessTheRunHasOthers() throws IOException {
+    Path chatty = LlamaDirectory.write(temporary.resolve("chatty-with-tools"));
+    Path more = Files.createDirectory(chatty.resolve("additional_chat_templates"));
+    Files.writeString(chatty.resolve("chat_template.jinja"), TURNS);
+    Files.writeString(more.resolve("tool_use.jinja"), "tools" + TURNS);
+    Files.writeString(more.resolve("rag.jinja"), "rag" + TURNS);
+    Path never = temporary.resolve("never");
+    Path another = Files.writeString(temporary.resolve("another.jinja"), "." + TURNS);
+    train(chatty, chats, "as-the-model", "--modules=lora").exits(0);
+    train(chatty, chats, "otherwise", "--modules=lora", "--chat-template=" + another).exits(0);
+    for (String form : List.of("--format=peft", "--merge")) {
+      Path same = export("as-the-model", form);
+      assertEquals(TURNS, Files.readString(same.resolve("chat_template.jinja")));
+      Path templates = same.resolve("additional_chat_templates");
+      assertEquals(Set.of("tool_use.jinja", "rag.jinja"), Small.names(templates));
+      assertEquals("tools" + TURNS, Files.readString(templates.resolve("tool_use.jinja")));
+      Files.writeString(templates.resolve("rag.jinja"), "damaged");
+      Path other = export("otherwise", form);
+      assertEquals("." + TURNS, Files.readString(other.resolve("chat_template.jinja")));
+      // Rows with tools were written by it too.
+      assertEquals(Set.of("rag.jinja"), Small.names(other.resolve("additional_chat_templates")));
+    }
+    Call.of("import", temporary.resolve("as-the-model--format=peft"), "--output=" + never)
+        .exits(1, "rag.jinja");
+    // The run keeps both, wherever the model has them now.
+    Files.delete(more.resolve("tool_use.jinja"));
+    Files.delete(more.resolve("rag.jinja"));
+    Files.delete(more);
+    Files.writeString(chatty.resolve("chat_template.jinja"), "{{ raise_exception('gone') }}");
+    for (String form : List.of("--format=peft", "--merge")) {
+      Path kept = temporary.resolve("kept" + form);
+      Call.of("export", temporary.resolve("as-the-model"), "--output=" + kept, form).exits(0);
+      assertEquals(TURNS, Files.readString(kept.resolve("chat_template.jinja")));
+      assertEquals(
+          "tools" + TURNS,
+          Files.readString(kept.resolve("additional_chat_templates/tool_use.jinja")));
+    }
+  }
+
+  private static Path export(String run, String form) {
+    Path export = temporary.resolve(run + form);
+    Call.of("export", temporary.resolve(run), "--output=" + export, form).exits(0);
+    return export;
+  }
+
+  @Test
+  void aRunThatKeptNoTemplateWritesConversationsByItsModels() throws IOException {
+    Path chatty = LlamaDirectory.write(temporary.resolve("chatty-later"));
+    Path texts =
+        Files.writeString(temporary.resolve("strings.jsonl"), "{\"text\": \"a b\"}\n".repeat(40));
+    train(chatty, texts, "strings").exits(0);
+    Path run = temporary.resolve("strings");
+    Path pair =
+        Files.writeString(
+            temporary.resolve("pair.jsonl"), "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+    String said = "kept no chat template";
+    String plain =
+        Call.of("evaluate", run, "--test-file=" + chats).exits(0, said, "has none").out();
+    Files.writeString(chatty.resolve("chat_template.jinja"), TURNS);
+    String byTemplate = "they are written by that of its model " + chatty;
+    String written =
+        Call.of("evaluate", run, "--test-file=" + chats).exits(0, said, byTemplate).out();
+    assertNotEquals(testLine(plain), testLine(written));
+    Call.of("predict", run, chats).exits(0, byTemplate);
+    for (Path file : List.of(texts, pair)) {
+      Call other = Call.of("predict", run, file).exits(0);
+      assertFalse(other.err().contains(said), other.err());
+    }
+    try (TrainedModel trained = TrainedModel.load(run)) {
+      TrainingText text = trained.read(chats, Columns.DEFAULT).get(0).training();
+      assertEquals("<user>a<assistant>", text.prompt());
+      assertEquals("b", text.answer());
     }
   }
 

@@ -8,11 +8,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.FixedSeed;
 
 /** Classes of unequal size: what is said of them, and what helps. */
@@ -83,5 +85,20 @@ class ImbalanceTest {
     List<String> table = evaluated.out().lines().filter(line -> line.startsWith("| yes ")).toList();
     assertEquals(2, table.size(), evaluated.out());
     assertTrue(table.get(0).endsWith("|        2 |"), table.get(0));
+  }
+
+  /** Else modules would get the credit for the threshold. */
+  @Test
+  void theHeadAloneThatATunedRunIsComparedWithHasAThresholdOfItsOwn() throws IOException {
+    Path head = temporary.resolve("tuned-head");
+    train(head, "--modules=head", "--tune-threshold").exits(0);
+    assertTrue(recall(head) > 0, "recall " + recall(head));
+    Map<?, ?> alone =
+        (Map<?, ?>) RunDirectory.open(head).readJson("result.json").get("head_alone_test");
+    for (String metric : List.of("f1", "recall", "roc_auc")) {
+      assertEquals(Small.test(head).get(metric), alone.get(metric));
+    }
+    // From batches of another size.
+    assertEquals((double) Small.test(head).get("loss"), (double) alone.get("loss"), 1e-5);
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -132,6 +133,30 @@ class LanguageExportTest {
         Call.of("predict", imported, pairs).exits(0).out());
     Call.of("evaluate", imported)
         .exits(2, "has no data of its own; name a file of texts with --test-file");
+  }
+
+  @Test
+  void anAdapterFromElsewhereTakesTextsAsLongAsATrainingDoes() throws IOException {
+    Path adapter = export("long", "--format=peft");
+    Files.delete(adapter.resolve("prunepeft.json"));
+    for (int positions : new int[] {300, 1024}) {
+      Path longer = Files.createDirectory(temporary.resolve("positions-" + positions));
+      for (String name : Small.names(model)) {
+        Files.copy(model.resolve(name), longer.resolve(name));
+      }
+      Path config = longer.resolve("config.json");
+      String sizes = Files.readString(config);
+      Files.writeString(
+          config, sizes.replaceFirst("(\"max_position_embeddings\" *: *)\\d+", "$1" + positions));
+      Path imported = temporary.resolve("long-run-" + positions);
+      Call.of("import", adapter, "--model=" + longer, "--output=" + imported).exits(0);
+      assertEquals(
+          Math.min(512, positions),
+          new ObjectMapper()
+              .readTree(imported.resolve("config.json").toFile())
+              .at("/setup/training/maxLength")
+              .asInt());
+    }
   }
 
   @Test

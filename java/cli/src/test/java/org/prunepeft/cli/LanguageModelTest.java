@@ -257,6 +257,8 @@ class LanguageModelTest {
                 + line.formatted("z".repeat(30)));
     String message =
         "longer.jsonl, line 122: the text has 31 tokens, but --max-seq-length is 24 (1 of 122 texts";
+    String made =
+        message.replace("--max-seq-length is 24", "the run was made with --max-seq-length 24");
     Path run = temporary.resolve("too long");
     for (String command : List.of("train", "search")) {
       Call.of(
@@ -278,17 +280,17 @@ class LanguageModelTest {
     Call.of("train", options(run), "--epochs=1", "--too-long=refuse").exits(0);
     String options = Files.readString(run.resolve("config.yaml"));
     assertTrue(options.matches("(?s).*\ntoo_long: \\W?refuse.*"), options);
-    Call.of("evaluate", run, "--test-file=" + some).exits(1, message);
+    Call.of("evaluate", run, "--test-file=" + some).exits(1, made);
     Call.of("evaluate", run, "--test-file=" + some, "--too-long=cut")
         .exits(0, "1 of 122 evaluated texts have more than 24 tokens and are cut there");
     Path lines =
         Files.writeString(temporary.resolve("lines.txt"), "z\n\n" + "z".repeat(24) + "\nz\n");
     Call.of("predict", run, lines)
-        .exits(1, lines + ", line 3: the text has 25 tokens, but --max-seq-length is 24");
+        .exits(1, lines + ", line 3: the text has 25 tokens, but the run was made with");
     Call.of("predict", run, lines, "--too-long=cut")
         .exits(0, "1 of 3 predicted texts have more than 24 tokens and are cut there")
         .prints("z".repeat(24));
-    Call.of("predict", run, some, "--text-column=text").exits(1, message.split(" \\(")[0]);
+    Call.of("predict", run, some, "--text-column=text").exits(1, made.split(" \\(")[0]);
     Call.of("predict", run, "--text=z", "--text=" + "z".repeat(24)).exits(1, "example 2: the text");
     Path encoder = Small.model(Files.createDirectories(temporary.resolve("with encoder")));
     Call.of("train", "--model=" + encoder, "--too-long=refuse")
@@ -296,7 +298,7 @@ class LanguageModelTest {
   }
 
   @Test
-  void seedsOfALanguageModelAreTrainedTogether() {
+  void seedsOfALanguageModelAreTrainedTogether() throws IOException {
     Path together = temporary.resolve("together");
     Call.of("train", options(together), "--seeds=1,2", "--together").exits(0);
     Path alone = temporary.resolve("alone");
@@ -305,6 +307,19 @@ class LanguageModelTest {
         LetterPairs.likelihood(alone, "test"),
         LetterPairs.likelihood(together.resolve("seed-2"), "test"),
         0.05);
+    String summary = Files.readString(together.resolve("summary.md"));
+    assertTrue(summary.matches("(?s).*\n\\| mean \\| -\\d\\.\\d{4} \\(perplexity .*"), summary);
+    assertTrue(summary.matches("(?s).*\n\\| deviation \\| \\d\\.\\d{4} \\|.*"), summary);
+    String compared =
+        Call.of("compare", together.resolve("seed-1"), together.resolve("seed-2")).exits(0).out();
+    String difference =
+        compared
+            .lines()
+            .filter(line -> line.startsWith("| to the first "))
+            .findFirst()
+            .orElseThrow();
+    assertFalse(difference.contains("perplexity"), difference);
+    assertTrue(difference.matches(".*\\[-?\\+?\\d\\.\\d{4}, .*"), difference);
   }
 
   private Path searched(String name, String... more) {

@@ -1,7 +1,10 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -12,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -19,7 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.testing.FixedSeed;
 
-/** Tokenizers of language models that do not fit, and the token that begins a text. */
+/** Tokenizers of language models that do not fit, and the tokens that begin and end a text. */
 @FixedSeed("the weights are a prop: what commands say and write does not depend on them")
 class LanguageTokenizerTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -174,6 +178,69 @@ class LanguageTokenizerTest {
     Call.of("predict", run, "--too-long=refuse", "--text=" + "z".repeat(LONGEST - 2)).exits(0);
     Call.of("predict", run, "--too-long=refuse", "--text=" + "z".repeat(LONGEST - 1))
         .exits(1, "the text has %d tokens, but".formatted(LONGEST + 1));
+  }
+
+  /** As DeepSeek's: tokenizer.json places none, and Python's class of it does. */
+  @Test
+  void theTokenThatTheSettingsAskForIsThereInTrainingPromptsAndExports() throws IOException {
+    String settings =
+        "{\"tokenizer_class\": \"LlamaTokenizerFast\", \"add_bos_token\": true, \"bos_token\": \"<s>\"}";
+    Files.writeString(model.resolve("tokenizer_config.json"), settings);
+    String longest = "z".repeat(POSITIONS - 1);
+    Call.of("generate", model, "--prompt=" + longest)
+        .exits(2, "a prompt has %d tokens, and".formatted(POSITIONS));
+    train(texts, "--modules=lora").exits(0);
+    Path run = temporary.resolve("run");
+    Call.of("predict", run, "--too-long=refuse", "--text=" + "z".repeat(LONGEST - 1))
+        .exits(
+            1,
+            "the text has %d tokens, but the run was made with --max-seq-length %d; shorten the texts, or say --too-long cut"
+                .formatted(LONGEST + 1, LONGEST));
+    for (String form : List.of("--merge", "--format=peft")) {
+      Path export = temporary.resolve(form);
+      Call.of("export", run, "--output=" + export, form).exits(0);
+      JsonNode post =
+          JSON.readTree(export.resolve("tokenizer.json").toFile()).at("/post_processor");
+      assertEquals("<s>", post.at("/single/0/SpecialToken/id").asText(), form);
+      assertEquals(settings, Files.readString(export.resolve("tokenizer_config.json")));
+    }
+  }
+
+  /**
+   * Python's class of Llama's tokenizers would place a token that the model has not learnt with.
+   */
+  @Test
+  void aTokenizerWithoutSettingsIsExportedAsOneThatPlacesWhatItSays() throws IOException {
+    train(texts, "--modules=lora").exits(0);
+    Path export = temporary.resolve("export");
+    Call.of("export", temporary.resolve("run"), "--output=" + export, "--format=peft").exits(0);
+    assertEquals(
+        "PreTrainedTokenizerFast",
+        JSON.readTree(export.resolve("tokenizer_config.json").toFile())
+            .path("tokenizer_class")
+            .asText());
+  }
+
+  /** As Phi-3's and Gemma 2's: config.json names one of the tokens that end an answer. */
+  @Test
+  void aTextEndsAtTheTokensOfTheGenerationConfig() throws IOException {
+    train(texts).exits(0);
+    Path run = temporary.resolve("run");
+    List<String> prompt = List.of("--prompt=z", "--max-new-tokens=8", "--threads=1");
+    for (Path source : List.of(model, run)) {
+      assertNotEquals("z", Call.of("generate", source, prompt).exits(0).out().strip());
+    }
+    String before = Call.of("evaluate", run).exits(0).out();
+    int vocabulary = json("config.json").get("vocab_size").intValue();
+    Files.writeString(
+        model.resolve("generation_config.json"),
+        "{\"eos_token_id\": %s}".formatted(IntStream.range(0, vocabulary).boxed().toList()));
+    for (Path source : List.of(model, run)) {
+      assertEquals("z", Call.of("generate", source, prompt).exits(0).out().strip());
+    }
+    // What is learnt ends as config.json says.
+    Call after = Call.of("evaluate", run).exits(0, "when the run " + run + " was made, at [2]");
+    assertEquals(before, after.out());
   }
 
   private Path chats(int question) throws IOException {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.reflect.Field;
 import java.lang.reflect.RecordComponent;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +33,7 @@ import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
+import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
@@ -177,6 +179,53 @@ class RecordOptionsTest {
   })
   void defaultsAreAsOneWouldWriteThem(String option, String text) {
     assertEquals(text, command("search").findOption(option).defaultValueString());
+  }
+
+  /** All commands, and theirs. */
+  private static Stream<CommandSpec> commands(CommandSpec command) {
+    return Stream.concat(
+        Stream.of(command),
+        command.subcommands().values().stream().flatMap(one -> commands(one.getCommandSpec())));
+  }
+
+  private static Object parsed(OptionSpec flag, String byDefault, String word) {
+    OptionSpec alone =
+        OptionSpec.builder(flag.names())
+            .type(flag.type())
+            .arity(flag.arity().toString())
+            .negatable(flag.negatable())
+            .fallbackValue(flag.fallbackValue())
+            .defaultValue(byDefault)
+            .build();
+    return new CommandLine(CommandSpec.create().addOption(alone))
+        .parseArgs(word)
+        .matchedOption(flag.longestName())
+        .getValue();
+  }
+
+  /** Picocli gives a flag the opposite of its default, which a file may set, if it is not told. */
+  @Test
+  void aFlagTurnsOnAndItsNegatedFormOffWhateverTheDefault() {
+    List<String> negated = new ArrayList<>();
+    List<CommandSpec> commands = commands(Main.commandLine().getCommandSpec()).toList();
+    for (CommandSpec command : commands) {
+      boolean fromFiles = command.findOption(ConfigFile.OPTION) != null;
+      for (OptionSpec flag : command.options()) {
+        if (!flag.typeInfo().isBoolean() || flag.usageHelp() || flag.versionHelp()) {
+          continue;
+        }
+        String name = flag.longestName();
+        for (String byDefault : fromFiles ? List.of("false", "true") : List.of("false")) {
+          String place = "%s %s, by default %s".formatted(command.name(), name, byDefault);
+          assertEquals(true, parsed(flag, byDefault, name), place);
+          if (flag.negatable()) {
+            negated.add(name.replaceFirst("--", "--no-"));
+            assertEquals(false, parsed(flag, byDefault, negated.get(negated.size() - 1)), place);
+          }
+        }
+      }
+    }
+    assertTrue(negated.contains("--no-warm-start"), negated::toString);
   }
 
   @Test

@@ -94,6 +94,41 @@ class RunsTest {
     assertTrue(summary.indexOf("keep 0.7") < summary.indexOf("keep 0.25"), summary);
   }
 
+  /** Modules have 256 and 162 parameters: what fits 752 is no more than 742. */
+  @Test
+  void aBudgetThatTheLargerRunFitsTooIsSearchedFromARunThatExceedsIt() throws IOException {
+    Path first = near("near", "--strategy=weight", "--budget=1170,752,745");
+    Path exceeding = first.resolve("budget-1170");
+    assertEquals(exceeding.toString(), begun(first.resolve("budget-752")));
+    assertEquals(exceeding.toString(), begun(first.resolve("budget-745")));
+    assertTrue(modules(exceeding).containsAll(modules(first.resolve("budget-745"))));
+
+    Path whole =
+        near("near-whole", "--warm-up-examples=16", "--warm-up-epochs=1", "--budget=752,745");
+    assertEquals(null, begun(whole.resolve("budget-745")));
+    assertEquals(
+        Files.readString(whole.resolve("budget-752/strategy.json")),
+        Files.readString(whole.resolve("budget-745/strategy.json")));
+  }
+
+  private static Path near(String name, String... options) {
+    call(
+            "search",
+            name,
+            Stream.concat(Stream.of("--rounds=1", "--round-examples=16"), Stream.of(options))
+                .toArray(String[]::new))
+        .exits(0);
+    return runs.resolve(name);
+  }
+
+  /** The run whose modules a search began with; null: it was none. */
+  private static String begun(Path run) throws IOException {
+    String modules = "\nmodules: ";
+    String config = Files.readString(run.resolve("config.yaml"));
+    int at = config.indexOf(modules);
+    return at < 0 ? null : config.substring(at + modules.length()).lines().findFirst().get();
+  }
+
   @Test
   void aRunOfASweepRunsAgainByItself() throws IOException {
     Path run = runs.resolve("sweep/keep-0.25");

@@ -132,6 +132,38 @@ class ScriptsTest {
   }
 
   @Test
+  void aTaskThatDiffersByTheSameWithAllSeedsIsLeftOutOfTheQualityStudysMeans() throws Exception {
+    assumeTrue(said(new ProcessBuilder("sh", "-c", "command -v python3")).exit == 0, "no python3");
+    String program =
+        """
+        import importlib.machinery, sys
+        quality = importlib.machinery.SourceFileLoader("quality", sys.argv[1]).load_module()
+        print(quality.pooled([[5, 5, 5], [1, 3]]), quality.pooled([[0, 0], [1, 3]]), quality.pooled([[5, 5]]))
+        print(quality.interval([0.1 + 0.2, 0.3]), quality.interval([1, 3]))
+        class Study:
+            def __init__(self, differences): self.known = differences
+            def results(self): return {("first", "0.25"): {}}
+            def differences(self, row, other): return self.known
+        for line in quality.standing_table([Study([5, 5]), Study([4, 5])]): print(line)
+        """;
+    ProcessBuilder builder =
+        new ProcessBuilder(
+                "python3",
+                "-B",
+                "-W",
+                "ignore",
+                "-c",
+                program,
+                ROOT.resolve("benchmarks/quality").toString())
+            .redirectErrorStream(true);
+    said(builder)
+        .exits(
+            0,
+            "('+2.00 ± 12.71', 1) ('+1.00 ± 6.35', 2) ('+5.00', 1)\n+0.30 +2.00 ± 12.71\n",
+            "| 0, 0 of 1 |");
+  }
+
+  @Test
   void noVirtualMachineOutlivesTheSearchForFiles() throws Exception {
     for (String jobs : List.of("0", "-1", "two")) {
       said(script("java/fuzz", "--no-build", "--seed", "1", "--jobs", jobs))

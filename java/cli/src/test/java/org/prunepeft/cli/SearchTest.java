@@ -23,6 +23,7 @@ import java.util.concurrent.CancellationException;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,6 +35,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
@@ -130,6 +132,18 @@ class SearchTest {
       }
     }
     return steps;
+  }
+
+  @Test
+  void aRoundOfOneStepMeasuresNoReliability() {
+    assertTrue(
+        outcome.pruning().rounds().stream()
+            .flatMap(round -> round.readings().stream())
+            .allMatch(reading -> reading.reliability().isEmpty()));
+    assertTrue(
+        outcome.pruning().rounds().stream()
+            .filter(round -> round.sickness().isEmpty())
+            .allMatch(round -> round.information() == PruningRound.Information.UNMEASURED));
   }
 
   @Test
@@ -263,8 +277,11 @@ class SearchTest {
   @Test
   void fromNewWeightsTheChoiceIsTrainedForTheEpochsThatWereGiven() throws IOException {
     Path run = temporary.resolve("new-weights");
-    measuredSearch(run, "--no-warm-start", "--retraining-epochs=3");
-    assertEquals(3, RunDirectory.open(run).readJson("result.json").get("epochs"));
+    measuredSearch(run, "--no-warm-start", "--epochs=2");
+    // From the supernet's weights it would be half of them.
+    assertEquals(2, RunDirectory.open(run).readJson("result.json").get("epochs"));
+    Map<?, ?> search = (Map<?, ?>) RunDirectory.open(run).readJson("config.json").get("search");
+    assertEquals(false, ((Map<?, ?>) search.get("measured")).get("warmStart"));
   }
 
   @Test
@@ -590,12 +607,13 @@ class SearchTest {
   }
 
   private static Call call(Path output, String command, String... options) {
-    String[] arguments = new String[options.length + SMALL.length + 2];
-    arguments[0] = command;
-    arguments[1] = "--output=" + output;
-    System.arraycopy(options, 0, arguments, 2, options.length);
-    System.arraycopy(SMALL, 0, arguments, 2 + options.length, SMALL.length);
-    return Call.of(arguments);
+    List<String> arguments = new ArrayList<>(List.of(command, "--output=" + output));
+    arguments.addAll(List.of(options));
+    List<String> named = Stream.of(options).map(option -> option.split("=")[0]).toList();
+    Stream.of(SMALL)
+        .filter(option -> !named.contains(option.split("=")[0]))
+        .forEach(arguments::add);
+    return Call.of(arguments.toArray(String[]::new));
   }
 
   private static List<String> kept() {

@@ -2,6 +2,7 @@ package org.prunepeft.checkpoint;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
@@ -39,6 +40,10 @@ import org.prunepeft.io.SafeTensors;
  *       tokenizer_config.json</td></tr>
  *   <tr><td>tokenizer_config.json, special_tokens_map.json, added_tokens.json</td><td>what Python's
  *       class of the tokenizer is set to</td></tr>
+ *   <tr><td>generation_config.json</td><td>of a language model: which tokens end a text
+ *       too</td></tr>
+ *   <tr><td>chat_template.jinja, additional_chat_templates/*.jinja</td><td>how a language model's
+ *       conversations are written</td></tr>
  *   <tr><td>modules.json, 1_Pooling/config.json</td><td>of a sentence encoder</td></tr>
  * </table>
  */
@@ -49,7 +54,9 @@ public final class HuggingFaceDirectory {
   private static final String INDEX = "model.safetensors.index.json";
   private static final String TOKENIZER = "tokenizer.json";
   public static final String TOKENIZER_CONFIG = "tokenizer_config.json";
+  public static final String GENERATION_CONFIG = "generation_config.json";
   private static final String VOCABULARY = "vocab.txt";
+  private static final String TOKENS_MAP = "special_tokens_map.json";
   private static final String ADDED_TOKENS = "added_tokens.json";
   private static final String TOKENIZER_CLASS = "tokenizer_class";
 
@@ -70,21 +77,25 @@ public final class HuggingFaceDirectory {
       List.of("tokenizer.model", "spiece.model", "tekken.json", "vocab.json");
 
   private static final List<String> OF_TOKENIZER =
-      List.of(TOKENIZER_CONFIG, "special_tokens_map.json", ADDED_TOKENS);
+      List.of(TOKENIZER_CONFIG, TOKENS_MAP, ADDED_TOKENS);
 
-  /** What a language model may have beside its weights and {@value #CONFIG}. */
+  private static final String CHAT_TEMPLATE = "chat_template.jinja";
+
+  /** A directory of templates by their names, beside the default one. */
+  private static final String MORE_TEMPLATES = "additional_chat_templates";
+
+  /** What a language model may have beside its weights, chat templates and {@value #CONFIG}. */
   private static final List<String> OF_LANGUAGE_MODEL =
       List.of(
           TOKENIZER,
           TOKENIZER_CONFIG,
-          "special_tokens_map.json",
+          TOKENS_MAP,
           ADDED_TOKENS,
           "tokenizer.model",
           "vocab.json",
           "merges.txt",
-          "chat_template.jinja",
           "chat_template.json",
-          "generation_config.json");
+          GENERATION_CONFIG);
 
   /** Which Python classes are the model's or the tokenizer's. */
   private static final String AUTO_MAP = "auto_map";
@@ -100,6 +111,10 @@ public final class HuggingFaceDirectory {
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(SerializationFeature.INDENT_OUTPUT)
           .build();
+
+  /** NaN and Infinity, and a member twice, as Python reads them. */
+  private static final ObjectMapper PYTHON =
+      JsonMapper.builder().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build();
 
   private final Path directory;
 
@@ -126,6 +141,26 @@ public final class HuggingFaceDirectory {
   }
 
   /**
+   * {@return what generation_config.json says; of an absent file an empty object}
+   *
+   * @throws FormatException if it is no JSON object
+   * @throws IOException if reading fails
+   */
+  public JsonNode generationConfig() throws IOException {
+    return settings(GENERATION_CONFIG);
+  }
+
+  /**
+   * {@return what tokenizer_config.json says; of an absent file an empty object}
+   *
+   * @throws FormatException if it is no JSON object
+   * @throws IOException if reading fails
+   */
+  public JsonNode tokenizerConfig() throws IOException {
+    return settings(TOKENIZER_CONFIG);
+  }
+
+  /**
    * {@return whether it is a sentence encoder's, as the library sentence-transformers saves them}
    */
   public boolean poolsSentences() {
@@ -137,8 +172,13 @@ public final class HuggingFaceDirectory {
   }
 
   private static JsonNode object(Path file, byte[] content) throws IOException {
+    return object(JSON, file, content);
+  }
+
+  private static JsonNode object(ObjectMapper mapper, Path file, byte[] content)
+      throws IOException {
     try {
-      JsonNode node = JSON.readTree(content);
+      JsonNode node = mapper.readTree(content);
       if (!node.isObject()) {
         throw new FormatException(file + " holds no JSON object");
       }
@@ -203,7 +243,8 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * The tokenizer.
+   * The tokenizer. It places the tokens that tokenizer_config.json asks for, as Python's class of
+   * it does ({@link SequenceTokens}).
    *
    * @param wordPiece whether the architecture's tokenizer is BERT's, so that vocab.txt will do
    * @return a tokenizer.json
@@ -212,7 +253,7 @@ public final class HuggingFaceDirectory {
    */
   public byte[] tokenizer(boolean wordPiece) throws IOException {
     if (Files.exists(directory.resolve(TOKENIZER))) {
-      return bytes(TOKENIZER, MAX_TOKENIZER);
+      return wholeTokenizer();
     }
     if (wordPiece && Files.exists(directory.resolve(VOCABULARY))) {
       return wordPieceTokenizer();
@@ -234,7 +275,7 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * What there is of the tokenizer beside tokenizer.json.
+   * What there is of the tokenizer beside tokenizer.json, chat templates among it.
    *
    * @return contents by the files' names, as they are; may be empty
    * @throws IOException if reading fails
@@ -246,7 +287,24 @@ public final class HuggingFaceDirectory {
         files.put(name, bytes(name, MAX_CONFIG));
       }
     }
+    for (String name : chatTemplates()) {
+      files.put(name, bytes(name, MAX_CONFIG));
+    }
     return files;
+  }
+
+  /** The names of the files of chat templates, which may be in a directory of their own. */
+  private List<String> chatTemplates() throws IOException {
+    List<String> names = new ArrayList<>();
+    if (Files.exists(directory.resolve(CHAT_TEMPLATE))) {
+      names.add(CHAT_TEMPLATE);
+    }
+    if (Files.isDirectory(directory.resolve(MORE_TEMPLATES))) {
+      try (var files = Files.newDirectoryStream(directory.resolve(MORE_TEMPLATES), "*.jinja")) {
+        files.forEach(file -> names.add(MORE_TEMPLATES + "/" + file.getFileName()));
+      }
+    }
+    return names;
   }
 
   /**
@@ -271,6 +329,28 @@ public final class HuggingFaceDirectory {
       checksums.add(FileChecksum.of(directory.resolve(name)));
     }
     return checksums;
+  }
+
+  private byte[] wholeTokenizer() throws IOException {
+    byte[] tokenizer = bytes(TOKENIZER, MAX_TOKENIZER);
+    JsonNode settings = tokenizerConfig();
+    JsonNode named = settings.path(TOKENIZER_CLASS);
+    String kind = (named.isTextual() ? named : settings(CONFIG).path(TOKENIZER_CLASS)).asText();
+    if (!SequenceTokens.decides(kind)) {
+      return tokenizer;
+    }
+    try {
+      return SequenceTokens.placed(tokenizer, kind, settings, settings(TOKENS_MAP));
+    } catch (FormatException e) {
+      throw new FormatException(directory + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Settings that Python's library wrote; of an absent file none. */
+  private JsonNode settings(String name) throws IOException {
+    return Files.exists(directory.resolve(name))
+        ? object(PYTHON, directory.resolve(name), bytes(name, MAX_CONFIG))
+        : JSON.createObjectNode();
   }
 
   private byte[] wordPieceTokenizer() throws IOException {
@@ -358,14 +438,18 @@ public final class HuggingFaceDirectory {
       Path target, Map<String, ? extends SafeTensors.Source> weights, Map<String, Object> changes)
       throws IOException {
     SafeTensors.write(target.resolve(WEIGHTS), weights, Map.of("format", "pt"));
+    for (String name : chatTemplates()) {
+      copy(name, bytes(name, MAX_CONFIG), target);
+    }
     for (String name : OF_LANGUAGE_MODEL) {
       if (Files.exists(directory.resolve(name))) {
-        byte[] content = bytes(name, MAX_TOKENIZER);
-        AtomicFile.write(
-            target.resolve(name),
+        byte[] content = name.equals(TOKENIZER) ? wholeTokenizer() : bytes(name, MAX_TOKENIZER);
+        copy(
+            name,
             name.equals(TOKENIZER_CONFIG)
                 ? withoutLocalCode(directory.resolve(name), content)
-                : content);
+                : content,
+            target);
       }
     }
     byte[] config = withoutLocalCode(directory.resolve(CONFIG), bytes(CONFIG, MAX_CONFIG));
@@ -376,6 +460,12 @@ public final class HuggingFaceDirectory {
       config = json(changed);
     }
     AtomicFile.write(target.resolve(CONFIG), config);
+  }
+
+  private static void copy(String name, byte[] content, Path target) throws IOException {
+    Path file = target.resolve(name);
+    Files.createDirectories(file.getParent());
+    AtomicFile.write(file, content);
   }
 
   private static byte[] json(Object content) throws IOException {
@@ -459,12 +549,12 @@ public final class HuggingFaceDirectory {
   public void writeTokenizer(byte[] tokenizer, Map<String, byte[]> files) throws IOException {
     AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
     for (Map.Entry<String, byte[]> file : files.entrySet()) {
-      Path target = directory.resolve(file.getKey());
-      AtomicFile.write(
-          target,
+      copy(
+          file.getKey(),
           file.getKey().equals(TOKENIZER_CONFIG)
-              ? withoutLocalCode(target, file.getValue())
-              : file.getValue());
+              ? withoutLocalCode(directory.resolve(file.getKey()), file.getValue())
+              : file.getValue(),
+          directory);
     }
   }
 }

@@ -1,7 +1,9 @@
 package org.prunepeft.model;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import org.prunepeft.text.Required;
 
 /**
@@ -25,7 +27,9 @@ import org.prunepeft.text.Required;
  * @param postNorms whether a block's output is normalised too, before it is added
  * @param unitOffsetNorms whether normalisations multiply by 1 + weight
  * @param tied whether the embeddings are the output weight too
- * @param endTokens eos_token_id, the ids that end a text; may be empty
+ * @param endTokens eos_token_id of config.json, and behind it that of generation_config.json: the
+ *     ids that end a text, of which the first is put behind those that are learnt; may be empty
+ * @param mostTokens of a text, where that is fewer than the rotation allows; 0: as it allows
  */
 @RecordBuilder
 public record DecoderConfig(
@@ -46,7 +50,8 @@ public record DecoderConfig(
     boolean postNorms,
     boolean unitOffsetNorms,
     boolean tied,
-    List<Integer> endTokens)
+    List<Integer> endTokens,
+    int mostTokens)
     implements DecoderConfigBuilder.With {
   /**
    * Checks the values.
@@ -77,6 +82,17 @@ public record DecoderConfig(
           "soft caps must be above 0, or 0 for none, got %s and %s"
               .formatted(attentionCap, logitCap));
     }
+  }
+
+  /**
+   * {@return the same with more ids that end a text, behind those that it has}
+   *
+   * @param ids may be among those
+   */
+  DecoderConfig endingToo(List<Integer> ids) {
+    Set<Integer> all = new LinkedHashSet<>(endTokens);
+    all.addAll(ids);
+    return with().endTokens(List.copyOf(all)).build();
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -64,7 +65,7 @@ final class DecoderJson {
 
   EncoderConfig read() {
     json.refuse("use_bidirectional_attention", Set.of("false"));
-    List<Integer> ends = json.numbers("eos_token_id").stream().map(Double::intValue).toList();
+    List<Integer> ends = ends(json);
     return new EncoderConfig(
         family,
         layers,
@@ -86,6 +87,32 @@ final class DecoderJson {
         null,
         null,
         decoder(ends));
+  }
+
+  /** The ids that end a text. */
+  private static List<Integer> ends(ConfigFields json) {
+    return json.numbers("eos_token_id").stream().map(Double::intValue).toList();
+  }
+
+  /**
+   * A model with what the files beside its config.json say of its texts.
+   *
+   * @param generation generation_config.json, whose eos_token_id end a text too
+   * @param tokenizer tokenizer_config.json, whose model_max_length holds where it is between
+   *     max_position_embeddings and what the rotation stretches them to: there they are the
+   *     stretched ones already, or nearer to them
+   */
+  static EncoderConfig with(EncoderConfig config, ConfigFields generation, ConfigFields tokenizer) {
+    DecoderConfig decoder = config.decoder().endingToo(ends(generation));
+    JsonNode longest = tokenizer.json().path("model_max_length");
+    boolean between =
+        longest.canConvertToInt()
+            && longest.intValue() >= config.positions()
+            && longest.intValue() < config.maxTokens();
+    return config
+        .with()
+        .decoder(between ? decoder.with().mostTokens(longest.intValue()).build() : decoder)
+        .build();
   }
 
   private DecoderConfig decoder(List<Integer> ends) {
@@ -113,7 +140,8 @@ final class DecoderJson {
         gemma,
         gemma,
         json.flag("tie_word_embeddings", gemma || family == Architecture.SMOLLM3),
-        ends);
+        ends,
+        0);
   }
 
   /** Null in the file means that there is none, even where the default is one. */
@@ -177,15 +205,26 @@ final class DecoderJson {
     };
   }
 
+  /** Of Hugging Face's library some versions take the one, some the other. */
   private Rope rope() {
-    ConfigFields parameters = json.object("rope_parameters");
-    if (parameters.has(FULL)) {
-      parameters = parameters.object(FULL);
+    ConfigFields parameters = ropeFields("rope_parameters");
+    ConfigFields scaling = ropeFields("rope_scaling");
+    double theta = parameters.number("rope_theta", json.number("rope_theta", defaultTheta()));
+    Rope rope = rope(json.has("rope_parameters") ? parameters : scaling, theta);
+    if (json.has("rope_parameters") && !scaling.json().isEmpty()) {
+      Rope other = rope(scaling, scaling.number("rope_theta", theta));
+      if (!other.equals(rope)) {
+        throw new IllegalArgumentException(
+            "rope_scaling is %s and rope_parameters is %s, which rotate otherwise; leave out the one that is not meant"
+                .formatted(scaling.json(), parameters.json()));
+      }
     }
-    double theta = json.number("rope_theta", defaultTheta());
-    return rope(
-        json.has("rope_parameters") ? parameters : json.object("rope_scaling"),
-        parameters.number("rope_theta", theta));
+    return rope;
+  }
+
+  private ConfigFields ropeFields(String name) {
+    ConfigFields fields = json.object(name);
+    return fields.has(FULL) ? fields.object(FULL) : fields;
   }
 
   private double defaultTheta() {

@@ -146,10 +146,25 @@ public record EncoderConfig(
         .build();
   }
 
+  /**
+   * {@return whether a model computes what another does: they are the same but for where texts end,
+   * and how long they may be}
+   */
+  public boolean computesAs(EncoderConfig other) {
+    return withoutLimits().equals(other.withoutLimits());
+  }
+
+  private EncoderConfig withoutLimits() {
+    return decoder == null
+        ? this
+        : with().decoder(decoder.with().endTokens(List.of()).mostTokens(0).build()).build();
+  }
+
   /** {@return the longest sequence, special tokens included} */
   public int maxTokens() {
     if (decoder != null) {
-      return decoder.rope().maxTokens(positions);
+      int rotated = decoder.rope().maxTokens(positions);
+      return decoder.mostTokens() == 0 ? rotated : Math.min(rotated, decoder.mostTokens());
     }
     return positions - firstPosition(architecture, padding);
   }

@@ -1,11 +1,13 @@
 package org.prunepeft.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.io.FormatException;
 
 /**
@@ -30,6 +32,27 @@ public final class HuggingFaceConfig {
       return new HuggingFaceConfig(new ConfigFields(json)).read();
     } catch (IllegalArgumentException e) {
       throw new FormatException(origin + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * {@return a decoder with what the files beside its config.json say of its texts}
+   *
+   * @param generation generation_config.json
+   * @param tokenizer tokenizer_config.json
+   * @param directory of both, for messages
+   * @throws FormatException if eos_token_id is no number and no list of them
+   */
+  static EncoderConfig with(
+      EncoderConfig decoder, JsonNode generation, JsonNode tokenizer, Path directory)
+      throws FormatException {
+    try {
+      return DecoderJson.with(decoder, new ConfigFields(generation), new ConfigFields(tokenizer));
+    } catch (IllegalArgumentException e) {
+      throw new FormatException(
+          "%s: %s"
+              .formatted(directory.resolve(HuggingFaceDirectory.GENERATION_CONFIG), e.getMessage()),
+          e);
     }
   }
 

@@ -432,7 +432,11 @@ public final class Models {
 
   private static EncoderConfig config(HuggingFaceDirectory directory) throws IOException {
     Path file = directory.path().resolve(HuggingFaceDirectory.CONFIG);
-    return HuggingFaceConfig.read(directory.config(), file.toString());
+    EncoderConfig config = HuggingFaceConfig.read(directory.config(), file.toString());
+    return config.decoder() == null
+        ? config
+        : HuggingFaceConfig.with(
+            config, directory.generationConfig(), directory.tokenizerConfig(), directory.path());
   }
 
   private static KnownModel directory(Path path) {

@@ -24,15 +24,18 @@ final class TokenizerConfig {
    *
    * @param tokenizer tokenizer.json
    * @return content of tokenizer_config.json: model_max_length in tokens, special ones included;
-   *     tokenizer_class where the tokenizer is of the architecture's own kind; BERT's or RoBERTa's
-   *     settings
+   *     tokenizer_class where the tokenizer is of the architecture's own kind, and of a decoder;
+   *     BERT's or RoBERTa's settings
    * @throws IOException if the tokenizer is no JSON
    */
   static byte[] of(EncoderConfig encoder, byte[] tokenizer) throws IOException {
     JsonNode parts = JSON.readTree(tokenizer);
     ObjectNode config = JSON.createObjectNode();
     String kind = parts.path("model").path("type").asText();
-    if (kind.equals(encoder.architecture().tokenizerModel())) {
+    if (encoder.decoder() != null) {
+      // Of decoders the class that changes nothing of a tokenizer.json.
+      config.put("tokenizer_class", "PreTrainedTokenizerFast");
+    } else if (kind.equals(encoder.architecture().tokenizerModel())) {
       config.put("tokenizer_class", encoder.architecture().className() + "Tokenizer");
     }
     config.put("model_max_length", encoder.maxTokens());

@@ -19,7 +19,7 @@ import org.prunepeft.text.Required;
  * @param placementMatters whether the best is measurably better than random subsets
  * @param best the subset of the budget with the highest expected metric
  * @param comparisons the choice against others, by their names, such as random
- * @param spread how much random subsets of the budget differ
+ * @param spread how much random subsets of the budget differ; null: there is but one
  * @param explained share of the variance between subsets that the model of values explains
  * @param values of all modules
  * @param pairs interactions that show
@@ -47,11 +47,10 @@ public record MeasuredFile(
   /**
    * No list or map is null.
    *
-   * @throws IllegalArgumentException if the choice or the spread is missing
+   * @throws IllegalArgumentException if the choice is missing
    */
   public MeasuredFile {
     Required.present("choice", choice);
-    Required.present("spread", spread);
     kept = kept == null ? List.of() : List.copyOf(kept);
     best = best == null ? List.of() : List.copyOf(best);
     comparisons = comparisons == null ? Map.of() : comparisons;

@@ -13,7 +13,8 @@ import org.prunepeft.train.Evaluation;
  * @param parameters trainable parameters, the head apart
  * @param full whether these were the encoder's own
  * @param supernetParameters trainable parameters of all candidates, the head apart
- * @param head the head alone, on the frozen encoder, on the test set; of a language model the
+ * @param head the head alone, on the frozen encoder, on the test set; where a decision threshold
+ *     was chosen, with one of its own, from the same validation data; of a language model the
  *     untouched model
  * @param validation of the best epoch
  * @param test of the best epoch

@@ -62,6 +62,12 @@ final class ConfigurationCosts {
     public double of(Collection<Candidate> modules) {
       return pass(encoder, Candidate.total(own(modules)));
     }
+
+    /** Of the frozen encoder: modules add a few hundredths to that. */
+    @Override
+    public double fixed() {
+      return pass(encoder, 0);
+    }
   }
 
   /**
@@ -99,6 +105,11 @@ final class ConfigurationCosts {
     @Override
     public double of(Collection<Candidate> modules) {
       return cost.of(modules) / supernet;
+    }
+
+    @Override
+    public double fixed() {
+      return cost.fixed() / supernet;
     }
   }
 }

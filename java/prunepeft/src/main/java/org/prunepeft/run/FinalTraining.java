@@ -225,8 +225,10 @@ public final class FinalTraining {
         full ? run.encoder().count() : run.modules().count(),
         full,
         session.supernetParameters,
-        // The same weights; their results differ in the last bits where batches do.
-        headAlone ? tested : session.baseline.test(),
+        headAlone
+            // The same weights; their results differ in the last bits where batches do.
+            ? tested
+            : tuned ? headWithThreshold() : session.baseline.test(),
         validated,
         tested,
         result.bestEpoch(),
@@ -256,6 +258,16 @@ public final class FinalTraining {
             session.test.size(),
             supernetSeconds,
             supernetSeconds > 0 ? searchFlop : 0));
+  }
+
+  /** The head alone with a threshold of its own, so that modules get no credit for theirs. */
+  private Evaluation headWithThreshold() {
+    Evaluation validated = session.baseline.validation();
+    DecisionThreshold threshold =
+        DecisionThreshold.choose(
+            validated.primaryMetric(), validated.predictions(), session.validation.targets());
+    return Evaluation.of(
+        threshold.applied(session.baseline.test().predictions()), session.test.targets());
   }
 
   private void tuneThreshold(TrainingRun run, Evaluation validated) {

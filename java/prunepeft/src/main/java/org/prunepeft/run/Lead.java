@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.PruningResult;
@@ -13,17 +14,10 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Comparison;
 import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.search.measured.MeasuredResult;
-import org.prunepeft.train.Bootstrap;
 import org.prunepeft.train.PairedDifference;
 
 /** What a summary says first, in Markdown: how good, for how much, and how sure. */
 final class Lead {
-  /** Of all draws of the test examples, so that large test sets take no minutes. */
-  private static final int DRAWN_EXAMPLES = 5_000_000;
-
-  /** Fewer say too little of 2.5 % quantiles. */
-  private static final int LEAST_DRAWS = 200;
-
   private final List<String> lines = new ArrayList<>();
   private final TrainOutcome outcome;
 
@@ -71,13 +65,7 @@ final class Lead {
 
   private void againstHead(double[] targets) {
     Metric metric = outcome.test().primaryMetric();
-    PairedDifference value =
-        PairedDifference.of(
-            metric,
-            outcome.test().predictions(),
-            outcome.head().predictions(),
-            targets,
-            draws(targets.length));
+    PairedDifference value = PairedDifference.of(outcome.test(), outcome.head(), targets);
     boolean share = metric.format(0).endsWith("%");
     line(
         "against %s: %s%s, 95 %% interval %s to %s%s  ",
@@ -86,12 +74,9 @@ final class Lead {
         share ? " points" : "",
         difference(share, value.low()),
         difference(share, value.high()),
-        value.holdsZero() ? ": no difference that shows" : "");
-  }
-
-  /** {@return of how many draws the interval comes} */
-  static int draws(int examples) {
-    return Math.max(LEAST_DRAWS, Math.min(Bootstrap.DRAWS, DRAWN_EXAMPLES / examples));
+        outcome.bestEpoch() == 0 && value.low() == 0 && value.high() == 0
+            ? ": it is what was kept, no epoch was surely better on validation data"
+            : value.holdsZero() ? ": no difference that shows" : "");
   }
 
   private static String difference(boolean share, double value) {
@@ -156,18 +141,29 @@ final class Lead {
 
   private static String howSure(SearchOutcome search) {
     if (search.measured() != null) {
-      return howSure(search.measured());
+      return howSure(search.measured(), search.retrained().test().predictions().schema());
     }
     return search.pruning() != null
         ? howSure(search.pruning())
         : "this search does not measure it; `search --strategy measured` does";
   }
 
-  private static String howSure(MeasuredResult measured) {
-    return (measured.placementMatters()
-            ? "which modules are kept matters here"
-            : "which modules are kept makes no measurable difference here")
-        + against(measured, Comparison.Rival.RANDOM)
+  private static String howSure(MeasuredResult measured, Schema schema) {
+    boolean matters = measured.placementMatters();
+    Optional<Estimate> against = against(measured, Comparison.Rival.RANDOM);
+    // What decides whether it matters and what is said of the choice may disagree.
+    boolean shows = against.map(random -> !random.holdsZero()).orElse(matters);
+    return (matters
+            ? "which modules are kept matters here" + MeasuredSummary.chosenBy(schema)
+            : "which modules are kept makes no measurable difference here"
+                + (shows ? MeasuredSummary.chosenBy(schema) : ""))
+        + (matters == shows
+            ? ""
+            : ", though "
+                + (shows ? "one" : "no difference")
+                + " shows in "
+                + MeasuredSummary.quantity(schema))
+        + against
             .map(
                 random ->
                     "; measured in the supernet, the choice against random subsets of the budget: %s points, 95 %% interval %s"
@@ -182,7 +178,7 @@ final class Lead {
             .count();
     return String.format(
         Locale.ROOT,
-        "the scores of %d of %s were reliable: from halves of the examples they agree; whether other modules would do as well, only `search --strategy measured` measures",
+        "the scores of %d of %s were reliable: those from one half of the examples and from the other agree by more than chance; whether other modules would do as well, only `search --strategy measured` measures",
         reliable,
         Units.count(pruning.rounds().size(), "round"));
   }

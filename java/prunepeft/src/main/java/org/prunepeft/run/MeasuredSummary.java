@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Schema;
@@ -68,7 +69,7 @@ final class MeasuredSummary {
           case BEST ->
               result.placementMatters()
                   ? "Placement matters here"
-                      + chosenBy()
+                      + chosenBy(schema)
                       + (alikeToRandom()
                           ? ", though no difference to random subsets shows below"
                           : "")
@@ -76,6 +77,9 @@ final class MeasuredSummary {
                   : NO_DIFFERENCE
                       + ": kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by "
                       + result.settings().objective().name()
+                      + (result.settings().objective().fixed() > 0
+                          ? ", of what modules add to it"
+                          : "")
                       + ".";
           case CHEAPEST ->
               NO_DIFFERENCE
@@ -91,6 +95,7 @@ final class MeasuredSummary {
                       100 * result.settings().tolerance().orElse(0));
         });
     line("");
+    tolerance();
     line(
         String.format(
             Locale.ROOT,
@@ -101,8 +106,32 @@ final class MeasuredSummary {
     line("");
   }
 
+  /** Where there is a tolerance that nothing meets. */
+  private void tolerance() {
+    OptionalDouble tolerance = result.settings().tolerance();
+    if (tolerance.isEmpty() || result.choice() == MeasuredResult.Choice.WITHIN_TOLERANCE) {
+      return;
+    }
+    OptionalDouble nearest =
+        result.front().stream()
+            .filter(each -> !each.modules().isEmpty())
+            .filter(each -> Candidate.total(each.modules()) <= result.settings().budget())
+            .mapToDouble(each -> each.belowSupernet().mean())
+            .min();
+    line(
+        String.format(
+            Locale.ROOT,
+            "The tolerance decided nothing: no configuration within the budget is predicted to lie within %.2f points of all modules%s.",
+            100 * tolerance.getAsDouble(),
+            nearest.isPresent()
+                ? String.format(
+                    Locale.ROOT, "; the nearest lies %.2f below", 100 * nearest.getAsDouble())
+                : ""));
+    line("");
+  }
+
   /** Where subsets are chosen by something else than what is said of them. */
-  private String chosenBy() {
+  static String chosenBy(Schema schema) {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return ", by the log-likelihood of the right class";
     }
@@ -155,7 +184,12 @@ final class MeasuredSummary {
   }
 
   private void spread() {
-    Spread spread = result.spread();
+    if (result.spread().isEmpty()) {
+      line(
+          "All random subsets of the budget are the same one: how much others would deviate is not known.");
+      return;
+    }
+    Spread spread = result.spread().get();
     line(
         String.format(
             Locale.ROOT,

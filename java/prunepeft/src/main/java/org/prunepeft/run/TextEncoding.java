@@ -22,6 +22,7 @@ public final class TextEncoding {
   private final byte[] tokenizerJson;
   private final Tokenizer tokenizer;
   private final TrainingSettings settings;
+  private final boolean trained;
   private final int vocabulary;
   private final int mostTokens;
   private final OptionalInt end;
@@ -34,6 +35,21 @@ public final class TextEncoding {
    */
   public TextEncoding(
       EncoderConfig model, byte[] tokenizerJson, Tokenizer tokenizer, TrainingSettings settings) {
+    this(model, tokenizerJson, tokenizer, settings, false);
+  }
+
+  /**
+   * Encodes for a model.
+   *
+   * @param trained whether a run has trained it, whose settings stay as they are
+   */
+  public TextEncoding(
+      EncoderConfig model,
+      byte[] tokenizerJson,
+      Tokenizer tokenizer,
+      TrainingSettings settings,
+      boolean trained) {
+    this.trained = trained;
     this.tokenizerJson = tokenizerJson;
     this.tokenizer = tokenizer;
     this.settings = settings;
@@ -174,7 +190,9 @@ public final class TextEncoding {
     return new DataException(
         String.format(
             Locale.ROOT,
-            "%s has %,d tokens, but --max-seq-length is %,d%s; raise --max-seq-length (the model takes at most %,d), shorten the texts, or say --too-long cut",
+            trained
+                ? "%s has %,d tokens, but the run was made with --max-seq-length %,d%s; shorten the texts, or say --too-long cut; a run that is made with a larger --max-seq-length takes more (the model at most %,d)"
+                : "%s has %,d tokens, but --max-seq-length is %,d%s; raise --max-seq-length (the model takes at most %,d), shorten the texts, or say --too-long cut",
             what,
             tokens,
             settings.maxLength(),

@@ -5,7 +5,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import org.prunepeft.search.PruningRound.Information;
@@ -14,6 +16,9 @@ import org.prunepeft.search.PruningSettings.Weighting;
 
 /** Algorithm 1 of the paper: train, judge and remove, round by round, until the budget is met. */
 public final class IterativePruning {
+  /** Of a normal distribution 5 % lie so many standard deviations above the mean, or more. */
+  private static final double BEYOND_CHANCE = 1.645;
+
   private final SearchSpace space;
   private final Strategy strategy;
   private final PruningSettings settings;
@@ -83,7 +88,7 @@ public final class IterativePruning {
             criteria,
             observation,
             stage,
-            Scoreboard.Rule.of(settings.selection()),
+            new Scoreboard.Rule(settings.selection(), settings.c(), settings.spreadThreshold()),
             partitions::get);
     Map<Partition, List<Candidate>> members =
         new TreeMap<>(Scoreboard.grouped(modules, partitions::get));
@@ -113,7 +118,7 @@ public final class IterativePruning {
         removals(fill.removed(), verdicts, Candidate.total(modules)),
         fill.spared(),
         fill.kept(),
-        observation.healthy() ? information(panels.values(), scoreboard) : Information.NONE,
+        observation.healthy() ? information(panels.values(), scoreboard, peers) : Information.NONE,
         observation.health());
   }
 
@@ -210,20 +215,39 @@ public final class IterativePruning {
     return removals;
   }
 
-  private static Information information(Iterable<Panel> panels, Scoreboard scoreboard) {
+  /**
+   * Whether all reliabilities together are above zero by more than chance. Between the two halves
+   * of n modules' scores that are noise a rank correlation has the mean 0 and the variance 1 / (n -
+   * 1). Criteria see the same weights and gradients, so that those of a type may err alike: their
+   * mean is taken for one reading. Types weigh by the inverse of the variance.
+   */
+  private static Information information(
+      Iterable<Panel> panels, Scoreboard scoreboard, Map<String, List<Candidate>> peers) {
+    Map<String, Set<String>> judges = new TreeMap<>();
+    panels.forEach(
+        panel ->
+            judges
+                .computeIfAbsent(panel.partition().type(), type -> new TreeSet<>())
+                .addAll(panel.weights().keySet()));
+    double sum = 0;
+    double precision = 0;
     boolean judged = false;
-    boolean measured = false;
-    for (Panel panel : panels) {
-      for (String criterion : panel.weights().keySet()) {
-        judged = true;
-        OptionalDouble reliability =
-            scoreboard.reading(criterion, panel.partition().type()).reliability();
-        measured |= reliability.isPresent();
-        if (reliability.orElse(0) >= PruningRound.RELIABLE) {
-          return Information.RELIABLE;
-        }
+    for (Map.Entry<String, Set<String>> ofType : judges.entrySet()) {
+      judged |= !ofType.getValue().isEmpty();
+      OptionalDouble mean =
+          ofType.getValue().stream()
+              .map(criterion -> scoreboard.reading(criterion, ofType.getKey()).reliability())
+              .flatMapToDouble(OptionalDouble::stream)
+              .average();
+      if (mean.isPresent()) {
+        double own = peers.get(ofType.getKey()).size() - 1.0;
+        sum += own * mean.getAsDouble();
+        precision += own;
       }
     }
-    return judged && !measured ? Information.UNMEASURED : Information.NONE;
+    if (precision == 0) {
+      return judged ? Information.UNMEASURED : Information.NONE;
+    }
+    return sum / Math.sqrt(precision) > BEYOND_CHANCE ? Information.RELIABLE : Information.NONE;
   }
 }

@@ -11,7 +11,8 @@ import java.util.stream.Collectors;
  * well they agree is the reliability of a criterion.
  *
  * @param whole over all batches
- * @param firstHalf over the first half of them; empty if halves were not measured
+ * @param firstHalf over the first half of them; empty if halves were not measured, such as those of
+ *     a training of one step
  * @param secondHalf over the second half of them; empty if halves were not measured
  * @param health how the training went; empty if that was not measured
  */

@@ -30,22 +30,20 @@ public record PruningRound(
     List<Candidate> survivors,
     Information information,
     Optional<TrainingHealth> training) {
-  /** The reliability from which on a criterion's scores are taken to carry information. */
-  public static final double RELIABLE = 0.2;
-
   /** Whether the scores of the criteria that judged carried any information. */
   public enum Information {
     /**
-     * The training learnt something, and at least one criterion of a partition had a reliability of
-     * {@link #RELIABLE} or more.
+     * The training learnt something, and the reliabilities of all criteria that judged are together
+     * above zero by more than chance: of rounds whose scores are noise so are 5 % at most.
      */
     RELIABLE,
     /** Criteria distinguished modules, but the reliability of none of them could be measured. */
     UNMEASURED,
     /**
      * None: the training was not healthy, no criterion of any partition distinguished modules, or
-     * all whose reliability was measured were below {@link #RELIABLE}. The choice is then no better
-     * than a random one. Halves of a training that diverged agree well, which says nothing.
+     * the reliabilities that were measured are no higher than chance may make them. The choice may
+     * then be no better than a random one. Halves of a training that diverged agree well, which
+     * says nothing.
      */
     NONE
   }

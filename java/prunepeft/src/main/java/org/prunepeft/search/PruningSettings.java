@@ -11,6 +11,9 @@ import io.soabase.recordbuilder.core.RecordBuilder;
  * @param weights how the criteria of a partition are weighed
  * @param reinitialise whether every round starts from new weights, or all but the first from the
  *     trained ones
+ * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
+ *     which it counts, in [0, 1)
+ * @param c of k = sigmoid(c − rank)
  * @param seed decides between modules that are alike in all else
  */
 @RecordBuilder
@@ -20,6 +23,8 @@ public record PruningSettings(
     Selection selection,
     Weighting weights,
     boolean reinitialise,
+    double spreadThreshold,
+    double c,
     long seed)
     implements PruningSettingsBuilder.With {
 
@@ -50,10 +55,12 @@ public record PruningSettings(
       throw new IllegalArgumentException("rounds must be at least 1, got " + rounds);
     }
     requirePositiveBudget(budget);
+    WarmUpSettings.requireRule(spreadThreshold, c);
   }
 
   /**
-   * {@return the defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, seed 0}
+   * {@return the defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, the least
+   * spread and c of the warm-up's defaults, seed 0}
    */
   public static PruningSettings of(long budget) {
     return PruningSettingsBuilder.builder()
@@ -62,6 +69,8 @@ public record PruningSettings(
         .selection(Selection.HYBRID)
         .weights(Weighting.ALIKE)
         .reinitialise(true)
+        .spreadThreshold(WarmUpSettings.DEFAULT_SPREAD_THRESHOLD)
+        .c(WarmUpSettings.DEFAULT_C)
         .build();
   }
 

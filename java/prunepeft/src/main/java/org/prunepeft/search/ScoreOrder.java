@@ -4,12 +4,12 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 
-/** Removes the modules of the lowest scores at once: the cut where each module has one score. */
+/** Keeps the modules of the highest scores: the choice where each module has one score. */
 public final class ScoreOrder {
   private ScoreOrder() {}
 
   /**
-   * Removes modules by rising score until the rest is within the budget.
+   * Takes modules by falling score, each that still fits the budget.
    *
    * @param space all modules that there are
    * @param budget trainable parameters that may be left
@@ -28,9 +28,10 @@ public final class ScoreOrder {
         space.candidates().stream()
             .sorted(
                 Comparator.comparingDouble((Candidate module) -> scores.get(module.name()))
-                    .thenComparing(SeededHash.order(seed)))
+                    .thenComparing(SeededHash.order(seed))
+                    .reversed())
             .toList();
-    return BudgetFill.remove(order, budget, budget).kept();
+    return BudgetFill.take(order, budget);
   }
 
   private static void require(Candidate module, Double score) {

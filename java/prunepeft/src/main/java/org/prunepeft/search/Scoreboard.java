@@ -26,12 +26,7 @@ final class Scoreboard {
    * @param c of k = sigmoid(c − rank)
    * @param spreadThreshold the least spread, relative to the mean, with which a criterion counts
    */
-  record Rule(Selection selection, double c, double spreadThreshold) {
-    /** The paper's c, and the least spread that there is by default. */
-    static Rule of(Selection selection) {
-      return new Rule(selection, WarmUpSettings.DEFAULT_C, WarmUpSettings.DEFAULT_SPREAD_THRESHOLD);
-    }
-  }
+  record Rule(Selection selection, double c, double spreadThreshold) {}
 
   private final Map<String, Map<Candidate, Score>> scores = new LinkedHashMap<>();
   private final Map<String, Map<String, Reading>> readings = new LinkedHashMap<>();

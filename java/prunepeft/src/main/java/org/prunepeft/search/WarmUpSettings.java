@@ -52,6 +52,10 @@ public record WarmUpSettings(
       throw new IllegalArgumentException(
           "modules removed in a turn must be at least 1, got " + removedPerTurn.getAsInt());
     }
+    requireRule(spreadThreshold, c);
+  }
+
+  static void requireRule(double spreadThreshold, double c) {
     if (!(spreadThreshold >= 0 && spreadThreshold < 1)) {
       throw new IllegalArgumentException(
           "the spread threshold must be at least 0 and below 1, got " + spreadThreshold);

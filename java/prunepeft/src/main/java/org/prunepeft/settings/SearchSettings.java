@@ -20,7 +20,8 @@ import org.prunepeft.train.CriterionSettings;
  * @param start modules that the search begins with, such as those that an earlier one kept; null:
  *     all
  * @param strategy which criteria judge which partition; null: a warm-up finds it
- * @param warmUp how the warm-up goes; its seed is the run's
+ * @param warmUp how the warm-up goes; its seed is the run's, and what it says of scores (the least
+ *     spread, c) holds in the rounds as well
  * @param warmUpCriteria that the warm-up chooses from, one or more, by their names in {@link
  *     Criteria}; more of them are more trainings
  * @param warmUpExamples it trains on, drawn with the labels' distribution

@@ -10,8 +10,8 @@ import org.prunepeft.train.Bootstrap;
  *
  * @param pairs how many
  * @param mean of the differences, the first less the second
- * @param student its interval by Student's t; null: a group of pairs has but one, or all differ by
- *     the same, which says nothing of their spread
+ * @param student its interval by Student's t; null: a group of pairs has but one, or all of it
+ *     differ by the same, which says nothing of their spread
  * @param bootstrap its interval by drawing pairs anew, with replacement; null as well, and over
  *     several groups. Of few pairs it is too narrow: of three it is their range, which holds the
  *     true mean in 75 % of cases
@@ -34,7 +34,7 @@ public record DifferenceOverSeeds(
     double[] differences = differences(first, second);
     Sample sample = Sample.of(differences);
     int n = differences.length;
-    if (n == 1 || hasNoSpread(sample.mean(), sample.deviation())) {
+    if (saysNothingOfItsSpread(sample)) {
       return new DifferenceOverSeeds(n, sample.mean(), null, null, Double.NaN);
     }
     Bootstrap drawn =
@@ -49,10 +49,12 @@ public record DifferenceOverSeeds(
   }
 
   /**
-   * Whether a difference is the same in all pairs, but for rounding. No difference at all is one.
+   * Of one pair, or where the difference is the same in all, but for rounding. No difference at all
+   * is one.
    */
-  private static boolean hasNoSpread(double mean, double deviation) {
-    return Math.abs(mean) > ROUNDING && deviation < ROUNDING;
+  private static boolean saysNothingOfItsSpread(Sample sample) {
+    return sample.count() == 1
+        || Math.abs(sample.mean()) > ROUNDING && sample.deviation() < ROUNDING;
   }
 
   /**
@@ -79,7 +81,7 @@ public record DifferenceOverSeeds(
   /**
    * {@return the mean difference over several tasks, each of which counts alike} The interval is of
    * these tasks: its variance is that over seeds within each, with Satterthwaite's degrees of
-   * freedom.
+   * freedom. A task whose pairs all differ by the same is no more known than one of a single pair.
    *
    * @param tasks the differences of each task, by seed, 1 or more
    * @throws IllegalArgumentException if there are no tasks, or one has no differences
@@ -92,7 +94,7 @@ public record DifferenceOverSeeds(
     }
     double mean = samples.stream().mapToDouble(Sample::mean).sum() / k;
     int pairs = samples.stream().mapToInt(Sample::count).sum();
-    if (samples.stream().anyMatch(sample -> sample.count() == 1)) {
+    if (samples.stream().anyMatch(DifferenceOverSeeds::saysNothingOfItsSpread)) {
       return new DifferenceOverSeeds(pairs, mean, null, null, Double.NaN);
     }
     double variance = 0;
@@ -103,9 +105,6 @@ public record DifferenceOverSeeds(
       denominator += own * own / (sample.count() - 1);
     }
     double error = Math.sqrt(variance) / k;
-    if (hasNoSpread(mean, error)) {
-      return new DifferenceOverSeeds(pairs, mean, null, null, Double.NaN);
-    }
     double freedom = denominator > 0 ? variance * variance / denominator : pairs - k;
     return new DifferenceOverSeeds(
         pairs, mean, Student.interval(mean, error, freedom), null, Student.p(mean, error, freedom));

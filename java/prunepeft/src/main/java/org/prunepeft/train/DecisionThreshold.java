@@ -57,6 +57,16 @@ public record DecisionThreshold(double margin) {
     }
   }
 
+  /**
+   * {@return predictions of two classes as they are with this threshold: the second class scores
+   * lower by the margin}
+   *
+   * @param predictions of two classes
+   */
+  public Predictions applied(Predictions predictions) {
+    return shifted(predictions, margin);
+  }
+
   private static Predictions shifted(Predictions predictions, double margin) {
     float[] outputs = predictions.outputs();
     for (int i = 1; i < outputs.length; i += 2) {

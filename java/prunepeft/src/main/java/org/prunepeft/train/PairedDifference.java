@@ -13,9 +13,10 @@ import org.prunepeft.data.Metric;
  * @param high the 97.5 % quantile
  */
 public record PairedDifference(double difference, double low, double high) {
-  /** Examples drawn in all: a bootstrap of many of them is dear, and needs fewer draws. */
+  /** Of all draws, so that large sets of examples take no minutes. */
   private static final int DRAWN_EXAMPLES = 5_000_000;
 
+  /** Fewer say too little of 2.5 % quantiles. */
   private static final int LEAST_DRAWS = 200;
 
   /** From a normal distribution's 2.5 % quantile to its 97.5 % quantile. */
@@ -111,7 +112,8 @@ public record PairedDifference(double difference, double low, double high) {
     return of(Predictions::loss, first, second, targets, draws(targets.length));
   }
 
-  private static int draws(int examples) {
+  /** {@return of how many draws the interval comes} */
+  static int draws(int examples) {
     return Math.max(LEAST_DRAWS, Math.min(Bootstrap.DRAWS, DRAWN_EXAMPLES / examples));
   }
 }

@@ -75,6 +75,8 @@ class MergedDecoderTest {
       Files.writeString(base.resolve(name), "{\"name\": \"" + name + "\"}");
     }
     Files.writeString(base.resolve("chat_template.jinja"), "{{ messages }}");
+    Path more = Files.createDirectory(base.resolve("additional_chat_templates"));
+    Files.writeString(more.resolve("tool_use.jinja"), "{{ tools }}");
     Files.writeString(base.resolve("README.md"), "the base model's card");
   }
 
@@ -111,8 +113,12 @@ class MergedDecoderTest {
             "tokenizer.json",
             "tokenizer_config.json",
             "generation_config.json",
+            "additional_chat_templates",
             "chat_template.jinja"),
         Set.of(merged.toFile().list()));
+    assertEquals(
+        "{{ tools }}",
+        Files.readString(merged.resolve("additional_chat_templates/tool_use.jinja")));
     assertEquals(CONFIG, Files.readString(merged.resolve("config.json")));
     try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
       assertEquals(weights.keySet(), new TreeSet<>(stored.names()));
@@ -253,6 +259,22 @@ class MergedDecoderTest {
             "auto_map",
             Map.of("AutoModelForCausalLM", "some/repository--modeling_phi3.Phi3ForCausalLM")),
         merged.readJson("config.json"));
+  }
+
+  @Test
+  void theTokenizerPlacesWhatItsSettingsAskFor() throws IOException {
+    base(LLAMA, StoredType.F32);
+    String tokenizer =
+        "{\"post_processor\": null, \"added_tokens\": [{\"content\": \"<s>\", \"id\": 7}]}";
+    Files.writeString(base.resolve("tokenizer.json"), tokenizer);
+    String settings = "{\"tokenizer_class\": \"LlamaTokenizerFast\", \"add_bos_token\": true}";
+    Files.writeString(base.resolve("tokenizer_config.json"), settings);
+    Path merged = merge(DecoderParts.adapter(LLAMA, List.of()));
+    assertArrayEquals(
+        new HuggingFaceDirectory(base).tokenizer(false),
+        Files.readAllBytes(merged.resolve("tokenizer.json")));
+    assertTrue(Files.readString(merged.resolve("tokenizer.json")).contains("\"ids\":[7]"));
+    assertEquals(settings, Files.readString(merged.resolve("tokenizer_config.json")));
   }
 
   @Test

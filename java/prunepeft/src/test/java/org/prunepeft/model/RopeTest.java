@@ -2,12 +2,14 @@ package org.prunepeft.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -191,6 +193,58 @@ class RopeTest {
     EncoderConfig gemma = config("gemma3_text", scaling);
     assertEquals(4096, gemma.maxTokens());
     assertEquals(0.25, gemma.decoder().rope().frequencies(9)[0], EXACT);
+  }
+
+  private static EncoderConfig linear(String files) throws IOException {
+    EncoderConfig config =
+        config(
+            "llama",
+            """
+            "max_position_embeddings": 4096, "rope_scaling": {"type": "linear", "factor": 4},
+            "eos_token_id": 2""");
+    ObjectMapper json = new ObjectMapper();
+    return HuggingFaceConfig.with(
+        config, json.readTree("{}"), json.readTree(files), Path.of("model"));
+  }
+
+  /** As DeepSeek Coder's: 16384 positions and factor 4, of a context of 16384. */
+  @Test
+  void aTokenizersLongestTextHoldsWhereItIsBetweenPositionsAndWhatTheyAreStretchedTo()
+      throws IOException {
+    assertEquals(4096, linear("{\"model_max_length\": 4096}").maxTokens());
+    assertEquals(5000, linear("{\"model_max_length\": 5000}").maxTokens());
+    for (String other : List.of("16384", "20000", "4095", "1000000000000000019884624838656")) {
+      assertEquals(16384, linear("{\"model_max_length\": " + other + "}").maxTokens(), other);
+    }
+    assertEquals(16384, linear("{}").maxTokens());
+    // Frequencies are as they were, and so are runs.
+    assertTrue(linear("{}").computesAs(linear("{\"model_max_length\": 5000}")));
+    assertFalse(linear("{}").computesAs(linear("{}").with().layers(2).build()));
+  }
+
+  @Test
+  void twoDifferentScalingsAreRefused() throws IOException {
+    String scaling = "\"max_position_embeddings\": 4096, \"rope_theta\": 5e5, \"rope_scaling\": ";
+    String parameters = ", \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 5e5}";
+    String linear = "{\"type\":\"linear\",\"factor\":4.0}";
+    String message =
+        assertThrows(FormatException.class, () -> config("llama", scaling + linear + parameters))
+            .getMessage();
+    assertEquals(
+        "test: rope_scaling is "
+            + linear
+            + " and rope_parameters is {\"rope_type\":\"default\",\"rope_theta\":500000.0}, which rotate otherwise; leave out the one that is not meant",
+        message);
+    for (String none : List.of("null", "{}", "{\"type\": \"default\"}")) {
+      assertEquals(
+          Type.DEFAULT, config("llama", scaling + none + parameters).decoder().rope().type());
+    }
+    assertEquals(
+        4,
+        config("llama", scaling + linear + ", \"rope_parameters\": " + linear)
+            .decoder()
+            .rope()
+            .factor());
   }
 
   @Test

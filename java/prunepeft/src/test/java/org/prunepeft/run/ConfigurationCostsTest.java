@@ -26,5 +26,7 @@ class ConfigurationCostsTest {
         List.of(32.0, 352.0 / 1088, 256.0 / 384, 0.0),
         COSTS.stream().map(cost -> cost.of(KnownRun.KEPT)).toList());
     assertEquals(0, COSTS.get(3).of(List.of()));
+    // Of latency the frozen encoder's pass is there whatever is kept.
+    assertEquals(List.of(0.0, 0.0, 256.0 / 384, 0.0), COSTS.stream().map(Cost::fixed).toList());
   }
 }

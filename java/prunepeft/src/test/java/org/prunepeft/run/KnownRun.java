@@ -70,10 +70,20 @@ final class KnownRun {
 
   static MeasuredResult measured(
       boolean matters, Spread spread, List<Candidate> kept, Comparison... comparisons) {
+    return measured(
+        MeasuredSettings.of(SPACE, 96), matters, Optional.of(spread), kept, comparisons);
+  }
+
+  static MeasuredResult measured(
+      MeasuredSettings settings,
+      boolean matters,
+      Optional<Spread> spread,
+      List<Candidate> kept,
+      Comparison... comparisons) {
     Estimate zero = new Estimate(0, -0.0115, 0.0115);
     return new MeasuredResult(
         SPACE,
-        MeasuredSettings.of(SPACE, 96),
+        settings,
         kept,
         kept,
         MeasuredResult.Choice.BEST,

@@ -3,9 +3,13 @@ package org.prunepeft.run;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Estimate;
+import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.search.measured.MeasuredSettings;
 import org.prunepeft.search.measured.Spread;
 
 class MeasuredSummaryTest {
@@ -13,8 +17,11 @@ class MeasuredSummaryTest {
       new Spread(0.0262, 0.0167, 0.0202, new Estimate(0.59, 0.2, 0.8));
 
   private static List<String> summary(Spread spread, List<Candidate> kept) {
-    return MeasuredSummary.of(
-        KnownRun.measured(true, spread, kept), KnownRun.CLASSES, KnownRun.TIMES);
+    return summary(KnownRun.measured(true, spread, kept));
+  }
+
+  private static List<String> summary(MeasuredResult result) {
+    return MeasuredSummary.of(result, KnownRun.CLASSES, KnownRun.TIMES);
   }
 
   private static void assertHas(List<String> lines, String line) {
@@ -53,9 +60,54 @@ class MeasuredSummaryTest {
   @Test
   void withoutADifferenceItSaysByWhatNoOtherIsCheaper() {
     assertHas(
-        MeasuredSummary.of(
-            KnownRun.measured(false, SPREAD, KnownRun.KEPT), KnownRun.CLASSES, KnownRun.TIMES),
+        summary(KnownRun.measured(false, SPREAD, KnownRun.KEPT)),
         "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by parameters.");
+  }
+
+  @Test
+  void ofLatencyASavingIsAShareOfWhatModulesAdd() {
+    MeasuredSettings settings =
+        MeasuredSettings.of(KnownRun.SPACE, 96)
+            .withCosts(
+                ConfigurationCosts.of(List.of("latency"), KnownRun.ENCODER, KnownRun.SPACE, true));
+    assertHas(
+        summary(KnownRun.measured(settings, false, Optional.of(SPREAD), KnownRun.KEPT)),
+        "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by latency, of what modules add to it.");
+  }
+
+  @Test
+  void aToleranceThatNothingMeetsIsSaid() {
+    MeasuredSettings settings = MeasuredSettings.of(KnownRun.SPACE, 96);
+    assertHas(
+        summary(
+            KnownRun.measured(
+                settings.withTolerance(OptionalDouble.of(0.005)),
+                true,
+                Optional.of(SPREAD),
+                KnownRun.KEPT)),
+        "The tolerance decided nothing: no configuration within the budget is predicted to lie within 0.50 points of all modules; the nearest lies 1.35 below.");
+    assertHas(
+        summary(
+            KnownRun.measured(
+                settings.withTolerance(OptionalDouble.of(0.005)).withBudget(31),
+                true,
+                Optional.of(SPREAD),
+                KnownRun.KEPT)),
+        "The tolerance decided nothing: no configuration within the budget is predicted to lie within 0.50 points of all modules.");
+    assertTrue(
+        summary(SPREAD, KnownRun.KEPT).stream().noneMatch(line -> line.contains("tolerance")));
+  }
+
+  @Test
+  void ofOneRandomSubsetAloneNoSpreadIsSaid() {
+    List<String> lines =
+        summary(
+            KnownRun.measured(
+                MeasuredSettings.of(KnownRun.SPACE, 192), true, Optional.empty(), KnownRun.KEPT));
+    assertHas(
+        lines,
+        "All random subsets of the budget are the same one: how much others would deviate is not known.");
+    assertTrue(lines.stream().noneMatch(line -> line.contains("Beyond noise")));
   }
 
   @Test

@@ -71,6 +71,21 @@ class TextEncodingTest {
     assertEquals("example 2: the text has 100,001 tokens", message.split(", but")[0]);
   }
 
+  @Test
+  void ofARunThatIsMadeItsLengthCannotBeRaised() {
+    TextEncoding made =
+        new TextEncoding(
+            EncoderConfig.bert(1, 8, 1, 8, CharacterTokenizer.VOCABULARY, LONGEST),
+            CharacterTokenizer.json(),
+            TOKENIZER,
+            TrainingSettings.builder().maxLength(LONGEST).tooLong(TooLong.REFUSE).build(),
+            true);
+    assertEquals(
+        "a.jsonl, line 7: the text has 9 tokens, but the run was made with --max-seq-length 8; shorten the texts, or say --too-long cut; a run that is made with a larger --max-seq-length takes more (the model at most 8)",
+        assertThrows(DataException.class, () -> made.someTexts(List.of(text("12345678", 7))))
+            .getMessage());
+  }
+
   /** Its model has no such character. */
   private static TextEncoding without(char character) {
     return new TextEncoding(

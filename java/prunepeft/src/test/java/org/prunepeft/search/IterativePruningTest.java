@@ -10,6 +10,7 @@ import static org.prunepeft.search.Scores.adapter;
 import static org.prunepeft.search.Scores.lora;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
@@ -25,6 +27,7 @@ import org.prunepeft.search.PruningRound.Information;
 import org.prunepeft.search.PruningSettings.Selection;
 import org.prunepeft.search.PruningSettings.Weighting;
 import org.prunepeft.search.Reading.LeftOut;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * Cases worked by hand. Throughout k = sigmoid(3 − rank): 0.952574, 0.880797, 0.731059 for ranks 0,
@@ -225,6 +228,26 @@ class IterativePruningTest {
   }
 
   @Test
+  void theLeastSpreadAndCAreSettings() {
+    Scores scores = new Scores().set("weight", "lora", 100, 100.5, 101);
+    PruningSettings settings = PruningSettings.of(1);
+    assertEquals(1, leftOut(oneRound(Scores.loraOnly(3), WEIGHT, settings, scores)).size());
+    PruningRound round =
+        oneRound(Scores.loraOnly(3), WEIGHT, settings.withSpreadThreshold(0.001).withC(0), scores);
+    assertTrue(leftOut(round).isEmpty());
+    // Θ = 1, 0.5, 0; k = sigmoid(-rank) = 0.5, 0.268941: exp = 1.648721, 1.143931, 1, in sum
+    // 3.792652.
+    assertArrayEquals(
+        new double[] {3 * 1.648721 / 3.792652, 3 * 1.143931 / 3.792652, 3 / 3.792652},
+        probabilities(round),
+        CLOSE);
+    assertIllegal(
+        () -> settings.withSpreadThreshold(1),
+        "the spread threshold must be at least 0 and below 1, got 1.0");
+    assertIllegal(() -> settings.withC(Double.NaN), "c must be a finite number, got NaN");
+  }
+
+  @Test
   void theLeastSpreadCountsItself() {
     PruningSettings settings = PruningSettings.of(1);
     // Spread 0.01 of the mean, and less.
@@ -418,7 +441,7 @@ class IterativePruningTest {
     PruningSettings settings = PruningSettings.of(1);
     SearchSpace space = Scores.loraOnly(3);
     PruningRound round = oneRound(space, Strategy.all(), settings, halves(false, true));
-    assertEquals(Information.RELIABLE, round.information());
+    assertEquals(Information.NONE, round.information());
     assertEquals(-1, reading(round, "activation", "lora").reliability().getAsDouble(), 1e-15);
     assertEquals(0.5, reading(round, "gradient", "lora").reliability().getAsDouble(), 1e-15);
     assertEquals(OptionalDouble.empty(), reading(round, "weight", "lora").reliability());
@@ -428,6 +451,43 @@ class IterativePruningTest {
     assertEquals(
         Information.UNMEASURED,
         oneRound(space, WEIGHT, settings, halves(false, false)).information());
+    // Of three modules the halves' orders are the same in one case of six.
+    assertEquals(
+        Information.NONE,
+        oneRound(space, Strategy.all(), settings, halves(true, true)).information());
+  }
+
+  /** Of six LoRA modules and six adapters, by criteria that all err alike. */
+  private static Information information(double[] truth, double noise, Random random) {
+    Scores scores = new Scores();
+    for (String type : List.of("lora", "adapter")) {
+      double[] first = noisy(truth, noise, random);
+      double[] second = noisy(truth, noise, random);
+      for (String criterion : List.of("activation", "sensitivity", "gradient")) {
+        scores.set(criterion, type, first).setHalves(criterion, type, first, second);
+      }
+    }
+    return oneRound(Scores.space(6), Strategy.all(), PruningSettings.of(90), scores).information();
+  }
+
+  private static double[] noisy(double[] truth, double noise, Random random) {
+    return Arrays.stream(truth).map(one -> one + noise * random.nextGaussian()).toArray();
+  }
+
+  @Test
+  void scoresThatAreNoiseAreRarelyCalledReliable() {
+    Random random = TestSeed.random();
+    int rounds = 1000;
+    int reliable = 0;
+    for (int i = 0; i < rounds; i++) {
+      reliable += information(new double[6], 1, random) == Information.RELIABLE ? 1 : 0;
+    }
+    // One in twenty, and five standard deviations of such a share.
+    double most = 0.05 + 5 * Math.sqrt(0.05 * 0.95 / rounds);
+    assertTrue(reliable <= most * rounds, reliable + " of " + rounds);
+    assertTrue(reliable > 0);
+    double[] truth = {1, 2, 3, 4, 5, 6};
+    assertEquals(Information.RELIABLE, information(truth, 0.1, random));
   }
 
   @Test

@@ -25,13 +25,20 @@ class ScoreOrderTest {
   }
 
   @Test
-  void theLowestScoresGoUntilTheRestFitsTheBudget() {
+  void theHighestScoresStayAsLongAsTheyFitTheBudget() {
     Map<String, Double> scores = Map.of("a", 0.5, "b", -1.0, "c", 0.6, "d", 0.4);
     assertEquals(List.of("a", "c", "d"), kept(50, scores, 0));
     assertEquals(List.of("a", "c"), kept(49, scores, 0));
     assertEquals(List.of("c"), kept(30, scores, 0));
-    // What is left is never larger than the budget, however high its score.
-    assertEquals(List.of("a"), kept(29, scores, 0));
+    // What is kept is never larger than the budget, however high its score.
+    assertEquals(List.of("a", "d"), kept(29, scores, 0));
+  }
+
+  @Test
+  void whatALargeModuleLeavesRoomForIsTaken() {
+    Map<String, Double> scores = Map.of("a", 0.1, "b", 0.9, "c", 0.6, "d", 0.2);
+    // c does not fit beside b, but d and a do.
+    assertEquals(List.of("a", "b", "d"), kept(35, scores, 0));
   }
 
   @Test

@@ -102,12 +102,24 @@ class DifferenceOverSeedsTest {
     assertEquals(1 - Math.sqrt(12.5 / 14.5), equal.p(), 1e-9);
     // 0 and 1, so 1 degree: t 12.706205.
     DifferenceOverSeeds unequal =
-        DifferenceOverSeeds.pooled(List.of(new double[] {5, 5}, new double[] {1, 3}));
-    assertEquals(3.5, unequal.mean(), 1e-12);
-    assertEquals(3.5 + 12.706205 * 0.5, unequal.student().high(), 1e-5);
+        DifferenceOverSeeds.pooled(List.of(new double[] {0, 0}, new double[] {1, 3}));
+    assertEquals(1, unequal.mean(), 1e-12);
+    assertEquals(1 + 12.706205 * 0.5, unequal.student().high(), 1e-5);
     assertNull(equal.bootstrap());
     assertNull(
         DifferenceOverSeeds.pooled(List.of(new double[] {1, 3}, new double[] {2})).student());
+  }
+
+  /** By the spread of {1, 3} alone the interval would be half as wide as it should be. */
+  @Test
+  void aTaskThatDiffersByTheSameInAllPairsIsNoMoreKnownThanOneOfASinglePair() {
+    DifferenceOverSeeds shifted =
+        DifferenceOverSeeds.pooled(
+            List.of(new double[] {0.1 + 0.2, 0.3, 0.3}, new double[] {1, 3}));
+    assertEquals(1.15, shifted.mean(), 1e-12);
+    assertEquals(5, shifted.pairs());
+    assertNull(shifted.student());
+    assertTrue(Double.isNaN(shifted.p()));
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import org.junit.jupiter.api.Test;
+import org.prunepeft.data.Metric;
 
 class MetricsTest {
   private static final double EXACT = 1e-12;
@@ -90,5 +91,12 @@ class MetricsTest {
     assertThrows(IllegalArgumentException.class, () -> Metrics.matthews(new int[2], new int[3]));
     assertThrows(
         IllegalArgumentException.class, () -> Metrics.spearman(new double[1], new double[2]));
+  }
+
+  @Test
+  void aDifferenceOfLogLikelihoodsHasNoPerplexity() {
+    assertEquals("-0.0213", Metric.LOG_LIKELIHOOD.formatDifference(-0.02134));
+    assertEquals("1.25 %", Metric.ACCURACY.formatDifference(0.0125));
+    assertEquals("0.0125", Metric.PEARSON.formatDifference(0.0125));
   }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
@@ -128,5 +129,12 @@ class PairedDifferenceTest {
     assertEquals(share, measured.value());
     assertEquals(share - 1.96 * error, measured.low(), 0.35 * error);
     assertEquals(share + 1.96 * error, measured.high(), 0.35 * error);
+  }
+
+  @Test
+  void largeTestSetsAreDrawnLessOften() {
+    assertEquals(
+        List.of(1000, 1000, 500, 200),
+        Stream.of(1, 5000, 10_000, 1_000_000).map(PairedDifference::draws).toList());
   }
 }

@@ -259,7 +259,7 @@ function reliability(run) {
   return chart({
     title: "Agreement of the two halves",
     caption: "Rank correlation of a criterion's scores from two halves of the round's batches; the figure is the round. " +
-      `Left of the dashed line (${digits(run.reliable)}) scores carry no information. Criteria that see no data have none.`,
+      "On average chance alone gives the dashed line, 0, and of few modules it reaches far to both sides of it. Criteria that see no data have none.",
     alt: rows.map((row) => row + ": " + seen.filter((reading) => reading.criterion + " · " + reading.type === row)
       .map((reading) => fixed(reading.reliability, 2)).join(", ")).join(". "),
     draw: (width) => {
@@ -268,7 +268,7 @@ function reliability(run) {
       const f = frame(width, rows.length * row + 46, {top: 4, right: 16, bottom: 40, left: 140});
       const scale = d3.scaleLinear([Math.min(-0.1, d3.min(seen, (reading) => reading.reliability) - 0.05), 1.04], f.x);
       bottomAxis(f, scale, "rank correlation");
-      f.svg.append("line").attr("class", "rule").attr("x1", scale(run.reliable)).attr("x2", scale(run.reliable)).attr("y1", f.y[1]).attr("y2", f.y[0]);
+      f.svg.append("line").attr("class", "rule").attr("x1", scale(0)).attr("x2", scale(0)).attr("y1", f.y[1]).attr("y2", f.y[0]);
       const lines = f.svg.append("g").selectAll("g").data(rows).join("g").attr("transform", (name, i) => `translate(0,${f.y[1] + i * row})`);
       lines.append("line").attr("class", "grid").attr("x1", f.x[0]).attr("x2", f.x[1]).attr("y1", row).attr("y2", row);
       lines.append("text").attr("x", f.x[0] - 8).attr("y", row / 2).attr("dy", "0.32em").attr("text-anchor", "end").text((name) => name);

@@ -248,20 +248,24 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * {@return the last special token of a text, as the text has it; empty: it has none} Of a
-   * tokenizer that is {@link #decoding}.
+   * {@return the first of the special tokens that a text ends with, as the text has it; empty: it
+   * ends with none} Spaces and line breaks between and behind them do not count. Of a tokenizer
+   * that is {@link #decoding}.
    *
    * @throws IllegalStateException if the tokenizer is closed
    */
-  public Optional<String> lastSpecialToken(String text) {
+  public Optional<String> endingSpecialToken(String text) {
     int[] ids = tokens(text, false).ids();
+    Optional<String> first = Optional.empty();
     for (int i = ids.length - 1; i >= 0; i--) {
-      Optional<String> special = special(ids[i]);
-      if (special.isPresent() && text.contains(special.get())) {
-        return special;
+      Optional<String> special = special(ids[i]).filter(text::contains);
+      if (special.isPresent()) {
+        first = special;
+      } else if (!decode(new int[] {ids[i]}).isBlank()) {
+        return first;
       }
     }
-    return Optional.empty();
+    return first;
   }
 
   /** A token as it is written, if texts that are read from tokens are without it. */

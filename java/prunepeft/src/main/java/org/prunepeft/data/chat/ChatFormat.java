@@ -27,6 +27,15 @@ public record ChatFormat(
   /** A model's file that has its chat template alone. */
   public static final String FILE = "chat_template.jinja";
 
+  /** A directory of a model's templates by their names, beside the default one. */
+  public static final String ADDITIONAL = "additional_chat_templates";
+
+  /** What of these would be in place of {@link #FILE}. */
+  public static final String DEFAULT_FILE = ADDITIONAL + "/default.jinja";
+
+  /** Of these the one for conversations with tools. */
+  public static final String TOOL_FILE = ADDITIONAL + "/tool_use.jinja";
+
   /**
    * What models without a template get: it needs no tokens of its own. The tokenizer's special
    * tokens and its end of a text go around it.

@@ -13,6 +13,7 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Place;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.table.TableFormat;
 
 /** Rows of conversations, known by their columns. */
 public final class ConversationFile {
@@ -41,9 +42,17 @@ public final class ConversationFile {
   private final Chat chat;
   private final Dialect dialect;
 
-  private ConversationFile(Dialect dialect, Chat chat) {
+  /** Whether values are cells, which have lists as texts. */
+  private final boolean cells;
+
+  private ConversationFile(Path file, Dialect dialect, Chat chat) {
     this.dialect = dialect;
     this.chat = chat;
+    cells = hasCells(file);
+  }
+
+  private static boolean hasCells(Path file) {
+    return TableFormat.of(file).filter(TableFormat::isDelimited).isPresent();
   }
 
   /**
@@ -58,7 +67,7 @@ public final class ConversationFile {
 
   /**
    * {@return whether a file has messages, which a chat template writes} Prompts and completions may
-   * be texts.
+   * be texts; the first row tells.
    *
    * @param file whose name gives its format
    * @throws DataException if it can't be read or is damaged
@@ -68,8 +77,14 @@ public final class ConversationFile {
     return dialect != null
         && (dialect != Dialect.COMPLETION
             || ExampleFile.first(file, dialect.columns)
-                .filter(row -> row.get(0).isArray())
+                .map(row -> list(row.get(0), hasCells(file)))
+                .filter(JsonNode::isArray)
                 .isPresent());
+  }
+
+  /** A list of messages, also one that a cell has in JSON; else what is given. */
+  private static JsonNode list(JsonNode value, boolean cell) {
+    return cell ? Messages.cell(value).orElse(value) : value;
   }
 
   /**
@@ -95,7 +110,7 @@ public final class ConversationFile {
     List<String> columns = new ArrayList<>(dialect.columns);
     // Also where the first row has none.
     columns.add(TOOLS);
-    ConversationFile reader = new ConversationFile(dialect, new Chat(format));
+    ConversationFile reader = new ConversationFile(file, dialect, new Chat(format));
     List<List<Example>> rows =
         ExampleFile.values(
             file,
@@ -114,8 +129,8 @@ public final class ConversationFile {
     if (dialect != Dialect.COMPLETION) {
       return chat.texts(place, new Conversation(messages(place, 0, values.get(0)), 0, tools));
     }
-    JsonNode prompt = values.get(0);
-    JsonNode completion = values.get(1);
+    JsonNode prompt = list(values.get(0), cells);
+    JsonNode completion = list(values.get(1), cells);
     if (prompt.isArray() && completion.isArray()) {
       List<Map<String, Object>> all = messages(place, 0, prompt);
       int learntFrom = all.size();
@@ -127,15 +142,13 @@ public final class ConversationFile {
         || prompt.isNull()
         || completion.isNull()) {
       throw new DataException(
-          "%s: 'prompt' and 'completion' must both be texts, or both lists of messages"
-              .formatted(place));
+          "%s: 'prompt' and 'completion' must both be texts, or both lists of messages%s"
+              .formatted(place, cells ? "; in JSON Lines a text may look like such a list" : ""));
     }
     return List.of(TrainingText.of(prompt.asText(), completion.asText()));
   }
 
   private List<Map<String, Object>> messages(Place place, int column, JsonNode value) {
-    boolean shareGpt =
-        dialect == Dialect.CONVERSATIONS && !(value.isArray() && value.path(0).has("role"));
-    return Messages.of(place, dialect.columns.get(column), value, shareGpt);
+    return Messages.of(place, dialect.columns.get(column), value, dialect == Dialect.CONVERSATIONS);
   }
 }

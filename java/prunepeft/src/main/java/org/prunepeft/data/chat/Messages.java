@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Place;
 import org.prunepeft.text.Spelling;
@@ -35,12 +36,26 @@ final class Messages {
    *
    * @param place of the row, for errors
    * @param column that has them
-   * @param shareGpt whether members are from and value in place of role and content
+   * @param shareGpt whether members are from and value, unless the first message has a role
    */
   static List<Map<String, Object>> of(
       Place place, String column, JsonNode value, boolean shareGpt) {
-    return new Messages(place, shareGpt ? "from" : "role", shareGpt ? "value" : "content")
-        .list(column, value);
+    JsonNode list = value.isTextual() ? parsed(place, column, value.asText()) : value;
+    boolean from = shareGpt && !list.path(0).has("role");
+    return new Messages(place, from ? "from" : "role", from ? "value" : "content")
+        .list(column, list);
+  }
+
+  /** The list of messages that a cell of a table has in JSON; empty: it has none. */
+  static Optional<JsonNode> cell(JsonNode text) {
+    if (!text.asText().stripLeading().startsWith("[")) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(JSON.readTree(text.asText())).filter(list -> list.path(0).has("role"));
+    } catch (JsonProcessingException e) {
+      return Optional.empty();
+    }
   }
 
   /** A value of any kind in Java's types; null for none. */
@@ -65,8 +80,7 @@ final class Messages {
     }
   }
 
-  private List<Map<String, Object>> list(String column, JsonNode value) {
-    JsonNode list = value.isTextual() ? parsed(place, column, value.asText()) : value;
+  private List<Map<String, Object>> list(String column, JsonNode list) {
     if (!list.isArray()) {
       throw new DataException(
           "%s: '%s' must be a list of messages, got %s".formatted(place, column, kind(list)));

@@ -20,9 +20,6 @@ final class TemplateFiles {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String CONFIG = "tokenizer_config.json";
 
-  /** A directory of templates by their names, beside the default one. */
-  private static final String ADDITIONAL = "additional_chat_templates";
-
   private static final String DEFAULT = "default";
   private static final String TOOLS = "tool_use";
 
@@ -71,7 +68,7 @@ final class TemplateFiles {
       templates.putAll(configured(config));
     }
     for (String name : List.of(DEFAULT, TOOLS)) {
-      Path additional = file(ADDITIONAL).resolve(name + ".jinja");
+      Path additional = file(ChatFormat.ADDITIONAL).resolve(name + ".jinja");
       if (Files.exists(additional)) {
         put(templates, name, additional);
       }

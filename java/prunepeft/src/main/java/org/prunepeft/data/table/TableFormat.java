@@ -43,8 +43,11 @@ public enum TableFormat {
     return Optional.empty();
   }
 
-  /** Whether its columns have numbers beside their names. */
-  boolean isDelimited() {
+  /**
+   * {@return whether its values are cells, which are texts alone, and its columns have numbers
+   * beside their names}
+   */
+  public boolean isDelimited() {
     return this == TSV || this == CSV;
   }
 

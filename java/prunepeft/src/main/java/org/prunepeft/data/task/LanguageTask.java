@@ -95,8 +95,17 @@ public final class LanguageTask extends OwnFilesTask {
    */
   public static boolean hasConversations(DataFiles files) {
     return files.kind() == TaskKind.LANGUAGE_MODELING
-        && !hasOwnColumn(files.columns())
-        && ConversationFile.hasMessages(files.train());
+        && hasConversations(files.train(), files.columns());
+  }
+
+  /**
+   * {@return whether a language model's file has conversations, which a {@link ChatFormat} writes}
+   *
+   * @param file whose name gives its format
+   * @param columns whose text is the column of texts, where it is not named text
+   */
+  public static boolean hasConversations(Path file, Columns columns) {
+    return !hasOwnColumn(columns) && ConversationFile.hasMessages(file);
   }
 
   /**

@@ -15,6 +15,14 @@ public interface Cost {
    */
   double of(Collection<Candidate> modules);
 
+  /**
+   * {@return the part of it that no choice of modules changes, which a saving is not a share of; 0
+   * unless it says otherwise}
+   */
+  default double fixed() {
+    return 0;
+  }
+
   /** {@return the number of trainable parameters, named {@code parameters}} */
   static Cost parameters() {
     return new ParameterCount();

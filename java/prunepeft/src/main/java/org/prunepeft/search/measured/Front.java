@@ -146,7 +146,7 @@ final class Front {
   /** Minus the metric, and the costs: all of them better when lower. */
   private double[] scores(BitSet subset, MetricModel model) {
     double[] scores = new double[settings.costs().size() + 1];
-    scores[0] = -metric(subset, model);
+    scores[0] = -model.expected(subset);
     for (int i = 1; i < scores.length; i++) {
       scores[i] = settings.costs().get(i - 1).of(pool.modules(subset));
     }
@@ -176,17 +176,6 @@ final class Front {
     return thinned;
   }
 
-  /**
-   * The model knows nothing of subsets as large as the supernet or empty; these are as measured.
-   */
-  private double metric(BitSet subset, MetricModel model) {
-    return extreme(subset) ? model.values().mean(archive.row(subset)) : model.predict(subset);
-  }
-
-  private boolean extreme(BitSet subset) {
-    return subset.isEmpty() || subset.cardinality() == pool.count();
-  }
-
   /** With a model of the metric itself. */
   Configuration configuration(BitSet subset, MetricModel model) {
     ValueTable metrics = archive.metrics;
@@ -201,7 +190,7 @@ final class Front {
                     confirmed.values(supernet), confirmed.values(archive.row(subset))))
             : Optional.empty();
     double examples = metrics.examples();
-    if (extreme(subset)) {
+    if (pool.isExtreme(subset)) {
       int row = archive.row(subset);
       return new Configuration(
           pool.modules(subset),

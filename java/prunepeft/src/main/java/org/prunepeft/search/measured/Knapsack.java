@@ -7,13 +7,15 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
 
 /**
  * The best sums of values for each size, exact: modules of one size are taken in the order of their
  * values, and sums that are neither smaller nor better than another are dropped (Nemhauser and
  * Ullmann, 1969).
  */
-final class Knapsack {
+public final class Knapsack {
   /** More than these are only reached with many different sizes; then the sums become near-best. */
   private static final int MOST_SUMS = 20_000;
 
@@ -29,6 +31,26 @@ final class Knapsack {
   private record Sum(long size, double value, Sum before, int[] group, int taken) {}
 
   private Knapsack() {}
+
+  /**
+   * {@return the modules whose values add up to the most within a budget, sorted by layer, type and
+   * name; none of them is worth nothing or less, so that they may be none}
+   *
+   * @param space all modules that there are
+   * @param values of its modules, in their order there
+   * @param budget trainable parameters that may be left
+   * @throws IllegalArgumentException if there are not as many values as modules
+   */
+  public static List<Candidate> best(SearchSpace space, double[] values, long budget) {
+    if (values.length != space.candidates().size()) {
+      throw new IllegalArgumentException(
+          "%d modules need as many values, got %d"
+              .formatted(space.candidates().size(), values.length));
+    }
+    Pool pool = new Pool(space);
+    List<Filling> fillings = frontier(values, pool, pool.all(), budget);
+    return pool.modules(fillings.get(fillings.size() - 1).modules);
+  }
 
   /**
    * By rising size and rising value, from the empty one on; modules without value are not taken.

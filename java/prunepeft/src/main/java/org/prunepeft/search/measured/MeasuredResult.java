@@ -30,7 +30,7 @@ import org.prunepeft.search.SearchSpace;
  * @param pairs interactions that show, those with the most evidence first
  * @param bestComparisons the best against each rival
  * @param comparisons the choice against each rival
- * @param spread how much random subsets of the budget differ
+ * @param spread how much random subsets of the budget differ; empty: there is but one
  * @param explained the share of the variance between the design's subsets, noise apart, that the
  *     model of the metric explains, from 0 to 1
  * @param front configurations that no other beats, by their first cost
@@ -50,7 +50,7 @@ public record MeasuredResult(
     List<PairValue> pairs,
     List<Comparison> bestComparisons,
     List<Comparison> comparisons,
-    Spread spread,
+    Optional<Spread> spread,
     double explained,
     List<Configuration> front,
     List<MeasuredSubset> measured,
@@ -94,7 +94,7 @@ public record MeasuredResult(
     map.put("best", names(best));
     map.put("comparisons", comparisons(comparisons));
     map.put("comparisons_of_best", comparisons(bestComparisons));
-    map.put("spread", spread());
+    map.put("spread", spread.orElse(null));
     map.put("explained", explained);
     map.put("values", values.stream().map(MeasuredResult::value).toList());
     map.put("pairs", pairs.stream().map(MeasuredResult::pair).toList());

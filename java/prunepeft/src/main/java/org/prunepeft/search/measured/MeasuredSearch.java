@@ -57,6 +57,9 @@ public final class MeasuredSearch {
 
   private static final int MORE_RANDOM = 512;
 
+  /** Random subsets are drawn so many times as often as wanted at most, to find distinct ones. */
+  private static final int MOST_DRAWS = 50;
+
   private final SearchSpace space;
   private final MeasuredSettings settings;
   private final Pool pool;
@@ -112,7 +115,7 @@ public final class MeasuredSearch {
     List<BitSet> more = moreRandomSubsets();
     Shift scoreDraws = learnt.shift(more, randomSubsets);
     double[][] randomValues = randomSubsets.stream().map(this::allValues).toArray(double[][]::new);
-    Spread spread = Statistics.spread(randomValues);
+    Optional<Spread> spread = Statistics.spread(randomValues);
     Shift draws = ofMetric.shift(more, randomSubsets);
     List<Comparison> ofBest = comparisons(best, draws);
     boolean matters = againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0;
@@ -162,11 +165,8 @@ public final class MeasuredSearch {
     Map<BitSet, Purpose> wanted = new LinkedHashMap<>();
     wanted.put(rivals.get(Rival.SUPERNET), Purpose.SUPERNET);
     wanted.put(rivals.get(Rival.NONE), Purpose.NONE);
-    for (int i = 0; i < settings.effort().random(); i++) {
-      BitSet subset = pool.bits(RandomSelection.keep(space, settings.budget(), random.nextLong()));
-      randomSubsets.add(subset);
-      wanted.putIfAbsent(subset, Purpose.RANDOM);
-    }
+    drawRandomSubsets();
+    randomSubsets.forEach(subset -> wanted.putIfAbsent(subset, Purpose.RANDOM));
     for (BitSet subset :
         DesignDraw.draw(
             pool, settings.budget(), settings.effort().design(), wanted.keySet(), random.split())) {
@@ -176,6 +176,23 @@ public final class MeasuredSearch {
       wanted.putIfAbsent(rivals.get(rival), Purpose.DEPTH);
     }
     archive.measure(wanted);
+  }
+
+  /**
+   * Distinct ones: of a subset that is drawn again nothing more is learnt. In a small space there
+   * may be fewer than wanted.
+   */
+  private void drawRandomSubsets() {
+    int wanted = settings.effort().random();
+    Set<BitSet> distinct = new LinkedHashSet<>();
+    for (int draw = 0; distinct.size() < wanted && draw < MOST_DRAWS * wanted; draw++) {
+      distinct.add(randomSubset(random));
+    }
+    randomSubsets.addAll(distinct);
+  }
+
+  private BitSet randomSubset(SplittableRandom seeds) {
+    return pool.bits(RandomSelection.keep(space, settings.budget(), seeds.nextLong()));
   }
 
   private BitSet byDepth(Layers layers) {
@@ -191,8 +208,7 @@ public final class MeasuredSearch {
   /** All but the supernet and the empty subset, which are far from what is to be chosen. */
   private int[] chooseable() {
     return IntStream.range(0, archive.size())
-        .filter(row -> !archive.subset(row).isEmpty())
-        .filter(row -> archive.subset(row).cardinality() < pool.count())
+        .filter(row -> !pool.isExtreme(archive.subset(row)))
         .toArray();
   }
 
@@ -285,9 +301,13 @@ public final class MeasuredSearch {
     return cost.of(pool.modules(subset));
   }
 
+  private double added(Cost cost, BitSet subset) {
+    return of(cost, subset) - cost.fixed();
+  }
+
   private static boolean worse(BitSet subset, BitSet best, MetricModel model, double deviations) {
-    double loss = model.predict(best) - model.predict(subset);
-    return loss > deviations * Math.sqrt(model.varianceOfDifference(subset, best));
+    double loss = model.expected(best) - model.predict(subset);
+    return loss > deviations * Math.sqrt(model.varianceToBest(subset, best));
   }
 
   /**
@@ -304,7 +324,7 @@ public final class MeasuredSearch {
           subsets.stream()
               .min(by(cost))
               .filter(subset -> of(cost, subset) < of(cost, best))
-              .filter(subset -> of(cost, subset) <= WORTHWHILE * of(cost, best));
+              .filter(subset -> added(cost, subset) <= WORTHWHILE * added(cost, best));
       if (cheapest.isPresent()) {
         return new Saving(cheapest.get(), Optional.of(cost));
       }
@@ -379,9 +399,7 @@ public final class MeasuredSearch {
   /** Not measured; the model predicts what the few that are lack to the mean of all. */
   private List<BitSet> moreRandomSubsets() {
     SplittableRandom seeds = random.split();
-    return IntStream.range(0, MORE_RANDOM)
-        .mapToObj(i -> pool.bits(RandomSelection.keep(space, settings.budget(), seeds.nextLong())))
-        .toList();
+    return IntStream.range(0, MORE_RANDOM).mapToObj(i -> randomSubset(seeds)).toList();
   }
 
   private double[] allValues(BitSet subset) {

@@ -129,6 +129,10 @@ final class MetricFit {
     return fit;
   }
 
+  Pool pool() {
+    return pool;
+  }
+
   private MetricFit(Pool pool, Archive archive, ValueTable values, int[] rows) {
     this.pool = pool;
     this.archive = archive;

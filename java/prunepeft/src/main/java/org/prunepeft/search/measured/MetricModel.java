@@ -176,6 +176,21 @@ final class MetricModel {
     return level + Statistics.dot(terms.of(subset), weights) + (at < 0 ? 0 : misfit[at]);
   }
 
+  /**
+   * The expected metric of a subset that was measured. The model knows nothing of subsets as large
+   * as the supernet or empty; these are as measured.
+   */
+  double expected(BitSet subset) {
+    return fit.pool().isExtreme(subset) ? values.mean(archive.row(subset)) : predict(subset);
+  }
+
+  /** How far what is expected of a subset of modules, less that of the best, is from the truth. */
+  double varianceToBest(BitSet subset, BitSet best) {
+    return fit.pool().isExtreme(best)
+        ? varianceBelow(archive.row(best), subset)
+        : varianceOfDifference(subset, best);
+  }
+
   /** The expected metric as a weighted sum of measured means. */
   private double[] contributions(BitSet subset) {
     double[] in = estimator.preMultiply(terms.of(subset));
@@ -243,9 +258,12 @@ final class MetricModel {
    * By how much the mean metric of all subsets of a kind is above that of some of them.
    *
    * @param all a large sample of the kind
-   * @param some fewer of it, which were fitted
+   * @param some fewer of it, distinct, which were fitted; one alone is all that there is
    */
   Statistics.Shift shift(List<BitSet> all, List<BitSet> some) {
+    if (some.size() == 1) {
+      return new Statistics.Shift(0, 0, values.examples() - 1.0);
+    }
     double[] target = meanTerms(all);
     double[] less = meanTerms(some);
     for (int i = 0; i < target.length; i++) {
@@ -260,8 +278,11 @@ final class MetricModel {
       unfitted += share * share * mark(subset, own, share);
     }
     double variance = error(sum, target, own, unfitted) + fit.sampled(List.of(sum))[0][0];
+    int most = some.size() - 1;
     return new Statistics.Shift(
-        Statistics.dot(target, weights), variance, Math.max(3, Math.min(freedom, some.size() - 1)));
+        Statistics.dot(target, weights),
+        variance,
+        Math.max(Math.min(3, most), Math.min(freedom, most)));
   }
 
   private double[] meanTerms(List<BitSet> subsets) {

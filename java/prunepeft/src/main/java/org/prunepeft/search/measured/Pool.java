@@ -66,6 +66,11 @@ final class Pool {
     return all;
   }
 
+  /** Whether a subset is empty or all modules, far from what is to be chosen. */
+  boolean isExtreme(BitSet subset) {
+    return subset.isEmpty() || subset.cardinality() == count();
+  }
+
   BitSet bits(Collection<Candidate> subset) {
     BitSet bits = new BitSet();
     subset.forEach(module -> bits.set(numbers.get(module)));

@@ -48,13 +48,12 @@ final class Refinement {
     promising.addAll(neighbours(best, surface));
     promising.addAll(neighbours(expected, surface));
     promising.removeIf(subset -> archive.knows(subset) || chosen.contains(subset));
-    double mean = model.predict(best);
+    double mean = model.expected(best);
     List<Promise> promises = new ArrayList<>();
     for (BitSet subset : promising) {
       double gain = model.predict(subset) - mean;
       promises.add(
-          new Promise(
-              subset, improvement(gain, Math.sqrt(model.varianceOfDifference(subset, best)))));
+          new Promise(subset, improvement(gain, Math.sqrt(model.varianceToBest(subset, best)))));
     }
     // A stable sort: where promises are equal the order of the neighbours decides.
     promises.sort(Comparator.comparingDouble(Promise::improvement).reversed());
@@ -80,7 +79,7 @@ final class Refinement {
     for (int row = 0; row < archive.size(); row++) {
       BitSet subset = archive.subset(row);
       if (pool.size(subset) <= budget && !subset.isEmpty()) {
-        double mean = model.predict(subset);
+        double mean = model.expected(subset);
         if (mean > highest) {
           highest = mean;
           best = subset;

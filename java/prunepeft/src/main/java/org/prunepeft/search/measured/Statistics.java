@@ -1,5 +1,6 @@
 package org.prunepeft.search.measured;
 
+import java.util.Optional;
 import org.hipparchus.distribution.continuous.FDistribution;
 import org.hipparchus.distribution.continuous.TDistribution;
 
@@ -127,10 +128,14 @@ final class Statistics {
   /**
    * Two-way analysis of variance without repetition: subsets by examples.
    *
-   * @param values [subsets][examples], of random subsets
+   * @param values [subsets][examples], of distinct random subsets
+   * @return empty: there is one alone, which says nothing of how they differ
    */
-  static Spread spread(double[][] values) {
+  static Optional<Spread> spread(double[][] values) {
     int subsets = values.length;
+    if (subsets == 1) {
+      return Optional.empty();
+    }
     int examples = values[0].length;
     double[] means = new double[subsets];
     double[] difficulty = new double[examples];
@@ -152,11 +157,12 @@ final class Statistics {
     double noise = squares / residuals / examples;
     double observed = variance(means);
     double between = Math.max(0, observed - noise);
-    return new Spread(
-        Math.sqrt(observed),
-        Math.sqrt(noise),
-        Math.sqrt(between),
-        beyond(observed, noise, subsets - 1.0, residuals));
+    return Optional.of(
+        new Spread(
+            Math.sqrt(observed),
+            Math.sqrt(noise),
+            Math.sqrt(between),
+            beyond(observed, noise, subsets - 1.0, residuals)));
   }
 
   private static Estimate beyond(double observed, double noise, double subsets, double residuals) {

@@ -6,15 +6,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.search.ScoreOrder;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.measured.Knapsack;
 
 /**
  * Bayesian search: subsets within the budget are trained for real, for a few epochs; from their
- * metrics a surrogate learns what each module is worth and proposes the next, by a draw of these
- * values (Thompson sampling); the best subset that was trained is kept. The search ends early when
- * the surrogate has no other to propose. The idea of AutoPEFT (Zhou and others, 2024, arXiv
- * 2301.12132).
+ * metrics a surrogate learns what each module is worth and proposes the next, the best by a draw of
+ * these values (Thompson sampling), in which no module is of a negative one; the best subset that
+ * was trained is kept. The search ends early when the surrogate has no other to propose. The idea
+ * of AutoPEFT (Zhou and others, 2024, arXiv 2301.12132).
  *
  * <p>Left out of it: the surrogate is a linear model of which modules there are, not a Gaussian
  * process with a sparse prior; one metric is improved within one budget, not a front of metric and
@@ -62,7 +62,7 @@ public record BayesianSearch(int trials, int patience, long seed) implements Pee
       subsets.add(subset);
       measured.add(trainer.validated(subset));
       int last = measured.size() - 1;
-      best = measured.get(last).metric() > measured.get(best).metric() ? last : best;
+      best = isBetter(measured.get(last), measured.get(best)) ? last : best;
       values = ModuleValues.of(space, budget, measured);
     }
     return new PeerResult(
@@ -73,6 +73,12 @@ public record BayesianSearch(int trials, int patience, long seed) implements Pee
         measured);
   }
 
+  /** Of equal metrics one that was measured goes before the head's, which a diverged trial has. */
+  private static boolean isBetter(PeerResult.Trial trial, PeerResult.Trial than) {
+    return trial.metric() > than.metric()
+        || trial.metric() == than.metric() && trial.diverged() == null && than.diverged() != null;
+  }
+
   /** Null: none that was not trained is found. */
   private List<Candidate> propose(
       SearchSpace space,
@@ -81,9 +87,8 @@ public record BayesianSearch(int trials, int patience, long seed) implements Pee
       List<List<Candidate>> known,
       Random random) {
     for (int i = 0; i < DRAWS; i++) {
-      List<Candidate> subset =
-          ScoreOrder.keep(space, budget, named(space, values.draw(random)), seed);
-      if (!known.contains(subset)) {
+      List<Candidate> subset = Knapsack.best(space, values.draw(random), budget);
+      if (!subset.isEmpty() && !known.contains(subset)) {
         return subset;
       }
     }

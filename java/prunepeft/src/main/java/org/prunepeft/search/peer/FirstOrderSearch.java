@@ -12,9 +12,8 @@ import org.prunepeft.search.SearchSpace;
 /**
  * First-order pruning at once: after one short training of the supernet a module's score is |Σ w·g|
  * over all of its weights w, by which the loss would change to first order if it went (Taylor), g
- * the gradients summed over the training's steps; the lowest go until the budget is met. The idea
- * of S-MaM, structured pruning of a mix-and-match adapter (Lawton and others, 2023, arXiv
- * 2305.16597).
+ * the gradients summed over the training's steps; the highest that fit the budget stay. The idea of
+ * S-MaM, structured pruning of a mix-and-match adapter (Lawton and others, 2023, arXiv 2305.16597).
  *
  * <p>Left out of it: that method removes rows and columns within modules, of bias updates too, and
  * starts pruned LoRA from other weights; here a module goes as a whole, and what is kept is trained

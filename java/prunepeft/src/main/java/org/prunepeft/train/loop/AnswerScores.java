@@ -101,13 +101,13 @@ final class AnswerScores {
   }
 
   /**
-   * Special tokens that a chat template writes behind the answers, in place of the token that ends
-   * a text.
+   * The first special tokens that a chat template writes behind the answers, in place of the token
+   * that ends a text.
    */
   static List<String> ends(List<TrainingText> texts, Tokenizer prompter) {
     return texts.stream()
         .filter(text -> !text.appendEnd())
-        .flatMap(text -> prompter.lastSpecialToken(text.answer()).stream())
+        .flatMap(text -> prompter.endingSpecialToken(text.answer()).stream())
         .distinct()
         .toList();
   }

@@ -74,8 +74,15 @@ public final class RoundStatistics implements AutoCloseable {
     done++;
   }
 
-  /** The statistics of every module, from the weights as they are now. */
+  /**
+   * The statistics of every module, from the weights as they are now. One step has no halves: what
+   * agrees is not known.
+   */
   public Observation observe() {
+    if (done < 2) {
+      return new Observation(
+          measure(type -> gradientSums.get(type)[0], magnitudes[0]), Map.of(), Map.of());
+    }
     Map<String, ModuleStatistics> first = measure(type -> gradientSums.get(type)[0], magnitudes[0]);
     Map<String, ModuleStatistics> second =
         measure(type -> gradientSums.get(type)[1], magnitudes[1]);

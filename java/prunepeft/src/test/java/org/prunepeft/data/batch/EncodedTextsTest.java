@@ -178,11 +178,15 @@ class EncodedTextsTest {
   }
 
   @Test
-  void theLastSpecialTokenOfATextIsFound() {
+  void theFirstOfTheSpecialTokensThatATextEndsWithIsFound() {
     try (Tokenizer decoding = Tokenizer.decoding(CharacterTokenizer.json(), LONGEST)) {
-      assertEquals(Optional.of("</s>"), decoding.lastSpecialToken("<s>so it</s> "));
-      assertEquals(Optional.empty(), decoding.lastSpecialToken("so it > s"));
-      assertEquals(Optional.empty(), decoding.lastSpecialToken(""));
+      assertEquals(Optional.of("</s>"), decoding.endingSpecialToken("<s>so it</s> "));
+      // As Phi-3's: <|end|>, a line break and <|endoftext|>.
+      assertEquals(Optional.of("</s>"), decoding.endingSpecialToken("so it</s>\n<s>"));
+      assertEquals(Optional.of("<s>"), decoding.endingSpecialToken("</s>so it<s></s> "));
+      assertEquals(Optional.empty(), decoding.endingSpecialToken("<s>so it"));
+      assertEquals(Optional.empty(), decoding.endingSpecialToken("so it > s"));
+      assertEquals(Optional.empty(), decoding.endingSpecialToken(""));
     }
   }
 

@@ -227,6 +227,60 @@ class ConversationFileTest {
     assertEquals("<user>a</s>\n<assistant>[b</s>\n]", marked(mixed, format(CHATML)));
   }
 
+  private static String cell(String json) {
+    return "\"" + json.replace("'", "\"\"") + "\"";
+  }
+
+  private static final String ASKED = "[{'role': 'user', 'content': 'a'}]";
+  private static final String ANSWERED = "[{'role': 'assistant', 'content': 'b'}]";
+
+  @Test
+  void aCellHasItsMessagesInJson() throws IOException {
+    String expected = "<user>a</s>\n<assistant>[b</s>\n]";
+    Path completions =
+        file("a.csv", "prompt,completion\n%s,%s\n".formatted(cell(ASKED), cell(ANSWERED)));
+    assertEquals(expected, marked(texts(completions, format(CHATML)).get(0)));
+    assertEquals(true, ConversationFile.hasMessages(completions));
+    Path tabs =
+        file("a.tsv", "prompt\tcompletion\n%s\t%s\n".formatted(ASKED, ANSWERED).replace('\'', '"'));
+    assertEquals(expected, marked(texts(tabs, format(CHATML)).get(0)));
+    assertEquals(true, ConversationFile.hasMessages(tabs));
+    String both = ASKED.replace("]", ", ") + ANSWERED.substring(1);
+    String from =
+        both.replace("role", "from").replace("content", "value").replace("assistant", "gpt");
+    for (String one : List.of(both, from)) {
+      Path conversations = file("b.csv", "conversations\n" + cell(one) + "\n");
+      assertEquals(expected, marked(texts(conversations, format(CHATML)).get(0)));
+    }
+  }
+
+  @Test
+  void otherJsonInACellIsAText() throws IOException {
+    for (String text : List.of("[1, 2]", "[a]", "[", "{'role': 'user'}", "[{'name': 'a'}]")) {
+      Path file = file("a.csv", "prompt,completion\n%s,%s\n".formatted(cell(text), cell("[b]")));
+      assertEquals(false, ConversationFile.hasMessages(file));
+      assertEquals(
+          List.of(TrainingText.of(text.replace('\'', '"'), "[b]")), texts(file, format(CHATML)));
+    }
+    // A text of a JSON Lines file is one, whatever it looks like.
+    String line = "{\"prompt\": \"%s\", \"completion\": \"%s\"}";
+    Path lines =
+        file("a.jsonl", line.formatted(ASKED.replace("'", "\\\""), ANSWERED.replace("'", "\\\"")));
+    assertEquals(false, ConversationFile.hasMessages(lines));
+    assertEquals(
+        List.of(TrainingText.of(ASKED.replace('\'', '"'), ANSWERED.replace('\'', '"'))),
+        texts(lines, format(CHATML)));
+  }
+
+  @Test
+  void messagesInOneOfTwoCellsAreRefused() throws IOException {
+    Path file = file("a.csv", "prompt,completion\n%s,b\n".formatted(cell(ASKED)));
+    assertEquals(
+        file
+            + ", line 2: 'prompt' and 'completion' must both be texts, or both lists of messages; in JSON Lines a text may look like such a list",
+        assertThrows(DataException.class, () -> texts(file, format(CHATML))).getMessage());
+  }
+
   @Test
   void partsOfAMessageAreJoined() throws IOException {
     String row =

@@ -24,6 +24,9 @@ class AnswerScoresTest {
               List.of(turn("it</s> ", false), turn("is</s> ", false), turn("no", false)),
               prompter));
       assertEquals(List.of(), AnswerScores.ends(List.of(turn("it</s>", true)), prompter));
+      // What a template writes behind the end of a last turn is not what the model is to write.
+      assertEquals(
+          List.of("</s>"), AnswerScores.ends(List.of(turn("it</s>\n<s>", false)), prompter));
     }
   }
 }
