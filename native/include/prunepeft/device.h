@@ -55,8 +55,9 @@ PP_API pp_status pp_synchronize(const pp_device* device);
 enum { PP_MOST_THREADS = 1024 };
 
 /**
- * Sets how many threads CPU calls use, in [1, PP_MOST_THREADS], for the whole process. It changes no result. No call may be
- * running. Callers on several threads share the process's helpers; the child of a fork has none of them.
+ * Sets how many threads CPU calls use, in [1, PP_MOST_THREADS], for the whole process. It changes no result. A call that runs
+ * on another thread keeps the number that it began with. Callers on several threads share the process's helpers; the child of a
+ * fork has none of them.
  */
 PP_API pp_status pp_set_num_threads(int32_t threads);
 
@@ -71,7 +72,7 @@ PP_API pp_isa pp_cpu_isa(void);
 
 /**
  * Chooses an instruction set for the whole process, for tests and comparisons. Results of different sets differ by
- * rounding. PP_UNSUPPORTED where the processor lacks it. Not to be called while another thread runs a kernel.
+ * rounding. PP_UNSUPPORTED where the processor lacks it. A call that runs on another thread keeps the set that it began with.
  */
 PP_API pp_status pp_set_cpu_isa(pp_isa isa);
 

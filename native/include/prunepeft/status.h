@@ -51,7 +51,10 @@ typedef enum pp_status PP_ENUM {
  */
 PP_API const char* pp_last_error(void);
 
-/** The library's version, "major.minor.patch". */
+/**
+ * The library's version, "major.minor.patch". The file's name has none: a program that was compiled with the headers of another
+ * version compares this first, by major, and by minor too while major is 0, since structures and functions may differ.
+ */
 PP_API const char* pp_version(void);
 
 #ifdef __cplusplus

@@ -5,9 +5,9 @@
 
 #include "attention/cpu/attention_cpu.h"
 #include "attention/extents.h"
+#include "core/call.h"
 #include "core/context.h"
 #include "core/status.h"
-#include "prunepeft/device.h"
 
 namespace prunepeft {
 
@@ -56,7 +56,7 @@ pp_status check_device(const pp_device& device, pp_dtype dtype) {
 pp_status take_floats(const pp_context& context, int64_t floats_of_a_thread, void** memory, int64_t floats_of_a_part = 0,
                       int64_t parts = 0) {
   WorkspaceSize size;
-  size.floats(floats_of_a_thread, pp_num_threads());
+  size.floats(floats_of_a_thread, call_threads());
   size.floats(floats_of_a_part, parts);
   return take_workspace(context, size.total(), memory);
 }

@@ -1,6 +1,7 @@
 // Checks of arguments: the first that fails names the argument, its value and what would be right.
 #pragma once
 
+#include "core/call.h"
 #include "core/handles.h"
 #include "prunepeft/adapter.h"
 
@@ -9,7 +10,10 @@ namespace prunepeft {
 /** 4 PiB: more memory than there is, and far from where sums and products of sizes overflow. */
 constexpr int64_t kMostBytes = int64_t{1} << 52;
 
-/** Collects checks; only the first failure counts. */
+/**
+ * Collects checks; only the first failure counts. Each function of the library has one; as long as it lives, the function's
+ * call keeps its settings.
+ */
 class Arguments {
  public:
   static constexpr int64_t kAny = -1;
@@ -47,6 +51,7 @@ class Arguments {
  private:
   [[gnu::format(printf, 2, 3)]] void invalid(const char* format, ...);
 
+  const Call call_;
   pp_status status_ = PP_OK;
   bool cuda_ = false;
 };

@@ -1,15 +1,15 @@
 // Chooses among the copies of a family's kernels that the build made, one for each instruction set.
 #pragma once
 
-#include "prunepeft/device.h"
+#include "core/call.h"
 
 namespace prunepeft {
 
-/** The table of the instruction set in use; a build for another architecture than x86-64 has only the portable one. */
+/** The table of the call's instruction set; a build for another architecture than x86-64 has only the portable one. */
 template <class Table>
 const Table& table_in_use(const Table& portable, const Table& avx2, const Table& avx512, const Table& avx512_bf16,
                           const Table& amx) {
-  switch (pp_cpu_isa()) {
+  switch (call_isa()) {
     case PP_ISA_AMX:
       return amx;
     case PP_ISA_AVX512_BF16:

@@ -15,6 +15,7 @@
 #include <immintrin.h>
 #endif
 
+#include "core/call.h"
 #include "core/status.h"
 #include "prunepeft/device.h"
 
@@ -310,7 +311,7 @@ int64_t thread_number() {
 void run_phases(const Phase* phases, int count, double operations) {
   int64_t most_items = 0;
   for (int i = 0; i < count; ++i) most_items = phases[i].items > most_items ? phases[i].items : most_items;
-  int64_t threads = operations < kOperationsWorthATeam ? 1 : pp_num_threads();
+  int64_t threads = operations < kOperationsWorthATeam ? 1 : call_threads();
   if (threads > most_items) threads = most_items;
   own_number = 0;
   if (threads <= 1) {

@@ -29,7 +29,7 @@ constexpr int kMostPhases = 4;
  */
 void run_phases(const Phase* phases, int count, double operations);
 
-/** In an item: the number of the thread that runs it, less than pp_num_threads(). It names scratch memory, never a result. */
+/** In an item: the number of the thread that runs it, less than call_threads(). It names scratch memory, never a result. */
 int64_t thread_number();
 
 template <class... Phases>

@@ -6,13 +6,13 @@
 #include "adapter/cpu/adapter_cpu.h"
 #include "attention/cpu/attention_cpu.h"
 #include "attention/extents.h"
+#include "core/call.h"
 #include "core/context.h"
 #include "core/status.h"
 #include "encoder/cpu/encoder_cpu.h"
 #include "linear/cpu/linear_cpu.h"
 #include "linear/modules.h"
 #include "linear/plan.h"
-#include "prunepeft/device.h"
 
 namespace prunepeft {
 namespace {
@@ -137,7 +137,7 @@ class LayerCall {
       }
     }
     WorkspaceSize of_attention;
-    of_attention.floats(HeadExtents(layer.attention, layer.attention.tokens).forward_floats(), pp_num_threads());
+    of_attention.floats(HeadExtents(layer.attention, layer.attention.tokens).forward_floats(), call_threads());
     scratch_ = most(scratch_, of_attention.total());
   }
 

@@ -16,9 +16,9 @@
 #include <math.h>
 
 #include "core/activation.h"
+#include "core/call.h"
 #include "core/pairs.h"
 #include "core/threads.h"
-#include "prunepeft/device.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -403,7 +403,7 @@ void backward(const AttentionBackward& c) {
   const int64_t hidden = attention.heads * e.d, key_hidden = groups * e.d;
   const int64_t parts = gradient_parts(attention), heads_of_part = group / parts;
   WorkspacePieces pieces(c.workspace);
-  pieces.floats(e.backward_floats(), pp_num_threads());
+  pieces.floats(e.backward_floats(), call_threads());
   float* const all_parts = pieces.floats(0);
   const auto store_keys = [&](int64_t key_head, const float* dk, const float* dv) {
     const int64_t sequence = key_head / groups, number = key_head % groups;

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/arguments.h"
+#include "core/call.h"
 #include "core/isa.h"
 #include "core/threads.h"
 #include "core/workspace.h"
@@ -197,7 +198,7 @@ namespace {
 
 /** What Strips take (strips.h). */
 void add_runs(const pp_linear& linear, WorkspaceSize& size) {
-  if (linear.by_runs()) size.floats(kRunFloats, pp_num_threads());
+  if (linear.by_runs()) size.floats(kRunFloats, call_threads());
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // How the fused linear shares its rows out, for both element types. For the kernels' translation units alone.
 #pragma once
 
+#include "core/call.h"
 #include "core/product.h"
 #include "core/threads.h"
 #include "linear/cpu/linear_cpu.h"
-#include "prunepeft/device.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -28,7 +28,7 @@ struct Items {
 
   /** `by_runs`: in few blocks, of about one size. */
   Items(int64_t M, int64_t columns, int64_t unit, bool by_runs) : M(M), columns(columns) {
-    const int64_t threads = pp_num_threads(), wanted = kItemsOfAThread * threads;
+    const int64_t threads = call_threads(), wanted = kItemsOfAThread * threads;
     const int64_t fewest = (M + kMostRows - 1) / kMostRows, few = fewest > threads ? round_up(fewest, threads) : fewest;
     const int64_t shares = by_runs ? few : wanted;
     rows_of_block = least(by_runs ? kMostRows : kPackedRows, round_up((M + shares - 1) / shares, kRowGroup));

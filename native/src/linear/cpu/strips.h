@@ -5,19 +5,19 @@
 // multiplied by it. What comes out are the bits that a plan of the dense W holds, so that the results are its results too.
 #pragma once
 
+#include "core/call.h"
 #include "core/pairs.h"
 #include "core/threads.h"
 #include "core/workspace.h"
 #include "linear/cpu/linear_cpu.h"
 #include "linear/plan.h"
-#include "prunepeft/device.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
 /** Carves the buffers of Strips, none where W is packed. */
 static PP_INLINE float* run_buffers(const pp_linear& linear, WorkspacePieces& pieces) {
-  return linear.by_runs() ? pieces.floats(kRunFloats, pp_num_threads()) : nullptr;
+  return linear.by_runs() ? pieces.floats(kRunFloats, call_threads()) : nullptr;
 }
 
 /** A value for each of the 16 codes, in registers where they fit. */

@@ -43,8 +43,13 @@ final class ModelThreads implements AutoCloseable {
    */
   ModelThreads(int count, Supplier<ThreadState> states, String closed) {
     this.closed = closed;
-    for (int i = 0; i < count; i++) {
-      idle.push(states.get());
+    try {
+      for (int i = 0; i < count; i++) {
+        idle.push(states.get());
+      }
+    } catch (RuntimeException | Error e) {
+      closeStates();
+      throw e;
     }
     threads = Executors.newFixedThreadPool(count, this::thread);
   }
@@ -122,11 +127,15 @@ final class ModelThreads implements AutoCloseable {
         interrupted = true;
       }
     }
-    for (ThreadState state = idle.poll(); state != null; state = idle.poll()) {
-      state.trainer().close();
-    }
+    closeStates();
     if (interrupted) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private void closeStates() {
+    for (ThreadState state = idle.poll(); state != null; state = idle.poll()) {
+      state.trainer().close();
     }
   }
 }

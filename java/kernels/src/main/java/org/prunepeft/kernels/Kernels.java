@@ -14,7 +14,8 @@ public final class Kernels {
   }
 
   /**
-   * Sets how many threads CPU kernels use, for the whole process. No result depends on it.
+   * Sets how many threads CPU kernels use, for the whole process. No result depends on it. A call
+   * that runs on another thread keeps the number that it began with.
    *
    * @param threads 1 or more
    * @throws KernelException if {@code threads} is less than 1

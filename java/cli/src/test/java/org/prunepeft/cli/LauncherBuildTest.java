@@ -1,0 +1,263 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * When the script {@code prunepeft} builds: Maven and Java are scripts that say how they were
+ * called.
+ */
+class LauncherBuildTest {
+  private static final FileTime AN_HOUR_AGO = FileTime.from(Instant.now().minusSeconds(3600));
+
+  /** Leaves what the command line's module leaves, and does to it what the environment asks for. */
+  private static final String MAVEN =
+      """
+      #!/bin/sh
+      echo "$@" >>mvn.log
+      echo "BUILD LOG"
+      sleep ${SECONDS_OF_MAVEN:-0}
+      if [ -n "${SAVED:-}" ]; then echo changed >"$SAVED"; fi
+      if [ -n "${FAILS:-}" ]; then exit 1; fi
+      library=java/prunepeft/target/prunepeft-1.jar
+      torch=torch-linux-x86_64.jar
+      case "$*" in *pytorch.platform=linux-x86_64-gpu*) torch=torch-linux-x86_64-gpu.jar ;; esac
+      mkdir -p java/prunepeft/target
+      touch $library $torch
+      printf %s "$PWD/$library:$PWD/$torch" >java/cli/target/classpath
+      """;
+
+  private static final String JAVA =
+      """
+      #!/bin/sh
+      for word; do echo "[$word]"; done
+      """;
+
+  @TempDir Path temporary;
+  private Path root;
+  private final Map<String, String> environment = new HashMap<>();
+
+  @BeforeEach
+  void tree() throws IOException {
+    root = temporary.resolve("tree");
+    for (String directory :
+        List.of("java/cli/src/main/java", "native/src/core", "native/include", "cmake")) {
+      Files.createDirectories(root.resolve(directory));
+    }
+    for (String file :
+        List.of(
+            "pom.xml",
+            "java/cli/pom.xml",
+            "java/cli/src/main/java/Main.java",
+            "native/CMakeLists.txt",
+            "native/src/core/status.cpp",
+            "native/include/status.h",
+            "cmake/build.sh")) {
+      Files.createFile(root.resolve(file));
+    }
+    Files.copy(Path.of("../../prunepeft"), root.resolve("prunepeft"));
+    Files.copy(Path.of("../../cmake/java.sh"), root.resolve("cmake/java.sh"));
+    try (var files = Files.walk(root)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Files.setLastModifiedTime(file, AN_HOUR_AGO);
+      }
+    }
+    Path jdk = temporary.resolve("jdk/bin");
+    Files.createDirectories(jdk);
+    script(jdk.resolve("java"), JAVA);
+    script(jdk.resolve("javac"), JAVA);
+    release("17.0.1");
+    script(Files.createDirectories(temporary.resolve("bin")).resolve("mvn"), MAVEN);
+    environment.put("JAVA_HOME", temporary.resolve("jdk").toString());
+    environment.put("PRUNEPEFT_GPU", "");
+    environment.put("PRUNEPEFT_JAVA_OPTIONS", "");
+    environment.put("PATH", temporary.resolve("bin") + ":" + System.getenv("PATH"));
+  }
+
+  private static void script(Path file, String text) throws IOException {
+    Files.writeString(file, text);
+    assertTrue(file.toFile().setExecutable(true));
+  }
+
+  private void release(String version) throws IOException {
+    Files.writeString(temporary.resolve("jdk/release"), "JAVA_VERSION=\"%s\"\n".formatted(version));
+  }
+
+  private Call call() throws Exception {
+    ProcessBuilder builder =
+        new ProcessBuilder("bash", root.resolve("prunepeft").toString(), "tasks");
+    builder.environment().putAll(environment);
+    return Child.call(builder);
+  }
+
+  private List<String> builds() throws IOException {
+    Path log = root.resolve("mvn.log");
+    return Files.exists(log) ? Files.readAllLines(log) : List.of();
+  }
+
+  private Path classPath() {
+    return root.resolve("java/cli/target/classpath");
+  }
+
+  @Test
+  void whatIsMissingIsBuiltOnceAndThenRun() throws Exception {
+    Call first = call().exits(0);
+    assertEquals(1, builds().size());
+    assertTrue(builds().get(0).contains("-Dprunepeft.cuda=OFF"), builds().get(0));
+    assertTrue(first.out().endsWith("[org.prunepeft.cli.Main]\n[tasks]\n"), first.out());
+    assertTrue(first.out().contains(root + "/java/prunepeft/target/prunepeft-1.jar"), first.out());
+    assertFalse(call().exits(0).out().contains("building"));
+    assertEquals(1, builds().size());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "pom.xml",
+        "java/cli/pom.xml",
+        "java/cli/src/main/java/Main.java",
+        "native/CMakeLists.txt",
+        "native/src/core/status.cpp",
+        "native/include/status.h",
+        "cmake/build.sh"
+      })
+  void aNewerSourceIsBuilt(String source) throws Exception {
+    call().exits(0);
+    Files.setLastModifiedTime(classPath(), FileTime.from(Instant.now().minusSeconds(600)));
+    call().exits(0);
+    assertEquals(1, builds().size());
+    Files.setLastModifiedTime(root.resolve(source), FileTime.from(Instant.now().minusSeconds(300)));
+    call().exits(0);
+    assertEquals(2, builds().size());
+    call().exits(0);
+    assertEquals(2, builds().size());
+  }
+
+  @Test
+  void aSourceThatIsSavedDuringABuildIsBuiltAgain() throws Exception {
+    environment.put("SAVED", "native/src/core/status.cpp");
+    environment.put("SECONDS_OF_MAVEN", "0.1");
+    call().exits(0);
+    environment.remove("SAVED");
+    call().exits(0);
+    assertEquals(2, builds().size());
+    call().exits(0);
+    assertEquals(2, builds().size());
+  }
+
+  @Test
+  void aFailedBuildIsSaidWithItsLog() throws Exception {
+    environment.put("FAILS", "yes");
+    Call failed = call().exits(1);
+    Path log = root.resolve("java/cli/target/build.log");
+    assertTrue(
+        failed.out().endsWith("BUILD LOG\nprunepeft: the build failed; its log is " + log + "\n"),
+        failed.out());
+    assertEquals("BUILD LOG\n", Files.readString(log));
+    environment.remove("FAILS");
+    call().exits(0);
+    assertEquals(2, builds().size());
+  }
+
+  @Test
+  void ofTwoAtOnceOneBuilds() throws Exception {
+    environment.put("SECONDS_OF_MAVEN", "1");
+    CompletableFuture<Call> other = CompletableFuture.supplyAsync(this::unchecked);
+    Call one = call().exits(0);
+    String both = one.out() + other.get().exits(0).out();
+    assertEquals(1, builds().size(), both);
+    assertEquals(2, both.split("Main]", -1).length - 1, both);
+  }
+
+  private Call unchecked() {
+    try {
+      return call();
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  @Test
+  void aTreeThatHasMovedIsBuiltAgain() throws Exception {
+    call().exits(0);
+    Path moved = temporary.resolve("moved");
+    Files.move(root, moved);
+    root = moved;
+    Call after = call().exits(0);
+    assertEquals(2, builds().size());
+    assertTrue(after.out().contains(moved + "/java/prunepeft/target/prunepeft-1.jar"), after.out());
+  }
+
+  @Test
+  void aTreeBehindALinkIsTheSame() throws Exception {
+    call().exits(0);
+    Path link = temporary.resolve("link");
+    Files.createSymbolicLink(link, root);
+    root = link;
+    call().exits(0);
+    assertEquals(1, builds().size());
+  }
+
+  @Test
+  void whereALibraryIsGoneItIsBuiltAgain() throws Exception {
+    call().exits(0);
+    Files.delete(root.resolve("torch-linux-x86_64.jar"));
+    call().exits(0);
+    assertEquals(2, builds().size());
+  }
+
+  @Test
+  void aBuildForAGpuIsAskedForByOne() throws Exception {
+    environment.put("PRUNEPEFT_GPU", "0");
+    call().exits(0);
+    assertTrue(builds().get(0).contains("-Dprunepeft.cuda=OFF"), builds().get(0));
+    environment.put("PRUNEPEFT_GPU", "1");
+    Call gpu = call().exits(0);
+    String expected = "-Dprunepeft.cuda=ON -Dpytorch.platform=linux-x86_64-gpu";
+    assertTrue(builds().get(1).contains(expected), builds().get(1));
+    assertTrue(gpu.out().contains("[-Dorg.bytedeco.javacpp.platform.extension=-gpu]"), gpu.out());
+    call().exits(0);
+    assertEquals(2, builds().size());
+    environment.put("PRUNEPEFT_GPU", "false");
+    Call refused = call().exits(1);
+    assertEquals(
+        "prunepeft: PRUNEPEFT_GPU must be 1 (on a GPU) or 0, got 'false'\n", refused.out());
+  }
+
+  @Test
+  void javaIsThatOfJavaHomeAndNotOlderThan17() throws Exception {
+    release("11.0.9");
+    Call old = call().exits(1);
+    Path java = temporary.resolve("jdk/bin/java");
+    assertEquals(
+        "prunepeft: %s is Java 11; it takes 17 or newer, which JAVA_HOME may name\n"
+            .formatted(java),
+        old.out());
+    Files.delete(java);
+    Call without = call().exits(1);
+    assertTrue(without.out().contains("'" + java + "' was not found; JAVA_HOME"), without.out());
+  }
+
+  @Test
+  void optionsOfJavaAreWordsAndNoPatterns() throws Exception {
+    environment.put("PRUNEPEFT_JAVA_OPTIONS", " -Done=*  p*.xml\n-Dthree ");
+    Call call = call().exits(0);
+    assertTrue(call.out().contains("\n[-Done=*]\n[p*.xml]\n[-Dthree]\n"), call.out());
+  }
+}
