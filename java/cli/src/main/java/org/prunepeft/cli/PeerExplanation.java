@@ -68,13 +68,14 @@ final class PeerExplanation {
     return nearest
         .map(
             other ->
-                "The modules of the lowest scores went until the budget of %,d parameters was met. The %s score of a module that %s: %s (%s).%n"
-                        .formatted(
-                            result.budget(),
-                            own.kept() ? "highest" : "lowest",
-                            own.kept() ? "went" : "is kept",
-                            number(other.score()),
-                            other.module().name())
+                String.format(
+                        Locale.ROOT,
+                        "The modules of the lowest scores went until the budget of %,d parameters was met. The %s score of a module that %s: %s (%s).%n",
+                        result.budget(),
+                        own.kept() ? "highest" : "lowest",
+                        own.kept() ? "went" : "is kept",
+                        number(other.score()),
+                        other.module().name())
                     + differ(own, other))
         .orElse("The budget has room for all modules.%n".formatted());
   }
