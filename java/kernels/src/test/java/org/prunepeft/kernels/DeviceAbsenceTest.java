@@ -43,8 +43,9 @@ class DeviceAbsenceTest {
         .forEach(command::add);
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Report.class.getName()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-    // It is among the arguments above; named again, each virtual machine would say that it saw it.
-    builder.environment().remove("JAVA_TOOL_OPTIONS");
+    // They are among the arguments above; named again, each virtual machine would say that it saw
+    // them.
+    builder.environment().keySet().removeAll(List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"));
     builder.environment().put(variable, value);
     EndedProcess ended = EndedProcess.of(builder, Duration.ofMinutes(10));
     assertEquals(0, ended.exitValue(), ended.text());
