@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <memory>
 
 #include "check.h"
@@ -153,10 +154,41 @@ constexpr double tolerance(pp_dtype dtype) {
   return dtype == PP_FLOAT32 ? 1e-6 : 5e-3;
 }
 
-/** The output of a call is close to its reference and nothing beside its elements was written. */
+/**
+ * The largest |seen − reference| of an element, each against the size that its terms would sum up to if they were independent,
+ * or against its own where that is larger. What is below e⁻⁸⁷, nearly the smallest float32, is 0 to the kernels' exponential.
+ */
+inline double largest_error(const Matrix& seen, const Reference& reference) {
+  double largest = 0.0;
+  for (int64_t i = 0; i < seen.rows(); ++i) {
+    for (int64_t j = 0; j < seen.columns(); ++j) {
+      const double value = reference(i, j), error = std::fabs(seen(i, j) - value);
+      if (error <= 2 * std::numeric_limits<float>::min()) continue;
+      const double share = error / std::sqrt(std::max(reference(i, j).squares(), value * value));
+      if (!(share <= largest)) largest = share;
+    }
+  }
+  return largest;
+}
+
+/**
+ * Of one element in a bfloat16 call: 6 tolerances are 7.7 roundings, u = 2⁻⁸. One is the result's own. The others are of what a
+ * term is made of, twice on its way (a masked x, then S), each uniform within u of the term and independent of the others: by
+ * Hoeffding's bound their sum is over 6.7·u·√squares with probability 2·exp(−3·6.7² / (2·2)), 5·10⁻¹⁵.
+ */
+constexpr double kElementTolerance = 6 * tolerance(PP_BFLOAT16);
+
+#define CHECK_ELEMENTS_OF(call_dtype, matrix, reference) \
+  CHECK_AT_MOST((call_dtype) == PP_BFLOAT16 ? largest_error(matrix, reference) : 0.0, kElementTolerance)
+
+/**
+ * The output of a call is close to its reference, of bfloat16 each element by itself too, since the norm of the whole would
+ * hide one in many; and nothing beside its elements was written.
+ */
 #define CHECK_OUTPUT_OF(call_dtype, matrix, reference)                       \
   do {                                                                       \
     CHECK_AT_MOST(relative_error(matrix, reference), tolerance(call_dtype)); \
+    CHECK_ELEMENTS_OF(call_dtype, matrix, reference);                        \
     CHECK((matrix).padding_intact());                                        \
   } while (false)
 #define CHECK_OUTPUT(matrix, reference) CHECK_OUTPUT_OF(PP_FLOAT32, matrix, reference)

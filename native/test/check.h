@@ -61,11 +61,16 @@ inline void report(const char* file, int line, const std::string& what) {
   std::printf("%s:%d: %s\n    in %s\n", file, line, what.c_str(), context().c_str());
 }
 
+/** What a program returns that has no test of the name that was asked for. */
+constexpr int kNoTest = 2;
+
 /** Runs the tests whose names contain `only`, as often as the environment asks for (seed.h). */
 inline int run_all(const char* program, const char* only) {
   const Repeats repeats(program, only);
+  bool any = false;
   for (const Test& test : tests()) {
     if (!repeats.asks_for(test.name)) continue;
+    any = true;
     repeats.run(test.name, [&test](uint64_t seed) {
       const int before = failures();
       context() = test.name;
@@ -73,6 +78,10 @@ inline int run_all(const char* program, const char* only) {
       test.run();
       return failures() == before;
     });
+  }
+  if (!any) {
+    std::printf("%s has no test with '%s' in its name\n", program, repeats.only().c_str());
+    return kNoTest;
   }
   return failures() == 0 ? 0 : 1;
 }

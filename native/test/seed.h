@@ -66,6 +66,7 @@ class Repeats {
     }
   }
 
+  const std::string& only() const { return only_; }
   bool asks_for(const std::string& test) const { return test.find(only_) != std::string::npos; }
 
   /** `run` gets the seed of the test's numbers and returns whether the test has passed. */

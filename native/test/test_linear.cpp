@@ -18,6 +18,7 @@ void check_rows(pp_dtype dtype, const Module& module, const Matrix& seen, const 
     }
   }
   CHECK_AT_MOST(relative_error(part, reference), tolerance(dtype));
+  CHECK_ELEMENTS_OF(dtype, part, reference);
   CHECK(seen.padding_intact());
 }
 

@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -24,15 +25,21 @@ import org.prunepeft.io.SafeTensors;
 
 /** Files are the same whatever the machine's locale and line separator. */
 class LocaleTest {
-  private static final Path SOURCES =
-      Path.of(System.getProperty("basedir", "")).toAbsolutePath().resolve("src/main/java");
+  /** Of the modules. */
+  private static final Path MODULES =
+      Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
 
-  /** Text literals of one line, joined by plus. */
-  private static final String TEXT = "(?:\"(?:[^\"\\\\\\n]|\\\\.)*+\"\\s*\\+?\\s*)++";
+  /** Literals, text blocks too, joined by plus. */
+  private static final String TEXT =
+      "(?:(?:\"\"\"[^\"\\\\]*+(?:(?:\\\\[\\s\\S]|\"(?!\"\"))[^\"\\\\]*+)*+\"\"\""
+          + "|\"(?:[^\"\\\\\\n]|\\\\.)*+\")\\s*\\+?\\s*)++";
 
   /** Formats without a locale of their own. */
   private static final Pattern FORMAT =
       Pattern.compile("(" + TEXT + ")\\)?\\s*\\.formatted\\(|String\\.format\\(\\s*(" + TEXT + ")");
+
+  /** The same, and what prints. */
+  private static final Pattern PRINT = Pattern.compile(FORMAT + "|printf\\(\\s*(" + TEXT + ")");
 
   /** What differs between locales whose digits are 0 to 9, and numbers with zeros or blanks. */
   private static final Pattern FIXED =
@@ -73,34 +80,71 @@ class LocaleTest {
     Locale.setDefault(Locale.Category.FORMAT, before);
   }
 
+  private static List<Path> sources(Path root) throws IOException {
+    try (Stream<Path> files = Files.walk(root)) {
+      return files.filter(f -> f.toString().endsWith(".java")).sorted().toList();
+    }
+  }
+
+  /** Formats without a locale whose text has such a number. */
+  private static Stream<String> found(String name, String text, Pattern formats, Pattern number) {
+    return formats
+        .matcher(text)
+        .results()
+        .filter(
+            match ->
+                IntStream.rangeClosed(1, match.groupCount())
+                    .mapToObj(match::group)
+                    .anyMatch(format -> format != null && number.matcher(format).find()))
+        .map(match -> name + ": " + match.group());
+  }
+
   @Test
   void numbersAndLinesAreWrittenTheSameEverywhere() throws IOException {
     List<String> found = new ArrayList<>();
     int writers = 0;
-    Path root = SOURCES.resolve("org/prunepeft");
-    try (Stream<Path> files = Files.walk(root)) {
-      for (Path file : files.filter(f -> f.toString().endsWith(".java")).sorted().toList()) {
-        String name = root.relativize(file).toString().replace('\\', '/').replace(".java", "");
-        boolean writer = WRITERS.contains(name);
-        writers += writer ? 1 : 0;
-        String text = Files.readString(file);
-        if (writer && text.contains("%n")) {
-          found.add(name + ": %n");
-        }
-        FORMAT
-            .matcher(text)
-            .results()
-            .filter(
-                match -> {
-                  String format = match.group(1) == null ? match.group(2) : match.group(1);
-                  return (writer ? NUMBER : FIXED).matcher(format).find();
-                })
-            .map(match -> name + ": " + match.group())
-            .forEach(found::add);
+    Path root = MODULES.resolve("prunepeft/src/main/java/org/prunepeft");
+    for (Path file : sources(root)) {
+      String name = root.relativize(file).toString().replace('\\', '/').replace(".java", "");
+      boolean writer = WRITERS.contains(name);
+      writers += writer ? 1 : 0;
+      String text = Files.readString(file);
+      if (writer && text.contains("%n")) {
+        found.add(name + ": %n");
       }
+      found(name, text, PRINT, writer ? NUMBER : FIXED).forEach(found::add);
     }
     assertEquals(List.of(), found, "write String.format(Locale.ROOT, ...) and \\n");
     assertEquals(WRITERS.size(), writers);
+  }
+
+  /** Its tests compare what is printed, and write data. */
+  @Test
+  void theCommandLineAndItsTestsPrintTheSameEverywhere() throws IOException {
+    List<String> found = new ArrayList<>();
+    for (Path file : sources(MODULES.resolve("cli/src"))) {
+      boolean test = file.startsWith(MODULES.resolve("cli/src/test"));
+      found(file.getFileName().toString(), Files.readString(file), test ? FORMAT : PRINT, FIXED)
+          .forEach(found::add);
+    }
+    assertEquals(List.of(), found, "name Locale.ROOT as the first argument");
+  }
+
+  @Test
+  void formatsOfEachFormAreFound() {
+    String block = "\"\"\"\n  a \"quoted\" \\\" %.2f\n  \"\"\"";
+    for (String format :
+        List.of(
+            "\"%.2f\".formatted(a)",
+            "(\"a\"\n + \"%.2f\")\n .formatted(a)",
+            "String.format(\"a\" + \"%,d\", a)",
+            "System.out.printf(\n \"%5d%n\", a)",
+            block + ".formatted(a)",
+            "printf(" + block + ", a)")) {
+      assertEquals(1, found("", "x = " + format + ";", PRINT, FIXED).count(), format);
+    }
+    assertEquals(0, found("", "printf(Locale.ROOT, \"%.2f\", a)", PRINT, FIXED).count());
+    assertEquals(0, found("", "printf(\"%d %s %%\", a)", PRINT, FIXED).count());
   }
 
   @Test

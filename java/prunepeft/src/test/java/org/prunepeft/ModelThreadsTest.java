@@ -2,6 +2,7 @@ package org.prunepeft;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
@@ -150,6 +151,8 @@ class ModelThreadsTest {
     Thread thread = new Thread(task);
     thread.start();
     while (thread.getState() != state) {
+      assertNotEquals(
+          Thread.State.TERMINATED, thread.getState(), () -> "it ended before it was " + state);
       Thread.onSpinWait();
     }
   }

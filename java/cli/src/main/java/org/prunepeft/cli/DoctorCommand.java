@@ -145,8 +145,11 @@ final class DoctorCommand implements Callable<Integer> {
                 instanceof com.sun.management.OperatingSystemMXBean bean
             ? bean.getTotalMemorySize()
             : 0;
-    return "%,d MB, of which Java's heap may take %,d MB"
-        .formatted(machine >> 20, Runtime.getRuntime().maxMemory() >> 20);
+    return String.format(
+        Locale.ROOT,
+        "%,d MB, of which Java's heap may take %,d MB",
+        machine >> 20,
+        Runtime.getRuntime().maxMemory() >> 20);
   }
 
   private static String model(Models.KnownModel entry) throws IOException {

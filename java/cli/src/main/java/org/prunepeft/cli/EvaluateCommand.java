@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import org.prunepeft.TrainedModel;
@@ -54,7 +55,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
     @Override
     public String toString() {
-      return name().toLowerCase(java.util.Locale.ROOT);
+      return name().toLowerCase(Locale.ROOT);
     }
   }
 
@@ -136,21 +137,32 @@ final class EvaluateCommand implements Callable<Integer> {
             ? model.evaluate(examples)
             : model.evaluate(examples, metrics.stream().map(Metric::byKey).toList());
     System.out.printf(
+        Locale.ROOT,
         "%s of %s, %,d examples%n%s %s, loss %.4f%n",
-        split, name, evaluation.examples(), split, evaluation.text(), evaluation.loss());
+        split,
+        name,
+        evaluation.examples(),
+        split,
+        evaluation.text(),
+        evaluation.loss());
     if (model.schema().kind() == TaskKind.CLASSIFICATION) {
       double[] targets = examples.stream().mapToDouble(Example::target).toArray();
       ClassReport report = ClassReport.of(evaluation.predictions(), targets);
       if (model.schema().labels().size() == 2) {
         System.out.printf(
-            "ROC AUC %.4f%n", Metrics.of(Metric.ROC_AUC, evaluation.predictions(), targets));
+            Locale.ROOT,
+            "ROC AUC %.4f%n",
+            Metrics.of(Metric.ROC_AUC, evaluation.predictions(), targets));
       }
       RankedPairs.of(examples, evaluation.predictions())
           .ifPresent(
               ranked ->
                   System.out.printf(
+                      Locale.ROOT,
                       "MAP %.4f, MRR %.4f: second texts ranked for %,d first texts%n",
-                      ranked.map(), ranked.mrr(), ranked.queries()));
+                      ranked.map(),
+                      ranked.mrr(),
+                      ranked.queries()));
       System.out.printf("%n%s", classes(report).text(Table.Format.MD));
       if (confusion || report.labels().size() <= MOST_SHOWN) {
         System.out.printf(

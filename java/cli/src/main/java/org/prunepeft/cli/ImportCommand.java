@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.prunepeft.AdapterImport;
 import org.prunepeft.search.Candidate;
@@ -80,7 +81,11 @@ final class ImportCommand implements Callable<Integer> {
         AdapterImport.read(
             adapter, new AdapterImport.Options(model, task, maxLength, meanPooled), output);
     System.out.printf(
-        "wrote %s: %d modules, %,d parameters%n", output, modules.size(), Candidate.total(modules));
+        Locale.ROOT,
+        "wrote %s: %d modules, %,d parameters%n",
+        output,
+        modules.size(),
+        Candidate.total(modules));
     return 0;
   }
 }

@@ -68,13 +68,14 @@ final class PeerExplanation {
     return nearest
         .map(
             other ->
-                "Modules were taken by falling score, each that still fitted the budget of %,d parameters. The %s score of a module that %s: %s (%s).%n"
-                        .formatted(
-                            result.budget(),
-                            own.kept() ? "highest" : "lowest",
-                            own.kept() ? "is not" : "is",
-                            number(other.score()),
-                            other.module().name())
+                String.format(
+                        Locale.ROOT,
+                        "Modules were taken by falling score, each that still fitted the budget of %,d parameters. The %s score of a module that %s: %s (%s).%n",
+                        result.budget(),
+                        own.kept() ? "highest" : "lowest",
+                        own.kept() ? "is not" : "is",
+                        number(other.score()),
+                        other.module().name())
                     + differ(own, other))
         .orElse("The budget has room for all modules.%n".formatted());
   }

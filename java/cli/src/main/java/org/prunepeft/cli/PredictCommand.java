@@ -5,6 +5,7 @@ import java.io.Writer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
@@ -215,6 +216,6 @@ final class PredictCommand implements Callable<Integer> {
       }
       count += predictions.size();
     }
-    return "%,d predictions".formatted(count);
+    return String.format(Locale.ROOT, "%,d predictions", count);
   }
 }

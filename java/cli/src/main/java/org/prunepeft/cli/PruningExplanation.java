@@ -59,12 +59,13 @@ final class PruningExplanation {
                     : "kept after %s".formatted(count(rounds.size(), "round"))));
     line("");
     line(
-        "%s, layer %d, %,d parameters, partition %s."
-            .formatted(
-                first.module().type(),
-                first.module().layer(),
-                first.module().parameters(),
-                first.partition()));
+        String.format(
+            Locale.ROOT,
+            "%s, layer %d, %,d parameters, partition %s.",
+            first.module().type(),
+            first.module().layer(),
+            first.module().parameters(),
+            first.partition()));
     run.strategy().ifPresent(strategy -> judges(strategy, first.partition()));
     judged.forEach(this::round);
     return text.toString();

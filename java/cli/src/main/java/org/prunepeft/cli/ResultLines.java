@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.util.Locale;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
@@ -16,14 +17,17 @@ final class ResultLines {
     print(setup);
     print(outcome.retrained());
     System.out.printf(
+        Locale.ROOT,
         "search %.1f s, retraining %.1f s: ratio %.2f%n",
-        outcome.searchSeconds(), outcome.retrained().trainingSeconds(), outcome.costRatio());
+        outcome.searchSeconds(),
+        outcome.retrained().trainingSeconds(),
+        outcome.costRatio());
   }
 
   static void print(Setup setup, TrainOutcome outcome) {
     print(setup);
     print(outcome);
-    System.out.printf("training %.1f s%n", outcome.trainingSeconds());
+    System.out.printf(Locale.ROOT, "training %.1f s%n", outcome.trainingSeconds());
   }
 
   /** The summary in the run's directory. */

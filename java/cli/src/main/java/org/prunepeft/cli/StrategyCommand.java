@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -123,7 +124,8 @@ final class StrategyCommand implements Runnable {
         (criterion, tally) -> {
           System.out.printf("| %-18s |", criterion);
           partitions.forEach(
-              partition -> System.out.printf(" %9d |", tally.getOrDefault(partition, 0)));
+              partition ->
+                  System.out.printf(Locale.ROOT, " %9d |", tally.getOrDefault(partition, 0)));
           System.out.println();
         });
   }

@@ -151,7 +151,10 @@ class BadInputTest {
         new ArrayList<>(List.of("bash", "-c", "ulimit -f 40; exec \"$@\"", "limited"));
     String classPath = System.getProperty("java.class.path");
     limited.addAll(Child.command(List.of("-XX:-UsePerfData"), classPath, List.of(arguments)));
-    Call call = Child.call(new ProcessBuilder(limited)).exits(1, ": File too large");
+    ProcessBuilder builder = new ProcessBuilder(limited);
+    // The system's own texts are in the user's language.
+    builder.environment().put("LC_ALL", "C.UTF-8");
+    Call call = Child.call(builder).exits(1, ": File too large");
     // A slow machine comes to a checkpoint before that.
     assertTrue(
         call.err().contains("write " + run.resolve("adapter.safetensors"))

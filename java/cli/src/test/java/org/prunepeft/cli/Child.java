@@ -1,14 +1,13 @@
 package org.prunepeft.cli;
 
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import org.prunepeft.testing.EndedProcess;
 
 /** The command line, or another program on its class path, in a process of its own. */
 final class Child {
@@ -39,12 +38,13 @@ final class Child {
     return command;
   }
 
-  /** Waits for a process that has two minutes; both of its streams are one text. */
+  /** They take seconds, on a busy machine a minute. */
+  private static final Duration LIMIT = Duration.ofMinutes(10);
+
+  /** Waits for a process; both of its streams are one text. */
   static Call call(ProcessBuilder builder) throws IOException, InterruptedException {
-    Process process = builder.redirectErrorStream(true).start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES), text);
-    return new Call(process.exitValue(), text, text);
+    EndedProcess ended = EndedProcess.of(builder.redirectErrorStream(true), LIMIT);
+    return new Call(ended.exitValue(), ended.text(), ended.text());
   }
 
   /**

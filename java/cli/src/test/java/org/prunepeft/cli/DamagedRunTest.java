@@ -3,12 +3,14 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -20,8 +22,8 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -33,8 +35,10 @@ import org.prunepeft.AdapterImport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.RunContents;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.settings.ModuleChoice;
@@ -120,23 +124,18 @@ class DamagedRunTest {
     return copy;
   }
 
-  /** Whether a run is refused; a model that is loaded is closed. */
-  private static boolean isRefused() {
-    try (TrainedModel loaded = TrainedModel.load(run)) {
-      return false;
-    } catch (RuntimeException e) {
-      return true;
-    }
-  }
-
-  private static boolean isRefused(Executable reading) {
+  /** As what is damaged, or else empty; another failure is none that tells what to do. */
+  private static Optional<Exception> refusal(Executable reading) {
     try {
       reading.execute();
-      return false;
-    } catch (RuntimeException e) {
-      return true;
+      return Optional.empty();
+    } catch (RunDirectoryException | DataException | FormatException e) {
+      return Optional.of(e);
+    } catch (UncheckedIOException e) {
+      assertInstanceOf(FormatException.class, e.getCause(), e::toString);
+      return Optional.of(e);
     } catch (Throwable e) {
-      throw new AssertionError(e);
+      throw new AssertionError("neither read nor refused as damaged", e);
     }
   }
 
@@ -144,17 +143,15 @@ class DamagedRunTest {
   void aFlippedBitInAnyFileOfARunOrItsModelIsFound() throws IOException {
     List<Path> files = new ArrayList<>(files(run));
     files.addAll(files(model));
-    flip(files, DamagedRunTest::isRefused);
+    flip(files, () -> TrainedModel.load(run).close());
   }
 
   @Test
   void aFlippedBitInWhatASearchMeasuredOrTriedIsFound() throws IOException {
-    flip(
-        List.of(measured.resolve("measured.json")),
-        () -> isRefused(() -> ModuleChoice.ofFront(measured, 1)));
+    flip(List.of(measured.resolve("measured.json")), () -> ModuleChoice.ofFront(measured, 1));
     flip(
         List.of(tried.resolve("peer.json"), tried.resolve("result.json")),
-        () -> isRefused(() -> RunContents.of(tried)));
+        () -> RunContents.of(tried));
   }
 
   @Test
@@ -162,13 +159,10 @@ class DamagedRunTest {
     Path imported = temporary.resolve("from-flipped");
     flip(
         files(export),
-        () ->
-            isRefused(
-                () -> {
-                  AdapterImport.read(
-                      export, new AdapterImport.Options(null, null, null, false), imported);
-                  deleteAll(imported);
-                }));
+        () -> {
+          AdapterImport.read(export, new AdapterImport.Options(null, null, null, false), imported);
+          deleteAll(imported);
+        });
     assertTrue(Files.notExists(imported));
   }
 
@@ -180,7 +174,7 @@ class DamagedRunTest {
     }
   }
 
-  private static void flip(List<Path> files, BooleanSupplier refused) throws IOException {
+  private static void flip(List<Path> files, Executable reading) throws IOException {
     Random random = TestSeed.random();
     Map<Path, Integer> found = new LinkedHashMap<>();
     for (Path file : files) {
@@ -191,7 +185,9 @@ class DamagedRunTest {
           int bit = random.nextInt(whole.length * 8);
           flipped[bit / 8] ^= (byte) (1 << bit % 8);
           Files.write(file, flipped);
-          if (refused.getAsBoolean() || readsAsBefore(file, whole)) {
+          Optional<Exception> refusal = refusal(reading);
+          refusal.ifPresent(e -> assertNames(file, e.getMessage()));
+          if (refusal.isPresent() || readsAsBefore(file, whole)) {
             found.merge(file, 1, Integer::sum);
           }
         }
@@ -201,16 +197,28 @@ class DamagedRunTest {
       assertEquals(FLIPS, found.get(file), file.toString());
     }
     found.forEach((file, count) -> System.out.printf("%s: %d of %d%n", file, count, FLIPS));
-    assertFalse(refused.getAsBoolean());
+    assertEquals(Optional.empty(), refusal(reading));
+  }
+
+  /** Of what has the checksums the other files' checksums count. */
+  private static boolean hasChecksums(Path file) {
+    return file.endsWith("result.json") || file.endsWith("prunepeft.json");
   }
 
   /**
-   * Of what has the checksums the other files' checksums count, not how its numbers are spelt:
-   * 1e-5, 1E-5.
+   * The damaged file; where it has the others' checksums one beside it, and the model where that
+   * has other sizes than the run's.
    */
+  private static void assertNames(Path file, String message) {
+    boolean config = file.equals(model.resolve("config.json"));
+    String named = (config || hasChecksums(file) ? file.getParent() : file).toString();
+    assertTrue(
+        message.contains(named), () -> file + " is damaged, and what is said is: " + message);
+  }
+
+  /** Not how numbers are spelt there: 1e-5, 1E-5. */
   private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
-    return (file.endsWith("result.json") || file.endsWith("prunepeft.json"))
-        && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
+    return hasChecksums(file) && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
   }
 
   @Test

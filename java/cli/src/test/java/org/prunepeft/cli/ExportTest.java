@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -208,8 +209,11 @@ class ExportTest {
     }
     Map<String, Object> result = RunDirectory.open(ownFiles).readJson("result.json");
     String budget =
-        "%,d trainable parameters of the supernet's %,d"
-            .formatted(result.get("trainable_parameters"), result.get("supernet_parameters"));
+        String.format(
+            Locale.ROOT,
+            "%,d trainable parameters of the supernet's %,d",
+            result.get("trainable_parameters"),
+            result.get("supernet_parameters"));
     assertTrue(card.contains(budget), budget + " is not in " + card);
   }
 

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntFunction;
 
 /** Small files in the shape of GLUE's own: headers, order of columns, and what is missing where. */
@@ -37,8 +38,13 @@ final class GlueFiles {
         "STS-B",
         similarity + "\tscore",
         i ->
-            "%d\tmain\tMSRvid\t2012\t%d\tnone\tnone\t%s\tthe\t%.3f"
-                .formatted(i, i, text(i), i % 11 / 2.0),
+            String.format(
+                Locale.ROOT,
+                "%d\tmain\tMSRvid\t2012\t%d\tnone\tnone\t%s\tthe\t%.3f",
+                i,
+                i,
+                text(i),
+                i % 11 / 2.0),
         similarity,
         i -> "main\tMSRvid\t2012\t%d\tnone\tnone\t%s\tthe".formatted(i, text(i)));
     glue.task(

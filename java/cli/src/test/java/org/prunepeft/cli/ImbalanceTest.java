@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -78,10 +79,10 @@ class ImbalanceTest {
     assertTrue(recall(tuned) > 0, "recall " + recall(tuned));
     Call evaluated = Call.of("evaluate", tuned).exits(0);
     evaluated.prints(
-        "recall %.2f %%".formatted(100 * recall(tuned)),
+        String.format(Locale.ROOT, "recall %.2f %%", 100 * recall(tuned)),
         "| class |",
         "labels in rows, predictions in columns",
-        "ROC AUC %.4f".formatted((double) Small.test(tuned).get("roc_auc")));
+        String.format(Locale.ROOT, "ROC AUC %.4f", (double) Small.test(tuned).get("roc_auc")));
     List<String> table = evaluated.out().lines().filter(line -> line.startsWith("| yes ")).toList();
     assertEquals(2, table.size(), evaluated.out());
     assertTrue(table.get(0).endsWith("|        2 |"), table.get(0));

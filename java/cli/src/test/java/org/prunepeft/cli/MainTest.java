@@ -229,8 +229,6 @@ class MainTest {
         "search --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget -5 | the budget must be at least 1 parameter, got -5",
         "search --threads 0 | threads must be in [1, 1024], got 0",
-        "search --threads 1024 | threads must be at most",
-        "train --threads 1024 | 4 for each of the",
         "train --max-seq-length 7 | the longest sequence must have at least 8 tokens, got 7",
         "train --learning-rate 0 | the learning rate of LoRA must be above 0, got 0.0",
         "train --optim sgd | unknown optimiser 'sgd'; known are adamw, adamw_torch, adafactor",
@@ -272,6 +270,16 @@ class MainTest {
     Call call = refused(line, output);
     call.exits(2);
     call.says(message);
+    assertNothingIn(temporary);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"search", "train"})
+  void manyMoreThreadsThanProcessorsAreRefused(String command) throws IOException {
+    int most = 4 * Runtime.getRuntime().availableProcessors();
+    assumeTrue(most < 1024, "a machine of 256 processors may have all threads that there can be");
+    refused(command + " --threads " + (most + 1), temporary.resolve("run"))
+        .exits(2, "threads must be at most " + most + ", 4 for each of the ");
     assertNothingIn(temporary);
   }
 

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -120,7 +121,7 @@ class ModelDirectoryTest {
     Map<?, ?> test = Small.test(run);
     double metric = (Double) test.get("matthews_correlation");
     assertTrue(metric > 0.1, "nothing was learnt: " + metric);
-    String printed = "test Matthews correlation %.4f".formatted(metric);
+    String printed = String.format(Locale.ROOT, "test Matthews correlation %.4f", metric);
     assertTrue(search.out().lines().anyMatch(printed::equals), search.out());
     Path adapter = temporary.resolve("cola-adapter");
     Call.of("export", run, "--format=adapters", "--output=" + adapter).exits(0);

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -62,7 +63,8 @@ class OwnFilesTest {
     assertTrue(validation.out().startsWith("validation of nli, 6 examples"), validation.out());
     Call own = Call.of("evaluate", run).exits(0);
     assertTrue(own.out().startsWith("test of nli, 6 examples"), own.out());
-    own.prints("Matthews correlation %.4f".formatted(test.get("matthews_correlation")));
+    own.prints(
+        String.format(Locale.ROOT, "Matthews correlation %.4f", test.get("matthews_correlation")));
     // Other files and columns with the labels of the run.
     Path other = temporary.resolve("other.jsonl");
     Files.writeString(
@@ -115,7 +117,7 @@ class OwnFilesTest {
     for (String part : List.of("train", "dev", "test")) {
       Files.writeString(
           temporary.resolve(part + "-scores.tsv"),
-          rows(24, i -> "%.1f\tthe \"text %d".formatted(i / 4.0, i)));
+          rows(24, i -> String.format(Locale.ROOT, "%.1f\tthe \"text %d", i / 4.0, i)));
     }
     Path run = temporary.resolve("scores");
     call(

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -58,7 +59,13 @@ class PairEncodingTest {
                   String first = text(words, i, 4);
                   String second =
                       (text(words, i, same) + " " + text(words, i + 3, 4 - same)).trim();
-                  return "%s,%s,%.2f,%s".formatted(first, second, same / 4.0, same > 2 ? "y" : "n");
+                  return String.format(
+                      Locale.ROOT,
+                      "%s,%s,%.2f,%s",
+                      first,
+                      second,
+                      same / 4.0,
+                      same > 2 ? "y" : "n");
                 })
             .collect(Collectors.joining("\n", "first,second,alike,same\n", "\n")));
   }

@@ -82,6 +82,7 @@ class PlannedMemoryTest {
                 "--test-examples=8",
                 "--lora-r=8",
                 "--epochs=1",
+                "--threads=2",
                 "--precision=" + precision,
                 "--quantize=" + quantization,
                 "--gradient-checkpointing=" + checkpointing,

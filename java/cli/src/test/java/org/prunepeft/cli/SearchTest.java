@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -395,7 +396,7 @@ class SearchTest {
             "--modules=" + run,
             "--select=" + (front.size() + 1))
         .exits(2)
-        .says("%4d: %d modules, ".formatted(row, modules(selected).size()));
+        .says(String.format(Locale.ROOT, "%4d: %d modules, ", row, modules(selected).size()));
     Path page = temporary.resolve("sliced.html");
     Call.of("report", run.toString(), "-o", page.toString()).exits(0);
     assertTrue(Files.readString(page).contains("\"column\":\"lora.slice-0\""), "slices are places");
@@ -506,11 +507,12 @@ class SearchTest {
     Map<?, ?> test = (Map<?, ?>) RunDirectory.open(first).readJson("result.json").get("test");
     Call call = Call.of("evaluate", first.toString()).exits(0);
     String said =
-        "test of wordnet, 32 examples\ntest accuracy %.2f %%, macro F1 %.2f %%, loss %.4f\n\n| class "
-            .formatted(
-                100 * (double) test.get("accuracy"),
-                100 * (double) test.get("macro_f1"),
-                (double) test.get("loss"));
+        String.format(
+            Locale.ROOT,
+            "test of wordnet, 32 examples\ntest accuracy %.2f %%, macro F1 %.2f %%, loss %.4f\n\n| class ",
+            100 * (double) test.get("accuracy"),
+            100 * (double) test.get("macro_f1"),
+            (double) test.get("loss"));
     assertTrue(call.out().startsWith(said), call.out());
   }
 

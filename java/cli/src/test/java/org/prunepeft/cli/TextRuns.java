@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -28,8 +29,13 @@ record TextRuns(Path directory, Path file) {
         IntStream.range(0, 64)
             .mapToObj(
                 i ->
-                    "%s,%s,%.2f,%s"
-                        .formatted(text.apply(i), text.apply(3 * i), i % 5 / 4.0, label.apply(i)))
+                    String.format(
+                        Locale.ROOT,
+                        "%s,%s,%.2f,%s",
+                        text.apply(i),
+                        text.apply(3 * i),
+                        i % 5 / 4.0,
+                        label.apply(i)))
             .collect(Collectors.joining("\n", "first,second,number,label\n", "\n")));
     RobertaDirectory.write(directory.resolve(ROBERTA));
     RobertaDirectory.writeBert(directory.resolve(BERT));

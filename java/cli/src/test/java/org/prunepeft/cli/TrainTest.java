@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -148,7 +149,8 @@ class TrainTest {
     long parameters =
         RunDirectory.open(output).readJson("result.json", "trainable_parameters", Long.class);
     assertTrue(parameters > 0 && parameters <= 2000, parameters + " parameters");
-    call.prints("trainable parameters %,d of the supernet's".formatted(parameters));
+    call.prints(
+        String.format(Locale.ROOT, "trainable parameters %,d of the supernet's", parameters));
     String config = Files.readString(output.resolve("config.yaml"));
     assertTrue(config.contains("\nbudget: 2000\n") && !config.contains("keep:"), config);
     // What is on the command line goes before the file's budget.
@@ -383,7 +385,11 @@ class TrainTest {
     }
     Call.of("evaluate", output)
         .exits(0)
-        .prints("accuracy %.2f %%".formatted(100 * ((Number) test.get("accuracy")).doubleValue()));
+        .prints(
+            String.format(
+                Locale.ROOT,
+                "accuracy %.2f %%",
+                100 * ((Number) test.get("accuracy")).doubleValue()));
   }
 
   @Test
@@ -486,7 +492,7 @@ class TrainTest {
     }
     assertEquals(mean, (Double) accuracy.get("mean"), 1e-12);
     assertEquals(Math.sqrt(squares / 2), (Double) accuracy.get("standard_deviation"), 1e-12);
-    call.prints(String.format("| mean | %.2f %% |", 100 * mean));
+    call.prints(String.format(Locale.ROOT, "| mean | %.2f %% |", 100 * mean));
 
     // One of them alone is the same run, and the file runs all of them again.
     Path alone = temporary.resolve("alone");

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -57,6 +56,7 @@ class KernelsOnSegmentsTest {
             .filter(path -> path != null && !path.isEmpty())
             .collect(Collectors.joining(File.pathSeparator));
     Path errors = temporary.resolve("errors");
+    Path printed = temporary.resolve("printed");
     Process process =
         new ProcessBuilder(
                 jdk.get().resolve("bin/java").toString(),
@@ -65,16 +65,20 @@ class KernelsOnSegmentsTest {
                 "-cp",
                 classPath,
                 SOURCE.toString())
+            .redirectOutput(printed.toFile())
             .redirectError(errors.toFile())
             .start();
-    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES), out);
-    assertEquals("y 4.0 8.0 11.5 20.0\n", out, () -> text(errors));
+    try {
+      assertTrue(process.waitFor(10, TimeUnit.MINUTES), () -> text(errors));
+    } finally {
+      process.destroyForcibly();
+    }
+    assertEquals("y 4.0 8.0 11.5 20.0\n", text(printed), () -> text(errors));
   }
 
-  private static String text(Path errors) {
+  private static String text(Path file) {
     try {
-      return Files.readString(errors);
+      return Files.readString(file);
     } catch (IOException e) {
       return e.toString();
     }

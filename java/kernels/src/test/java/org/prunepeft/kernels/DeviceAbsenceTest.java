@@ -1,19 +1,18 @@
 package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.management.ManagementFactory;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.EndedProcess;
 
 /**
  * What is said where no device can be used: the emulated machine is another one in a process of its
@@ -44,14 +43,13 @@ class DeviceAbsenceTest {
         .forEach(command::add);
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Report.class.getName()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-    // It is among the arguments above; named again, each virtual machine would say that it saw it.
-    builder.environment().remove("JAVA_TOOL_OPTIONS");
+    // They are among the arguments above; named again, each virtual machine would say that it saw
+    // them.
+    builder.environment().keySet().removeAll(List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"));
     builder.environment().put(variable, value);
-    Process process = builder.start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(1, TimeUnit.MINUTES));
-    assertEquals(0, process.exitValue(), text);
-    return text.lines().toList();
+    EndedProcess ended = EndedProcess.of(builder, Duration.ofMinutes(10));
+    assertEquals(0, ended.exitValue(), ended.text());
+    return ended.text().lines().toList();
   }
 
   @ParameterizedTest

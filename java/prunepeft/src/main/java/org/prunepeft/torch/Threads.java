@@ -28,8 +28,12 @@ public final class Threads {
    * @throws IllegalArgumentException if it is below 1 or above four times the processors
    */
   public static void requireHere(int threads) {
+    require(threads, Runtime.getRuntime().availableProcessors());
+  }
+
+  /** The same for a machine with so many processors. */
+  static void require(int threads, int processors) {
     require(threads);
-    int processors = Runtime.getRuntime().availableProcessors();
     if (threads > MOST_EACH * processors) {
       throw new IllegalArgumentException(
           "threads must be at most %d, %d for each of the %d processors here, got %d"

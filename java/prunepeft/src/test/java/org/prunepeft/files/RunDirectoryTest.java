@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -185,13 +186,15 @@ class RunDirectoryTest {
   @Test
   void aFileInTheWayIsNamed() throws IOException {
     Files.writeString(temporary.resolve("runs"), "");
+    String notADirectory =
+        assertThrows(FileSystemException.class, () -> Files.createDirectory(directory)).getReason();
     for (Path path : List.of(directory, directory.getParent())) {
       var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.create(path));
       assertTrue(
           e.getMessage().startsWith("can't make the directory " + path + ": "), e.getMessage());
       assertTrue(
           e.getMessage().endsWith("runs exists and is not a directory")
-              || e.getMessage().endsWith("Not a directory"),
+              || e.getMessage().endsWith(notADirectory),
           e.getMessage());
       assertThrows(RunDirectoryException.class, () -> RunDirectory.open(path));
     }
@@ -228,20 +231,23 @@ class RunDirectoryTest {
   @Test
   void aFullDiskLeavesTheOlderFileAndIsNamed() throws IOException {
     assumeTrue(Files.exists(FULL), "needs Linux's /dev/full");
+    // The system says it in the user's language.
+    String noSpace =
+        assertThrows(IOException.class, () -> Files.write(FULL, new byte[1])).getMessage();
     var run = RunDirectory.create(directory);
     run.writeJson("result.json", RESULT);
     String older = Files.readString(run.file("result.json"));
     Files.createSymbolicLink(partial("result.json"), FULL);
     var e = assertThrows(RunDirectoryException.class, () -> run.writeJson("result.json", Map.of()));
     assertTrue(
-        e.getMessage().startsWith("can't write " + run.file("result.json") + ": No space left"),
+        e.getMessage().startsWith("can't write " + run.file("result.json") + ": " + noSpace),
         e.getMessage());
     assertEquals(older, Files.readString(run.file("result.json")));
     assertEquals(List.of("INCOMPLETE", "result.json"), names());
 
     Files.createSymbolicLink(directory.resolve("log.jsonl"), FULL);
     e = assertThrows(RunDirectoryException.class, () -> run.appendJsonLine("log.jsonl", RESULT));
-    assertTrue(e.getMessage().contains("log.jsonl: No space left"), e.getMessage());
+    assertTrue(e.getMessage().contains("log.jsonl: " + noSpace), e.getMessage());
 
     Files.createSymbolicLink(partial("INCOMPLETE"), FULL);
     run.fail("the disk is full");

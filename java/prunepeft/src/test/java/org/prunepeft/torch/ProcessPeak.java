@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.prunepeft.testing.EndedProcess;
 
 /** The peak resident size of a Java process of its own. */
 public final class ProcessPeak {
@@ -35,15 +37,15 @@ public final class ProcessPeak {
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().put("MALLOC_ARENA_MAX", "1");
-    Process process = builder.start();
-    String output = new String(process.getInputStream().readAllBytes());
-    assertEquals(0, process.waitFor(), output);
-    return output
+    EndedProcess ended = EndedProcess.of(builder, Duration.ofMinutes(20));
+    assertEquals(0, ended.exitValue(), ended.text());
+    return ended
+        .text()
         .lines()
         .filter(line -> line.startsWith(PREFIX))
         .mapToLong(line -> Long.parseLong(line.substring(PREFIX.length())))
         .findFirst()
-        .orElseThrow(() -> new AssertionError(output));
+        .orElseThrow(() -> new AssertionError(ended.text()));
   }
 
   private static final String PREFIX = "peak ";

@@ -1,6 +1,7 @@
 package org.prunepeft.torch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -83,6 +84,27 @@ class ThreadsTest {
     long most = used.values().stream().mapToLong(Long::longValue).max().orElseThrow();
     assumeTrue(most >= 5, "the work was too little to measure: " + most + " ticks");
     return used.values().stream().filter(own -> 5 * own >= most).count();
+  }
+
+  @Test
+  void manyMoreThreadsThanProcessorsAreRefused() {
+    for (int processors : new int[] {1, 2, 255}) {
+      Threads.require(4 * processors, processors);
+      String said =
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> Threads.require(4 * processors + 1, processors))
+              .getMessage();
+      assertEquals(
+          "threads must be at most %d, 4 for each of the %d processors here, got %d"
+              .formatted(4 * processors, processors, 4 * processors + 1),
+          said);
+    }
+    Threads.require(Threads.MOST, 256);
+    String said =
+        assertThrows(IllegalArgumentException.class, () -> Threads.require(Threads.MOST + 1, 1_000))
+            .getMessage();
+    assertEquals("threads must be in [1, 1024], got 1025", said);
   }
 
   @Test

@@ -202,12 +202,18 @@ class PeftModulesTest {
               new ForwardPass.Measurement(magnitudes, input.rowMask(), input.tokens())));
       encoder.forward(input, modules);
       double[] plain = new double[1];
+      double[] lora = new double[1];
       encoder.forward(
           input,
           new Insertions() {
             @Override
             public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
-              return new Plain(modules).afterLinear(linear, x, y);
+              Tensor out = new Plain(modules).afterLinear(linear, x, y);
+              // 0 in columns and layers without a module.
+              lora[0] +=
+                  out.sub(y).abs().mul(input.mask().view(33, 1)).sum().item_double()
+                      / (input.tokens() * 2 * 24);
+              return out;
             }
 
             @Override
@@ -222,6 +228,8 @@ class PeftModulesTest {
             }
           });
       assertEquals(plain[0], magnitudes.mean("encoder.layer.2.adapter"), 1e-5 * plain[0]);
+      assertTrue(lora[0] > 0);
+      assertEquals(lora[0], magnitudes.mean("encoder.layer.2.lora"), 1e-5 * lora[0]);
     }
   }
 }

@@ -193,6 +193,26 @@ class GradientCheckpointingTest extends TrainingTest {
         .assertSameAs(trained(encoder, head(), config, data, observed));
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void anEncoderKeepsNoOperationsOfItsLayers(Kind kind) {
+    Encoder encoder = keep(SmallBert.create());
+    int layers = encoder.config().layers();
+    PeftModules modules = modules(kind.on(encoder.config()), encoder.config());
+    EncodedDataset data = SmallTask.draw(7, TestSeed.draw());
+    Batch batch = Batch.of(data, IntStream.range(0, data.size()).toArray());
+    for (boolean checkpointing : new boolean[] {false, true}) {
+      try (Tape tape = new Tape(checkpointing);
+          PointerScope scope = new PointerScope()) {
+        modules.begin(new ForwardPass(tape, new ForwardPass.Masks(seed, 3, 0, null), null));
+        encoder.forward(Inputs.of(encoder.device(), batch), modules);
+        assertTrue(
+            checkpointing ? tape.size() <= layers : tape.size() > layers,
+            () -> tape.size() + " operations of " + layers + " layers");
+      }
+    }
+  }
+
   @Test
   void trainingsInStepEndInTheSameBits() {
     Encoder encoder = keep(SmallBert.create());

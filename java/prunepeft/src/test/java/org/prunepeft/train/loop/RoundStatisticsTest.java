@@ -30,6 +30,12 @@ import org.prunepeft.train.statistics.RoundStatistics;
 class RoundStatisticsTest extends TrainingTest {
   private static final int STEPS = 4;
 
+  /** In how many of them outputs are measured. */
+  private static final int MEASURED = 2;
+
+  /** Half the smallest number of float16: up to here weights are 0 in it. */
+  private static final double ZERO = 0x1p-25;
+
   @Test
   void sumsAreThoseOfTheWeightsAndOfTheSummedGradients() {
     PeftConfig config = loraAndAdapters(3, 0.2);
@@ -39,15 +45,21 @@ class RoundStatisticsTest extends TrainingTest {
             new Trainer(keep(SmallBert.create()), TrainingSettings.builder().batchSize(6).build()));
     PeftModules modules = modules(config, candidates(config));
     Head head = head();
-    CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, 0.05, 2);
+    CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, 0.05, MEASURED);
     try (RoundStatistics statistics = new RoundStatistics(modules, criteria, STEPS)) {
       fill(groups(modules, head), TestSeed.random());
+      shrinkSome(modules);
       TrainingRun run = new TrainingRun(modules, head, data, 1, 5, null);
       List<Map<String, float[]>> gradients = new ArrayList<>();
+      long[] measuredTokens = new long[2];
       int step = 0;
       for (Batch batch : new Batches(data, 6).shuffled(5, 1)) {
         groups(modules, head).forEach(FlatParameters::clearGradients);
-        trainer.step(run, batch, step++, null, statistics);
+        trainer.step(run, batch, step, null, statistics);
+        if (step % (STEPS / MEASURED) == 0) {
+          measuredTokens[2 * step / STEPS] += batch.tokens();
+        }
+        step++;
         gradients.add(gradients(modules));
       }
 
@@ -56,6 +68,32 @@ class RoundStatisticsTest extends TrainingTest {
       check(modules, gradients, observation.whole());
       check(modules, gradients.subList(0, STEPS / 2), observation.firstHalf());
       check(modules, gradients.subList(STEPS / 2, STEPS), observation.secondHalf());
+      assertTrue(measuredTokens[0] > 0 && measuredTokens[1] > 0);
+      observation
+          .whole()
+          .forEach(
+              (name, whole) -> {
+                // All elements of a token are a module's, so tokens weigh as elements do.
+                double mean =
+                    (measuredTokens[0] * observation.firstHalf().get(name).meanAbsOutput()
+                            + measuredTokens[1]
+                                * observation.secondHalf().get(name).meanAbsOutput())
+                        / (measuredTokens[0] + measuredTokens[1]);
+                assertEquals(mean, whole.meanAbsOutput(), 1e-12 * mean, name);
+              });
+    }
+  }
+
+  /** So far that some are 0 as float16, and some are not. */
+  private static void shrinkSome(PeftModules modules) {
+    for (FlatParameters group : modules.groups().values()) {
+      for (String name : group.names()) {
+        float[] values = Torch.toFloats(group.get(name).detach());
+        for (int i = 0; i < values.length; i += 5) {
+          values[i] *= 1e-7f;
+        }
+        group.put(name, values);
+      }
     }
   }
 
@@ -83,11 +121,13 @@ class RoundStatisticsTest extends TrainingTest {
       FlatParameters group = modules.groups().get(candidate.type());
       double[] sums = new double[7];
       long count = 0;
+      long nonZero = 0;
       for (String name : modules.parameterNames(candidate)) {
         float[] weights = Torch.toFloats(group.get(name));
         count += weights.length;
         for (int i = 0; i < weights.length; i++) {
           double w = weights[i];
+          nonZero += Math.abs(w) > ZERO ? 1 : 0;
           double g = 0;
           for (Map<String, float[]> step : steps) {
             g += step.get(name)[i];
@@ -108,6 +148,8 @@ class RoundStatisticsTest extends TrainingTest {
       assertEquals(sums[4], statistics.sumWg(), 1e-4 * sums[5], name);
       assertEquals(sums[5], statistics.sumAbsWg(), 1e-4 * sums[5], name);
       assertEquals(sums[6], statistics.below(), 0, name);
+      assertTrue(nonZero < count, name);
+      assertEquals(nonZero, statistics.nonZero(), 0, name);
       assertTrue(statistics.meanAbsOutput() > 0, name);
     }
   }

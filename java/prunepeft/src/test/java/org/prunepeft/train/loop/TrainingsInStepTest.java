@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -116,23 +117,20 @@ class TrainingsInStepTest extends TrainingTest {
     expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), 1e-4f, name));
   }
 
-  private List<RuntimeException> together(
-      TrainingSettings settings,
-      List<TrainingRun> runs,
-      List<StepListener> listeners,
-      RecordedWork.Recorder recorder)
+  private List<Trainer.Outcome> together(
+      TrainingSettings settings, List<TrainingRun> runs, List<StepListener> listeners)
       throws InterruptedException {
-    return together(runs, listeners, inStep -> trainer(settings, inStep, recorder));
+    return together(runs, listeners, inStep -> trainer(settings, inStep, null));
   }
 
-  /** Trains each run with a thread and a trainer of its own; what each threw, or null. */
-  static List<RuntimeException> together(
+  /** Trains each run with a thread and a trainer of its own; how each ended. */
+  static List<Trainer.Outcome> together(
       List<TrainingRun> runs,
       List<StepListener> listeners,
       Function<TrainingsInStep, Trainer> trainers)
       throws InterruptedException {
     TrainingsInStep inStep = new TrainingsInStep(runs.size());
-    RuntimeException[] failures = new RuntimeException[runs.size()];
+    Trainer.Outcome[] outcomes = new Trainer.Outcome[runs.size()];
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < runs.size(); i++) {
       int member = i;
@@ -142,9 +140,11 @@ class TrainingsInStepTest extends TrainingTest {
               () -> {
                 inStep.join();
                 try {
-                  trainer.train(runs.get(member), listeners.get(member));
+                  outcomes[member] =
+                      new Trainer.Outcome(
+                          trainer.train(runs.get(member), listeners.get(member)), null);
                 } catch (RuntimeException e) {
-                  failures[member] = e;
+                  outcomes[member] = new Trainer.Outcome(null, e);
                 } finally {
                   inStep.leave();
                 }
@@ -155,11 +155,7 @@ class TrainingsInStepTest extends TrainingTest {
     for (Thread thread : threads) {
       thread.join();
     }
-    List<RuntimeException> result = new ArrayList<>();
-    for (RuntimeException failure : failures) {
-      result.add(failure);
-    }
-    return result;
+    return Arrays.asList(outcomes);
   }
 
   private record Case(Kind kind, int lowest, int accumulation, boolean recorded) {}
@@ -202,18 +198,36 @@ class TrainingsInStepTest extends TrainingTest {
       listeners.add(eachLoss(losses.get(member)::add));
     }
     RecorderStandIn recorder = new RecorderStandIn();
-    for (RuntimeException failure :
-        together(settings, runs, listeners, one.recorded ? recorder : null)) {
-      assertNull(failure);
-    }
+    List<Trainer.Outcome> outcomes =
+        together(
+            runs, listeners, inStep -> trainer(settings, inStep, one.recorded ? recorder : null));
+    outcomes.forEach(Trainer.Outcome::get);
     assertTrue(!one.recorded || recorder.count("launch") > 0);
     for (int member = 0; member < examples.length; member++) {
       TrainingRun alone = run(member, one.kind, one.lowest, epochsOf[member], examples[member]);
       Trainer trainer = trainer(settings, null, null);
-      trainer.train(alone, StepListener.NONE);
+      List<Double> lossesAlone = new ArrayList<>();
+      Trainer.Result resultAlone = trainer.train(alone, eachLoss(lossesAlone::add));
       assertNear(weights(alone), weights(runs.get(member)));
-      assertEquals(trainer.steps(alone), losses.get(member).size());
+      assertEquals(trainer.steps(alone), lossesAlone.size());
+      assertNear(lossesAlone, losses.get(member));
+      assertNear(resultAlone, outcomes.get(member).get());
     }
+  }
+
+  private static void assertNear(List<Double> expected, List<Double> actual) {
+    assertEquals(expected.size(), actual.size());
+    for (int step = 0; step < expected.size(); step++) {
+      double loss = expected.get(step);
+      assertEquals(loss, actual.get(step), 1e-4 * loss, "loss of step " + step);
+    }
+  }
+
+  private static void assertNear(Trainer.Result expected, Trainer.Result actual) {
+    assertEquals(expected.epochs(), actual.epochs());
+    assertEquals(expected.bestEpoch(), actual.bestEpoch());
+    double loss = expected.validation().loss();
+    assertEquals(loss, actual.validation().loss(), 1e-4 * loss, "validation loss");
   }
 
   /** One pass through the encoder is what it is about. */
@@ -237,7 +251,7 @@ class TrainingsInStepTest extends TrainingTest {
       runs.add(
           new TrainingRun(run.modules(), run.head(), run.data(), run.epochs(), run.seed(), null));
     }
-    together(settings, runs, java.util.Collections.nCopies(3, StepListener.NONE), null);
+    together(settings, runs, java.util.Collections.nCopies(3, StepListener.NONE));
     assertEquals(2 * 5, passes.get());
   }
 
@@ -266,10 +280,10 @@ class TrainingsInStepTest extends TrainingTest {
             throw new IllegalStateException("made up: the disk is full");
           }
         });
-    List<RuntimeException> failures = together(settings, runs, listeners, null);
-    assertNull(failures.get(0));
-    assertInstanceOf(CancellationException.class, failures.get(1));
-    assertEquals("made up: the disk is full", failures.get(2).getMessage());
+    List<Trainer.Outcome> outcomes = together(settings, runs, listeners);
+    assertNull(outcomes.get(0).failure());
+    assertInstanceOf(CancellationException.class, outcomes.get(1).failure());
+    assertEquals("made up: the disk is full", outcomes.get(2).failure().getMessage());
     TrainingRun alone = run(0, Kind.LORA_AND_ADAPTERS, 0, 2, 20);
     trainer(settings, null, null).train(alone, StepListener.NONE);
     assertNear(weights(alone), weights(runs.get(0)));

@@ -1,0 +1,94 @@
+package org.prunepeft.testing;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** {@code java/under-load} has every test that looks at time or memory. */
+class UnderLoadTest {
+  private static final Path MODULES =
+      Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
+
+  /** What looks at threads, memory or time, or waits. */
+  private static final Set<String> SIGNS =
+      Set.of("/proc/self/task", "ResidentSize", "ProcessPeak", "ProcessorTime", "Thread\\.sleep");
+
+  /** Tests that the script need not run, and why. */
+  private static final Map<String, String> EXCEPTIONS =
+      Map.of("UnderLoadTest", "its names of what others look at");
+
+  /** Test sources by the names of their classes. */
+  private static Map<String, String> sources() throws IOException {
+    Map<String, String> sources = new TreeMap<>();
+    for (String module : new String[] {"testing", "kernels", "prunepeft", "cli", "examples"}) {
+      try (Stream<Path> files = Files.walk(MODULES.resolve(module).resolve("src/test/java"))) {
+        for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
+          sources.put(file.getFileName().toString().replace(".java", ""), Files.readString(file));
+        }
+      }
+    }
+    return sources;
+  }
+
+  private static Set<String> listed() throws IOException {
+    String script = Files.readString(MODULES.resolve("under-load"));
+    Matcher list = Pattern.compile("^tests=\\(([^)]*)\\)", Pattern.MULTILINE).matcher(script);
+    assertTrue(list.find(), "java/under-load has no list of tests");
+    return Set.of(list.group(1).strip().split("\\s+"));
+  }
+
+  /** Those that show a sign, or use a class without tests that does. */
+  private static Set<String> found(Map<String, String> sources) {
+    Set<String> found = new TreeSet<>();
+    Set<String> signs = new TreeSet<>(SIGNS);
+    for (int before = -1; before < found.size(); ) {
+      before = found.size();
+      Pattern sign =
+          Pattern.compile(signs.stream().collect(Collectors.joining("|", "(?<!\\w)(", ")(?!\\w)")));
+      sources.forEach(
+          (name, text) -> {
+            if (sign.matcher(text).find()) {
+              found.add(name);
+            }
+          });
+      found.stream().filter(name -> !name.endsWith("Test")).forEach(signs::add);
+    }
+    found.removeIf(name -> !name.endsWith("Test"));
+    return found;
+  }
+
+  @Test
+  void everyTestThatLooksAtTimeOrMemoryIsRunUnderLoad() throws IOException {
+    Set<String> missing = new TreeSet<>(found(sources()));
+    assertTrue(
+        missing.containsAll(EXCEPTIONS.keySet()), "of the exceptions some are no longer any");
+    missing.removeAll(EXCEPTIONS.keySet());
+    assertTrue(missing.size() > 10, missing.toString());
+    missing.removeAll(listed());
+    assertEquals(Set.of(), missing, "name them in java/under-load");
+  }
+
+  @Test
+  void whatAHelperLooksAtCountsForItsUsers() {
+    Map<String, String> sources =
+        Map.of(
+            "Helper", "Thread.sleep(5)",
+            "Other", "new Helper()",
+            "UserTest", "Other.of()",
+            "FarTest", "AnotherHelper.of()",
+            "TaskTest", "Path.of(\"/proc/self/task\")");
+    assertEquals(Set.of("TaskTest", "UserTest"), found(sources));
+  }
+}
