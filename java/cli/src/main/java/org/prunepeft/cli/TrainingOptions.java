@@ -211,6 +211,9 @@ final class TrainingOptions {
 
   @Option(
       names = "--activation-cache-half",
+      arity = "0..1",
+      fallbackValue = "true",
+      paramLabel = "true|false",
       description =
           "Store the activation cache (--activation-cache-mb) as float16: half the memory, values rounded once.")
   boolean activationCacheHalf;
@@ -246,6 +249,7 @@ final class TrainingOptions {
     adapterLearningRate = rate(ADAPTER_RATE, adapterLearningRate, command);
     encoderLearningRate = rate(ENCODER_RATE, encoderLearningRate, command);
     rate = null;
+    classWeights = String.join(ModuleOptions.BETWEEN, classWeights.split("\\s*,\\s*"));
     if (ConfigFile.isTypedInstead(WARMUP_RATIO, WARMUP_STEPS, command)) {
       warmupSteps = 0;
     }

@@ -139,6 +139,8 @@ class OwnFilesTest {
     assertEquals("value\ttext", lines.get(0));
     Call.of("predict", run, texts, "--proba")
         .exits(2, "--proba has no effect with a run that predicts numbers");
+    Call.of("evaluate", run, "--confusion")
+        .exits(2, "--confusion is for classes, and the task is a regression; leave it out");
     // The blank line is no text.
     assertEquals(3, lines.size());
     lines.stream().skip(1).forEach(line -> Double.parseDouble(line.split("\t")[0]));
