@@ -345,7 +345,7 @@ class ReportTest {
                 }, 1000);
                 """);
     assertTrue(
-        Pattern.compile("<title>seen true, trial 2: [0-9.]+ %[^,]*, 0, -1</title>")
+        Pattern.compile("<title>seen true, trial 2: [0-9.]+ %[^<]*, 0, -1</title>")
             .matcher(dom)
             .find(),
         dom.substring(dom.indexOf("<title>"), dom.indexOf("</title>")));
