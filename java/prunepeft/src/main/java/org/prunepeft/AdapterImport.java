@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -286,6 +287,7 @@ public final class AdapterImport {
     List<Candidate> modules = filled.stream().map(Filled::module).toList();
     Map<String, Object> config = RunDirectory.formatted();
     config.put("command", "import");
+    config.put(RunFiles.BEGAN, Instant.now().toString());
     config.put("imported_from", source.toString());
     config.put("versions", Environment.versions());
     config.put("setup", setup);

@@ -58,6 +58,9 @@ public record RunContents(
     Optional<TestPredictions> predictions,
     List<String> notes) {
 
+  /** How many levels below a directory runs are looked for. */
+  public static final int DEPTH = RunDirectories.DEPTH;
+
   /**
    * {@return the directories of runs in a directory and below, by path; itself, if it is one}
    *

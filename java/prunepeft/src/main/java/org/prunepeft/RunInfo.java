@@ -20,7 +20,7 @@ import org.prunepeft.report.RunPhase;
  * What a run directory says in a row of a list.
  *
  * @param directory of the run
- * @param began when its settings were written
+ * @param began when its settings were written first
  * @param command search, train or import
  * @param model its name or directory
  * @param task its name
@@ -62,13 +62,13 @@ public record RunInfo(
    * @param run its directory, complete or not
    */
   public static RunInfo of(Path run) {
-    Instant began = RunDirectories.began(run);
+    Instant written = RunDirectories.written(run);
     try {
-      return of(run, began, RunMark.state(run));
+      return of(run, written, RunMark.state(run));
     } catch (RunDirectoryException e) {
       return new RunInfo(
           run,
-          began,
+          written,
           null,
           null,
           null,
@@ -82,7 +82,7 @@ public record RunInfo(
     }
   }
 
-  private static RunInfo of(Path path, Instant began, String state) {
+  private static RunInfo of(Path path, Instant written, String state) {
     RunDirectory run = Manifest.look(path, Set.of(RunFiles.CONFIG, RunFiles.CONFIGURATION));
     Map<String, Object> config = run.readIfThere(RunFiles.CONFIG);
     Map<?, ?> setup = members(config.get("setup"));
@@ -95,7 +95,7 @@ public record RunInfo(
     boolean full = Boolean.TRUE.equals(chosen.get(RunFiles.FULL));
     return new RunInfo(
         path,
-        began,
+        RunFiles.began(config).orElse(written),
         text(config.get("command")),
         text(setup.get("model")),
         text(setup.get("task")),

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.prunepeft.text.ShellWords;
 
 /**
  * Writes the runs that a study lacks for a cluster whose machines share the study's directory: one
@@ -23,6 +24,9 @@ final class ClusterPlan {
 
   /** Slurm's MaxArraySize is 1001 unless a site sets it, and no index may reach it. */
   private static final int LARGEST_ARRAY = 1000;
+
+  /** Of a host's name (RFC 1123), which each pod of an indexed job has. */
+  private static final int LONGEST_LABEL = 63;
 
   private final Study study;
   private final StudyPlan plan;
@@ -137,7 +141,7 @@ final class ClusterPlan {
         #SBATCH --array=1-%d
         #SBATCH --cpus-per-task=%d
         #SBATCH --mem=4G%s
-        #SBATCH --output=%s/slurm-%%A-%%a.txt
+        #SBATCH --output=%s
         cd %s || exit 1
         failed=0
         for ((run = SLURM_ARRAY_TASK_ID; run <= %d; run += %d)); do
@@ -156,7 +160,8 @@ final class ClusterPlan {
             tasks,
             study.threads(),
             needGpu(runs) ? "\n#SBATCH --gres=gpu:1" : "",
-            logs(),
+            // Slurm reads quotes as a shell does, and %% as a %.
+            ShellWords.quoted(logs().toString().replace("%", "%%") + "/slurm-%A-%a.txt"),
             ShellWords.quoted(here().toString()),
             runs.size(),
             tasks,
@@ -196,7 +201,7 @@ final class ClusterPlan {
                   persistentVolumeClaim: {claimName: shared}
         """
         .formatted(
-            name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-"),
+            label(name, runs.size()),
             runs.size(),
             runs.size(),
             quoted(here().toString()),
@@ -204,6 +209,17 @@ final class ClusterPlan {
             study.threads(),
             needGpu(runs) ? ", nvidia.com/gpu: 1" : "",
             quoted(here().toString()));
+  }
+
+  /** A name as Kubernetes takes it of a job whose pods have their numbers after it. */
+  static String label(String name, int pods) {
+    String label = name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-").replaceAll("^-", "");
+    int most = LONGEST_LABEL - "-%d".formatted(pods - 1).length();
+    if (label.length() <= most) {
+      return label;
+    }
+    String rest = "-%08x".formatted(name.hashCode());
+    return label.substring(0, most - rest.length()).replaceAll("-$", "") + rest;
   }
 
   /** A text of YAML, between single quotes. */

@@ -235,6 +235,9 @@ final class ConfigFile implements IDefaultValueProvider {
   private String text(String key, OptionSpec option, Object value) {
     if (option.isMultiValue()) {
       Collection<?> items = value instanceof Collection<?> list ? list : List.of(value);
+      if (items.size() > 1 && option.splitRegex().isEmpty()) {
+        throw wrong("%s takes one value in a file, got %s; name one".formatted(key, value));
+      }
       return items.stream()
           .map(item -> single(key, option, item))
           .collect(Collectors.joining(separator(option)));

@@ -60,6 +60,7 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private static final String SPLIT = "--split";
+  private static final String CONFUSION = "--confusion";
 
   @Spec private CommandSpec spec;
   @Mixin private RunOptions run;
@@ -102,8 +103,11 @@ final class EvaluateCommand implements Callable<Integer> {
   private static final int MOST_SHOWN = 10;
 
   @Option(
-      names = "--confusion",
+      names = CONFUSION,
+      arity = "0..1",
       fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "true|false",
       description = "Print the confusion matrix of more than " + MOST_SHOWN + " classes as well.")
   private boolean confusion;
 
@@ -132,6 +136,12 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private void print(String name, TrainedModel model, List<Example> examples) {
+    TaskKind kind = model.schema().kind();
+    if (kind != TaskKind.CLASSIFICATION && ConfigFile.isTyped(CONFUSION, spec)) {
+      throw new IllegalArgumentException(
+          "%s is for classes, and the task is a %s; leave it out"
+              .formatted(CONFUSION, kind.problemType()));
+    }
     Evaluation evaluation =
         metrics == null
             ? model.evaluate(examples)
@@ -145,7 +155,7 @@ final class EvaluateCommand implements Callable<Integer> {
         split,
         evaluation.text(),
         evaluation.loss());
-    if (model.schema().kind() == TaskKind.CLASSIFICATION) {
+    if (kind == TaskKind.CLASSIFICATION) {
       double[] targets = examples.stream().mapToDouble(Example::target).toArray();
       ClassReport report = ClassReport.of(evaluation.predictions(), targets);
       if (model.schema().labels().size() == 2) {

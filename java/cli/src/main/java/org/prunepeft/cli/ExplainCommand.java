@@ -7,6 +7,7 @@ import java.util.stream.Stream;
 import org.prunepeft.RunContents;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.MeasuredFile;
+import org.prunepeft.report.MeasuredQuantity;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Verdict;
 import org.prunepeft.search.peer.PeerResult.ScoredModule;
@@ -60,7 +61,9 @@ final class ExplainCommand implements Callable<Integer> {
     if (run.measured().isPresent()) {
       MeasuredFile file = run.measured().get();
       return new MeasuredExplanation(
-              file, find(file.values().stream().map(MeasuredFile.Value::module).toList()))
+              file,
+              run.schema().map(MeasuredQuantity::of).orElse(null),
+              find(file.values().stream().map(MeasuredFile.Value::module).toList()))
           .text();
     }
     if (run.peer().isPresent()) {

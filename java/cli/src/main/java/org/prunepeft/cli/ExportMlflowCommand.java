@@ -57,7 +57,10 @@ final class ExportMlflowCommand implements Callable<Integer> {
   @Parameters(
       arity = "1..*",
       paramLabel = "RUN",
-      description = "Directories of runs, or with runs in them, such as those of several seeds.")
+      description =
+          "Directories of runs, or with runs in them, up to "
+              + RunContents.DEPTH
+              + " levels below, such as those of several seeds.")
   private List<Path> directories;
 
   @Option(

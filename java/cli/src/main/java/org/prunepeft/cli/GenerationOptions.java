@@ -10,6 +10,7 @@ import picocli.CommandLine.Option;
 final class GenerationOptions {
   private static final String TOP_K = "--top-k";
   private static final String TOP_P = "--top-p";
+  private static final String SEED = "--seed";
 
   @Option(
       names = "--max-new-tokens",
@@ -50,7 +51,7 @@ final class GenerationOptions {
   List<String> stop;
 
   @Option(
-      names = "--seed",
+      names = SEED,
       paramLabel = "N",
       description = "Random seed of the draws (default: ${DEFAULT-VALUE}).")
   long seed;
@@ -62,7 +63,7 @@ final class GenerationOptions {
    */
   GenerationSettings settings(CommandSpec command) {
     GenerationSettings settings = RecordOptions.fill(GenerationSettings.builder(), this).build();
-    for (String option : List.of(TOP_K, TOP_P)) {
+    for (String option : List.of(TOP_K, TOP_P, SEED)) {
       if (temperature == 0 && ConfigFile.isTyped(option, command)) {
         throw new IllegalArgumentException(
             "%s has no effect with --temperature 0, which takes the most probable token each time; name a --temperature above 0, or leave it out"

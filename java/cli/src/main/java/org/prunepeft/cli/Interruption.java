@@ -5,6 +5,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.prunepeft.report.RunStatus;
+import org.prunepeft.text.ShellWords;
 
 /**
  * What SIGTERM and Ctrl-C do to a run: it is cancelled, writes a checkpoint, and the command says
@@ -48,7 +49,7 @@ final class Interruption {
             RunStatus.of(directory) == RunStatus.COMPLETE
                 ? "interrupted when the run in %s was complete".formatted(directory)
                 : "interrupted; go on with: prunepeft %s --resume %s"
-                    .formatted(itsCommand, directory));
+                    .formatted(itsCommand, ShellWords.quoted(directory.toString())));
   }
 
   /**

@@ -1,7 +1,11 @@
 package org.prunepeft.cli;
 
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -66,11 +70,22 @@ public final class Main implements Runnable {
   public static void main(String[] arguments) {
     // Numbers in files and messages are the same everywhere.
     Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
+    // As are texts, whatever the locale.
+    System.setOut(utf8(FileDescriptor.out));
+    System.setErr(utf8(FileDescriptor.err));
     Interruption.install();
     ChildProcess.endWithInput();
-    int code = printed(System.out, execute(commandLine(arguments), arguments));
+    CommandLine commandLine = commandLine(arguments);
+    commandLine.setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8));
+    commandLine.setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8));
+    int code = printed(System.out, execute(commandLine, arguments));
     Interruption.ended();
     System.exit(code);
+  }
+
+  private static PrintStream utf8(FileDescriptor file) {
+    return new PrintStream(
+        new BufferedOutputStream(new FileOutputStream(file)), true, StandardCharsets.UTF_8);
   }
 
   /** {@return the exit code: 1 where what was to be printed could not be} */
@@ -106,6 +121,9 @@ public final class Main implements Runnable {
     CommandLine commandLine = new CommandLine(new Main());
     commands.forEach(commandLine::addSubcommand);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
+    // A text may begin with @, and a file's --config or --resume would be looked for before it is
+    // read.
+    commandLine.setExpandAtFiles(false);
     commandLine.setUsageHelpWidth(100);
     commandLine.setUsageHelpAutoWidth(true);
     commandLine.setDefaultValueProvider(new RecordOptions());

@@ -10,15 +10,24 @@ import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.MeasuredFile.Subset;
 import org.prunepeft.report.MeasuredFile.Value;
+import org.prunepeft.report.MeasuredQuantity;
 
-/** Why a measured search kept a module or not, in Markdown. Differences are in points. */
+/**
+ * Why a measured search kept a module or not, in Markdown. Differences are in points, hundredths of
+ * what was measured.
+ */
 final class MeasuredExplanation {
   private final MeasuredFile file;
+  private final String quantity;
   private final String module;
   private final StringBuilder text = new StringBuilder();
 
-  MeasuredExplanation(MeasuredFile file, String module) {
+  /**
+   * @param quantity what was measured; null: not known
+   */
+  MeasuredExplanation(MeasuredFile file, MeasuredQuantity quantity, String module) {
     this.file = file;
+    this.quantity = quantity == null ? "the metric" : quantity.label();
     this.module = module;
   }
 
@@ -30,13 +39,14 @@ final class MeasuredExplanation {
     line("# %s: %s".formatted(module, own.kept() ? "kept" : "not kept"));
     line("");
     line(
-        "It is worth %s points (95 %% interval %s to %s), place %d of %d: by so much the metric rises when it is added to a random subset of about the budget.%s"
+        "It is worth %s points (95 %% interval %s to %s), place %d of %d: by so much %s rises when it is added to a random subset of about the budget.%s"
             .formatted(
                 points(own.mean()),
                 points(own.low()),
                 points(own.high()),
                 order.indexOf(own) + 1,
                 order.size(),
+                quantity,
                 own.estimate().holdsZero() ? " The interval holds zero: no value shows." : ""));
     line(why(own));
     if (!file.placementMatters()) {
@@ -113,7 +123,7 @@ final class MeasuredExplanation {
               Cell.of(without.size()),
               mean(without)));
     }
-    line("Mean metric of the subsets that were measured, in hundredths:");
+    line("Mean of %s over the subsets that were measured, in hundredths:".formatted(quantity));
     line("");
     text.append(
         new Table(

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
@@ -14,13 +15,18 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfigBuilder;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.NonLinearity;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 /** The modules that a layer gets, in the names of PEFT and AdapterHub. */
 @OptionsOf({LoraConfig.class, AdaLoraConfig.class, AdapterConfig.class})
 final class ModuleOptions {
+  /** Of a text's items: a file of options may have long texts, but no word that is as long. */
+  static final String BETWEEN = ", ";
+
   private static final String RANK = "--lora-r";
   private static final String ADALORA = "--use-adalora";
 
@@ -36,8 +42,22 @@ final class ModuleOptions {
           "--orth-reg-weight");
 
   private static final String TARGETS = "--target-modules";
+  private static final String SETTINGS = "--module-settings";
   private static final String SIZE = "--adapter-size";
   private static final String FACTOR = "--reduction-factor";
+  private static final String ALPHA = "--lora-alpha";
+  private static final String DROPOUT = "--lora-dropout";
+  private static final String RSLORA = "--use-rslora";
+  private static final String DORA = "--use-dora";
+  private static final String PER_PROJECTION = "--module-per-projection";
+  private static final String STYLE = "--adapter-config";
+  private static final String NON_LINEARITY = "--adapter-non-linearity";
+  private static final String SCALING = "--adapter-scaling";
+
+  private static final List<String> OF_LORA =
+      List.of(ALPHA, DROPOUT, TARGETS, RSLORA, DORA, PER_PROJECTION);
+
+  private static final List<String> OF_ADAPTERS = List.of(STYLE, NON_LINEARITY, SCALING);
 
   @Option(
       names = {RANK, "--lora-rank"},
@@ -46,13 +66,13 @@ final class ModuleOptions {
   int rank;
 
   @Option(
-      names = "--lora-alpha",
+      names = ALPHA,
       paramLabel = "ALPHA",
       description = "LoRA alpha: a LoRA update is scaled by alpha / r (default: ${DEFAULT-VALUE}).")
   double alpha;
 
   @Option(
-      names = "--lora-dropout",
+      names = DROPOUT,
       paramLabel = "P",
       description = "Dropout probability on LoRA's input (default: ${DEFAULT-VALUE}).")
   double dropout;
@@ -66,7 +86,7 @@ final class ModuleOptions {
   List<String> targets;
 
   @Option(
-      names = "--use-rslora",
+      names = RSLORA,
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
@@ -74,7 +94,7 @@ final class ModuleOptions {
   boolean rsLora;
 
   @Option(
-      names = "--use-dora",
+      names = DORA,
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
@@ -147,7 +167,7 @@ final class ModuleOptions {
   double orthRegWeight;
 
   @Option(
-      names = "--module-per-projection",
+      names = PER_PROJECTION,
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
@@ -170,21 +190,21 @@ final class ModuleOptions {
   Double reductionFactor;
 
   @Option(
-      names = "--adapter-config",
+      names = STYLE,
       paramLabel = "NAME",
       description =
           "Placement of the adapters: pfeiffer or seq_bn (after the feed-forward block), houlsby or double_seq_bn (two modules: after attention and after the feed-forward block), parallel or par_bn (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
   String style;
 
   @Option(
-      names = {"--adapter-non-linearity", "--non-linearity"},
+      names = {NON_LINEARITY, "--non-linearity"},
       paramLabel = "NAME",
       description =
           "Activation function of the adapters: relu, gelu, swish or linear (default: ${DEFAULT-VALUE}).")
   String nonLinearity;
 
   @Option(
-      names = "--adapter-scaling",
+      names = SCALING,
       paramLabel = "S",
       description =
           "Factor by which an adapter's output is scaled (default: "
@@ -203,7 +223,7 @@ final class ModuleOptions {
   List<String> types;
 
   @Option(
-      names = "--module-settings",
+      names = SETTINGS,
       // At commas between settings, not at those within a value.
       split = ",(?=[^,=]+\\.[^,.=]+=)",
       splitSynopsisLabel = ",",
@@ -254,15 +274,22 @@ final class ModuleOptions {
     if (ConfigFile.isTyped(TARGETS, command)) {
       compareWithPeft(model, command.commandLine().getErr());
     }
+    settleSize(model, command);
+  }
+
+  private void settleSize(String model, CommandSpec command) {
     if (ConfigFile.isTypedInstead(SIZE, FACTOR, command)) {
       reductionFactor = null;
     }
-    if (reductionFactor == null) {
-      return;
-    }
-    try (Models.Pretrained parts = Models.byName(model).loader().open()) {
-      bottleneck = AdapterConfig.bottleneck(parts.config().hidden(), reductionFactor);
+    if (reductionFactor != null) {
+      bottleneck = AdapterConfig.bottleneck(config(model).hidden(), reductionFactor);
       reductionFactor = null;
+    }
+  }
+
+  private static EncoderConfig config(String model) {
+    try (Models.Pretrained parts = Models.byName(model).loader().open()) {
+      return parts.config();
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
@@ -284,6 +311,29 @@ final class ModuleOptions {
     }
   }
 
+  /** Puts in place what the options come to on a model, in the words of a run that has them. */
+  void resolve(String model, CommandSpec command) {
+    settleSize(model, command);
+    style = AdapterConfig.Style.byName(style).toString();
+    nonLinearity = NonLinearity.name(NonLinearity.byName(nonLinearity));
+    if (ConfigFile.isTyped(TARGETS, command)) {
+      targets = LoraConfig.builder().targets(targets).build().on(config(model)).targets();
+    }
+  }
+
+  /** The option by which one is to be compared with what an earlier run has. */
+  static OptionSpec comparable(OptionSpec option, CommandSpec command) {
+    return option == command.findOption(FACTOR) ? command.findOption(SIZE) : option;
+  }
+
+  /** Whether a value of an option is what an earlier run has, which states all settings. */
+  static boolean agree(OptionSpec option, Object value, Object earlier) {
+    if (value instanceof List<?> said && earlier instanceof List<?> has) {
+      return has.containsAll(said) && (option.names()[0].equals(SETTINGS) || said.containsAll(has));
+    }
+    return Objects.equals(value, earlier);
+  }
+
   /** Options that were typed and have no effect beside the others. */
   private void refuseIdle(CommandSpec command) {
     for (String option : OF_ADALORA) {
@@ -295,8 +345,22 @@ final class ModuleOptions {
     if (earlier == null && useAdaLora && ConfigFile.isTyped(RANK, command)) {
       throw noEffect(RANK, ADALORA);
     }
+    if (earlier == null && !useAdaLora && rank == 0) {
+      refuse(OF_LORA, RANK + " 0", command);
+    }
+    if (earlier == null && bottleneck == 0 && reductionFactor == null) {
+      refuse(OF_ADAPTERS, SIZE + " 0", command);
+    }
     if (ConfigFile.isTyped(SIZE, command) && ConfigFile.isTyped(FACTOR, command)) {
       throw noEffect(SIZE, FACTOR);
+    }
+  }
+
+  private static void refuse(List<String> idle, String with, CommandSpec command) {
+    for (String option : idle) {
+      if (ConfigFile.isTyped(option, command)) {
+        throw noEffect(option, with);
+      }
     }
   }
 

@@ -83,7 +83,10 @@ final class PredictCommand implements Callable<Integer> {
 
   @Option(
       names = "--proba",
+      arity = "0..1",
       fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "true|false",
       description = "Write the probability of every label, not only of the one predicted.")
   private boolean proba;
 

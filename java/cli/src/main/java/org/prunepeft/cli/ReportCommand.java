@@ -59,7 +59,9 @@ final class ReportCommand implements Callable<Integer> {
       arity = "1..*",
       paramLabel = "RUN",
       description =
-          "Directories of runs, or with runs in them, such as those of several seeds or of a study.")
+          "Directories of runs, or with runs in them, up to "
+              + RunContents.DEPTH
+              + " levels below, such as those of several seeds or of a study.")
   private List<Path> directories;
 
   @Option(
@@ -99,7 +101,9 @@ final class ReportCommand implements Callable<Integer> {
             .distinct()
             .map(RunContents::of)
             .toList();
-    ReportData data = new ReportData(runs, studies);
+    ReportData data =
+        new ReportData(
+            runs, studies, format == Format.HTML ? ReportData.MOST_COMPARED : Integer.MAX_VALUE);
     String text =
         switch (format) {
           case HTML ->

@@ -39,12 +39,13 @@ final class ReportData {
   /** Leaves room for the scripts, in a page of 2 MB. */
   static final long MOST_IN_PAGE = 1_400_000;
 
-  /** Each takes a thousand draws. */
-  private static final int MOST_COMPARED = 20;
+  /** Of a page: each takes a thousand draws. */
+  static final int MOST_COMPARED = 20;
 
   private final List<String> names;
   private final List<RunContents> runs;
   private final List<JsonNode> studies;
+  private final int mostCompared;
   private final List<String> notes = new ArrayList<>();
 
   /** Of the test metric, by run; none where no predictions were kept. */
@@ -57,19 +58,26 @@ final class ReportData {
    * @param runs 1 or more
    */
   ReportData(List<RunContents> runs) {
-    this(runs, List.of());
+    this(runs, List.of(), MOST_COMPARED);
   }
 
   /**
    * @param runs may be none where there are studies
    * @param studies what their directories say
+   * @param mostCompared of how many runs, the first ones, intervals and differences are drawn
    */
-  ReportData(List<RunContents> runs, List<JsonNode> studies) {
+  ReportData(List<RunContents> runs, List<JsonNode> studies, int mostCompared) {
+    this.mostCompared = mostCompared;
     this.runs = List.copyOf(runs);
     this.studies = List.copyOf(studies);
     this.names = names(runs);
-    runs.stream().limit(MOST_COMPARED).forEach(this::measure);
+    runs.stream().limit(mostCompared).forEach(this::measure);
     compare();
+    if (runs.stream().skip(mostCompared).anyMatch(run -> run.info().test() != null)) {
+      notes.add(
+          "intervals and differences are those of the first %d of %d runs; report --format json, md or csv has those of all"
+              .formatted(mostCompared, runs.size()));
+    }
   }
 
   /** The directories without what all of them begin with. */
@@ -117,7 +125,7 @@ final class ReportData {
             .filter(run -> run.info().test() != null)
             .filter(run -> run.info().metric() == runs.get(0).info().metric())
             .map(run -> run.info().directory())
-            .limit(MOST_COMPARED)
+            .limit(mostCompared)
             .toList();
     if (complete.size() < 2) {
       return;
@@ -226,18 +234,19 @@ final class ReportData {
     return run.result().get("test") instanceof Map<?, ?> test ? test.get("examples") : null;
   }
 
-  /** Mean and deviation of runs that differ in their seed alone. */
+  /** Mean and deviation of runs that differ in their seed alone; of one seed's runs the first. */
   private List<Object> seeds() {
-    Map<Map<String, Object>, List<Integer>> groups = new LinkedHashMap<>();
+    Map<Map<String, Object>, Map<Object, Integer>> groups = new LinkedHashMap<>();
     for (int i = 0; i < runs.size(); i++) {
       if (runs.get(i).info().test() != null) {
         Map<String, Object> settings = new LinkedHashMap<>(runs.get(i).settings());
-        settings.remove(SEED);
-        groups.computeIfAbsent(settings, key -> new ArrayList<>()).add(i);
+        Object seed = settings.remove(SEED);
+        groups.computeIfAbsent(settings, key -> new LinkedHashMap<>()).putIfAbsent(seed, i);
       }
     }
     List<Object> seeds = new ArrayList<>();
     groups.values().stream()
+        .map(bySeed -> List.copyOf(bySeed.values()))
         .filter(members -> members.size() > 1)
         .forEach(
             members -> {

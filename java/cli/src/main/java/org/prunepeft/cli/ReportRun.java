@@ -15,6 +15,7 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
+import org.prunepeft.report.MeasuredQuantity;
 import org.prunepeft.report.RunPhase;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Partition;
@@ -53,7 +54,7 @@ final class ReportRun {
     report.map.put("rounds", run.rounds().stream().map(ReportRun::round).toList());
     run.strategy().ifPresent(strategy -> report.map.put("strategy", strategy(strategy)));
     report.map.put("curves", run.curves().stream().map(ReportRun::curve).toList());
-    run.measured().ifPresent(measured -> report.map.put("measured", measured(measured)));
+    run.measured().ifPresent(measured -> report.map.put("measured", report.measured(measured)));
     run.peer().ifPresent(peer -> report.map.put("peer", peer(peer)));
     run.predictions()
         .filter(kept -> kept.targets().length > 0)
@@ -277,8 +278,15 @@ final class ReportRun {
     return map;
   }
 
-  private static Map<String, Object> measured(MeasuredFile file) {
+  private Map<String, Object> measured(MeasuredFile file) {
     Map<String, Object> map = new LinkedHashMap<>();
+    run.schema()
+        .map(MeasuredQuantity::of)
+        .ifPresent(
+            quantity -> {
+              map.put("quantity", quantity.label());
+              map.put("percent", quantity.share());
+            });
     map.put("choice", file.choice());
     map.put("placementMatters", file.placementMatters());
     map.put("kept", file.kept());

@@ -5,6 +5,7 @@ import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Locale;
+import org.prunepeft.RunContents;
 import org.prunepeft.RunInfo;
 import org.prunepeft.cli.Table.Cell;
 import picocli.CommandLine.Command;
@@ -15,7 +16,10 @@ import picocli.CommandLine.Parameters;
     name = "runs",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Lists the runs in a directory and below, complete or not.",
+    description =
+        "Lists the runs in a directory and up to "
+            + RunContents.DEPTH
+            + " levels below it, complete or not.",
     footer = {
       "",
       "Examples:",

@@ -4,13 +4,17 @@ import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.Criteria;
+import org.prunepeft.search.Criterion;
 import org.prunepeft.search.Partitioning;
 import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.Strategy;
@@ -94,6 +98,8 @@ final class SearchCommand implements Callable<Integer> {
     private static final String EXAMPLES = "--warm-up-examples";
     private static final String EPOCHS = "--warm-up-epochs";
     private static final String PARTITIONING = "--partitioning";
+    private static final String ZERO_TYPE = "--zero-dtype";
+    private static final String THRESHOLD = "--threshold";
 
     @Option(
         names = STRATEGY,
@@ -189,14 +195,14 @@ final class SearchCommand implements Callable<Integer> {
     boolean keepWeights;
 
     @Option(
-        names = "--zero-dtype",
+        names = ZERO_TYPE,
         paramLabel = "T",
         description =
             "Criterion zeros: data type to which a weight is rounded before it counts as zero (default: ${DEFAULT-VALUE}).")
     DType zeroType;
 
     @Option(
-        names = "--threshold",
+        names = THRESHOLD,
         paramLabel = "T",
         description =
             "Criterion threshold: fixed threshold of |w| (default: the "
@@ -249,6 +255,14 @@ final class SearchCommand implements Callable<Integer> {
     boolean isGiven() {
       return !strategyName.equals(WARM_UP)
           && (isOfFile() || strategyNames().contains(strategyName));
+    }
+
+    /** Whether a criterion can't be one of those that judge; a file says itself which do. */
+    boolean isWithout(Criterion criterion) {
+      String name = criterion.name();
+      return strategyName.equals(WARM_UP)
+          ? !warmUpCriteria.contains(name)
+          : Criteria.names().contains(strategyName) && !strategyName.equals(name);
     }
 
     /** What is said of an option that has no effect. */
@@ -306,6 +320,19 @@ final class SearchCommand implements Callable<Integer> {
     if (search.isOfFile()) {
       refuse(List.of(Search.PARTITIONING), search.idle());
     }
+    Map.of(Search.ZERO_TYPE, Criteria.ZEROS, Search.THRESHOLD, Criteria.THRESHOLD)
+        .forEach(
+            (option, criterion) -> {
+              if (search.isWithout(criterion)) {
+                refuse(
+                    List.of(option),
+                    "%s is for the criterion "
+                        + criterion.name()
+                        + ", which does not judge here; add it to "
+                        + Search.CRITERIA
+                        + ", or leave the option out");
+              }
+            });
     refuse(
         List.of(TrainingOptions.ENCODER_RATE),
         "%s is for train --modules full; a search trains modules alone, so leave it out");
@@ -335,8 +362,9 @@ final class SearchCommand implements Callable<Integer> {
   public Integer call() {
     refuseIdleOptions();
     List<Budget> budgets = budget.settle(spec);
+    ModuleChoice start = start(run -> options.takeModules(run, spec));
     if (budgets.size() == 1) {
-      runs(budgets.get(0)).start();
+      runs(budgets.get(0), start).start();
     } else {
       begun = search.modules;
       Sweep.start(spec, options, budgets, this::next);
@@ -350,11 +378,11 @@ final class SearchCommand implements Callable<Integer> {
     if (larger != null) {
       search.goOn(larger, exceeding, begun);
     }
-    return runs(one).once(own).retrained();
+    return runs(one, start(options::continueWith)).once(own).retrained();
   }
 
-  private Runs<SearchOutcome> runs(Budget within) {
-    SearchSettings settings = search.settings(within, start(), measuring, peer);
+  private Runs<SearchOutcome> runs(Budget within, ModuleChoice start) {
+    SearchSettings settings = search.settings(within, start, measuring, peer);
     return new Runs<>(
         spec,
         options,
@@ -368,17 +396,23 @@ final class SearchCommand implements Callable<Integer> {
         ResultLines::print);
   }
 
-  /** Null: with all modules. */
-  private ModuleChoice start() {
+  /**
+   * Null: with all modules.
+   *
+   * @param take takes those of an earlier run
+   */
+  private ModuleChoice start(Consumer<Path> take) {
     if (search.modules == null) {
       return null;
     }
     Path run = Path.of(search.modules).toAbsolutePath();
     if (!Files.isDirectory(run)) {
-      return ModuleChoice.modules(List.of(search.modules.split("\\s*,\\s*")));
+      List<String> names = List.of(search.modules.split("\\s*,\\s*"));
+      search.modules = String.join(ModuleOptions.BETWEEN, names);
+      return ModuleChoice.modules(names);
     }
     search.modules = run.toString();
-    options.takeModules(run, spec);
+    take.accept(run);
     return ModuleChoice.ofRun(run);
   }
 }

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -19,12 +20,11 @@ import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.LanguageTask;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
-import org.prunepeft.peft.AdapterConfig;
-import org.prunepeft.peft.NonLinearity;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Reason;
+import org.prunepeft.text.ShellWords;
 import org.prunepeft.torch.Threads;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
@@ -39,6 +39,9 @@ final class SetupOptions {
   private static final String SEED = "--seed";
   private static final String SEEDS = "--seeds";
   private static final String TOGETHER = "--together";
+
+  /** File systems take names of 255 bytes, of which some are the time's. */
+  private static final int MOST_BYTES = 200;
 
   @ArgGroup(validate = false, heading = "%nModel and data:%n")
   private DataOptions data = new DataOptions();
@@ -165,6 +168,10 @@ final class SetupOptions {
       refuseOthers(command);
       output = resume;
     }
+    if (ConfigFile.isTyped(SEED, command) && ConfigFile.isTyped(SEEDS, command)) {
+      throw new IllegalArgumentException(
+          "%s has no effect with %s; leave one of the two out".formatted(SEED, SEEDS));
+    }
     if (ConfigFile.isTypedInstead(SEED, SEEDS, command)) {
       seeds = null;
       together = false;
@@ -285,7 +292,7 @@ final class SetupOptions {
       if (!other.equals(command.name()) && first.contains(" " + other + " ")) {
         throw new IllegalArgumentException(
             "the run in %s is a %s; go on with: prunepeft %s --resume %s"
-                .formatted(run, other, other, run));
+                .formatted(run, other, other, ShellWords.quoted(run.toString())));
       }
     }
     return file;
@@ -315,34 +322,42 @@ final class SetupOptions {
   }
 
   /**
-   * Takes the modules of an earlier run as they are there.
+   * Takes the modules of an earlier run as they are there. Options of theirs in a file may stand.
    *
-   * @throws IllegalArgumentException if an option of theirs was named and says something else
+   * @throws IllegalArgumentException if one was typed and comes to something else on the model
    */
   void takeModules(Path run, CommandSpec command) {
-    modules.style = AdapterConfig.Style.byName(modules.style).toString();
-    modules.nonLinearity = NonLinearity.name(NonLinearity.byName(modules.nonLinearity));
-    Map<OptionSpec, Object> named = new LinkedHashMap<>();
-    for (OptionSpec option : command.options()) {
-      boolean ofModules = option.group() != null && MODULES.equals(option.group().heading());
-      if (ofModules && ConfigFile.isNamed(option, command)) {
-        named.put(option, option.getValue());
-      }
+    List<OptionSpec> typed =
+        command.options().stream()
+            .filter(option -> option.group() != null && MODULES.equals(option.group().heading()))
+            .filter(option -> ConfigFile.isTyped(option.names()[0], command))
+            .toList();
+    if (!typed.isEmpty()) {
+      modules.resolve(data.model, command);
     }
-    modules.take(Setup.ofRun(run));
-    named.forEach(
+    Map<OptionSpec, Object> said = new LinkedHashMap<>();
+    typed.forEach(option -> said.put(option, ModuleOptions.comparable(option, command).getValue()));
+    continueWith(run);
+    said.forEach(
         (option, value) -> {
-          Object earlier = option.getValue();
-          if (!value.equals(earlier)) {
+          OptionSpec compared = ModuleOptions.comparable(option, command);
+          Object earlier = compared.getValue();
+          if (!ModuleOptions.agree(option, value, earlier)) {
             throw new IllegalArgumentException(
-                "the modules of %s have %s %s, got %s; leave that option out"
+                "the modules of %s have %s %s, got %s%s; leave that option out"
                     .formatted(
                         run,
-                        option.names()[0],
+                        compared.names()[0],
                         earlier == null ? "as it was there" : ConfigFile.plain(earlier),
-                        value));
+                        value,
+                        compared == option ? "" : " by " + option.names()[0]));
           }
         });
+  }
+
+  /** Takes the modules of an earlier run of the same options. */
+  void continueWith(Path run) {
+    modules.take(Setup.ofRun(run));
   }
 
   /** Whether a name is one of the types of modules that plugins have and that the run takes. */
@@ -387,6 +402,19 @@ final class SetupOptions {
     String time = LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss-SSS"));
     // The name of the model or of its directory.
     String model = Models.byName(data.model).name();
-    return Path.of("runs", model + "-" + task + "-" + time);
+    return Path.of("runs", directoryName(model, task, time));
+  }
+
+  static String directoryName(String model, String task, String time) {
+    return cut(model + "-" + task, MOST_BYTES) + "-" + time;
+  }
+
+  /** The beginning of a name, in whole characters, with so many bytes of UTF-8 at most. */
+  private static String cut(String name, int bytes) {
+    int end = name.length();
+    while (name.substring(0, end).getBytes(StandardCharsets.UTF_8).length > bytes) {
+      end = name.offsetByCodePoints(end, -1);
+    }
+    return name.substring(0, end);
   }
 }

@@ -22,6 +22,7 @@ import org.prunepeft.study.RateChoice;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.study.StudyRun;
 import org.prunepeft.text.Reason;
+import org.prunepeft.text.ShellWords;
 
 /**
  * How the runs of a study stand, by what is in its directory: {@code runs} and {@code tuning} have

@@ -35,7 +35,9 @@ final class StudyPage implements PageWatch.Source {
         refresh == 0 ? StudyJson.runs(root).stream() : directories().filter(RunStatus::isRunning);
     ReportData data =
         new ReportData(
-            shown.flatMap(StudyPage::contents).toList(), StudyJson.read(root).stream().toList());
+            shown.flatMap(StudyPage::contents).toList(),
+            StudyJson.read(root).stream().toList(),
+            ReportData.MOST_COMPARED);
     return ReportPage.of(
         data.title(),
         files.tables(),

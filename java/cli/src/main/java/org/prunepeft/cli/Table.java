@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.prunepeft.text.Markdown;
 
 /**
  * Rows that are read by people or by programs.
@@ -60,9 +61,11 @@ record Table(List<String> columns, List<List<Cell>> rows) {
   }
 
   private String markdown() {
-    List<String> heads = columns.stream().map(Table::escaped).toList();
+    List<String> heads = columns.stream().map(Markdown::cell).toList();
     List<List<String>> cells =
-        rows.stream().map(row -> row.stream().map(cell -> escaped(cell.text)).toList()).toList();
+        rows.stream()
+            .map(row -> row.stream().map(cell -> Markdown.cell(cell.text)).toList())
+            .toList();
     List<Integer> widths = new ArrayList<>();
     for (int i = 0; i < columns.size(); i++) {
       int at = i;
@@ -84,11 +87,6 @@ record Table(List<String> columns, List<List<Cell>> rows) {
         right);
     cells.forEach(row -> line(text, row, widths, right));
     return text.toString();
-  }
-
-  /** A cell ends at a bar, and a row at a line break. */
-  private static String escaped(String cell) {
-    return cell.replaceAll("(\\\\*)\\|", "$1$1\\\\|").replaceAll("\\R", " ");
   }
 
   private static void line(

@@ -199,6 +199,7 @@ final class TrainCommand implements Callable<Integer> {
       }
       List<String> names = List.of(modules.split("\\s*,\\s*"));
       if (names.stream().allMatch(name -> name.startsWith(ModuleType.LAYER))) {
+        modules = String.join(ModuleOptions.BETWEEN, names);
         return ModuleChoice.modules(names);
       }
       throw new IllegalArgumentException(

@@ -249,6 +249,7 @@ final class TrainingOptions {
     adapterLearningRate = rate(ADAPTER_RATE, adapterLearningRate, command);
     encoderLearningRate = rate(ENCODER_RATE, encoderLearningRate, command);
     rate = null;
+    classWeights = String.join(ModuleOptions.BETWEEN, classWeights.split("\\s*,\\s*"));
     if (ConfigFile.isTypedInstead(WARMUP_RATIO, WARMUP_STEPS, command)) {
       warmupSteps = 0;
     }

@@ -64,6 +64,16 @@ record Browser(Path program, Path temporary) {
     return dom;
   }
 
+  /** The page after its scripts and one more, which its policy would not allow. */
+  String dom(Path page, String script) throws Exception {
+    String text = Files.readString(page);
+    String more =
+        text.replaceFirst("<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "")
+            .replace("</body>", "<script>%s</script></body>".formatted(script));
+    assertNotEquals(text.length(), more.length());
+    return dom(Files.writeString(temporary.resolve("more.html"), more));
+  }
+
   private Path console() {
     return temporary.resolve("console");
   }

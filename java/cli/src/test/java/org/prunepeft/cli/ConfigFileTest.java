@@ -16,11 +16,13 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.search.PruningSettings;
 import org.prunepeft.testing.TestSeed;
@@ -145,6 +147,56 @@ class ConfigFileTest {
     assertEquals(true, value(parse(text, "--keep-weights"), "--keep-weights"));
     assertEquals(false, value(parse(text, "--keep-weights=false"), "--keep-weights"));
     assertEquals(inFile, value(parse(text), "--keep-weights"));
+  }
+
+  static Stream<Object[]> flags() {
+    return Main.commandLine().getSubcommands().entrySet().stream()
+        .filter(each -> each.getValue().getCommandSpec().findOption(ConfigFile.OPTION) != null)
+        .flatMap(
+            each ->
+                ConfigFile.optionsByName(each.getValue().getCommandSpec()).entrySet().stream()
+                    .filter(option -> isFlag(option.getValue()) && !option.getValue().negatable())
+                    .map(option -> new Object[] {each.getKey(), option.getKey()}));
+  }
+
+  @ParameterizedTest
+  @MethodSource("flags")
+  void aFlagOnTheCommandLineIsOnWhateverTheFileOfAnyCommandSays(String name, String key)
+      throws IOException {
+    CommandLine main = Main.commandLine(name);
+    CommandLine command = main.getSubcommands().get(name);
+    CommandSpec spec = command.getCommandSpec();
+    String option = ConfigFile.name(ConfigFile.optionsByName(spec).get(key));
+    for (boolean inFile : new boolean[] {true, false}) {
+      Path file = Files.writeString(temporary.resolve("flag.yaml"), key + ": " + inFile + "\n");
+      command.setDefaultValueProvider(new ConfigFile(file, spec));
+      List<String> run = spec.positionalParameters().isEmpty() ? List.of() : List.of("RUN");
+      main.parseArgs(words(name, run, option));
+      assertEquals(true, value(spec, option), option);
+      main.parseArgs(words(name, run, option + "=false"));
+      assertEquals(false, value(spec, option), option);
+      main.parseArgs(words(name, run));
+      assertEquals(inFile, value(spec, option), option);
+    }
+  }
+
+  private static boolean isFlag(OptionSpec option) {
+    return Set.of(boolean.class, Boolean.class).contains(option.type());
+  }
+
+  private static String[] words(String name, List<String> run, String... options) {
+    return Stream.of(Stream.of(name), run.stream(), Stream.of(options))
+        .flatMap(Function.identity())
+        .toArray(String[]::new);
+  }
+
+  @Test
+  void severalValuesOfAnOptionThatTakesOneAtATimeAreRefused() throws IOException {
+    Path file = Files.writeString(temporary.resolve("texts.yaml"), "text: [one, two]\n");
+    Call.of("predict", "runs/absent", "--config=" + file)
+        .exits(2, "text takes one value in a file, got [one, two]; name one");
+    Files.writeString(file, "text: [one]\n");
+    Call.of("predict", "runs/absent", "--config=" + file).exits(1, "runs/absent does not exist");
   }
 
   @ParameterizedTest

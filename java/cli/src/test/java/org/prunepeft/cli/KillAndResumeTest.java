@@ -72,6 +72,9 @@ class KillAndResumeTest {
               Map.entry(
                   "bayesian",
                   "search --train-file=DATA --strategy=bayesian --search-examples=16 --trials=6 --epochs=2"),
+              Map.entry(
+                  "budgets",
+                  "search --train-file=DATA --epochs=2 --strategy=all --rounds=1 --round-examples=32 --keep=0.5,0.25"),
               Map.entry("seeds", "train --train-file=DATA --epochs=3 --seeds=1,2"),
               Map.entry(
                   "together",
@@ -215,11 +218,11 @@ class KillAndResumeTest {
     return process.exitValue() == 137;
   }
 
-  /** Whether a checkpoint was begun and not ended, of one of several seeds too. */
+  /** Whether a checkpoint was begun and not ended, of one of several seeds or budgets too. */
   private static boolean isWriting(Path run) {
-    File[] seeds = run.toFile().listFiles((directory, name) -> name.startsWith("seed-"));
+    File[] parts = run.toFile().listFiles((directory, name) -> name.matches("(seed|keep)-.*"));
     return isBegun(run.toFile())
-        || seeds != null && Arrays.stream(seeds).anyMatch(KillAndResumeTest::isBegun);
+        || parts != null && Arrays.stream(parts).anyMatch(KillAndResumeTest::isBegun);
   }
 
   private static boolean isBegun(File run) {

@@ -239,6 +239,15 @@ class MainTest {
         "train --use-adalora --lora-r 4 | --lora-r has no effect with --use-adalora",
         "train --adapter-size 4 --reduction-factor 4 | --adapter-size has no effect with"
             + " --reduction-factor; leave one of the two out",
+        "train --seed 1 --seeds 1,2 | --seed has no effect with --seeds; leave one of the two out",
+        "train --lora-r 0 --use-dora | --use-dora has no effect with --lora-r 0",
+        "train --lora-r 0 --target-modules key | --target-modules has no effect with --lora-r 0",
+        "train --adapter-size 0 --adapter-config houlsby | --adapter-config has no effect with"
+            + " --adapter-size 0; leave one of the two out",
+        "search --adapter-size 0 --adapter-scaling 2 | --adapter-scaling has no effect with",
+        "search --zero-dtype bfloat16 | --zero-dtype is for the criterion zeros, which does not"
+            + " judge here; add it to --warm-up-criteria, or leave the option out",
+        "search --strategy weight --threshold 0.1 | --threshold is for the criterion threshold",
         "train --encoder-learning-rate 1e-4 | --encoder-learning-rate is for --modules full, but"
             + " --modules is supernet",
         "search --encoder-learning-rate 1e-4 | --encoder-learning-rate is for train --modules full",
@@ -369,6 +378,18 @@ class MainTest {
     String[] setting = machine.split("=");
     builder.environment().put("PRUNEPEFT_EMULATED_" + setting[0], setting[1]);
     return Child.call(builder);
+  }
+
+  @Test
+  void aWordThatBeginsWithAnAtSignIsNoFile() throws IOException {
+    Path file = Files.writeString(temporary.resolve("words"), "--epochs=0");
+    Call.of("train", "@" + file).exits(2, "'@" + file + "' is one word too many");
+  }
+
+  @Test
+  void aSeedOfGreedyTextsIsRefused() {
+    Call.of("generate", "runs/absent", "--prompt=y", "--seed=1")
+        .exits(2, "--seed has no effect with --temperature 0");
   }
 
   @Test

@@ -139,8 +139,11 @@ class OwnFilesTest {
     Path texts = Files.writeString(temporary.resolve("texts.txt"), "the\n\nthing\n");
     List<String> lines = Call.of("predict", run, texts).exits(0).out().lines().toList();
     assertEquals("value\ttext", lines.get(0));
-    Call.of("predict", run, texts, "--proba")
+    // A word after a flag is none of its values.
+    Call.of("predict", run, "--proba", texts)
         .exits(2, "--proba has no effect with a run that predicts numbers");
+    Call.of("evaluate", run, "--confusion")
+        .exits(2, "--confusion is for classes, and the task is a regression; leave it out");
     // The blank line is no text.
     assertEquals(3, lines.size());
     lines.stream().skip(1).forEach(line -> Double.parseDouble(line.split("\t")[0]));

@@ -255,6 +255,138 @@ class ReportTest {
     assertTrue(browser.dom(page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
   }
 
+  @Test
+  void repeatsOfASeedAreNotSeeds() throws IOException {
+    Path repeated = temporary.resolve("repeated");
+    copy(pruned, repeated);
+    assertEquals(0, json(pruned, repeated).get("seeds").size());
+    Path other = temporary.resolve("other-seed");
+    copy(pruned, other);
+    Path config = other.resolve("config.json");
+    Files.writeString(
+        config, Files.readString(config).replaceFirst("\"seed\" : 0", "\"seed\" : 1"));
+    Call.of("seal", other).exits(0);
+    JsonNode seeds = json(pruned, repeated, other).get("seeds");
+    assertEquals(1, seeds.size(), seeds.toString());
+    assertEquals(2, seeds.at("/0/runs").size(), seeds.toString());
+  }
+
+  @Test
+  void whatAPageDoesNotCompareIsSaid() {
+    List<RunContents> runs = Stream.of(pruned, measured).map(RunContents::of).toList();
+    Map<String, Object> page = new ReportData(runs, List.of(), 1).toMap(run -> Map.of(), 0);
+    assertTrue(
+        ((List<?>) page.get("notes"))
+            .contains(
+                "intervals and differences are those of the first 1 of 2 runs; report --format json, md or csv has those of all"),
+        page.get("notes").toString());
+    JsonNode second = new JsonMapper().valueToTree(page).at("/overview/1");
+    assertTrue(second.get("interval").isNull(), second.toString());
+    assertFalse(
+        new ReportData(runs).toMap(run -> Map.of(), 0).get("notes").toString().contains("first"));
+  }
+
+  @Test
+  void aMeasuredSearchIsDrawnByWhatItMeasured() throws Exception {
+    ObjectNode data = (ObjectNode) json(measured);
+    ObjectNode run = (ObjectNode) data.at("/runs/0");
+    assertEquals("accuracy", run.at("/measured/quantity").textValue());
+    assertTrue(run.at("/measured/percent").booleanValue());
+    String module = run.at("/measured/values/0/module").textValue();
+    Call.of("explain", measured, module).exits(0).prints("by so much accuracy rises when it is");
+    // As if numbers were predicted, and modules had two slices each.
+    ((ObjectNode) run.get("measured")).put("quantity", "R²").put("percent", false);
+    ArrayNode grid = (ArrayNode) run.get("grid");
+    int modules = grid.size();
+    for (int i = 0; i < modules; i++) {
+      ObjectNode place = (ObjectNode) grid.get(i);
+      String name = place.get("module").textValue();
+      grid.add(place.deepCopy().put("module", name + ".slice-1"));
+      place.put("module", name + ".slice-0");
+    }
+    String dom = Browser.orSkip(temporary).dom(page(data, 0));
+    assertTrue(dom.contains("By how much R² rises when"), "the caption names what was measured");
+    assertTrue(dom.contains("of %d, ".formatted(modules)), "of as many modules");
+    assertTrue(dom.contains("of %d slices".formatted(2 * modules)), "slices are counted apart");
+  }
+
+  /** A page of data that a test has changed. */
+  private static Path page(JsonNode data, int refresh) throws IOException {
+    Map<?, ?> map = new JsonMapper().convertValue(data, Map.class);
+    Map<String, Object> named = new java.util.LinkedHashMap<>();
+    map.forEach((name, value) -> named.put(name.toString(), value));
+    return Files.writeString(
+        temporary.resolve("changed.html"), ReportPage.of("changed", "", named, refresh));
+  }
+
+  @Test
+  void arrowKeysGoFromEitherEndAndNothingStaysMarked() throws Exception {
+    String dom =
+        Browser.orSkip(temporary)
+            .dom(
+                page("t.html", trials),
+                """
+                setTimeout(() => {
+                  const chart = [...document.querySelectorAll("figure")].find((one) => one.querySelector("h3").textContent === "Trials").querySelector(".chart");
+                  const marks = [...chart.querySelectorAll("*")].filter((node) => node.hint);
+                  const press = (key) => chart.dispatchEvent(new KeyboardEvent("keydown", {key}));
+                  const at = () => marks.findIndex((mark) => mark.classList.contains("at"));
+                  const seen = [];
+                  press("ArrowLeft");
+                  seen.push(at() === marks.length - 1);
+                  seen.push(tip.textContent);
+                  press("ArrowRight");
+                  seen.push(at());
+                  chart.dispatchEvent(new FocusEvent("blur"));
+                  seen.push(at());
+                  document.title = "seen " + seen.join(", ");
+                }, 1000);
+                """);
+    assertTrue(
+        Pattern.compile("<title>seen true, trial 2: [0-9.]+ %[^<]*, 0, -1</title>")
+            .matcher(dom)
+            .find(),
+        dom.substring(dom.indexOf("<title>"), dom.indexOf("</title>")));
+  }
+
+  @Test
+  void aPageThatIsRenewedKeepsWhatIsOpenChosenSortedAndFocused() throws Exception {
+    JsonNode data = json(pruned, unfinished);
+    String dom =
+        Browser.orSkip(temporary)
+            .dom(
+                page(data, 1000),
+                """
+                setTimeout(() => {
+                  const second = document.querySelectorAll("details.run")[1];
+                  const fold = (title) => [...second.querySelectorAll("figure")].find((one) => one.querySelector("h3").textContent === title)?.querySelector("details");
+                  const name = "Score against rank, by partition";
+                  if (sessionStorage.getItem("before")) {
+                    const table = fold(name)?.querySelector("table");
+                    document.title = "kept " + [second.open, document.querySelectorAll("details.run")[0].open, fold(name)?.open, second.querySelector("select")?.value,
+                      table?.querySelectorAll("th")[2].getAttribute("aria-sort"), document.activeElement.tagName].join(", ");
+                    return;
+                  }
+                  sessionStorage.setItem("before", "1");
+                  second.open = true;
+                  second.fill();
+                  fold(name).open = true;
+                  fold(name).fill();
+                  const select = second.querySelector("select");
+                  select.value = "1";
+                  select.dispatchEvent(new Event("change"));
+                  const head = fold(name).querySelectorAll("th button")[2];
+                  head.click();
+                  head.click();
+                  select.focus();
+                  location.reload();
+                }, 500);
+                """);
+    assertTrue(
+        dom.contains("<title>kept true, false, true, 1, descending, SELECT</title>"),
+        dom.substring(dom.indexOf("<title>"), dom.indexOf("</title>")));
+  }
+
   /** As many as a RoBERTa-large has. */
   @Test
   void aSearchOf24LayersWithSevenModulesEachIsDrawn() throws Exception {

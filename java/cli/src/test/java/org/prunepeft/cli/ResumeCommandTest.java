@@ -103,10 +103,10 @@ class ResumeCommandTest {
     Thread.sleep(new Random(Kills.seed(run.getFileName().toString())).nextInt(300));
   }
 
-  /** Of several seeds, one of them. */
+  /** Of several seeds or budgets, one of them. */
   private static boolean hasCheckpoint(Path run) {
-    File[] seeds = run.toFile().listFiles((directory, name) -> name.startsWith("seed-"));
-    return Stream.concat(Stream.of(run.toFile()), seeds == null ? Stream.empty() : Stream.of(seeds))
+    File[] parts = run.toFile().listFiles((directory, name) -> name.matches("(seed|keep)-.*"));
+    return Stream.concat(Stream.of(run.toFile()), parts == null ? Stream.empty() : Stream.of(parts))
         .map(each -> new File(each, CheckpointDirectory.NAME))
         .map(checkpoints -> checkpoints.list((directory, name) -> name.endsWith(".json")))
         .anyMatch(names -> names != null && names.length > 0);
@@ -144,17 +144,18 @@ class ResumeCommandTest {
       throws Exception {
     assumeFalse(
         signal.equals("INT") && ignoresInterrupts(), "a shell started this in the background");
-    Path run = temporary.resolve("interrupted-" + signal);
+    Path run = temporary.resolve("interrupted by " + signal);
     Path said = temporary.resolve(signal + ".txt");
     Process process = Child.start(train(run, LONG), said);
     awaitCheckpoint(process, run, said);
     new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor();
     assertTrue(ProcessorTime.endsWithin(PROMISED, MOST, process), "it goes on");
     assertEquals(code, process.exitValue(), Child.text(said));
-    String line = "prunepeft: interrupted; go on with: prunepeft train --resume " + run;
+    String line = "prunepeft: interrupted; go on with: prunepeft train --resume '" + run + "'";
     assertEquals(line, Child.text(said).lines().reduce((a, b) -> b).orElse(""), Child.text(said));
     assertFalse(Child.text(said).contains("prunepeft: cancelled"), Child.text(said));
-    Call.of("evaluate", run).exits(1, "failed: cancelled; go on with: prunepeft train --resume");
+    Call.of("evaluate", run)
+        .exits(1, "failed: cancelled; go on with: prunepeft train --resume '" + run + "'");
     Call.of("train", "--resume=" + run).exits(0);
     assertSame(whole, run);
   }
@@ -165,6 +166,7 @@ class ResumeCommandTest {
       strings = {
         "search --strategy=all --rounds=2 --round-examples=48 --keep=0.5",
         "search --strategy=measured --supernet-examples=48 --supernet-epochs=8 --validation-examples=24 --measured-examples=24 --subsets=24 --keep=0.5",
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25",
         "train --seeds=1,2",
         "search --strategy=all --rounds=1 --round-examples=48 --seeds=1,2 --together"
       })

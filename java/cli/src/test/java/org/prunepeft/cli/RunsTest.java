@@ -9,6 +9,9 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -19,8 +22,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.RunInfo;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.testing.FixedSeed;
 
 /** Several budgets in one command; runs in a list and side by side. */
@@ -129,6 +134,53 @@ class RunsTest {
     return at < 0 ? null : config.substring(at + modules.length()).lines().findFirst().get();
   }
 
+  /** They are other words in the larger run's files: names, a size, all settings. */
+  @Test
+  void aSweepGoesOnWithTheModulesThatWereTyped() {
+    Path sweep = temporary.resolve("typed");
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--train-file=" + file,
+            "--output=" + sweep,
+            "--epochs=1",
+            "--max-seq-length=16",
+            "--threads=2",
+            "--strategy=all",
+            "--rounds=1",
+            "--round-examples=16",
+            "--keep=0.5,0.25",
+            "--target-modules=all-linear",
+            "--reduction-factor=16",
+            "--module-types=vera",
+            "--module-settings=vera.rank=4")
+        .exits(0);
+    assertTrue(modules(sweep.resolve("keep-0.5")).containsAll(modules(sweep.resolve("keep-0.25"))));
+  }
+
+  @Test
+  void aSweepBeginsWithTheModulesOfARunAsTheyAreThere() {
+    Path larger = runs.resolve("sweep/keep-0.7");
+    Path sweep = temporary.resolve("from-a-run");
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--train-file=" + file,
+            "--output=" + sweep,
+            "--modules=" + larger,
+            "--epochs=1",
+            "--max-seq-length=16",
+            "--threads=2",
+            "--strategy=all",
+            "--rounds=1",
+            "--round-examples=16",
+            "--keep=0.5,0.25")
+        .exits(0);
+    Setup own = Setup.ofRun(sweep.resolve("keep-0.25"));
+    assertEquals(Setup.ofRun(larger).lora(), own.lora());
+    assertEquals(Setup.ofRun(larger).adapter(), own.adapter());
+  }
+
   @Test
   void aRunOfASweepRunsAgainByItself() throws IOException {
     Path run = runs.resolve("sweep/keep-0.25");
@@ -167,6 +219,18 @@ class RunsTest {
   }
 
   @Test
+  void aRunOfManyNamesRunsAgainFromItsFile() throws IOException {
+    String names = String.join(",", Collections.nCopies(120, "encoder.layer.0.lora"));
+    call("train", "named", "--modules=" + names, "--class-weights=1,2").exits(0);
+    Path named = runs.resolve("named");
+    Path again = temporary.resolve("named-again");
+    Call.of("train", "--config=" + named.resolve("config.yaml"), "--output=" + again).exits(0);
+    assertEquals(modules(named), modules(again));
+    String config = Files.readString(named.resolve("config.yaml"));
+    assertTrue(config.contains("class_weights: \"1, 2\"\n"), config);
+  }
+
+  @Test
   void runsAreListedWithWhatTheyAre() throws IOException {
     Path damaged = Files.createDirectories(runs.resolve("cut"));
     Files.copy(runs.resolve("other/config.json"), damaged.resolve("config.json"));
@@ -195,6 +259,38 @@ class RunsTest {
     String csv = Call.of("runs", runs, "--format=csv").exits(0).out();
     assertEquals(json.size() + 1, csv.lines().count());
     Call.of("runs", temporary.resolve("nowhere")).exits(1, "nowhere does not exist");
+  }
+
+  @Test
+  void runsBehindALinkAreFoundAndEachOnce() throws IOException {
+    Path linked = Files.createSymbolicLink(temporary.resolve("linked"), runs.resolve("sweep"));
+    String listed = Call.of("runs", linked, "--format=csv").exits(0).out();
+    assertEquals(4, listed.lines().count(), listed);
+    Path around = Files.createDirectories(temporary.resolve("around"));
+    Files.createSymbolicLink(around.resolve("again"), runs.resolve("sweep"));
+    Files.createSymbolicLink(around.resolve("itself"), around);
+    Files.createSymbolicLink(around.resolve("latest"), Path.of("again/keep-0.5"));
+    Files.createSymbolicLink(around.resolve("nowhere"), Path.of("absent"));
+    String found = Call.of("report", around, "--format=csv").exits(0).out();
+    assertEquals(4, found.lines().count(), found);
+  }
+
+  @Test
+  void aRunThatIsSealedAnewKeepsTheTimeAtWhichItBegan() throws IOException {
+    Path run = runs.resolve("other");
+    Path config = run.resolve("config.json");
+    Instant began = RunInfo.of(run).began();
+    Call.of("seal", run).exits(0);
+    assertEquals(began, RunInfo.of(run).began());
+    // One of before that was written began when its file was.
+    Instant then = Instant.parse("2026-03-07T10:11:12.345678Z");
+    Files.writeString(
+        config, Files.readString(config).replaceFirst(",\\s*\"began\" : \"[^\"]*\"", ""));
+    Files.setLastModifiedTime(config, FileTime.from(then));
+    assertEquals(then, RunInfo.of(run).began());
+    Call.of("seal", run).exits(0);
+    assertEquals(then, RunInfo.of(run).began());
+    Call.of("evaluate", run).exits(0);
   }
 
   @Test

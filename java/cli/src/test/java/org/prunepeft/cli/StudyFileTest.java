@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.io.Yaml;
 
 class StudyFileTest {
   private static final String METHODS =
@@ -288,5 +290,23 @@ class StudyFileTest {
     assertEquals(
         name.equals("paper"),
         Files.readString(temporary.resolve("out/plan/1/slurm-1.sh")).contains("--gres=gpu:1\n"));
+  }
+
+  @Test
+  void aPlanHasNamesAndPathsAsSlurmAndKubernetesTakeThem() throws IOException {
+    Path output = temporary.resolve("of 50%");
+    Path file =
+        Files.writeString(
+            temporary.resolve("x".repeat(60) + ".yaml"),
+            METHODS + TASKS + "seeds: [0, 1]\noutput: " + output + "\n");
+    Call.of("study", file, "--plan").exits(0);
+    String slurm = Files.readString(output.resolve("plan/1/slurm-1.sh"));
+    String logs = output.resolve("logs/slurm-%A-%a.txt").toString().replace("50%", "50%%");
+    assertTrue(slurm.contains("\n#SBATCH --output='" + logs + "'\n"), slurm);
+    String job = Files.readString(output.resolve("plan/1/kubernetes-1.yaml"));
+    String name = Yaml.read(job).at("/metadata/name").asText();
+    assertTrue((name + "-3").matches("[a-z]([-a-z0-9]{0,61}[a-z0-9])?"), name);
+    assertNotEquals(name, ClusterPlan.label("x".repeat(60) + "-1-2", 4));
+    assertEquals("small-1-1", ClusterPlan.label("Small-1-1", 4));
   }
 }

@@ -454,10 +454,29 @@ class TrainTest {
         -1,
         Files.mismatch(first.resolve("adapter.safetensors"), third.resolve("adapter.safetensors")));
 
+    // The file has what the options were, and they say what they come to on the model.
+    Path fourth = temporary.resolve("houlsby-fourth");
+    Call.of(
+            "train",
+            "--config=" + first.resolve("config.yaml"),
+            "--modules=" + first,
+            "--target-modules=auto",
+            "--reduction-factor=3",
+            "--output=" + fourth)
+        .exits(0);
+    assertEquals(
+        -1,
+        Files.mismatch(
+            first.resolve("adapter.safetensors"), fourth.resolve("adapter.safetensors")));
+
     Path never = temporary.resolve("never");
+    String refused = "the modules of %s have %s; leave that option out";
     train(never, List.of(), "--modules=" + first, "--lora-r=8")
-        .exits(
-            2, "the modules of %s have --lora-r 4, got 8; leave that option out".formatted(first));
+        .exits(2, refused.formatted(first, "--lora-r 4, got 8"));
+    train(never, List.of(), "--modules=" + first, "--reduction-factor=4")
+        .exits(2, refused.formatted(first, "--adapter-size 10, got 8 by --reduction-factor"));
+    train(never, List.of(), "--modules=" + first, "--target-modules=key")
+        .exits(2, refused.formatted(first, "--target-modules [query, value], got [key]"));
     assertFalse(Files.exists(never));
   }
 

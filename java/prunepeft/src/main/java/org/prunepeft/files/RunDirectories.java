@@ -1,19 +1,27 @@
 package org.prunepeft.files;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.file.FileSystemLoopException;
+import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.io.RunDirectoryException;
 
 /** Where runs are. */
 public final class RunDirectories {
-  /** A sweep has seeds, in a directory of runs. */
-  private static final int DEPTH = 4;
+  /** How far below a directory runs are looked for: a sweep has seeds, in a directory of runs. */
+  public static final int DEPTH = 4;
 
   /** Of the runs in a directory an error names no more. */
   private static final int MOST_NAMED = 5;
@@ -21,7 +29,9 @@ public final class RunDirectories {
   private RunDirectories() {}
 
   /**
-   * {@return the directories of runs in a directory and below, by path; itself, if it is one}
+   * {@return the directories of runs in a directory and {@value #DEPTH} levels below, by path;
+   * itself, if it is one} Links are followed; a run that is reached in several ways has the path
+   * without them, if there is one.
    *
    * @throws RunDirectoryException if it is none or can't be read
    */
@@ -30,11 +40,49 @@ public final class RunDirectories {
       throw new RunDirectoryException(
           directory + (Files.exists(directory) ? " is not a directory" : " does not exist"));
     }
-    try (Stream<Path> found = Files.walk(directory, DEPTH)) {
-      return found.filter(RunDirectories::isRun).sorted().toList();
-    } catch (IOException | UncheckedIOException e) {
+    try {
+      List<Path> found = new ArrayList<>();
+      Files.walkFileTree(
+          directory,
+          Set.of(FileVisitOption.FOLLOW_LINKS),
+          DEPTH + 1,
+          new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult preVisitDirectory(Path path, BasicFileAttributes attributes)
+                throws IOException {
+              if (isRun(path)) {
+                found.add(path);
+              }
+              return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult visitFileFailed(Path path, IOException e) throws IOException {
+              if (e instanceof FileSystemLoopException) {
+                return FileVisitResult.CONTINUE;
+              }
+              throw e;
+            }
+          });
+      return once(directory, found);
+    } catch (IOException e) {
       throw new RunDirectoryException("can't read %s: %s".formatted(directory, e.getMessage()), e);
     }
+  }
+
+  /** Of paths below a directory that lead to the same place, one. */
+  private static List<Path> once(Path directory, List<Path> paths) throws IOException {
+    Path top = directory.toRealPath();
+    Map<Path, Path> once = new HashMap<>();
+    for (Path path : paths.stream().sorted().toList()) {
+      Path real = path.toRealPath();
+      if (real.equals(top.resolve(directory.relativize(path)))) {
+        once.put(real, path);
+      } else {
+        once.putIfAbsent(real, path);
+      }
+    }
+    return once.values().stream().sorted().toList();
   }
 
   /** A model's directory has a config.json as well, and a run that has just begun has none yet. */
@@ -44,8 +92,8 @@ public final class RunDirectories {
             .anyMatch(name -> Files.exists(directory.resolve(name)));
   }
 
-  /** {@return when a run's settings were written} */
-  public static Instant began(Path run) {
+  /** {@return when a run's settings were written last} */
+  public static Instant written(Path run) {
     Path file = run.resolve(RunFiles.CONFIG);
     try {
       return Files.getLastModifiedTime(file).toInstant();

@@ -1,9 +1,12 @@
 package org.prunepeft.files;
 
 import java.nio.file.Files;
+import java.time.DateTimeException;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /** The files of a run directory. */
@@ -38,6 +41,9 @@ public final class RunFiles {
 
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
   public static final String FULL = "full_fine_tuning";
+
+  /** When a run's settings were written first, in {@link #CONFIG}; older runs have none. */
+  public static final String BEGAN = "began";
 
   /** All that a run may have written when it is complete, but {@link #RESULT}. */
   private static final List<String> BEFORE_RESULT =
@@ -78,6 +84,19 @@ public final class RunFiles {
         .forEach(name -> flatten(name, config.get(name), settings));
     settings.keySet().removeAll(PLACES);
     return settings;
+  }
+
+  /**
+   * {@return when a run's settings were written first; empty: they do not say}
+   *
+   * @param config what {@link #CONFIG} says
+   */
+  public static Optional<Instant> began(Map<String, Object> config) {
+    try {
+      return Optional.ofNullable(config.get(BEGAN)).map(Object::toString).map(Instant::parse);
+    } catch (DateTimeException e) {
+      return Optional.empty();
+    }
   }
 
   private static void flatten(String name, Object value, Map<String, Object> into) {

@@ -15,6 +15,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
+import org.prunepeft.text.ShellWords;
 
 /**
  * How it stands with a run, by the file {@value RunDirectory#INCOMPLETE} in its directory. Its text
@@ -165,11 +166,19 @@ public final class RunMark {
         && Files.exists(file(above))
         && Files.exists(above.resolve(RunFiles.OPTIONS))) {
       // One of several seeds.
-      return "; go on with: prunepeft %s --resume %s".formatted(command(directory), above);
+      return resumption(directory, above);
     }
     return Files.exists(directory.resolve(RunFiles.OPTIONS))
-        ? "; go on with: prunepeft %s --resume %s".formatted(command(directory), directory)
+        ? resumption(directory, directory)
         : "";
+  }
+
+  /**
+   * @param whole what is resumed: the run, or a directory above it
+   */
+  private static String resumption(Path run, Path whole) {
+    return "; go on with: prunepeft %s --resume %s"
+        .formatted(command(run), ShellWords.quoted(whole.toString()));
   }
 
   private static String command(Path directory) {

@@ -9,6 +9,7 @@ import java.util.Map;
 import org.prunepeft.files.EventFile;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.text.Markdown;
 
 /**
  * Writes a run's metrics as TensorBoard reads them, into the run's directory: {@code tensorboard
@@ -58,7 +59,12 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
     StringBuilder table = new StringBuilder("| setting | value |\n| --- | --- |\n");
     settings.forEach(
         (name, value) ->
-            table.append("| ").append(name).append(" | ").append(value).append(" |\n"));
+            table
+                .append("| ")
+                .append(Markdown.cell(name))
+                .append(" | ")
+                .append(Markdown.cell(String.valueOf(value)))
+                .append(" |\n"));
     return table.toString();
   }
 

@@ -9,6 +9,7 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.report.MeasuredQuantity;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Comparison;
 import org.prunepeft.search.measured.Configuration;
@@ -135,22 +136,12 @@ final class MeasuredSummary {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return ", by the log-likelihood of the right class";
     }
-    return choosing(schema) ? ", by the log-likelihood of the right answer" : "";
-  }
-
-  /** Whether a language model's answers were measured. */
-  private static boolean choosing(Schema schema) {
-    return schema.kind() == TaskKind.LANGUAGE_MODELING && schema.primary().chooses();
+    return MeasuredQuantity.ofAnswers(schema) ? ", by the log-likelihood of the right answer" : "";
   }
 
   /** {@return what points are hundredths of} */
   static String quantity(Schema schema) {
-    return switch (schema.kind()) {
-      case CLASSIFICATION -> "accuracy";
-      case REGRESSION -> "R²";
-      case LANGUAGE_MODELING ->
-          choosing(schema) ? schema.primary().label() : "the log-likelihood of a token";
-    };
+    return MeasuredQuantity.of(schema).label();
   }
 
   private boolean alikeToRandom() {

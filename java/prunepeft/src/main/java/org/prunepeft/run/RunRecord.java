@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -239,6 +240,7 @@ public final class RunRecord {
     if (Files.exists(directory.file(RunFiles.CONFIG))) {
       requireSame(config, session);
     } else {
+      config.put(RunFiles.BEGAN, Instant.now().toString());
       json(RunFiles.CONFIG, config);
     }
     session.progress.directory(directory.path());

@@ -521,4 +521,18 @@ class RunDirectoryTest {
       return files.map(file -> file.getFileName().toString()).sorted().toList();
     }
   }
+
+  @Test
+  void howARunGoesOnIsSaidAsAShellTakesIt() throws IOException {
+    directory = temporary.resolve("the runs/it's");
+    RunDirectory run = RunDirectory.create(directory);
+    run.writeText(RunFiles.OPTIONS, "seed: 1\n");
+    run.writeJson(RunFiles.CONFIG, Map.of("command", "train"));
+    run.fail("the disk was full");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));
+    String quoted = "'" + directory.toString().replace("'", "'\\''") + "'";
+    assertTrue(
+        e.getMessage().endsWith("; go on with: prunepeft train --resume " + quoted),
+        e.getMessage());
+  }
 }

@@ -76,12 +76,15 @@ function chart({title, caption, alt, draw, table, legend, controls}) {
       return;
     }
     event.preventDefault();
-    step = (step + by + marks.length) % marks.length;
+    step = step < 0 && by < 0 ? marks.length - 1 : (step + by + marks.length) % marks.length;
     marks[step].classList.add("at");
     const box = marks[step].getBoundingClientRect();
     showTip(marks[step].hint, box.right, box.top);
   });
-  canvas.addEventListener("blur", hideTip);
+  canvas.addEventListener("blur", () => {
+    hideTip();
+    canvas.querySelectorAll(".at").forEach((mark) => mark.classList.remove("at"));
+  });
   const figure = element("figure", {}, element("h3", {}, title), caption ? element("p", {class: "caption"}, caption) : null);
   if (controls) figure.append(controls(() => { if (width > 0) redraw(); }));
   if (legend) figure.append(legendOf(legend));

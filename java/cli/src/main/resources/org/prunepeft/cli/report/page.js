@@ -19,14 +19,58 @@ window.addEventListener("beforeprint", () => {
 window.addEventListener("scroll", hideTip, {passive: true});
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
 
-/** Folds go by what they are called: a later page may have more of them. */
+/** What is open, chosen, sorted and has the focus goes by what it is called: a later page may have more of it. */
 function keepOpen() {
   const key = "open " + location.pathname;
-  const folds = () => [...document.querySelectorAll("details")];
-  const name = (fold) => [fold.closest("figure")?.querySelector("h3"), fold.querySelector("summary")].filter(known).map((part) => part.textContent).join(": ");
-  const open = JSON.parse(sessionStorage.getItem(key) ?? "[]");
-  folds().forEach((fold) => { fold.open = open.includes(name(fold)); });
-  window.addEventListener("pagehide", () => sessionStorage.setItem(key, JSON.stringify(folds().filter((fold) => fold.open).map(name))));
+  const {folds = {}, choices = {}, orders = {}, focus} = JSON.parse(sessionStorage.getItem(key) ?? "{}");
+  const focusables = () => named("summary, button, select, a, [tabindex]");
+  // What is opened may hold further folds.
+  for (let more = true; more;) {
+    more = false;
+    for (const [name, fold] of named("details")) {
+      if (name in folds && fold.open !== folds[name]) {
+        fold.open = folds[name];
+        fold.fill?.();
+        more = true;
+      }
+    }
+  }
+  for (const [name, select] of named("select")) {
+    if (name in choices && [...select.options].some((option) => option.value === choices[name])) {
+      select.value = choices[name];
+      select.dispatchEvent(new Event("change"));
+    }
+  }
+  for (const [name, head] of named("th")) {
+    for (let i = 0; name in orders && i < 2 && head.getAttribute("aria-sort") !== orders[name]; i++) head.querySelector("button").click();
+  }
+  focusables().find(([name]) => name === focus)?.[1].focus({preventScroll: true});
+  window.addEventListener("pagehide", () => sessionStorage.setItem(key, JSON.stringify({
+    folds: Object.fromEntries(named("details").map(([name, fold]) => [name, fold.open])),
+    choices: Object.fromEntries(named("select").map(([name, select]) => [name, select.value])),
+    orders: Object.fromEntries(named("th").map(([name, head]) => [name, head.getAttribute("aria-sort")]).filter(([, order]) => known(order))),
+    focus: focusables().find(([, node]) => node === document.activeElement)?.[0],
+  })));
+}
+
+/** Elements, each with a name of its own that says where it is. */
+function named(selector) {
+  const count = new Map();
+  return [...document.querySelectorAll(selector)].map((node) => {
+    const name = whereabouts(node);
+    count.set(name, (count.get(name) ?? 0) + 1);
+    return [`${name} ${count.get(name)}`, node];
+  });
+}
+
+function whereabouts(node) {
+  const names = [node.tagName, ["A", "BUTTON", "TH"].includes(node.tagName) ? node.textContent : ""];
+  for (let at = node; at && at !== document.body; at = at.parentElement) {
+    if (at.tagName === "DETAILS") names.push(at.called ?? at.querySelector("summary").textContent);
+    else if (at.matches("figure, section, .card")) names.push(at.querySelector("h2, h3")?.textContent);
+    else if (at.matches(".scroll")) names.push(at.getAttribute("aria-label"));
+  }
+  return names.join(" < ");
 }
 
 /** All runs side by side, and each. */
@@ -61,10 +105,12 @@ function facts(run) {
     add("state", brief ? run.state : "not complete", brief ? null : run.state);
     if (last) add(run.state === "running" ? "training now" : "last training", last.training, `step ${last.steps}` + (last.losses.length > 0 ? `, loss ${digits(last.losses.at(-1))}` : ""));
   }
-  if (known(run.modules)) add("modules", `${run.modules}`, run.grid.length > run.modules ? `of ${run.grid.length}` : null);
+  const places = new Set(run.grid.map((place) => place.module.replace(/\.slice-\d+$/, "")));
+  const slices = places.size < run.grid.length ? `${run.grid.filter((place) => place.kept).length} of ${run.grid.length} slices` : null;
+  if (known(run.modules)) add("modules", `${run.modules}`, [places.size > run.modules ? `of ${places.size}` : null, slices].filter(known).join(", "));
   if (known(run.parameters)) add("trainable parameters", whole(run.parameters), known(run.share) ? `${(100 * run.share).toFixed(1)} % of the supernet's` : isText(run) ? null : "head apart");
   const supernet = run.measured?.comparisons.supernet;
-  if (supernet) add("against the supernet", `${pointsText(supernet.mean)} points`, `measured in the supernet before the retraining, 95 % interval ${pointsText(supernet.low)} to ${pointsText(supernet.high)}`);
+  if (supernet) add("against the supernet", `${pointsText(supernet.mean)} points`, `of ${run.measured.quantity ?? "the metric"}, measured in the supernet before the retraining, 95 % interval ${pointsText(supernet.low)} to ${pointsText(supernet.high)}`);
   if (known(run.seconds)) add("time", seconds(run.seconds), !known(run.epochs) ? null : run.bestEpoch > 0 ? `best epoch ${run.bestEpoch} of ${run.epochs}` : `no better epoch in ${run.epochs}`);
   return element("dl", {class: "facts"}, list);
 }
@@ -96,6 +142,8 @@ function story(run) {
 function foldable(run, i) {
   const fold = folded(run.name + (known(run.test) ? `: ${metricText(run.test, run.metric.percent)}` : ""), () => element("div", {}, story(run)));
   fold.className = "run";
+  // What its summary says changes when the run ends.
+  fold.called = run.name;
   fold.id = "run-" + i;
   return fold;
 }
@@ -122,7 +170,7 @@ function overview() {
   const parts = [element("h2", {}, "Runs"), element("div", {class: "card"}, element("p", {class: "caption"},
     "In brackets: the 95 % interval over the test examples, of differences by pairs. One that holds zero is no difference that shows."), table)];
   if (data.seeds.length > 0) {
-    parts.push(element("div", {class: "card"}, element("h3", {}, "Over seeds"), element("p", {class: "caption"}, "Runs that differ in their seed alone."),
+    parts.push(element("div", {class: "card"}, element("h3", {}, "Over seeds"), element("p", {class: "caption"}, "Runs that differ in their seed alone; of several with the same seed the first."),
       sortable("Over seeds", [{name: "runs", value: (group) => group.runs.join(", ")}, {name: "number", kind: "number", value: (group) => group.runs.length},
         ...["mean", "deviation", "least", "most"].map((name) => ({name, kind: "number", value: (group) => group[name], text: (group) => metricText(group[name], group.percent)}))],
       data.seeds)));

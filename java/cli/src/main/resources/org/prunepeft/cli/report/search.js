@@ -292,7 +292,8 @@ function reliability(run) {
 /** Values of modules, comparisons and the front of a measured search. */
 function measuredCharts(run) {
   const {measured} = run;
-  const percent = run.metric?.percent;
+  const {percent} = measured;
+  const quantity = measured.quantity ?? "the metric";
   const points = pointsText;
   const rivals = Object.entries(measured.comparisons).map(([name, difference]) => ({name, ...difference}));
   const values = [...measured.values].sort((a, b) => b.mean - a.mean);
@@ -302,7 +303,7 @@ function measuredCharts(run) {
   if (rivals.length > 0) {
     charts.push(chart({
       title: "The choice against others, in points",
-      caption: `With 95 % intervals, on ${whole(measured.confirmationExamples)} examples by which subsets were not ranked. A line over zero is no difference that shows.`,
+      caption: `Hundredths of ${quantity}, with 95 % intervals, on ${whole(measured.confirmationExamples)} examples by which subsets were not ranked. A line over zero is no difference that shows.`,
       alt: rivals.map((each) => `against ${each.name} ${points(each.mean)}, ${interval(each)}`).join(". "),
       draw: intervals({
         items: rivals, label: (each) => each.name, value: (each) => 100 * each.mean, low: (each) => 100 * each.low, high: (each) => 100 * each.high,
@@ -317,7 +318,7 @@ function measuredCharts(run) {
   }
   charts.push(chart({
     title: "What each module is worth, in points",
-    caption: "By how much the metric rises when the module is added to a random subset, with 95 % intervals. Filled: kept.",
+    caption: `By how much ${quantity} rises when the module is added to a random subset, with 95 % intervals. A point is a hundredth of it. Filled: kept.`,
     alt: values.map((each) => `${brief(each.module)} ${points(each.mean)}${each.kept ? ", kept" : ""}`).join(". "),
     draw: intervals({
       items: values, label: (each) => short(brief(each.module), 24), value: (each) => 100 * each.mean, low: (each) => 100 * each.low, high: (each) => 100 * each.high,
@@ -336,18 +337,18 @@ function measuredCharts(run) {
     const isChosen = (each) => [...each.modules].sort().join() === chosen;
     charts.push(chart({
       title: "Cheaper and more expensive configurations",
-      caption: `No other has a better metric at the same or lower costs (${names.join(", ").replace(/_/g, " ")}). Lines are 95 % intervals of that metric. Filled: the choice, where it is one of them.`,
+      caption: `By ${quantity}, no other is better at the same or lower costs (${names.join(", ").replace(/_/g, " ")}). Lines are 95 % intervals. Filled: the choice, where it is one of them.`,
       alt: measured.front.map((each) => `${digits(each.costs[cost])} ${cost}: ${metricText(each.metric.mean, percent)}`).join(". "),
       draw: points2d({
         items: measured.front, x: (each) => each.costs[cost], y: (each) => each.metric.mean, low: (each) => each.metric.low, high: (each) => each.metric.high,
-        xLabel: cost.replace(/_/g, " "), yLabel: run.metric?.label ?? "metric", xFormat: d3.format("~s"),
+        xLabel: cost.replace(/_/g, " "), yLabel: quantity, xFormat: d3.format("~s"),
         yFormat: (value) => percent ? +(100 * value).toFixed(2) + " %" : digits(value), filled: isChosen, line: names.length === 1,
         hint: (each) => [`${metricText(each.metric.mean, percent)} (${metricText(each.metric.low, percent)} to ${metricText(each.metric.high, percent)})`,
           ...Object.entries(each.costs).map(([name, value]) => `${name}: ${digits(value)}`),
           each.modules.map(brief).join(", ") || "no module"],
       }),
       table: {
-        columns: columns(...names.map((name) => name + "#"), "metric#", "low#", "high#", "below all modules, on other examples#", "modules"),
+        columns: columns(...names.map((name) => name + "#"), quantity + "#", "low#", "high#", "below all modules, on other examples#", "modules"),
         rows: measured.front.map((each) => [...names.map((name) => each.costs[name]), each.metric.mean, each.metric.low, each.metric.high, each.confirmed?.mean, each.modules.map(brief).join(", ")]),
       },
     }));
@@ -374,15 +375,17 @@ function peerCharts(run) {
     },
   })];
   if (peer.trials.length > 0) {
+    const percent = run.metric?.percent;
     const trials = peer.trials.map((each, i) => ({...each, number: i + 1}));
     charts.push(chart({
       title: "Trials", caption: "The metric of each subset on validation data, in the order of the search.",
-      alt: trials.map((each) => `trial ${each.number}: ${digits(each.metric)}`).join(". "),
+      alt: trials.map((each) => `trial ${each.number}: ${metricText(each.metric, percent)}`).join(". "),
       draw: points2d({
         items: trials, x: (each) => each.number, y: (each) => each.metric, low: (each) => each.metric, high: (each) => each.metric,
-        xLabel: "trial", yLabel: run.metric?.label ?? "metric", xFormat: d3.format("d"), yFormat: digits,
+        xLabel: "trial", yLabel: run.metric?.label ?? "metric", xFormat: d3.format("d"),
+        yFormat: (value) => percent ? +(100 * value).toFixed(2) + " %" : digits(value),
         filled: (each) => each.metric === d3.max(trials, (other) => other.metric), line: false,
-        hint: (each) => [`trial ${each.number}: ${digits(each.metric)}${each.diverged ? ", the head alone: it diverged" : ""}`, each.modules.map(brief).join(", ")],
+        hint: (each) => [`trial ${each.number}: ${metricText(each.metric, percent)}${each.diverged ? ", the head alone: it diverged" : ""}`, each.modules.map(brief).join(", ")],
       }),
       table: {
         columns: columns("trial#", "metric#", "diverged", "modules"),

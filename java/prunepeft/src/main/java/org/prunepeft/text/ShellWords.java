@@ -1,17 +1,19 @@
-package org.prunepeft.cli;
+package org.prunepeft.text;
 
 import java.util.List;
 import java.util.stream.Collectors;
 
 /** Words as a POSIX shell takes them. */
-final class ShellWords {
+public final class ShellWords {
   private ShellWords() {}
 
-  static String line(List<String> words) {
+  /** {@return a command that a shell reads as these words} */
+  public static String line(List<String> words) {
     return words.stream().map(ShellWords::quoted).collect(Collectors.joining(" "));
   }
 
-  static String quoted(String word) {
+  /** {@return a word, between quotes where a shell would read it as another} */
+  public static String quoted(String word) {
     return word.matches("[A-Za-z0-9_./:=,@%+-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
   }
 }
