@@ -8,7 +8,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 need() { # program, package
   command -v "$1" >/dev/null 2>&1 || { echo "prunepeft: '$1' was not found; install it ($2)" >&2; exit 1; }
 }
-read -ra compiler <<<"${CXX:-c++}"
+export CXX="${CXX:-c++}" # for CMake too, which would look beyond PATH
+compiler_words
 need cmake "CMake 3.24 or newer: apt-get install cmake"
 need "${compiler[0]}" "a C++17 compiler: apt-get install g++; CXX names another, such as clang++"
 generator=Ninja

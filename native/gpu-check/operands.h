@@ -164,7 +164,7 @@ class Operands {
       cost += c.grad_down();
       return cost;
     };
-    // dA beside dX or after it, as linear_cuda.cu has it.
+    // dA beside dX or after it, as linear_cuda.cu has it, but by the ceilings of this run in place of the device's rates.
     const auto with_da_time = [this](const Ceilings& ceilings, const Costs& c) {
       const LinearPath taken = path_of(r_, LinearDirection::kGradInput, false);
       const bool makes_ds = taken == LinearPath::kClustersWithS;

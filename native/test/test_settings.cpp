@@ -28,7 +28,7 @@ namespace {
 class Caller {
  public:
   static constexpr int64_t B = 4, T = 32, kHeads = 4, d = 16, M = B * T, K = kHeads * d, N = 3 * K, r = 8, kBlock = 64;
-  static constexpr int kCalls = 9;
+  static constexpr int kCalls = 10;
 
   explicit Caller(pp_dtype dtype)
       : w_(Matrix::random(N, K, dtype)),
@@ -37,6 +37,7 @@ class Caller {
         dy_(Matrix::random(M, N, dtype)),
         dvalues_(Matrix::random(M, K, dtype)),
         qkv_(Matrix::random(M, N, dtype)),
+        single_(Matrix::random(M, K)),
         a_(Matrix::random(r, K)),
         b_(Matrix::random(N, r)),
         norm_(Matrix::random(1, K)),
@@ -76,6 +77,7 @@ class Caller {
     if (number < 6) return {dx_};
     if (number == 6) return {values_, log_sums_};
     if (number == 7) return {dqkv_};
+    if (number == 9) return {s_};
     return {layer_out_};
   }
 
@@ -96,6 +98,16 @@ class Caller {
     if (number < 6) return pp_linear_grad_input(&context, linear, &dy, &module, 1, &dx);
     if (number == 6) return pp_attention_forward(&context, &attention, &qkv, &values, log_sums_.data());
     if (number == 7) return pp_attention_backward(&context, &attention, &dvalues, &qkv, log_sums_.data(), &dqkv);
+    if (number == 9) {
+      // Two runs of rows, which are computed one after the other; in float32 alone.
+      pp_lora_module halves[] = {module, module};
+      for (int half = 0; half < 2; ++half) {
+        halves[half].first_row = half * M / 2;
+        halves[half].rows = M / 2;
+      }
+      const pp_matrix single = single_.view();
+      return pp_lora_down(&context, &single, halves, 2);
+    }
     const pp_layer_block block{{borrowed_square_, nullptr, 0}, nullptr, 0, {norm_.view(), norm_.view(), 1e-5f}};
     const pp_encoder_layer layer{attention, {quantized_, &module, 1}, block, {borrowed_square_, nullptr, 0}, PP_GELU, block};
     return pp_encoder_layer_forward(&context, &layer, &x, &layer_out);
@@ -103,7 +115,7 @@ class Caller {
 
   std::vector<uint8_t> codes_ = std::vector<uint8_t>(N * K / 2);
   std::vector<float> scales_ = std::vector<float>(N * K / kBlock);
-  Matrix w_, square_, x_, dy_, dvalues_, qkv_, a_, b_, norm_, y_, dx_, values_, layer_out_, dqkv_, s_, ds_, log_sums_;
+  Matrix w_, square_, x_, dy_, dvalues_, qkv_, single_, a_, b_, norm_, y_, dx_, values_, layer_out_, dqkv_, s_, ds_, log_sums_;
   pp_linear *packed_ = nullptr, *borrowed_ = nullptr, *borrowed_square_ = nullptr, *quantized_ = nullptr;
 };
 

@@ -636,7 +636,8 @@ void test_driver_lookup() {
   const int before = simt::driver_questions();
   bool made = true;
   for (int i = 0; i < 3; i++) made = made && make(__half{}) == cudaSuccess && make(__nv_bfloat16{}) == cudaSuccess;
-  expect(made && simt::driver_questions() <= before + 2, "the driver's functions are looked up until they are found, then kept");
+  expect(made && simt::driver_questions() <= before + 2,
+         "the driver's functions are looked up until they are found, then kept");
 }
 
 void test_bulk_copies() {

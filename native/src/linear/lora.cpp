@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/call.h"
 #include "cuda/availability.h"
 #include "linear/cpu/lora_cpu.h"
 #include "linear/cuda/lora_cuda.h"
@@ -343,6 +344,7 @@ size_t pp_kept_mask_bytes(int64_t rows, int64_t K) {
 }
 
 pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
+  const Call call;
   const pp_status status = check_call(context, "x", x, modules, count, kReadsA | kTakesS | kDrops);
   if (status != PP_OK) return status;
   return Room::of(*context, [&](Room& room) { return lora_down(room, *x, modules, count); });
@@ -350,18 +352,21 @@ pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_l
 
 pp_status pp_lora_up(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* y,
                      int32_t accumulate) {
+  const Call call;
   const pp_status status = check_call(context, "y", y, modules, count, kReadsB | kTakesS);
   if (status != PP_OK) return status;
   return Room::of(*context, [&](Room& room) { return lora_up(room, modules, count, *y, accumulate != 0); });
 }
 
 pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count) {
+  const Call call;
   const pp_status status = check_call(context, "dy", dy, modules, count, kReadsB | kTakesS | kTakesDs | kWritesDb);
   if (status != PP_OK) return status;
   return Room::of(*context, [&](Room& room) { return lora_grad_up(room, *dy, modules, count); });
 }
 
 pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
+  const Call call;
   const pp_status status = check_call(context, "x", x, modules, count, kTakesDs | kWritesDa | kDrops);
   if (status != PP_OK) return status;
   return Room::of(*context, [&](Room& room) { return lora_grad_down(room, *x, modules, count); });
@@ -369,6 +374,7 @@ pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const
 
 pp_status pp_lora_grad_input(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* dx,
                              int32_t accumulate) {
+  const Call call;
   const pp_status status = check_call(context, "dx", dx, modules, count, kReadsA | kTakesDs | kDrops);
   if (status != PP_OK) return status;
   return Room::of(*context, [&](Room& room) { return lora_grad_input(room, modules, count, *dx, accumulate != 0); });

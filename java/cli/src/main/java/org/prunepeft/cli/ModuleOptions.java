@@ -302,7 +302,7 @@ final class ModuleOptions {
     for (String target : targets) {
       List<String> others =
           architecture.endingIn(target).stream().filter(name -> !targets.contains(name)).toList();
-      if (architecture.endingIn(target).size() > 1 && !others.isEmpty()) {
+      if (architecture.endingIn(target).contains(target) && !others.isEmpty()) {
         err.println(
             "prunepeft: %s %s is the feed-forward block's alone; PEFT takes %s for it too, which has to be named here"
                 .formatted(TARGETS, target, String.join(", ", others)));

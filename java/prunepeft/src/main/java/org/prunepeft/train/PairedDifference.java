@@ -1,7 +1,7 @@
 package org.prunepeft.train;
 
-import java.util.function.ToDoubleBiFunction;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.TaskKind;
 
 /**
  * How much better one set of predictions is than another of the same examples, with the 95 %
@@ -78,38 +78,47 @@ public record PairedDifference(double difference, double low, double high) {
    */
   public static PairedDifference of(
       Metric metric, Predictions first, Predictions second, double[] targets, int draws) {
-    return of((each, of) -> Metrics.of(metric, each, of), first, second, targets, draws);
-  }
-
-  private static PairedDifference of(
-      ToDoubleBiFunction<Predictions, double[]> measure,
-      Predictions first,
-      Predictions second,
-      double[] targets,
-      int draws) {
-    double whole = measure.applyAsDouble(first, targets) - measure.applyAsDouble(second, targets);
+    double whole = Metrics.of(metric, first, targets) - Metrics.of(metric, second, targets);
     Bootstrap interval =
         Bootstrap.of(
             targets.length,
             draws,
             drawn -> {
               double[] of = Bootstrap.drawn(targets, drawn);
-              return measure.applyAsDouble(first.of(drawn), of)
-                  - measure.applyAsDouble(second.of(drawn), of);
+              return Metrics.of(metric, first.of(drawn), of)
+                  - Metrics.of(metric, second.of(drawn), of);
             });
     return new PairedDifference(whole, interval.low(), interval.high());
   }
 
   /**
-   * {@return how much higher the first one's loss is}
+   * {@return how much higher the first one's loss is, with the interval of a mean of differences:
+   * 1.96 standard errors each way}
    *
    * @param first predictions of n examples, 1 or more
    * @param second predictions of the same examples
-   * @param targets [n] numbers of the classes, or the numbers to be predicted
-   * @throws IllegalArgumentException if the lengths differ or are 0
+   * @param targets [n] numbers of the classes, or the numbers to be predicted; of a language model
+   *     tokens, 1 or more in all
    */
   public static PairedDifference ofLosses(Predictions first, Predictions second, double[] targets) {
-    return of(Predictions::loss, first, second, targets, draws(targets.length));
+    boolean tokens = first.schema().kind() == TaskKind.LANGUAGE_MODELING;
+    double[] differences = new double[targets.length];
+    double sum = 0;
+    double weights = 0;
+    for (int i = 0; i < targets.length; i++) {
+      differences[i] = first.loss(i, targets[i]) - second.loss(i, targets[i]);
+      double weight = tokens ? targets[i] : 1;
+      sum += weight * differences[i];
+      weights += weight;
+    }
+    double mean = sum / weights;
+    double squares = 0;
+    for (int i = 0; i < targets.length; i++) {
+      double off = (tokens ? targets[i] : 1) * (differences[i] - mean);
+      squares += off * off;
+    }
+    double half = ERRORS_IN_INTERVAL / 2 * Math.sqrt(squares) / weights;
+    return new PairedDifference(mean, mean - half, mean + half);
   }
 
   /** {@return of how many draws the interval comes} */

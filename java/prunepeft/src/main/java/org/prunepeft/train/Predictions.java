@@ -158,13 +158,18 @@ public final class Predictions {
     }
     double sum = 0;
     for (int i = 0; i < targets.length; i++) {
-      if (schema.kind() == TaskKind.REGRESSION) {
-        sum += (value(i) - targets[i]) * (value(i) - targets[i]);
-      } else {
-        sum += logSumExp(i) - outputs[i * schema.outputs() + (int) targets[i]];
-      }
+      sum += loss(i, targets[i]);
     }
     return sum / targets.length;
+  }
+
+  /** The loss of one example, of a language model the mean over its tokens. */
+  double loss(int i, double target) {
+    return switch (schema.kind()) {
+      case CLASSIFICATION -> logSumExp(i) - outputs[i * schema.outputs() + (int) target];
+      case REGRESSION -> (value(i) - target) * (value(i) - target);
+      case LANGUAGE_MODELING -> -value(i);
+    };
   }
 
   private double logSumExp(int i) {

@@ -470,6 +470,8 @@ class HuggingFaceDirectoryTest {
     write(BERT);
     Files.write(directory.resolve("tokenizer.json"), cased());
     Path settings = directory.resolve("tokenizer_config.json");
+    Files.writeString(settings, "{\"model_max_length\": Infinity}");
+    assertEquals(24, exported(OptionalInt.of(24)).get("model_max_length").intValue());
     Files.writeString(settings, "{\"model_max_length\": 512, \"x\": [1]}");
     assertEquals(
         JSON.readTree(

@@ -8,12 +8,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.DecoderFamilies;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
@@ -78,5 +81,27 @@ class RunRecordTest {
       store.of("seed-2").save();
     }
     assertFalse(Files.exists(above.file(CheckpointDirectory.NAME)));
+  }
+
+  /** Members that came later do not make another model; what texts learn to end at does. */
+  @Test
+  @SuppressWarnings("unchecked")
+  void aDecoderOfAnEarlierVersionIsTheSameModel() {
+    EncoderConfig own = DecoderFamilies.llama().config();
+    EncoderConfig now =
+        own.with()
+            .decoder(own.decoder().with().endTokens(List.of(2, 7)).mostTokens(9).build())
+            .build();
+    Map<String, Object> before = RunDirectory.reread("config.json", now);
+    Map<String, Object> decoder = (Map<String, Object>) before.get("decoder");
+    decoder.remove("mostTokens");
+    decoder.put("endTokens", List.of(2));
+    Map<String, Object> after = RunDirectory.reread("config.json", now);
+    assertTrue(RunRecord.sameModel(before, after));
+    decoder.put("endTokens", List.of(7, 2));
+    assertFalse(RunRecord.sameModel(before, after));
+    decoder.put("endTokens", List.of(2));
+    decoder.put("logitCap", 3.0);
+    assertFalse(RunRecord.sameModel(before, after));
   }
 }

@@ -20,7 +20,7 @@ import org.prunepeft.io.FormatException;
  */
 final class Shards {
   private static final Pattern SHARD =
-      Pattern.compile("(.*-)(\\d{5})(-of-\\d{5})(-[0-9a-f]+)?(\\.[^.]*(?:\\.gz)?)");
+      Pattern.compile("(.*-)(\\d{5})(-of-\\d{5})(-[0-9a-f]+)?(\\.[^.]*(?i:\\.gz)?)");
 
   private final Path first;
 

@@ -57,7 +57,7 @@ public final class DatasetDirectory {
 
   /** Number and count of a shard, and the fingerprint that older data sets have behind them. */
   private static final Pattern SHARD =
-      Pattern.compile("-(\\d{5})-of-(\\d{5})(-[0-9a-f]+)?((\\.[^.]*)?(\\.gz)?)$");
+      Pattern.compile("-(\\d{5})-of-(\\d{5})(-[0-9a-f]+)?((\\.[^.]*)?(?i:\\.gz)?)$");
 
   /** Settings of {@code datasets}' readers with the values that they have here. */
   private static final Map<String, Set<String>> SETTINGS =
@@ -101,7 +101,7 @@ public final class DatasetDirectory {
     try {
       JsonNode configs = configs();
       JsonNode chosen = configs.isEmpty() ? MissingNode.getInstance() : chosen(configs, config);
-      find(files(file -> TableFormat.of(file).isPresent()), chosen, config).forEach(this::put);
+      find(files(DatasetDirectory::isTable), chosen, config).forEach(this::put);
       find(files(TableFormat::isUnreadablyPacked), chosen, config).forEach(this::requireNotMissing);
       requireSettings(chosen);
       if (!parts.containsKey(Split.TRAIN)) {
@@ -115,6 +115,14 @@ public final class DatasetDirectory {
           "%s has no file to train on, such as data/train-00000-of-00001.parquet%s"
               .formatted(directory, config == null ? "" : ", in the configuration " + config));
     }
+  }
+
+  /** Of a table that lies there unpacked too, the packed one is none. */
+  private static boolean isTable(Path file) {
+    return TableFormat.of(file).isPresent()
+        && !(TableFormat.isGzip(file)
+            && Files.exists(
+                file.resolveSibling(TableFormat.withoutPacking(file.getFileName().toString()))));
   }
 
   private void requireNoArrow() throws IOException {

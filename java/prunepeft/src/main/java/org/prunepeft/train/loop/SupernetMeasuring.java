@@ -54,7 +54,9 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
 
   private final TaskHead head;
 
-  /** What was measured so far, a row a subset. */
+  /** The subsets that were measured so far; each has a row of scores and one of metrics. */
+  private final List<String> measured = new ArrayList<>();
+
   private final List<float[]> scores = new ArrayList<>();
 
   private final List<float[]> metrics = new ArrayList<>();
@@ -127,6 +129,27 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     int count = state.number("rows", scores.size());
     exchange(state, "score ", scores, count);
     exchange(state, "metric ", metrics, count);
+    if (count > 0) {
+      if (!state.has("subsets")) {
+        throw otherSubsets();
+      }
+      String all = state.value("subsets", String.class, String.join(" ", measured));
+      measured.clear();
+      measured.addAll(List.of(all.split(" ")));
+    }
+  }
+
+  private static IllegalStateException otherSubsets() {
+    return new IllegalStateException(
+        "the checkpoint measured other subsets than are asked for now: it was made by another version; begin the run anew");
+  }
+
+  /** Short names of subsets, by which those of a checkpoint are known again. */
+  private static List<String> keys(List<List<Candidate>> subsets) {
+    return subsets.stream()
+        .map(
+            subset -> Integer.toHexString(subset.stream().map(Candidate::name).toList().hashCode()))
+        .toList();
   }
 
   private static void exchange(StateExchange state, String name, List<float[]> rows, int count) {
@@ -168,8 +191,13 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
                           + (int) ((long) done * inputs.heldOut.size() / texts.size())
                               * subsets.size()))
           .forEach(choosing() == null ? this::add : this::addChoices);
+      measured.addAll(keys(subsets));
     }
-    given += subsets.size();
+    int end = given + subsets.size();
+    if (end > scores.size() || !measured.subList(given, end).equals(keys(subsets))) {
+      throw otherSubsets();
+    }
+    given = end;
     float[][] score = given(scores, subsets.size());
     return head.schema().kind() == TaskKind.CLASSIFICATION || choosing() != null
         ? new Measurements(score, given(metrics, subsets.size()))

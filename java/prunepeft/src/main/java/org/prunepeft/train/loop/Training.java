@@ -65,6 +65,11 @@ final class Training implements AutoCloseable {
   /** What an epoch has to be surely better than, to be kept; null: nothing. */
   private Evaluation rival;
 
+  /** The best metric so far, kept or not; null: there is none. */
+  private Double highest;
+
+  private int highestEpoch;
+
   /** What the best epoch predicts; null: it is the head alone, or there is none yet. */
   private float[] bestOutputs;
 
@@ -116,6 +121,7 @@ final class Training implements AutoCloseable {
       if (run.validation() != null && settled()) {
         best = run.start();
         rival = run.surely() ? best : null;
+        highest = best == null ? null : best.primary();
       }
       member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
     } catch (RuntimeException | Error e) {
@@ -160,6 +166,12 @@ final class Training implements AutoCloseable {
       skipped = state.number("skipped weight", skipped);
     }
     bestEpoch = state.number("best epoch", bestEpoch);
+    // Checkpoints of earlier versions have it not: what was better was kept.
+    highestEpoch =
+        state.has("highest epoch") ? state.number("highest epoch", highestEpoch) : bestEpoch;
+    if (highestEpoch > 0 && state.has("highest")) {
+      highest = state.number("highest", highest == null ? 0 : highest);
+    }
     optimizer.exchange(state.part("weights"));
     for (int i = 0; i < hooks.size(); i++) {
       hooks.get(i).exchange(state.part("hook " + i));
@@ -425,6 +437,10 @@ final class Training implements AutoCloseable {
       Predictions predictions =
           trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix);
       validation = Evaluation.of(predictions, run.validation().targets());
+      if (settled() && (highest == null || validation.primary() > highest)) {
+        highest = validation.primary();
+        highestEpoch = epoch;
+      }
       if (settled() && better(validation)) {
         best = validation;
         bestEpoch = epoch;
@@ -439,7 +455,9 @@ final class Training implements AutoCloseable {
     if (best != null && !(validation.primary() > best.primary())) {
       return false;
     }
+    // Once the rival is beaten, epochs are compared with one another.
     return rival == null
+        || bestEpoch > 0
         || !lossRose(validation)
         || PairedDifference.of(validation, rival, run.validation().targets()).exceedsItsError();
   }
@@ -458,7 +476,7 @@ final class Training implements AutoCloseable {
   private boolean outOfPatience() {
     return run.validation() != null
         && settings.earlyStoppingPatience() > 0
-        && epoch - Math.max(1, bestEpoch) >= settings.earlyStoppingPatience();
+        && epoch - Math.max(1, highestEpoch) >= settings.earlyStoppingPatience();
   }
 
   private void end() {

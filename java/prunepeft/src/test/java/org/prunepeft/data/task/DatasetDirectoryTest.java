@@ -237,6 +237,8 @@ class DatasetDirectoryTest {
     Path validation = put("validation.csv", "");
     assertEquals(validation, read(null).validation());
     put("data/notes.txt.gz", "");
+    Path unpacked = put("train.jsonl", "");
+    assertEquals(unpacked, read(null).train());
     assertEquals("train", DatasetDirectory.stem(Path.of("train-00000-of-00002.jsonl.gz")));
   }
 
