@@ -374,10 +374,7 @@ public final class HuggingFaceDirectory {
   }
 
   private byte[] wordPieceTokenizer() throws IOException {
-    JsonNode settings =
-        Files.exists(directory.resolve(TOKENIZER_CONFIG))
-            ? object(TOKENIZER_CONFIG)
-            : JSON.createObjectNode();
+    JsonNode settings = settings(TOKENIZER_CONFIG);
     requireWordPiece(settings);
     JsonNode accents = settings.path(STRIP_ACCENTS);
     byte[] vocabulary = bytes(VOCABULARY, MAX_TOKENIZER);
@@ -398,7 +395,7 @@ public final class HuggingFaceDirectory {
    * counts then.
    */
   private void requireSameNormalizer(byte[] tokenizer) throws IOException {
-    JsonNode settings = object(TOKENIZER_CONFIG);
+    JsonNode settings = settings(TOKENIZER_CONFIG);
     JsonNode kind = tokenizerClass(settings);
     if (NORMALIZER.keySet().stream().noneMatch(settings::has)
         || kind.isTextual() && !WORD_PIECE_CLASS.matcher(kind.asText()).matches()) {
