@@ -46,6 +46,7 @@ class LauncherBuildTest {
   private static final String JAVA =
       """
       #!/bin/sh
+      echo "locale '${LC_ALL:-}'"
       for word; do echo "[$word]"; done
       """;
 
@@ -99,11 +100,29 @@ class LauncherBuildTest {
     Files.writeString(temporary.resolve("jdk/release"), "JAVA_VERSION=\"%s\"\n".formatted(version));
   }
 
-  private Call call() throws Exception {
+  private ProcessBuilder launcher() {
     ProcessBuilder builder =
         new ProcessBuilder("bash", root.resolve("prunepeft").toString(), "tasks");
     builder.environment().putAll(environment);
-    return Child.call(builder);
+    return builder;
+  }
+
+  private Call call() throws Exception {
+    return Child.call(launcher());
+  }
+
+  /** As in a container, where none is set. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "C", "POSIX", "C.UTF-8"})
+  void wordsAreInUtf8WhereTheLocaleHasAsciiAlone(String locale) throws Exception {
+    ProcessBuilder builder = launcher();
+    builder.environment().keySet().removeIf(name -> name.equals("LANG") || name.startsWith("LC_"));
+    if (!locale.isEmpty()) {
+      builder.environment().put("LANG", locale);
+    }
+    String taken = locale.equals("C.UTF-8") ? "" : "C.UTF-8";
+    String said = Child.call(builder).exits(0).out();
+    assertTrue(said.contains("locale '" + taken + "'\n"), said);
   }
 
   private List<String> builds() throws IOException {

@@ -193,36 +193,6 @@ class ScriptsTest {
     assertNotEquals(0, process.exitValue());
   }
 
-  /** As in a container, where no locale is set. */
-  @Test
-  void theLauncherTakesWordsInUtf8WhereTheLocaleHasAsciiAlone() throws Exception {
-    Path root = Files.createDirectories(temporary.resolve("root"));
-    Files.copy(ROOT.resolve("prunepeft"), root.resolve("prunepeft"));
-    for (String directory : List.of("java/cli/src/main", "native/src", "native/include")) {
-      Files.createDirectories(root.resolve(directory));
-    }
-    for (String file : List.of("pom.xml", "java/cli/pom.xml", "native/CMakeLists.txt")) {
-      Files.createFile(root.resolve(file));
-    }
-    Files.createDirectories(root.resolve("java/cli/target"));
-    Files.createFile(root.resolve("java/cli/target/classpath"));
-    Path java = Files.createDirectories(temporary.resolve("bin")).resolve("java");
-    Files.writeString(java, "#!/bin/sh\necho \"locale '$LC_ALL'\"\n");
-    assertTrue(java.toFile().setExecutable(true));
-    for (String locale : List.of("", "C", "POSIX", "C.UTF-8")) {
-      ProcessBuilder builder =
-          new ProcessBuilder("bash", root.resolve("prunepeft").toString(), "tasks")
-              .redirectErrorStream(true);
-      Map<String, String> environment = builder.environment();
-      environment.keySet().removeIf(name -> name.equals("LANG") || name.startsWith("LC_"));
-      environment.merge("PATH", java.getParent().toString(), (path, bin) -> bin + ":" + path);
-      if (!locale.isEmpty()) {
-        environment.put("LANG", locale);
-      }
-      said(builder).exits(0, locale.equals("C.UTF-8") ? "locale ''" : "locale 'C.UTF-8'");
-    }
-  }
-
   @Test
   void whatIsPrintedIsInUtf8WhateverTheLocale() throws Exception {
     ProcessBuilder builder =
