@@ -11,7 +11,7 @@ find_java() {
     if [ -n "${JAVA_HOME:-}" ]; then
       echo "$1: '$java' was not found; JAVA_HOME must name a JDK, 17 or newer, or be unset" >&2
     else
-      echo "$1: 'java' was not found; install JDK 17 or newer (apt-get install openjdk-17-jdk-headless)" >&2
+      echo "$1: 'java' was not found; install JDK 17 or newer (apt-get install default-jdk-headless)" >&2
     fi
     exit 1
   fi

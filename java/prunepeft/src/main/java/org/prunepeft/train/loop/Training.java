@@ -166,7 +166,7 @@ final class Training implements AutoCloseable {
       skipped = state.number("skipped weight", skipped);
     }
     bestEpoch = state.number("best epoch", bestEpoch);
-    // Checkpoints of earlier versions have it not: what was better was kept.
+    // Checkpoints of earlier versions lack it: what was better was kept.
     highestEpoch =
         state.has("highest epoch") ? state.number("highest epoch", highestEpoch) : bestEpoch;
     if (highestEpoch > 0 && state.has("highest")) {
