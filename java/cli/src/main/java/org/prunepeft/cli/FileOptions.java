@@ -1,12 +1,15 @@
 package org.prunepeft.cli;
 
 import java.nio.file.Path;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.DatasetDirectory;
+import org.prunepeft.data.task.DatasetDirectory.Split;
 import org.prunepeft.data.task.LanguageTask;
 import picocli.CommandLine.Option;
 
@@ -24,6 +27,25 @@ final class FileOptions {
       paramLabel = "NAME",
       description = "Configuration of the data set (--dataset-name), where it has several.")
   String datasetConfig;
+
+  @Option(
+      names = "--train-split-name",
+      paramLabel = "NAME",
+      description =
+          "Name of the data set's part to train on, such as train_sft, where it is another than train.")
+  String trainSplit;
+
+  @Option(
+      names = "--validation-split-name",
+      paramLabel = "NAME",
+      description = "Name of the data set's validation part, such as test_sft.")
+  String validationSplit;
+
+  @Option(
+      names = "--test-split-name",
+      paramLabel = "NAME",
+      description = "Name of the data set's test part.")
+  String testSplit;
 
   @Option(
       names = "--train-file",
@@ -75,12 +97,17 @@ final class FileOptions {
    * @param decoder whether the model is one, which learns texts where there are no labels
    */
   DataFiles settle(ColumnOptions columns, boolean decoder) {
-    DatasetDirectory found = dataset == null ? null : new DatasetDirectory(dataset, datasetConfig);
+    Map<Split, String> splits = splits();
+    DatasetDirectory found =
+        dataset == null ? null : new DatasetDirectory(dataset, datasetConfig, splits);
     if (found != null) {
       train = train == null ? found.train() : train;
       validation = validation == null ? found.validation() : validation;
     } else if (datasetConfig != null) {
       throw new IllegalArgumentException("--dataset-config-name needs --dataset-name");
+    } else if (!splits.isEmpty()) {
+      throw new IllegalArgumentException(
+          "names of parts, such as --train-split-name, need --dataset-name");
     }
     if (train == null) {
       if (validation != null || test != null || columns.named() || regression || metrics != null) {
@@ -106,6 +133,20 @@ final class FileOptions {
             metrics(texts, named));
     metrics = files.measured().stream().map(Metric::key).toList();
     return files;
+  }
+
+  private Map<Split, String> splits() {
+    Map<Split, String> named = new EnumMap<>(Split.class);
+    if (trainSplit != null) {
+      named.put(Split.TRAIN, trainSplit);
+    }
+    if (validationSplit != null) {
+      named.put(Split.VALIDATION, validationSplit);
+    }
+    if (testSplit != null) {
+      named.put(Split.TEST, testSplit);
+    }
+    return named;
   }
 
   /** None where the kind of task has its own. */

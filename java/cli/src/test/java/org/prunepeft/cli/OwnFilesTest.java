@@ -110,6 +110,20 @@ class OwnFilesTest {
     assertTrue(Call.of("evaluate", run).exits(0).out().startsWith("test of hub-set, 6"));
     call("train", temporary.resolve("never-hub"), "--dataset-config-name=cola")
         .exits(2, "needs --dataset-name");
+    call("train", temporary.resolve("never-hub"), "--train-split-name=train")
+        .exits(2, "need --dataset-name");
+    Path named = temporary.resolve("named-hub-run");
+    call(
+            "train",
+            named,
+            "--dataset-name=" + set,
+            "--text-column=sentence",
+            "--test-split-name=dev",
+            "--train-split-name=train")
+        .exits(0);
+    assertTrue(Call.of("evaluate", named).exits(0).out().startsWith("test of hub-set, 12"));
+    call("train", temporary.resolve("never-hub"), "--dataset-name=" + set, "--test-split-name=tset")
+        .exits(2, "unknown part 'tset'");
   }
 
   @Test

@@ -12,11 +12,11 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.table.ChoiceFile;
@@ -33,9 +33,12 @@ import org.prunepeft.text.Spelling;
  */
 public final class DatasetDirectory {
   /** Parts, with the names that they go by. */
-  private enum Split {
+  public enum Split {
+    /** What is trained on. */
     TRAIN("train", "training"),
+    /** By which the best epoch is chosen. */
     VALIDATION("validation", "valid", "val", "dev"),
+    /** What is reported on. */
     TEST("test", "testing", "eval", "evaluation");
 
     private final List<String> names;
@@ -44,9 +47,8 @@ public final class DatasetDirectory {
       this.names = List.of(names);
     }
 
-    static Optional<Split> of(String name) {
-      String lower = name.toLowerCase(Locale.ROOT);
-      return Stream.of(values()).filter(part -> part.names.contains(lower)).findFirst();
+    private String option() {
+      return "--%s-split-name".formatted(names.get(0));
     }
   }
 
@@ -81,19 +83,34 @@ public final class DatasetDirectory {
           Map.entry("field", Set.of()));
 
   private final Path directory;
+  private final Map<Split, String> splits;
   private final Map<Split, Path> parts = new EnumMap<>(Split.class);
+
+  /**
+   * Looks a directory through for parts of the usual names.
+   *
+   * @param directory as below
+   * @param config as below
+   */
+  public DatasetDirectory(Path directory, String config) {
+    this(directory, config, Map.of());
+  }
 
   /**
    * Looks a directory through.
    *
    * @param directory with the files of the data set, or a README.md that names them
    * @param config the name of a configuration; null: the only one, or the one that is the default
+   * @param splits names of parts, exactly as the data set has them, such as {@code train_sft}; a
+   *     part that is not there goes by its usual names
    * @throws DataException if it can't be read, or no file is there to train on
    * @throws IllegalArgumentException if there is no such configuration, or several and none is
-   *     named; or a part has several entries there, or several files that are no shards
+   *     named; a part that {@code splits} names is not there; or a part has several entries there,
+   *     or several files that are no shards
    */
-  public DatasetDirectory(Path directory, String config) {
+  public DatasetDirectory(Path directory, String config, Map<Split, String> splits) {
     this.directory = directory;
+    this.splits = Map.copyOf(splits);
     if (!Files.isDirectory(directory)) {
       throw new IllegalArgumentException(
           directory + " is no directory; name one that holds a data set as the hub keeps it");
@@ -107,6 +124,7 @@ public final class DatasetDirectory {
       if (!parts.containsKey(Split.TRAIN)) {
         requireNoArrow();
       }
+      requireNamed(chosen, config);
     } catch (IOException e) {
       throw new DataException("can't read %s: %s".formatted(directory, e.getMessage()), e);
     }
@@ -247,14 +265,10 @@ public final class DatasetDirectory {
    * @param config the configuration's name; null: none is asked for
    */
   private Map<Split, List<Path>> find(List<Path> files, JsonNode chosen, String config) {
-    if (chosen.isMissingNode()) {
-      return byName(files, config == null ? List.of("", "data") : List.of(config));
-    }
-    Path base = Path.of(chosen.path("data_dir").asText("")).normalize();
     if (!chosen.hasNonNull("data_files")) {
-      return byName(
-          files, Stream.of(base, base.resolve("data")).map(Path::toString).distinct().toList());
+      return byName(files, places(chosen, config));
     }
+    Path base = base(chosen);
     return declared(
         base.toString().isEmpty()
             ? files
@@ -263,26 +277,46 @@ public final class DatasetDirectory {
         chosen.path("data_files"));
   }
 
-  private Map<Split, List<Path>> declared(List<Path> files, Path base, JsonNode data) {
-    if (!data.isArray() || data.isEmpty() || !data.get(0).isObject()) {
-      // One pattern or several, all of one part.
-      return Map.of(Split.TRAIN, matching(files, base, data));
+  private static Path base(JsonNode chosen) {
+    return Path.of(chosen.path("data_dir").asText("")).normalize();
+  }
+
+  /** Where files count that tell their part by their names, relative to the directory. */
+  private static List<String> places(JsonNode chosen, String config) {
+    if (chosen.isMissingNode() && config != null) {
+      return List.of(config);
     }
+    Path base = base(chosen);
+    return Stream.of(base, base.resolve("data")).map(Path::toString).distinct().toList();
+  }
+
+  private static String parent(Path file) {
+    return file.getParent() == null ? "" : file.getParent().toString();
+  }
+
+  /** Else {@code data_files} is one pattern or several, all of one part. */
+  private static boolean namesParts(JsonNode data) {
+    return data.isArray() && !data.isEmpty() && data.get(0).isObject();
+  }
+
+  private Map<Split, List<Path>> declared(List<Path> files, Path base, JsonNode data) {
     Map<Split, String> named = new EnumMap<>(Split.class);
     Map<Split, List<Path>> found = new EnumMap<>(Split.class);
+    if (!namesParts(data)) {
+      partsOf("train").forEach(part -> found.put(part, matching(files, base, data)));
+      return found;
+    }
     for (JsonNode entry : data) {
       String name = entry.path("split").asText();
-      Split part = Split.of(name).orElse(null);
-      if (part == null) {
-        continue;
+      for (Split part : partsOf(name)) {
+        String earlier = named.put(part, name);
+        if (earlier != null) {
+          throw new IllegalArgumentException(
+              "%s: README.md has several entries for the part %s, %s and %s; take one of them out, or name one with %s"
+                  .formatted(directory, part.names.get(0), earlier, name, part.option()));
+        }
+        found.put(part, matching(files, base, entry.path("path")));
       }
-      String earlier = named.put(part, name);
-      if (earlier != null) {
-        throw new IllegalArgumentException(
-            "%s: README.md has several entries for the part %s, %s and %s; take one of them out, or name files with --train-file, --validation-file and --test-file in place of the directory"
-                .formatted(directory, part.names.get(0), earlier, name));
-      }
-      found.put(part, matching(files, base, entry.path("path")));
     }
     return found;
   }
@@ -308,16 +342,59 @@ public final class DatasetDirectory {
   /**
    * @param places where files count, relative to the directory
    */
-  private static Map<Split, List<Path>> byName(List<Path> files, List<String> places) {
+  private Map<Split, List<Path>> byName(List<Path> files, List<String> places) {
     Map<Split, List<Path>> found = new EnumMap<>(Split.class);
     for (Path file : files) {
-      Path parent = file.getParent();
-      if (places.contains(parent == null ? "" : parent.toString())) {
-        Split.of(stem(file))
-            .ifPresent(part -> found.computeIfAbsent(part, key -> new ArrayList<>()).add(file));
+      if (places.contains(parent(file))) {
+        for (Split part : partsOf(stem(file))) {
+          found.computeIfAbsent(part, key -> new ArrayList<>()).add(file);
+        }
       }
     }
     return found;
+  }
+
+  /** The parts that what has this name in the data set is taken for. */
+  private List<Split> partsOf(String name) {
+    String lower = name.toLowerCase(Locale.ROOT);
+    return Stream.of(Split.values())
+        .filter(
+            part ->
+                splits.containsKey(part)
+                    ? splits.get(part).equals(name)
+                    : part.names.contains(lower) && !splits.containsValue(name))
+        .toList();
+  }
+
+  /** Refuses a part's name that the data set does not have. */
+  private void requireNamed(JsonNode chosen, String config) throws IOException {
+    for (Map.Entry<Split, String> split : splits.entrySet()) {
+      if (!parts.containsKey(split.getKey())) {
+        throw new IllegalArgumentException(
+            "%s: %s: %s"
+                .formatted(
+                    directory,
+                    split.getKey().option(),
+                    Spelling.unknown("part", split.getValue(), names(chosen, config))));
+      }
+    }
+  }
+
+  /** The names of all that could be a part. */
+  private List<String> names(JsonNode chosen, String config) throws IOException {
+    if (chosen.hasNonNull("data_files")) {
+      JsonNode data = chosen.path("data_files");
+      return namesParts(data)
+          ? StreamSupport.stream(data.spliterator(), false)
+              .map(entry -> entry.path("split").asText())
+              .toList()
+          : List.of("train");
+    }
+    return files(DatasetDirectory::isTable).stream()
+        .filter(file -> places(chosen, config).contains(parent(file)))
+        .map(DatasetDirectory::stem)
+        .distinct()
+        .toList();
   }
 
   /** Of a part that has packed files, which are not read. */

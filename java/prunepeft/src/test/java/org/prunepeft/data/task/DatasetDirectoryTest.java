@@ -8,11 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.task.DatasetDirectory.Split;
 
 class DatasetDirectoryTest {
   private static final Columns COLUMNS = Columns.DEFAULT;
@@ -98,6 +101,9 @@ class DatasetDirectoryTest {
     assertTrue(
         message.contains("several entries for the part validation, validation and dev; take"),
         message);
+    Map<Split, String> dev = Map.of(Split.VALIDATION, "dev");
+    assertEquals(
+        directory.resolve("b.csv"), new DatasetDirectory(directory, null, dev).validation());
     put("README.md", readme.formatted("unsupervised"));
     assertEquals(directory.resolve("a.csv"), read(null).validation());
   }
@@ -243,6 +249,67 @@ class DatasetDirectoryTest {
   }
 
   @Test
+  void partsGoByTheNamesThatAreAskedFor() throws IOException {
+    Path train = put("data/train_sft-00000-of-00001.parquet", "");
+    put("data/train_gen-00000-of-00001.parquet", "");
+    Path test = put("data/test_sft.jsonl", "{\"text\": \"a\"}\n");
+    Path dev = put("data/dev-00000-of-00001.parquet", "");
+    Map<Split, String> splits = Map.of(Split.TRAIN, "train_sft", Split.TEST, "test_sft");
+    DatasetDirectory dataset = new DatasetDirectory(directory, null, splits);
+    assertEquals(train, dataset.train());
+    assertEquals(test, dataset.test());
+    assertEquals(dev, dataset.validation());
+    // One file may be two parts, and what is named as one is not another by its usual name.
+    splits = Map.of(Split.TRAIN, "dev", Split.TEST, "test_sft", Split.VALIDATION, "test_sft");
+    dataset = new DatasetDirectory(directory, null, splits);
+    assertEquals(List.of(dev, test, test), parts(dataset));
+    put(
+        "README.md",
+        """
+        ---
+        configs:
+        - data_files:
+          - split: train_sft
+            path: data/train_sft-*
+          - split: dev
+            path: data/dev-*
+        ---
+        """);
+    dataset = new DatasetDirectory(directory, null, Map.of(Split.TRAIN, "train_sft"));
+    assertEquals(train, dataset.train());
+    assertEquals(dev, dataset.validation());
+    assertNull(new DatasetDirectory(directory, null, Map.of(Split.TRAIN, "dev")).validation());
+  }
+
+  @Test
+  void aPartThatIsNotThereIsRefusedWithThoseThatAre() throws IOException {
+    put("data/train_sft-00000-of-00001.parquet", "");
+    put("data/train_gen-00000-of-00001.parquet", "");
+    String files = unknownTrain("train_stf");
+    assertTrue(files.contains("--train-split-name: unknown part 'train_stf'"), files);
+    assertTrue(files.contains("train_gen, train_sft"), files);
+    // Names are not the usual ones in another case.
+    put("data/train-00000-of-00001.parquet", "");
+    assertTrue(unknownTrain("TRAIN").contains("train, train_gen, train_sft"));
+    put("README.md", "---\nconfigs:\n- data_files:\n  - {split: a, path: b.csv}\n---\n");
+    String declared = unknownTrain("b");
+    assertTrue(declared.contains("unknown part 'b'"), declared);
+    put("README.md", "---\nconfigs:\n- data_files: '*.parquet'\n---\n");
+    assertTrue(unknownTrain("b").contains("unknown part 'b'"));
+  }
+
+  private static List<Path> parts(DatasetDirectory dataset) {
+    return List.of(dataset.train(), dataset.validation(), dataset.test());
+  }
+
+  private String unknownTrain(String name) {
+    Map<Split, String> splits = Map.of(Split.TRAIN, name);
+    return assertThrows(
+            IllegalArgumentException.class, () -> new DatasetDirectory(directory, null, splits))
+        .getMessage();
+  }
+
+  @Test
   void savedToDiskIsRefusedWithTheRemedy() throws IOException {
     put("state.json", "{\"_data_files\": [{\"filename\": \"data-00000-of-00001.arrow\"}]}");
     put("dataset_info.json", "{}");
@@ -281,7 +348,7 @@ class DatasetDirectoryTest {
               null,
               COLUMNS,
               TaskKind.CLASSIFICATION,
-              java.util.List.of());
+              List.of());
       assertEquals("cola", files.name());
     }
   }
