@@ -18,7 +18,6 @@ import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.HeadFit.Examples;
 
 class HeadFitTest {
@@ -300,13 +299,19 @@ class HeadFitTest {
 
   @Test
   void targetsWithoutRelationToTheFeaturesAreNotLearntByHeart() {
+    // The strength is chosen by folds, of which one draw in some forty is misled.
+    double median =
+        IntStream.range(0, 9).mapToDouble(draw -> trainingLossOnNoise()).sorted().toArray()[4];
+    assertTrue(median > 0.3, "median loss " + median);
+  }
+
+  private double trainingLossOnNoise() {
     int n = 60;
     int hidden = 50;
     double[] targets = random.ints(n, 0, 2).asDoubleStream().toArray();
     Examples train = new Examples(normal(n * hidden), targets);
     try (Head head = fit(train, NONE, classes(2))) {
-      Evaluation evaluation = HeadFit.evaluate(head, train);
-      assertTrue(evaluation.loss() > 0.3, "loss " + evaluation.loss());
+      return HeadFit.evaluate(head, train).loss();
     }
   }
 

@@ -277,7 +277,11 @@ class NonFiniteTest extends TrainingTest {
     FlatParameters group = run.modules().groups().get(broken.type());
     for (String name : run.modules().parameterNames(broken)) {
       float[] large = new float[(int) group.get(name).numel()];
-      Arrays.fill(large, 1e30f);
+      // Rows of both signs, so that whatever comes in, half of what is activated is positive.
+      int row = large.length / (int) group.get(name).size(0);
+      for (int i = 0; i < large.length; i++) {
+        large[i] = i / row % 2 == 0 ? 1e30f : -1e30f;
+      }
       group.put(name, large);
     }
     Trainer trainer = trainer(SmallBert.create(), NonFinite.STOP);
