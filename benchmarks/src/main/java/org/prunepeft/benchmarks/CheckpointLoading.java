@@ -15,6 +15,7 @@ import java.util.SplittableRandom;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.model.Projection;
 import org.prunepeft.torch.Torch;
 
@@ -35,7 +36,7 @@ public final class CheckpointLoading {
     Path directory = Path.of(arguments[0]);
     int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 5;
     if (!Files.exists(directory)) {
-      new Models.Pretrained(BERT_BASE, "{}".getBytes(), new RandomBert()).write(directory);
+      new Pretrained(BERT_BASE, "{}".getBytes(), new RandomBert()).write(directory);
     }
     Path file = directory.resolve("model.safetensors");
     Torch.load();

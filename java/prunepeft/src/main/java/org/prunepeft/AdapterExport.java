@@ -31,6 +31,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.OnnxOptions;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -147,7 +148,7 @@ public final class AdapterExport {
       LOG.warn("the export has no tokenizer: {}", e.getMessage());
       return;
     }
-    try (Models.Pretrained base = loader.open()) {
+    try (Pretrained base = loader.open()) {
       ModelFiles.require(run, base.files());
       base.writeTokenizer(target.path(), maxLength);
     } catch (UnsupportedOperationException e) {
@@ -266,7 +267,7 @@ public final class AdapterExport {
     /**
      * @param base the encoder as the run has it, without modules
      */
-    void write(Models.Pretrained base, RunDirectory target) throws IOException;
+    void write(Pretrained base, RunDirectory target) throws IOException;
   }
 
   private static void writeModel(
@@ -278,7 +279,7 @@ public final class AdapterExport {
         setup,
         output,
         target -> {
-          try (Models.Pretrained base = entry.loader().open().quantized(setup.quantization())) {
+          try (Pretrained base = entry.loader().open().quantized(setup.quantization())) {
             ModelFiles.require(source, base.files());
             if (RunFiles.isFull(source)) {
               try (SafeTensors trained = SafeTensors.open(source.file(RunFiles.ENCODER))) {

@@ -16,6 +16,7 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Markdown;
 
 /**
  * Runs with several budgets, the largest first, so that each may go on from what the one before
@@ -144,16 +145,15 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
     for (Metric metric : outcomes.get(0).test().metrics().keySet()) {
       head.add("test " + metric.label());
     }
-    RunsInDirectory.row(text, head);
-    RunsInDirectory.row(text, head.stream().map(column -> "---:").toList());
+    List<List<String>> rows = new ArrayList<>();
     for (int i = 0; i < budgets.size(); i++) {
       TrainOutcome outcome = outcomes.get(i);
       List<String> cells = new ArrayList<>(List.of(budgets.get(i).toString()));
       cells.add(String.valueOf(outcome.modules().size()));
       cells.add(String.format(Locale.ROOT, "%,d", outcome.parameters()));
       outcome.test().metrics().forEach((metric, value) -> cells.add(metric.format(value)));
-      RunsInDirectory.row(text, cells);
+      rows.add(cells);
     }
-    return text.toString();
+    return text.append(Markdown.table(head, rows, i -> true)).toString();
   }
 }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
@@ -19,6 +20,7 @@ import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Markdown;
 
 /** The README.md of an export, as the hub shows it: what it is, how good it is, how it is used. */
 final class ModelCard {
@@ -173,11 +175,9 @@ final class ModelCard {
             modules()));
     Map<Metric, Double> metrics = metrics();
     if (!metrics.isEmpty()) {
-      text.append("| test | |\n| --- | ---: |\n");
-      metrics.forEach(
-          (metric, value) ->
-              text.append("| %s | %s |\n".formatted(metric.label(), metric.format(value))));
-      text.append("\n");
+      List<List<String>> rows = new ArrayList<>();
+      metrics.forEach((metric, value) -> rows.add(List.of(metric.label(), metric.format(value))));
+      text.append(Markdown.table(List.of("test", ""), rows, i -> i == 1)).append('\n');
     }
     text.append(
         adapter.labels().isEmpty()

@@ -12,7 +12,7 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.train.loop.Trainer;
+import org.prunepeft.train.loop.Predictor;
 
 /**
  * The threads that a loaded model computes on. A call runs on one of them, with a state that no
@@ -24,7 +24,7 @@ import org.prunepeft.train.loop.Trainer;
  */
 final class ModelThreads implements AutoCloseable {
   /** What a call computes with, beside the weights, which all share. */
-  record ThreadState(Trainer trainer, PeftModules modules) {}
+  record ThreadState(Predictor predictor, PeftModules modules) {}
 
   private final ExecutorService threads;
 
@@ -135,7 +135,7 @@ final class ModelThreads implements AutoCloseable {
 
   private void closeStates() {
     for (ThreadState state = idle.poll(); state != null; state = idle.poll()) {
-      state.trainer().close();
+      state.predictor().close();
     }
   }
 }

@@ -4,12 +4,15 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.BiFunction;
+import java.util.function.Function;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.report.ProgressListener;
@@ -24,6 +27,7 @@ import org.prunepeft.run.MeasuredRun;
 import org.prunepeft.run.PeerRun;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.RunsTogether;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Criteria;
@@ -81,21 +85,40 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress, SharedEncoder shared) {
+    return run(
+        setup,
+        progress,
+        shared,
+        Setup::on,
+        space -> {
+          require(space, settings, setup.seed());
+          return new Demand(space.candidates(), false, true);
+        },
+        (session, record) -> search(session, settings, record));
+  }
+
+  /**
+   * A run from its directory to its end.
+   *
+   * @param onModel gives the setup what suits the model
+   * @param demand says what is trained at most, and throws before the long work if a setting does
+   *     not fit
+   */
+  private static <T> T run(
+      Setup setup,
+      ProgressListener progress,
+      SharedEncoder shared,
+      BiFunction<Setup, EncoderConfig, Setup> onModel,
+      Function<SearchSpace, Demand> demand,
+      BiFunction<Session, RunRecord, T> work) {
     Setup own = setup.asRecorded();
-    RunRecord record = RunRecord.of(own, progress, SharedEncoder.runs(shared));
+    RunsTogether together = SharedEncoder.runs(shared);
+    RunRecord record = RunRecord.of(own, progress, together);
     return record.guard(
         () -> {
           try (Session session =
-              new Session(
-                  own,
-                  progress,
-                  SharedEncoder.runs(shared),
-                  record.checkpoints(),
-                  space -> {
-                    require(space, settings, setup.seed());
-                    return new Demand(space.candidates(), false, true);
-                  })) {
-            return search(session, settings, record);
+              new Session(own, progress, together, record.checkpoints(), onModel, demand)) {
+            return work.apply(session, record);
           }
         });
   }
@@ -291,33 +314,23 @@ public final class PrunePeft {
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
     }
-    Setup own =
-        (selection.trainsEncoder() ? setup.withQuantization(Quantization.NONE) : setup)
-            .asRecorded();
-    RunRecord record = RunRecord.of(own, progress, SharedEncoder.runs(shared));
-    return record.guard(
-        () -> {
-          try (Session session =
-              new Session(
-                  own,
-                  progress,
-                  SharedEncoder.runs(shared),
-                  record.checkpoints(),
-                  (given, model) ->
-                      selection.kind() == ModuleChoice.Kind.ALL_LINEAR
-                          ? AllLinear.within(given, selection.budget(), model)
-                          : selection.sized(given.on(model), model),
-                  space ->
-                      new Demand(
-                          selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {
-            List<Candidate> modules = selection.of(session.space, setup.seed());
-            record.configuration(session, selection, modules);
-            try (FinalTraining.Trained trained =
-                new FinalTraining(session, record.metrics())
-                    .train(modules, selection.trainsEncoder())) {
-              record.complete(session, trained, selection);
-              return trained.outcome();
-            }
+    return run(
+        selection.trainsEncoder() ? setup.withQuantization(Quantization.NONE) : setup,
+        progress,
+        shared,
+        (given, model) ->
+            selection.kind() == ModuleChoice.Kind.ALL_LINEAR
+                ? AllLinear.within(given, selection.budget(), model)
+                : selection.sized(given.on(model), model),
+        space -> new Demand(selection.of(space, setup.seed()), selection.trainsEncoder(), false),
+        (session, record) -> {
+          List<Candidate> modules = selection.of(session.space, setup.seed());
+          record.configuration(session, selection, modules);
+          try (FinalTraining.Trained trained =
+              new FinalTraining(session, record.metrics())
+                  .train(modules, selection.trainsEncoder())) {
+            record.complete(session, trained, selection);
+            return trained.outcome();
           }
         });
   }

@@ -1,6 +1,5 @@
 package org.prunepeft;
 
-import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import org.prunepeft.files.CheckpointDirectory;
@@ -58,10 +57,5 @@ final class RunsInDirectory {
   /** What a run gives, or gave if it was complete before these were resumed. */
   static TrainOutcome outcome(Setup own, Function<Setup, TrainOutcome> run) {
     return PrunePeft.isOver(own) ? OutcomeFile.read(own.output()) : run.apply(own);
-  }
-
-  /** A row of a table in Markdown. */
-  static void row(StringBuilder text, List<String> cells) {
-    text.append("| ").append(String.join(" | ", cells)).append(" |\n");
   }
 }

@@ -12,6 +12,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.settings.Setup;
 
@@ -57,7 +58,7 @@ public final class Seal {
   }
 
   private static List<FileChecksum> files(String model) {
-    try (Models.Pretrained parts = Models.byName(model).loader().open()) {
+    try (Pretrained parts = Models.byName(model).loader().open()) {
       return parts.files();
     } catch (UnsupportedOperationException e) {
       // A program's own, which has no files.

@@ -19,6 +19,7 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.CheckpointStore;
 import org.prunepeft.run.RunsTogether;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Markdown;
 
 /**
  * One run with several seeds, each of which draws its own training data, weights and order; they
@@ -204,14 +205,13 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     List<String> head = new ArrayList<>(List.of("seed"));
     test.keySet().forEach(metric -> head.add("test " + metric.label()));
     head.add("parameters");
-    RunsInDirectory.row(text, head);
-    RunsInDirectory.row(text, head.stream().map(column -> "---:").toList());
+    List<List<String>> rows = new ArrayList<>();
     for (int i = 0; i < seeds.size(); i++) {
       TrainOutcome outcome = outcomes.get(i);
       List<String> cells = new ArrayList<>(List.of(String.valueOf(seeds.get(i))));
       outcome.test().metrics().forEach((metric, value) -> cells.add(metric.format(value)));
       cells.add(String.format(Locale.ROOT, "%,d", outcome.parameters()));
-      RunsInDirectory.row(text, cells);
+      rows.add(cells);
     }
     List<String> means = new ArrayList<>(List.of("mean"));
     List<String> deviations = new ArrayList<>(List.of("deviation"));
@@ -222,8 +222,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         });
     means.add("");
     deviations.add("");
-    RunsInDirectory.row(text, means);
-    RunsInDirectory.row(text, deviations);
-    return text.toString();
+    rows.add(means);
+    rows.add(deviations);
+    return text.append(Markdown.table(head, rows, i -> true)).toString();
   }
 }

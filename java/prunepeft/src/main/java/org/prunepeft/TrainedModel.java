@@ -35,7 +35,6 @@ import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.TextEncoding;
-import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Tape;
@@ -45,7 +44,7 @@ import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TooLong;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.loop.Owned;
-import org.prunepeft.train.loop.Trainer;
+import org.prunepeft.train.loop.Predictor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -110,8 +109,7 @@ public final class TrainedModel implements TextGenerator {
                   Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
                   () ->
                       new ModelThreads.ThreadState(
-                          new Trainer(encoder, setup.training()),
-                          loaded.modules().forAnotherThread()),
+                          new Predictor(encoder), loaded.modules().forAnotherThread()),
                   "the model of %s is closed; load it again".formatted(run.path())));
     } catch (RuntimeException | Error e) {
       owned.closeAfter(e);
@@ -189,11 +187,6 @@ public final class TrainedModel implements TextGenerator {
   /** {@return what it was trained to predict} */
   public Schema schema() {
     return schema;
-  }
-
-  /** {@return the modules that are in the encoder} */
-  public List<Candidate> modules() {
-    return loaded.modules().candidates();
   }
 
   /**
@@ -353,7 +346,7 @@ public final class TrainedModel implements TextGenerator {
     return threads.call(
         state -> {
           EncodedDataset data = encoded(examples, asked);
-          Predictions predictions = state.trainer().predict(state.modules(), loaded.head(), data);
+          Predictions predictions = state.predictor().predict(state.modules(), loaded.head(), data);
           return Evaluation.of(
               generates() ? predictions : new Predictions(asked, predictions.outputs()),
               data.targets());
@@ -376,7 +369,8 @@ public final class TrainedModel implements TextGenerator {
     requireTexts(examples);
     requireWords(examples);
     return threads.call(
-        state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples, null)));
+        state ->
+            state.predictor().predict(state.modules(), loaded.head(), encoded(examples, null)));
   }
 
   /**

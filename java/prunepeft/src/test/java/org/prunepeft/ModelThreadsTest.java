@@ -21,8 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.loop.Trainer;
+import org.prunepeft.train.loop.Predictor;
 
 class ModelThreadsTest {
   private Encoder encoder;
@@ -33,10 +32,7 @@ class ModelThreadsTest {
     encoder = SmallBert.create();
     threads =
         new ModelThreads(
-            2,
-            () ->
-                new ModelThreads.ThreadState(new Trainer(encoder, TrainingSettings.DEFAULT), null),
-            "it is closed");
+            2, () -> new ModelThreads.ThreadState(new Predictor(encoder), null), "it is closed");
   }
 
   @AfterEach

@@ -16,6 +16,7 @@ import org.prunepeft.data.task.Tasks;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.report.Environment;
 import org.prunepeft.torch.ComputeDevice;
 import picocli.CommandLine.Command;
@@ -154,7 +155,7 @@ final class DoctorCommand implements Callable<Integer> {
 
   private static String model(Models.KnownModel entry) throws IOException {
     if (entry.download() == null) {
-      try (Models.Pretrained parts = entry.loader().open()) {
+      try (Pretrained parts = entry.loader().open()) {
         parts.encoder();
       }
       return "reads";

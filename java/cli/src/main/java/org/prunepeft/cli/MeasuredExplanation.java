@@ -11,6 +11,7 @@ import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.MeasuredFile.Subset;
 import org.prunepeft.report.MeasuredFile.Value;
 import org.prunepeft.report.MeasuredQuantity;
+import org.prunepeft.text.Units;
 
 /**
  * Why a measured search kept a module or not, in Markdown. Differences are in points, hundredths of
@@ -39,11 +40,10 @@ final class MeasuredExplanation {
     line("# %s: %s".formatted(module, own.kept() ? "kept" : "not kept"));
     line("");
     line(
-        "It is worth %s points (95 %% interval %s to %s), place %d of %d: by so much %s rises when it is added to a random subset of about the budget.%s"
+        "It is worth %s points (95 %% interval %s), place %d of %d: by so much %s rises when it is added to a random subset of about the budget.%s"
             .formatted(
-                points(own.mean()),
-                points(own.low()),
-                points(own.high()),
+                Units.points(own.mean()),
+                Units.points(own.low(), own.high()),
                 order.indexOf(own) + 1,
                 order.size(),
                 quantity,
@@ -88,7 +88,7 @@ final class MeasuredExplanation {
                             own.kept()
                                 ? "The most that a module is worth that is not kept"
                                 : "The least that a module is worth that is kept",
-                            points(other.mean()),
+                            Units.points(other.mean()),
                             other.module(),
                             differ(own, other))));
   }
@@ -145,19 +145,14 @@ final class MeasuredExplanation {
         .forEach(
             pair ->
                 line(
-                    "\nTogether with %s it is worth %s points (%s to %s) beside the sum of both."
+                    "\nTogether with %s it is worth %s points (%s) beside the sum of both."
                         .formatted(
                             pair.first().equals(module) ? pair.second() : pair.first(),
-                            points(pair.mean()),
-                            points(pair.low()),
-                            points(pair.high()))));
+                            Units.points(pair.mean()),
+                            Units.points(pair.low(), pair.high()))));
   }
 
   private void line(String line) {
     text.append(line).append('\n');
-  }
-
-  private static String points(double value) {
-    return String.format(Locale.ROOT, "%+.2f", 100 * value);
   }
 }

@@ -11,6 +11,7 @@ import java.util.stream.Stream;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfigBuilder;
@@ -288,7 +289,7 @@ final class ModuleOptions {
   }
 
   private static EncoderConfig config(String model) {
-    try (Models.Pretrained parts = Models.byName(model).loader().open()) {
+    try (Pretrained parts = Models.byName(model).loader().open()) {
       return parts.config();
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);

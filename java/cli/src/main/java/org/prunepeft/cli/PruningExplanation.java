@@ -18,6 +18,7 @@ import org.prunepeft.search.Standing;
 import org.prunepeft.search.Standing.Fate;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.Verdict;
+import org.prunepeft.text.Units;
 
 /** Why a module went or stayed in a search by pruning, in Markdown. */
 final class PruningExplanation {
@@ -56,7 +57,7 @@ final class PruningExplanation {
                 module,
                 fate == Fate.WENT
                     ? "went in round %d of %d".formatted(last.index(), rounds.size())
-                    : "kept after %s".formatted(count(rounds.size(), "round"))));
+                    : "kept after %s".formatted(Units.count(rounds.size(), "round"))));
     line("");
     line(
         String.format(
@@ -118,7 +119,7 @@ final class PruningExplanation {
             .formatted(
                 number(verdict.probability()),
                 "number " + standing.place(),
-                count(round.verdicts().size(), "module"),
+                Units.count(round.verdicts().size(), "module"),
                 margin(standing)));
     if (panel.weights().isEmpty()) {
       line("No criterion distinguished modules of its type: all are alike.");
@@ -264,10 +265,6 @@ final class PruningExplanation {
 
   private void line(String line) {
     text.append(line).append('\n');
-  }
-
-  private static String count(int number, String what) {
-    return number + " " + what + (number == 1 ? "" : "s");
   }
 
   private static String number(double value) {

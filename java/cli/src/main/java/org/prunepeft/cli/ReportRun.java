@@ -130,9 +130,7 @@ final class ReportRun {
     boolean chosen = !run.modules().isEmpty();
     // Of a measured search they may be slices of modules.
     List<String> kept =
-        run.measured()
-            .map(MeasuredFile::kept)
-            .orElseGet(() -> run.modules().stream().map(Candidate::name).toList());
+        run.measured().map(MeasuredFile::kept).orElseGet(() -> Candidate.names(run.modules()));
     List<Map<String, Object>> grid = new ArrayList<>();
     modules.forEach(
         module -> {

@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -13,6 +12,7 @@ import org.prunepeft.search.Blocks;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.settings.StrategyFile;
+import org.prunepeft.text.Markdown;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -88,15 +88,17 @@ final class StrategyCommand implements Runnable {
       System.out.println("everywhere: " + String.join(", ", strategy.criteria()));
       return 0;
     }
-    System.out.println("| partition  | layers | criteria |");
-    System.out.println("| ---------- | ------ | -------- |");
+    List<List<String>> rows = new ArrayList<>();
     strategy
         .assignment()
         .forEach(
             (partition, criteria) ->
-                System.out.printf(
-                    "| %-10s | %-6s | %s |%n",
-                    partition, layers(blocks, partition), String.join(", ", criteria)));
+                rows.add(
+                    List.of(
+                        partition.toString(),
+                        layers(blocks, partition),
+                        String.join(", ", criteria))));
+    System.out.print(Markdown.table(List.of("partition", "layers", "criteria"), rows, i -> false));
     strategy.warmUp().ifPresent(warmUp -> tallies(warmUp.tallies()));
     return 0;
   }
@@ -117,17 +119,16 @@ final class StrategyCommand implements Runnable {
                 .flatMap(tally -> tally.keySet().stream())
                 .collect(Collectors.toCollection(TreeSet::new)));
     System.out.printf("%nModules that each criterion removed in the warm-up%n%n");
-    System.out.print("| criterion          |");
-    partitions.forEach(partition -> System.out.printf(" %-9s |", partition));
-    System.out.printf("%n| ------------------ |%s%n", " --------: |".repeat(partitions.size()));
+    List<String> heads = new ArrayList<>(List.of("criterion"));
+    partitions.forEach(partition -> heads.add(partition.toString()));
+    List<List<String>> rows = new ArrayList<>();
     tallies.forEach(
         (criterion, tally) -> {
-          System.out.printf("| %-18s |", criterion);
-          partitions.forEach(
-              partition ->
-                  System.out.printf(Locale.ROOT, " %9d |", tally.getOrDefault(partition, 0)));
-          System.out.println();
+          List<String> row = new ArrayList<>(List.of(criterion));
+          partitions.forEach(partition -> row.add("" + tally.getOrDefault(partition, 0)));
+          rows.add(row);
         });
+    System.out.print(Markdown.table(heads, rows, i -> i > 0));
   }
 
   @Command(

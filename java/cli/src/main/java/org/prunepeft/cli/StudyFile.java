@@ -4,7 +4,6 @@ import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -90,10 +89,12 @@ final class StudyFile {
   private static final int MOST_THREADS = 1024;
 
   private final Path file;
+  private final CheckedYaml yaml;
   private final Map<String, CommandSpec> commands;
 
   private StudyFile(Path file) {
     this.file = file;
+    yaml = new CheckedYaml(file);
     commands =
         Stream.of(Study.TRAIN, Study.SEARCH)
             .collect(Collectors.toMap(name -> name, StudyFile::commandSpec));
@@ -115,10 +116,10 @@ final class StudyFile {
   }
 
   private Study study(Map<String, Object> read) {
-    requireKnown("", read, KEYS);
+    yaml.requireKnown("", read, KEYS);
     String name = file.getFileName().toString().replaceFirst("\\.ya?ml$", "");
     requireName("", "the file's name", name);
-    Options common = options("options", map("options", read.get("options"), Map.of()));
+    Options common = options("options", yaml.map("options", read.get("options"), Map.of()));
     Map<String, Options> models = new LinkedHashMap<>();
     named("models", read.getOrDefault("models", List.of("minilm")))
         .forEach((model, own) -> models.put(model, over(common, options(MODEL, model, own))));
@@ -127,7 +128,7 @@ final class StudyFile {
         .forEach((task, own) -> tasks.put(task, options(TASK, task, own)));
     Rates rates = rates(RATE, read.get(RATE), DEFAULT_RATE);
     List<Limit> budgets = budgets(BUDGETS, read.get(BUDGETS));
-    int draws = whole(DRAWS, read.getOrDefault(DRAWS, 1), MOST);
+    int draws = yaml.whole(DRAWS, read.getOrDefault(DRAWS, 1), MOST);
     List<Method> methods = new ArrayList<>();
     Map<String, Object> described = named("methods", read.get("methods"));
     described.forEach((method, own) -> methods.add(method(method, own, budgets, draws, rates)));
@@ -135,14 +136,14 @@ final class StudyFile {
         new Study(
             file,
             name,
-            Path.of(text("output", read.getOrDefault("output", "runs/" + name))),
+            Path.of(yaml.text("output", read.getOrDefault("output", "runs/" + name))),
             models,
             tasks,
             settled(methods, described),
             seeds(read.get("seeds")),
-            names("compare_with", read.getOrDefault("compare_with", methods.get(0).name())),
-            whole("jobs", read.getOrDefault("jobs", 1), MOST),
-            whole("threads", read.getOrDefault("threads", 1), MOST_THREADS));
+            yaml.names("compare_with", read.getOrDefault("compare_with", methods.get(0).name())),
+            yaml.whole("jobs", read.getOrDefault("jobs", 1), MOST),
+            yaml.whole("threads", read.getOrDefault("threads", 1), MOST_THREADS));
     requireConsistent(study);
     return study;
   }
@@ -178,44 +179,45 @@ final class StudyFile {
   private void requireConsistent(Study study) {
     List<String> methods = study.methods().stream().map(Method::name).toList();
     for (String other : study.comparedWith()) {
-      require(methods.contains(other), "compare_with", Spelling.unknown(METHOD, other, methods));
+      yaml.require(
+          methods.contains(other), "compare_with", Spelling.unknown(METHOD, other, methods));
     }
     for (Method method : study.methods()) {
       String where = "methods." + method.name();
       for (Reference reference : method.references()) {
-        require(
+        yaml.require(
             methods.contains(reference.method()),
             where,
             Spelling.unknown(METHOD, reference.method(), methods));
-        require(
+        yaml.require(
             reference.task() == null || study.tasks().containsKey(reference.task()),
             where,
             Spelling.unknown(TASK, String.valueOf(reference.task()), study.tasks().keySet()));
         Method its = study.method(reference.method()).orElseThrow();
-        require(
+        yaml.require(
             its.references().isEmpty(),
             where,
             "it takes a run of %s, which takes another's; name a method that takes none"
                 .formatted(its.name()));
-        require(
+        yaml.require(
             its.budgets().isEmpty() || its.budgets().containsAll(method.budgets()),
             where,
             "it takes runs of %s, which has the budgets %s and not all of %s"
                 .formatted(its.name(), texts(its.budgets()), texts(method.budgets())));
-        require(
+        yaml.require(
             its.budgets().isEmpty() || !method.budgets().isEmpty(),
             where,
             "it has no budget and takes runs of %s, which has %s; give it budgets"
                 .formatted(its.name(), texts(its.budgets())));
       }
-      require(
+      yaml.require(
           method.takesBudget()
               || method.budgets().isEmpty()
               || method.references().stream()
                   .anyMatch(one -> !study.method(one.method()).orElseThrow().budgets().isEmpty()),
           where,
           "budgets are those of the runs that it takes, and these have none; leave them out");
-      require(
+      yaml.require(
           !method.rates().tuned() || !study.seeds().contains(method.rates().seed()),
           where,
           "learning rates are tried on seed %d, which is one of the study's; take another"
@@ -229,9 +231,9 @@ final class StudyFile {
 
   private Method method(String name, Object value, List<Limit> budgets, int draws, Rates rates) {
     String where = "methods." + name;
-    Map<String, Object> own = new LinkedHashMap<>(map(where, value, null));
-    String command = text(where + "." + COMMAND, own.remove(COMMAND));
-    require(
+    Map<String, Object> own = new LinkedHashMap<>(yaml.map(where, value, null));
+    String command = yaml.text(where + "." + COMMAND, own.remove(COMMAND));
+    yaml.require(
         commands.containsKey(command),
         where,
         Spelling.unknown(COMMAND, command, List.of(Study.TRAIN, Study.SEARCH)));
@@ -253,8 +255,8 @@ final class StudyFile {
     boolean search = command.equals(Study.SEARCH);
     boolean random = !search && TrainCommand.isRandom(modules);
     boolean budgeted = search || !references.isEmpty() || TrainCommand.goesByBudget(modules);
-    require(ownDraws == null || random, where, "draws are for train with modules: random");
-    require(
+    yaml.require(ownDraws == null || random, where, "draws are for train with modules: random");
+    yaml.require(
         ownBudgets == null || budgeted || budgets(where, ownBudgets).isEmpty(),
         where,
         "budgets are for search, and for train with modules that go by one");
@@ -268,19 +270,19 @@ final class StudyFile {
         options,
         references,
         its,
-        !random ? 1 : ownDraws == null ? draws : whole(where + "." + DRAWS, ownDraws, MOST),
+        !random ? 1 : ownDraws == null ? draws : yaml.whole(where + "." + DRAWS, ownDraws, MOST),
         ownRates);
   }
 
   private Reference reference(String where, String command, String key, Object value) {
-    Map<String, Object> its = map(where + "." + key, value, null);
-    requireKnown(where + "." + key, its, List.of(METHOD, TASK));
+    Map<String, Object> its = yaml.map(where + "." + key, value, null);
+    yaml.requireKnown(where + "." + key, its, List.of(METHOD, TASK));
     OptionSpec option =
         options(where, Map.of(key, "a run"), commands.get(command)).keySet().iterator().next();
     return new Reference(
         option,
-        text(where + "." + key + "." + METHOD, its.get(METHOD)),
-        its.get(TASK) == null ? null : text(where + "." + key + "." + TASK, its.get(TASK)));
+        yaml.text(where + "." + key + "." + METHOD, its.get(METHOD)),
+        its.get(TASK) == null ? null : yaml.text(where + "." + key + "." + TASK, its.get(TASK)));
   }
 
   private OptionSpec option(String command, String name) {
@@ -293,7 +295,7 @@ final class StudyFile {
     if (value instanceof String text && kind.equals(MODEL)) {
       return options(where, Map.of(MODEL, text));
     }
-    Map<String, Object> own = new LinkedHashMap<>(map(where, value, Map.of()));
+    Map<String, Object> own = new LinkedHashMap<>(yaml.map(where, value, Map.of()));
     boolean elsewhere =
         kind.equals(TASK)
             && Stream.of("train_file", "dataset_name")
@@ -311,7 +313,8 @@ final class StudyFile {
     Set<String> all = new LinkedHashSet<>();
     known.values().forEach(all::addAll);
     for (String key : own.keySet()) {
-      require(all.contains(ConfigFile.underscored(key)), where, Spelling.unknown("key", key, all));
+      yaml.require(
+          all.contains(ConfigFile.underscored(key)), where, Spelling.unknown("key", key, all));
     }
     Map<String, Map<OptionSpec, String>> byCommand = new LinkedHashMap<>();
     commands.forEach(
@@ -325,21 +328,21 @@ final class StudyFile {
 
   private Map<OptionSpec, String> options(
       String where, Map<String, Object> own, CommandSpec command) {
-    Map<OptionSpec, String> values = new ConfigFile(place(where), own, command).values();
+    Map<OptionSpec, String> values = new ConfigFile(yaml.place(where), own, command).values();
     for (OptionSpec option : values.keySet()) {
       String name = ConfigFile.name(option);
       String key = KEYS_OF_STUDIES.get(name);
-      require(
+      yaml.require(
           key == null,
           where,
           "%s is no option of a study's runs; the study has a key %s for it"
               .formatted(name.substring(2).replace('-', '_'), key));
-      require(
+      yaml.require(
           !SAME_FOR_ALL.contains(name) || !where.startsWith("methods."),
           where,
           "%s must be the same for all methods that are compared; name it under tasks or options"
               .formatted(name.substring(2).replace('-', '_')));
-      require(
+      yaml.require(
           !name.equals("--model") || where.startsWith("models."),
           where,
           "the model is named under models");
@@ -370,13 +373,13 @@ final class StudyFile {
     if (!(value instanceof Map)) {
       return new Rates(List.of(rate(where, value)), 0, null);
     }
-    Map<String, Object> own = map(where, value, null);
-    requireKnown(where, own, List.of("candidates", SEED, "metric"));
+    Map<String, Object> own = yaml.map(where, value, null);
+    yaml.requireKnown(where, own, List.of("candidates", SEED, "metric"));
     List<String> candidates =
-        list(where + ".candidates", own.get("candidates")).stream()
+        yaml.list(where + ".candidates", own.get("candidates")).stream()
             .map(one -> rate(where, one))
             .toList();
-    require(
+    yaml.require(
         candidates.stream()
                 .map(BigDecimal::new)
                 .map(BigDecimal::stripTrailingZeros)
@@ -387,15 +390,15 @@ final class StudyFile {
         "a candidate is there twice: " + candidates);
     return new Rates(
         candidates,
-        integer(where + "." + SEED, own.getOrDefault(SEED, TUNING_SEED)),
+        yaml.integer(where + "." + SEED, own.getOrDefault(SEED, TUNING_SEED)),
         own.get("metric") == null ? null : metric(where + ".metric", own.get("metric")));
   }
 
   private String metric(String where, Object value) {
     try {
-      return Metric.byKey(text(where, value)).key();
+      return Metric.byKey(yaml.text(where, value)).key();
     } catch (IllegalArgumentException e) {
-      throw wrong(where, e.getMessage());
+      throw yaml.wrong(where, e.getMessage());
     }
   }
 
@@ -403,7 +406,7 @@ final class StudyFile {
   private String rate(String where, Object value) {
     String text = RecordOptions.text(value);
     boolean fits = text.matches("[0-9]{1,20}(\\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?");
-    require(
+    yaml.require(
         fits && new BigDecimal(text).signum() > 0,
         where,
         "a learning rate is a number above 0, such as 1e-3, or default; got " + value);
@@ -415,12 +418,12 @@ final class StudyFile {
       return List.of();
     }
     Map<BigDecimal, Limit> budgets = new LinkedHashMap<>();
-    for (Object one : list(where, value)) {
+    for (Object one : yaml.list(where, value)) {
       BigDecimal amount = amount(where, one.toString());
       boolean counted = COUNT.matcher(one.toString()).matches();
       boolean share = !counted && amount.compareTo(BigDecimal.ONE) <= 0;
       String text = counted ? one.toString() : amount.toPlainString();
-      require(
+      yaml.require(
           budgets.put(amount, new Limit(text, share ? "--keep" : "--budget")) == null,
           where,
           "%s is there twice".formatted(amount.toPlainString()));
@@ -437,11 +440,11 @@ final class StudyFile {
               ? new BigDecimal(text)
               : BigDecimal.valueOf(new BudgetOptions.Count().convert(text));
     } catch (CommandLine.TypeConversionException e) {
-      throw wrong(where, "a budget is a share such as 0.25, or a number: " + e.getMessage());
+      throw yaml.wrong(where, "a budget is a share such as 0.25, or a number: " + e.getMessage());
     }
-    require(amount.signum() > 0, where, "a budget is above 0, got " + text);
+    yaml.require(amount.signum() > 0, where, "a budget is above 0, got " + text);
     boolean whole = amount.stripTrailingZeros().scale() <= 0;
-    require(
+    yaml.require(
         whole || amount.compareTo(BigDecimal.ONE) < 0,
         where,
         "a budget is a share of at most 1, or a whole number of parameters, got " + text);
@@ -450,10 +453,10 @@ final class StudyFile {
 
   private List<Long> seeds(Object value) {
     List<Long> seeds =
-        list("seeds", value == null ? List.of(0) : value).stream()
-            .map(seed -> integer("seeds", seed))
+        yaml.list("seeds", value == null ? List.of(0) : value).stream()
+            .map(seed -> yaml.integer("seeds", seed))
             .toList();
-    requireDistinct("seeds", seeds.stream().map(String::valueOf).toList());
+    yaml.requireDistinct("seeds", seeds.stream().map(String::valueOf).toList());
     return seeds;
   }
 
@@ -461,108 +464,22 @@ final class StudyFile {
   private Map<String, Object> named(String where, Object value) {
     Map<String, Object> named = new LinkedHashMap<>();
     if (value instanceof Collection<?> names) {
-      names.forEach(name -> named.put(text(where, name), null));
+      names.forEach(name -> named.put(yaml.text(where, name), null));
     } else {
-      named.putAll(map(where, value, null));
+      named.putAll(yaml.map(where, value, null));
     }
-    require(!named.isEmpty(), where, "one or more are needed, got none");
+    yaml.require(!named.isEmpty(), where, "one or more are needed, got none");
     named.keySet().forEach(name -> requireName(where, "a name", name));
-    requireDistinct(
+    yaml.requireDistinct(
         where, named.keySet().stream().map(name -> name.toLowerCase(Locale.ROOT)).toList());
     return named;
   }
 
-  private List<String> names(String where, Object value) {
-    List<String> names = list(where, value).stream().map(name -> text(where, name)).toList();
-    requireDistinct(where, names);
-    return names;
-  }
-
-  private Map<String, Object> map(String where, Object value, Map<String, Object> otherwise) {
-    if (value == null && otherwise != null) {
-      return otherwise;
-    }
-    if (!(value instanceof Map<?, ?> map)) {
-      throw wrong(
-          where, "a mapping is needed, got %s".formatted(value == null ? "nothing" : value));
-    }
-    Map<String, Object> named = new LinkedHashMap<>();
-    map.forEach((key, member) -> named.put(String.valueOf(key), member));
-    return named;
-  }
-
-  private List<?> list(String where, Object value) {
-    List<?> list = value instanceof Collection<?> items ? List.copyOf(nonNull(where, items)) : null;
-    if (list == null) {
-      require(value != null, where, "a list is needed, got nothing");
-      list = List.of(value);
-    }
-    require(
-        !list.isEmpty() && list.size() <= MOST,
-        where,
-        "1 to %d are needed, got %d".formatted(MOST, list.size()));
-    return list;
-  }
-
-  private Collection<?> nonNull(String where, Collection<?> items) {
-    require(items.stream().allMatch(item -> item != null), where, "one in the list is nothing");
-    return items;
-  }
-
-  private String text(String where, Object value) {
-    require(
-        value != null && !(value instanceof Map) && !(value instanceof Collection),
-        where,
-        "a text is needed, got %s".formatted(value == null ? "nothing" : value));
-    return value.toString();
-  }
-
-  private long integer(String where, Object value) {
-    require(
-        value instanceof Integer || value instanceof Long,
-        where,
-        "an integer is needed, got " + value);
-    return ((Number) value).longValue();
-  }
-
-  private int whole(String where, Object value, int most) {
-    long number = integer(where, value);
-    require(
-        number >= 1 && number <= most,
-        where,
-        "it must be in [1, %d], got %d".formatted(most, number));
-    return (int) number;
-  }
-
-  private void requireKnown(String where, Map<String, Object> own, Collection<String> known) {
-    own.keySet()
-        .forEach(key -> require(known.contains(key), where, Spelling.unknown("key", key, known)));
-  }
-
-  private void requireDistinct(String where, List<String> values) {
-    Set<String> seen = new HashSet<>();
-    values.forEach(value -> require(seen.add(value), where, "%s is there twice".formatted(value)));
-  }
-
   /** Runs' directories are called by them. */
   private void requireName(String where, String what, String name) {
-    require(
+    yaml.require(
         name.matches("[A-Za-z0-9][A-Za-z0-9.-]{0,59}"),
         where,
         "%s has at most 60 letters, digits, dots and dashes, got '%s'".formatted(what, name));
-  }
-
-  private void require(boolean holds, String where, String message) {
-    if (!holds) {
-      throw wrong(where, message);
-    }
-  }
-
-  private IllegalArgumentException wrong(String where, String message) {
-    return new IllegalArgumentException(place(where) + ": " + message);
-  }
-
-  private String place(String where) {
-    return where.isEmpty() ? file.toString() : file + ", " + where;
   }
 }

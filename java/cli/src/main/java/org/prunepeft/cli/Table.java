@@ -9,7 +9,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.prunepeft.text.Markdown;
 
 /**
@@ -61,42 +60,10 @@ record Table(List<String> columns, List<List<Cell>> rows) {
   }
 
   private String markdown() {
-    List<String> heads = columns.stream().map(Markdown::cell).toList();
-    List<List<String>> cells =
-        rows.stream()
-            .map(row -> row.stream().map(cell -> Markdown.cell(cell.text)).toList())
-            .toList();
-    List<Integer> widths = new ArrayList<>();
-    for (int i = 0; i < columns.size(); i++) {
-      int at = i;
-      int widest = cells.stream().mapToInt(row -> row.get(at).length()).max().orElse(0);
-      widths.add(Math.max(3, Math.max(heads.get(i).length(), widest)));
-    }
-    List<Boolean> right =
-        IntStream.range(0, columns.size())
-            .mapToObj(i -> rows.stream().allMatch(row -> row.get(i).isNumber()))
-            .toList();
-    StringBuilder text = new StringBuilder();
-    line(text, heads, widths, right);
-    line(
-        text,
-        IntStream.range(0, columns.size())
-            .mapToObj(i -> "-".repeat(widths.get(i) - 1) + (right.get(i) ? ":" : "-"))
-            .toList(),
-        widths,
-        right);
-    cells.forEach(row -> line(text, row, widths, right));
-    return text.toString();
-  }
-
-  private static void line(
-      StringBuilder text, List<String> cells, List<Integer> widths, List<Boolean> right) {
-    for (int i = 0; i < cells.size(); i++) {
-      String padding = " ".repeat(widths.get(i) - cells.get(i).length());
-      text.append("| ").append(right.get(i) ? padding + cells.get(i) : cells.get(i) + padding);
-      text.append(' ');
-    }
-    text.append("|\n");
+    return Markdown.table(
+        columns,
+        rows.stream().map(row -> row.stream().map(Cell::text).toList()).toList(),
+        i -> rows.stream().allMatch(row -> row.get(i).isNumber()));
   }
 
   private String csv() {

@@ -82,7 +82,7 @@ class ToolCommandsTest {
   void strategyIsShownByPartition() {
     String shown = Call.of("strategy", "show", "authors").exits(0).out();
     assertTrue(shown.startsWith("authors: authors, spindle blocks"), shown);
-    assertTrue(shown.contains("| lora/1     |        | threshold, activation |"), shown);
+    assertTrue(shown.contains("| lora/1    |        | threshold, activation "), shown);
     String all = Call.of("strategy", "show", "all").exits(0).out();
     assertTrue(
         all.contains("everywhere: weight, zeros, threshold, activation, sensitivity, gradient"),
@@ -109,7 +109,7 @@ class ToolCommandsTest {
         "prunepeft: can't write %s: %s does not exist\n".formatted(nowhere, nowhere.getParent()),
         call.err());
     String shown = Call.of("strategy", "show", file).exits(0).out();
-    assertTrue(shown.contains("| lora/3     |        | gradient |"), shown);
+    assertTrue(shown.contains("| lora/3    |        | gradient "), shown);
   }
 
   @ParameterizedTest

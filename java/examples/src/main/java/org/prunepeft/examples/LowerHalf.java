@@ -10,6 +10,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.PostNormEncoder;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.torch.ComputeDevice;
 
 /** A model: the lower half of MiniLM's layers, for half of the time. */
@@ -25,7 +26,7 @@ public final class LowerHalf implements Models.Loader {
 
   @Override
   public Models.LoadedModel load(Precision precision, ComputeDevice device) {
-    try (Models.Pretrained whole = Models.byName("minilm").loader().open()) {
+    try (Pretrained whole = Models.byName("minilm").loader().open()) {
       EncoderConfig three = whole.config().withLayers(whole.config().layers() / 2);
       Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
       for (String name : whole.weights().names()) {

@@ -64,16 +64,6 @@ public final class DeviceBuffer implements AutoCloseable {
     return buffer;
   }
 
-  /** {@return where the memory lies} */
-  public Device device() {
-    return device;
-  }
-
-  /** {@return its size in bytes} */
-  public long bytes() {
-    return bytes;
-  }
-
   /** Throws if a pointer is to the memory of a buffer that was closed. */
   static void requireOpen(Pointer pointer) {
     Pointer source = pointer;

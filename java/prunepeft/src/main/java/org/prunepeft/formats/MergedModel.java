@@ -8,7 +8,7 @@ import java.util.OptionalInt;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.model.Models.Pretrained;
+import org.prunepeft.model.Pretrained;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with

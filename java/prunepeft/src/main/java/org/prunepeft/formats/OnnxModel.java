@@ -13,8 +13,8 @@ import org.prunepeft.checkpoint.OnnxGraph;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MapCheckpoint;
-import org.prunepeft.model.Models.Pretrained;
 import org.prunepeft.model.OnnxOptions;
+import org.prunepeft.model.Pretrained;
 
 /**
  * An ONNX model in a directory: {@value #MODEL}, config.json with the names of the classes, and the

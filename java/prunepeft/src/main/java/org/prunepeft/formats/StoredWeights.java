@@ -9,6 +9,7 @@ import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.BaseWeights;
 
@@ -17,7 +18,7 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
   private final String model;
   private final Quantization quantization;
   private final Consumer<List<FileChecksum>> requirement;
-  private Models.Pretrained opened;
+  private Pretrained opened;
   private Checkpoint encoder;
 
   /**
@@ -50,7 +51,7 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
     return open().config();
   }
 
-  private Models.Pretrained open() throws IOException {
+  private Pretrained open() throws IOException {
     if (opened == null) {
       opened = Models.byName(model).loader().open().quantized(quantization);
       requirement.accept(opened.files());

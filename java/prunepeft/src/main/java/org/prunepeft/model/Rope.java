@@ -128,25 +128,6 @@ public record Rope(
   }
 
   /**
-   * {@return plain rotation}
-   *
-   * @param theta rope_theta, above 0
-   * @param size how many values of a head are rotated, even
-   * @param positions the context of the pre-training
-   */
-  public static Rope of(double theta, int size, int positions) {
-    return RopeBuilder.builder()
-        .type(Type.DEFAULT)
-        .theta(theta)
-        .size(size)
-        .factor(1)
-        .originalPositions(positions)
-        .attentionFactor(1)
-        .truncate(true)
-        .build();
-  }
-
-  /**
    * {@return the longest sequence: the model's positions, or more where the rule stretches them}
    *
    * @param positions max_position_embeddings

@@ -1,7 +1,7 @@
 package org.prunepeft.report;
 
-import java.util.Locale;
 import java.util.Map;
+import org.prunepeft.text.EnumNames;
 
 /** The parts of a run, in their order, and what {@code result.json} says that each took. */
 public enum RunPhase {
@@ -78,6 +78,6 @@ public enum RunPhase {
   /** {@return its name in words: warm-up} */
   @Override
   public String toString() {
-    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    return EnumNames.dashed(this);
   }
 }

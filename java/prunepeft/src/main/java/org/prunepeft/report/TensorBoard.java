@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.prunepeft.files.EventFile;
@@ -56,16 +57,12 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
 
   /** In Markdown. */
   private static String table(Map<String, Object> settings) {
-    StringBuilder table = new StringBuilder("| setting | value |\n| --- | --- |\n");
-    settings.forEach(
-        (name, value) ->
-            table
-                .append("| ")
-                .append(Markdown.cell(name))
-                .append(" | ")
-                .append(Markdown.cell(String.valueOf(value)))
-                .append(" |\n"));
-    return table.toString();
+    return Markdown.table(
+        List.of("setting", "value"),
+        settings.entrySet().stream()
+            .map(each -> List.of(each.getKey(), String.valueOf(each.getValue())))
+            .toList(),
+        i -> false);
   }
 
   private UncheckedIOException unwritten(IOException e) {

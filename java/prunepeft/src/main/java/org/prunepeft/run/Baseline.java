@@ -79,14 +79,17 @@ public record Baseline(TaskHead head, Evaluation validation, Evaluation test) {
 
   private static Evaluation untouched(
       Session session, TaskHead own, PeftModules none, EncodedDataset set, int before) {
-    return session.trainer.evaluate(
-        none,
-        own,
-        set,
-        done -> {
-          session.requireNotCancelled();
-          session.progress.progress(before + done, "");
-        });
+    return session
+        .trainer
+        .predictor()
+        .evaluate(
+            none,
+            own,
+            set,
+            done -> {
+              session.requireNotCancelled();
+              session.progress.progress(before + done, "");
+            });
   }
 
   /** What a head sees of the frozen encoder, computed once a data set. */
@@ -99,13 +102,16 @@ public record Baseline(TaskHead head, Evaluation validation, Evaluation test) {
       for (EncodedDataset set : sets) {
         long done = before;
         float[] outputs =
-            session.trainer.features(
-                none,
-                set,
-                count -> {
-                  session.requireNotCancelled();
-                  session.progress.progress(done + count, "");
-                });
+            session
+                .trainer
+                .predictor()
+                .features(
+                    none,
+                    set,
+                    count -> {
+                      session.requireNotCancelled();
+                      session.progress.progress(done + count, "");
+                    });
         pooled.add(new HeadFit.Examples(outputs, set.targets(), set.towers()));
         before += set.size();
       }

@@ -158,7 +158,8 @@ public final class FinalTraining {
       if (session.baseline.validation() == null) {
         return new Start(warm.epochs, null, true);
       }
-      Evaluation validated = session.trainer.evaluate(modules, trainedHead, session.validation);
+      Evaluation validated =
+          session.trainer.predictor().evaluate(modules, trainedHead, session.validation);
       if (validated.primary() >= session.baseline.validation().primary()) {
         return new Start(warm.epochs, validated, true);
       }
@@ -212,10 +213,11 @@ public final class FinalTraining {
     // The head's own result came from larger batches: its last bits may be others.
     Evaluation validated =
         result.bestEpoch() == 0 || tuned
-            ? session.trainer.evaluate(run.modules(), run.head(), session.validation)
+            ? session.trainer.predictor().evaluate(run.modules(), run.head(), session.validation)
             : result.validation();
     long begun = System.nanoTime();
-    Evaluation tested = session.trainer.evaluate(run.modules(), run.head(), session.test);
+    Evaluation tested =
+        session.trainer.predictor().evaluate(run.modules(), run.head(), session.test);
     testSeconds = Stopwatch.seconds(begun);
     log.test(FINAL, tested);
     session.progress.metrics(FINAL, session.trainer.steps(run), MetricsLog.of("test", tested));

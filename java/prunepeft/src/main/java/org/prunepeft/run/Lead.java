@@ -14,6 +14,7 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Comparison;
 import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.text.Units;
 import org.prunepeft.train.PairedDifference;
 
 /** What a summary says first, in Markdown: how good, for how much, and how sure. */
@@ -99,7 +100,7 @@ final class Lead {
         "against the supernet: measured in the supernet before the retraining: %s points of %s, 95 %% interval %s  ",
         Units.points(supernet.get().mean()),
         MeasuredSummary.quantity(outcome.test().predictions().schema()),
-        Units.interval(supernet.get()));
+        MeasuredSummary.interval(supernet.get()));
   }
 
   private static Optional<Estimate> against(MeasuredResult measured, Comparison.Rival rival) {
@@ -167,7 +168,7 @@ final class Lead {
             .map(
                 random ->
                     "; measured in the supernet, the choice against random subsets of the budget: %s points, 95 %% interval %s"
-                        .formatted(Units.points(random.mean()), Units.interval(random)))
+                        .formatted(Units.points(random.mean()), MeasuredSummary.interval(random)))
             .orElse("");
   }
 

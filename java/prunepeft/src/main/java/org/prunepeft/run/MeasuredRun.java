@@ -124,19 +124,15 @@ public final class MeasuredRun implements AutoCloseable {
 
   /** {@return the setup with modules of the sizes that were chosen} */
   public Setup sized(MeasuredResult result) {
-    return session.setup.sized(slices, names(result.kept()));
+    return session.setup.sized(slices, Candidate.names(result.kept()));
   }
 
   /** {@return the modules that were chosen, in these sizes} */
   public List<Candidate> modules(MeasuredResult result) {
-    List<String> names = slices.modules(names(result.kept()));
+    List<String> names = slices.modules(Candidate.names(result.kept()));
     return sized(result).peft().space(session.encoder.config()).candidates().stream()
         .filter(module -> names.contains(module.name()))
         .toList();
-  }
-
-  private static List<String> names(List<Candidate> kept) {
-    return kept.stream().map(Candidate::name).toList();
   }
 
   /** {@return what training the choice leaves behind} */

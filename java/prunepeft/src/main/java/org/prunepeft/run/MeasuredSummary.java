@@ -19,6 +19,8 @@ import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.search.measured.ModuleValue;
 import org.prunepeft.search.measured.Spread;
 import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.text.Markdown;
+import org.prunepeft.text.Units;
 
 /** What a measured search found, in Markdown. Differences are in points: hundredths. */
 final class MeasuredSummary {
@@ -151,18 +153,16 @@ final class MeasuredSummary {
   }
 
   private void comparisons() {
-    line("| kept against | difference in points | 95 % interval |");
-    line("| --- | ---: | ---: |");
+    List<List<String>> rows = new ArrayList<>();
     for (Comparison each : result.comparisons()) {
       Estimate difference = each.difference();
-      line(
-          "| %s | %s | %s |"
-              .formatted(
-                  RIVALS.get(each.against()),
-                  Units.points(difference.mean()),
-                  Units.interval(difference)));
+      rows.add(
+          List.of(
+              RIVALS.get(each.against()), Units.points(difference.mean()), interval(difference)));
     }
-    line("");
+    table(
+        Markdown.table(
+            List.of("kept against", "difference in points", "95 % interval"), rows, i -> i > 0));
     line(
         "A point is a hundredth of "
             + quantity(schema)
@@ -205,7 +205,7 @@ final class MeasuredSummary {
             .collect(Collectors.toMap(ModuleValue::module, Function.identity()));
     line("## What each module is worth, in points, with its 95 % interval");
     line("");
-    lines.addAll(
+    table(
         Summary.table(
             result.space(),
             module -> {
@@ -216,9 +216,8 @@ final class MeasuredSummary {
                       .formatted(
                           value.kept() ? "**kept** " : "",
                           Units.points(value.value().mean()),
-                          Units.range(value.value()));
+                          range(value.value()));
             }));
-    line("");
   }
 
   private void front() {
@@ -228,32 +227,25 @@ final class MeasuredSummary {
     line("`train --modules RUN --select ROW` trains one of these.");
     line("");
     line(
-        "| row | "
-            + costs.stream().map(Cost::name).collect(Collectors.joining(" | "))
-            + " | predicted below all modules, points | the same measured on the other examples | modules |");
-    line(
-        "| ---: | "
-            + costs.stream().map(cost -> "---:").collect(Collectors.joining(" | "))
-            + " | ---: | ---: | --- |");
-    for (int row = 1; row <= result.front().size(); row++) {
-      Configuration configuration = result.front().get(row - 1);
-      boolean all = configuration.modules().size() == result.space().candidates().size();
-      line(
-          String.format(
-              Locale.ROOT,
-              "| %d | %s | %s | %s | %s%s |",
-              row,
-              costs.stream()
-                  .map(cost -> text(cost, configuration.modules()))
-                  .collect(Collectors.joining(" | ")),
-              all ? "0" : below(configuration.belowSupernet()),
-              all
-                  ? "0"
-                  : configuration.confirmed().map(MeasuredSummary::below).orElse("not measured"),
-              configuration.modules().equals(result.kept()) ? "**kept** " : "",
-              names(configuration.modules())));
-    }
+        "Their distance below all modules is in points: as predicted, and as measured on the other examples.");
     line("");
+    List<String> heads = new ArrayList<>(List.of("row"));
+    costs.forEach(cost -> heads.add(cost.name()));
+    heads.addAll(List.of("below, predicted", "below, measured", "modules"));
+    List<List<String>> rows = new ArrayList<>();
+    for (Configuration configuration : result.front()) {
+      boolean all = configuration.modules().size() == result.space().candidates().size();
+      List<String> row = new ArrayList<>(List.of("" + (rows.size() + 1)));
+      costs.forEach(cost -> row.add(text(cost, configuration.modules())));
+      row.add(all ? "0" : below(configuration.belowSupernet()));
+      row.add(
+          all ? "0" : configuration.confirmed().map(MeasuredSummary::below).orElse("not measured"));
+      row.add(
+          (configuration.modules().equals(result.kept()) ? "**kept** " : "")
+              + names(configuration.modules()));
+      rows.add(row);
+    }
+    table(Markdown.table(heads, rows, i -> i < heads.size() - 1));
     if (result.front().stream().noneMatch(each -> each.modules().equals(result.kept()))) {
       line(
           "What is kept is not among them: by %s one of them is predicted to be as good, and costs no more by any objective."
@@ -271,7 +263,16 @@ final class MeasuredSummary {
   }
 
   private static String below(Estimate estimate) {
-    return Units.points(estimate.mean()) + " (" + Units.range(estimate) + ")";
+    return Units.points(estimate.mean()) + " (" + range(estimate) + ")";
+  }
+
+  /** {@return the interval in points, such as -0.49 to +5.43, and whether it holds zero} */
+  static String interval(Estimate estimate) {
+    return range(estimate) + (estimate.holdsZero() ? ", holds zero" : "");
+  }
+
+  private static String range(Estimate estimate) {
+    return Units.points(estimate.low(), estimate.high());
   }
 
   private static String names(List<Candidate> modules) {
@@ -309,6 +310,11 @@ final class MeasuredSummary {
 
   private double prediction(List<Candidate> modules) {
     return times.prediction(Candidate.total(ConfigurationCosts.own(modules)));
+  }
+
+  private void table(String table) {
+    table.lines().forEach(lines::add);
+    line("");
   }
 
   private void line(String text) {

@@ -4,9 +4,11 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntPredicate;
 import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.search.peer.PeerResult.ScoredModule;
 import org.prunepeft.search.peer.PeerResult.Trial;
+import org.prunepeft.text.Markdown;
 
 /** What a summary says of a search that PrunePEFT is compared with. */
 final class PeerSummary {
@@ -26,32 +28,30 @@ final class PeerSummary {
             effort.examples(),
             result.budget()));
     lines.add("");
-    lines.add(String.format("| %-32s | %12s | %-4s |", "module", "score", "kept"));
-    lines.add("| -------------------------------- | -----------: | ---- |");
-    result.modules().stream()
-        .sorted(Comparator.comparingDouble(ScoredModule::score).reversed())
-        .forEach(
-            each ->
-                lines.add(
-                    String.format(
-                        Locale.ROOT,
-                        "| %-32s | %12.4g | %-4s |",
+    table(
+        lines,
+        List.of("module", "score", "kept"),
+        result.modules().stream()
+            .sorted(Comparator.comparingDouble(ScoredModule::score).reversed())
+            .map(
+                each ->
+                    List.of(
                         each.module().name(),
-                        each.score(),
-                        each.kept() ? "yes" : "no")));
+                        String.format(Locale.ROOT, "%.4g", each.score()),
+                        each.kept() ? "yes" : "no"))
+            .toList(),
+        i -> i == 1);
     if (!result.trials().isEmpty()) {
       lines.add("");
-      lines.add("| trial | validation | modules |");
-      lines.add("| ----: | ---------: | ------- |");
+      List<List<String>> rows = new ArrayList<>();
       for (Trial trial : result.trials()) {
-        lines.add(
-            String.format(
-                Locale.ROOT,
-                "| %5d | %10.4f | %s |",
-                result.trials().indexOf(trial) + 1,
-                trial.metric(),
+        rows.add(
+            List.of(
+                "" + (rows.size() + 1),
+                String.format(Locale.ROOT, "%.4f", trial.metric()),
                 String.join(", ", trial.modules())));
       }
+      table(lines, List.of("trial", "validation", "modules"), rows, i -> i < 2);
       result.trials().stream()
           .filter(trial -> trial.diverged() != null)
           .forEach(
@@ -64,5 +64,10 @@ final class PeerSummary {
                           trial.diverged())));
     }
     return lines;
+  }
+
+  private static void table(
+      List<String> lines, List<String> heads, List<List<String>> rows, IntPredicate right) {
+    Markdown.table(heads, rows, right).lines().forEach(lines::add);
   }
 }

@@ -79,16 +79,6 @@ public final class Session implements AutoCloseable {
 
   private final Owned owned = new Owned();
 
-  /** Of a setup as it is; see the other constructor. */
-  public Session(
-      Setup setup,
-      ProgressListener progress,
-      RunsTogether together,
-      Checkpoints checkpoints,
-      Function<SearchSpace, Demand> demand) {
-    this(setup, progress, together, checkpoints, Setup::on, demand);
-  }
-
   /**
    * @param together with which runs it shares the encoder; null: it is alone
    * @param checkpoints of the run

@@ -21,6 +21,7 @@ import org.prunepeft.search.WarmUpRecord;
 import org.prunepeft.search.WarmUpTurn;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Markdown;
 
 /** The summary of a run in Markdown that reads well in a terminal. */
 final class Summary {
@@ -94,8 +95,7 @@ final class Summary {
   }
 
   private void modules(SearchSpace space, Function<Candidate, String> cell) {
-    table(space, cell).forEach(this::add);
-    line("");
+    text.append(table(space, cell)).append('\n');
   }
 
   /**
@@ -103,7 +103,7 @@ final class Summary {
    *
    * @param cell what is said of a module; null: it is left out
    */
-  static List<String> table(SearchSpace space, Function<Candidate, String> cell) {
+  static String table(SearchSpace space, Function<Candidate, String> cell) {
     List<String> types = space.types();
     Map<Integer, Map<String, String>> rows = new TreeMap<>();
     for (Candidate module : space.candidates()) {
@@ -113,16 +113,16 @@ final class Summary {
             .merge(module.type(), part(module) + said, (a, b) -> a + ", " + b);
       }
     }
-    List<String> lines = new ArrayList<>();
-    lines.add(row("layer", types));
-    lines.add(row("----:", types.stream().map(type -> "--------").toList()));
+    List<String> heads = new ArrayList<>(List.of("layer"));
+    heads.addAll(types);
+    List<List<String>> lines = new ArrayList<>();
     rows.forEach(
-        (layer, cells) ->
-            lines.add(
-                row(
-                    "" + layer,
-                    types.stream().map(type -> cells.getOrDefault(type, "")).toList())));
-    return lines;
+        (layer, cells) -> {
+          List<String> line = new ArrayList<>(List.of("" + layer));
+          types.forEach(type -> line.add(cells.getOrDefault(type, "")));
+          lines.add(line);
+        });
+    return Markdown.table(heads, lines, i -> i == 0);
   }
 
   /** Which of a layer's modules of its kind it is, where there are several: query, attention. */
@@ -130,11 +130,6 @@ final class Summary {
     String kind = "." + module.type() + ".";
     int start = module.name().indexOf(kind);
     return start < 0 ? "" : module.name().substring(start + kind.length()) + " ";
-  }
-
-  private static String row(String first, List<String> cells) {
-    return "| %5s | %s |"
-        .formatted(first, cells.stream().map("%-8s"::formatted).collect(Collectors.joining(" | ")));
   }
 
   private void strategy(Strategy strategy, SearchSpace space) {
@@ -203,22 +198,23 @@ final class Summary {
                         ? String.format(Locale.ROOT, "%.3f", training.trained().getAsDouble())
                         : "not finite"));
     line("");
-    line(
-        "| %-18s | %-8s | %7s | %11s | %s |",
-        "criterion", "type", "spread", "reliability", "left out");
-    line("| ------------------ | -------- | ------: | ----------: | -------- |");
-    for (Reading reading : round.readings()) {
-      line(
-          "| %-18s | %-8s | %7.3f | %11s | %s |",
-          reading.criterion(),
-          reading.type(),
-          reading.spread(),
-          reading.reliability().isPresent()
-              ? String.format(Locale.ROOT, "%.2f", reading.reliability().getAsDouble())
-              : "-",
-          reading.leftOut().map(Reading.LeftOut::reason).orElse(""));
-    }
-    line("");
+    text.append(
+            Markdown.table(
+                List.of("criterion", "type", "spread", "reliability", "left out"),
+                round.readings().stream().map(Summary::row).toList(),
+                i -> i == 2 || i == 3))
+        .append('\n');
+  }
+
+  private static List<String> row(Reading reading) {
+    return List.of(
+        reading.criterion(),
+        reading.type(),
+        String.format(Locale.ROOT, "%.3f", reading.spread()),
+        reading.reliability().isPresent()
+            ? String.format(Locale.ROOT, "%.2f", reading.reliability().getAsDouble())
+            : "-",
+        reading.leftOut().map(Reading.LeftOut::reason).orElse(""));
   }
 
   private void add(String line) {

@@ -2,6 +2,7 @@ package org.prunepeft.search;
 
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.List;
 import org.prunepeft.text.Required;
 
 /**
@@ -41,6 +42,11 @@ public record Candidate(String name, int layer, String type, long parameters) {
       throw new IllegalArgumentException(
           "a module must have at least 1 parameter, got " + parameters + " (module " + name + ")");
     }
+  }
+
+  /** {@return their names, in the same order} */
+  public static List<String> names(Collection<Candidate> modules) {
+    return modules.stream().map(Candidate::name).toList();
   }
 
   /**

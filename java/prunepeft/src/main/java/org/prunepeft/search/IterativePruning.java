@@ -77,7 +77,7 @@ public final class IterativePruning {
       listener.roundFinished(round, settings.rounds());
       modules = round.survivors();
     }
-    return new PruningResult(space, strategy, settings, rounds);
+    return new PruningResult(space, strategy, rounds);
   }
 
   private PruningRound round(

@@ -8,11 +8,9 @@ import java.util.OptionalInt;
  *
  * @param space the supernet
  * @param strategy which criteria judged which partition
- * @param settings how it was pruned
  * @param rounds what each round saw and did
  */
-public record PruningResult(
-    SearchSpace space, Strategy strategy, PruningSettings settings, List<PruningRound> rounds) {
+public record PruningResult(SearchSpace space, Strategy strategy, List<PruningRound> rounds) {
   /** Copies the list. */
   public PruningResult {
     rounds = List.copyOf(rounds);

@@ -1,8 +1,8 @@
 package org.prunepeft.search;
 
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import org.prunepeft.text.EnumNames;
 import org.prunepeft.text.Required;
 
 /**
@@ -53,7 +53,7 @@ public record Reading(
     /** The name in strategy files, such as {@code nearly-tied}. */
     @Override
     public String toString() {
-      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+      return EnumNames.dashed(this);
     }
   }
 

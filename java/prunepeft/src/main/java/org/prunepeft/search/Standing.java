@@ -32,8 +32,8 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
    * @param round of a search by pruning
    */
   public static List<Standing> of(PruningRound round) {
-    List<String> removed = names(round.removals().stream().map(Removal::module).toList());
-    List<String> spared = names(round.spared());
+    List<String> removed = Candidate.names(round.removals().stream().map(Removal::module).toList());
+    List<String> spared = Candidate.names(round.spared());
     List<Verdict> order = new ArrayList<>(round.verdicts());
     // Which of two equal ones goes first is known of those that went alone.
     order.sort(
@@ -64,10 +64,6 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
       standings.add(new Standing(each, fate, standings.size() + 1, rival));
     }
     return List.copyOf(standings);
-  }
-
-  private static List<String> names(List<Candidate> modules) {
-    return modules.stream().map(Candidate::name).toList();
   }
 
   private static int rank(List<String> removed, Verdict verdict) {

@@ -2,11 +2,11 @@ package org.prunepeft.search;
 
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.prunepeft.text.EnumNames;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -44,7 +44,7 @@ public record Strategy(
     /** The name in strategy files, such as {@code warm-up}. */
     @Override
     public String toString() {
-      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+      return EnumNames.dashed(this);
     }
   }
 

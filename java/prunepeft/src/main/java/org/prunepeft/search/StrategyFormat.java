@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -12,6 +11,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.prunepeft.search.Reading.LeftOut;
 import org.prunepeft.search.Strategy.Origin;
+import org.prunepeft.text.EnumNames;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -107,7 +107,7 @@ final class StrategyFormat {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("headAlone", health.headAlone());
     health.trained().ifPresent(loss -> map.put("trained", loss));
-    map.put("state", word(health.state()));
+    map.put("state", EnumNames.dashed(health.state()));
     return map;
   }
 
@@ -167,13 +167,9 @@ final class StrategyFormat {
             .map(OptionalDouble::of)
             .orElse(OptionalDouble.empty()),
         Arrays.stream(TrainingHealth.State.values())
-            .filter(value -> word(value).equals(state.text()))
+            .filter(value -> EnumNames.dashed(value).equals(state.text()))
             .findFirst()
             .orElseThrow(() -> state.wrong("must be healthy, no-gain or diverged")));
-  }
-
-  private static String word(TrainingHealth.State state) {
-    return state.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static Reading readReading(Node node, String criterion) {

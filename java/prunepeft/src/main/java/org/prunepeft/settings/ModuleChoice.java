@@ -3,7 +3,6 @@ package org.prunepeft.settings;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
@@ -15,6 +14,7 @@ import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.text.EnumNames;
 
 /**
  * Which weights a plain training trains beside the head: the baselines of a search, and what one
@@ -63,7 +63,7 @@ public record ModuleChoice(
 
     @Override
     public String toString() {
-      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+      return EnumNames.dashed(this);
     }
   }
 
@@ -287,7 +287,7 @@ public record ModuleChoice(
   }
 
   private List<Candidate> named(SearchSpace space) {
-    List<String> known = space.candidates().stream().map(Candidate::name).toList();
+    List<String> known = Candidate.names(space.candidates());
     List<String> wanted = depth == null ? names : depth.names(names, space.layers());
     for (String name : wanted) {
       if (!known.contains(name)) {

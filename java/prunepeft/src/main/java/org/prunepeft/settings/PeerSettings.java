@@ -3,12 +3,12 @@ package org.prunepeft.settings;
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.OptionalInt;
 import org.prunepeft.search.peer.BayesianSearch;
 import org.prunepeft.search.peer.FirstOrderSearch;
 import org.prunepeft.search.peer.GateSearch;
 import org.prunepeft.search.peer.PeerSearch;
+import org.prunepeft.text.EnumNames;
 
 /**
  * How a search goes that PrunePEFT is compared with.
@@ -43,7 +43,7 @@ public record PeerSettings(
     /** The name on the command line, such as {@code first-order}. */
     @Override
     public String toString() {
-      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+      return EnumNames.dashed(this);
     }
 
     /** {@return the names of all} */

@@ -1,5 +1,5 @@
 /**
- * Words for what is wrong, as the library's own messages have them: an unknown name with the
- * nearest known one, a value that is missing, why a file can't be read or written.
+ * Words, tables and quantities for a reader. Messages name an unknown name with the nearest known
+ * one, a value that is missing, why a file can't be read or written.
  */
 package org.prunepeft.text;

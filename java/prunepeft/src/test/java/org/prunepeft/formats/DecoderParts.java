@@ -8,7 +8,6 @@ import org.prunepeft.model.Architecture;
 import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
-import org.prunepeft.model.Rope;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
@@ -30,7 +29,7 @@ final class DecoderParts {
         .hidden(10)
         .embedding(10)
         .types(0)
-        .decoder(DecoderFamilies.shape(2, 6, Rope.of(10_000, 6, 16)))
+        .decoder(DecoderFamilies.shape(2, 6, DecoderFamilies.rope(10_000, 6, 16)))
         .build();
   }
 

@@ -30,7 +30,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
-import org.prunepeft.model.Models.Pretrained;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.model.RandomCheckpoint;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;

@@ -77,7 +77,7 @@ class BertBaseTest {
   @Test
   void writtenToADirectoryItComputesTheSameBits(@TempDir Path temporary) throws IOException {
     Path directory = temporary.resolve("bert-base");
-    try (Models.Pretrained parts = Models.byName("bert-base").loader().open()) {
+    try (Pretrained parts = Models.byName("bert-base").loader().open()) {
       parts.write(directory);
     }
     Models.LoadedModel loaded = Models.byName(directory.toString()).loader().load();

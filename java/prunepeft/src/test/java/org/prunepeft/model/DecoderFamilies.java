@@ -306,4 +306,17 @@ public final class DecoderFamilies {
       tensors.put(name, new SafeTensors.Tensor(extents, values));
     }
   }
+
+  /** Plain rotation. */
+  public static Rope rope(double theta, int size, int positions) {
+    return RopeBuilder.builder()
+        .type(Rope.Type.DEFAULT)
+        .theta(theta)
+        .size(size)
+        .factor(1)
+        .originalPositions(positions)
+        .attentionFactor(1)
+        .truncate(true)
+        .build();
+  }
 }

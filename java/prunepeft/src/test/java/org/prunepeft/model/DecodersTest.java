@@ -320,8 +320,8 @@ class DecodersTest {
     Family family = DecoderFamilies.all().findFirst().orElseThrow();
     Map<String, SafeTensors.Tensor> tensors = family.tensors(TestSeed.random());
     tensors.put("lm_head.weight", new SafeTensors.Tensor(new long[] {1}, new float[1]));
-    Models.Pretrained parts =
-        new Models.Pretrained(family.config(), new byte[0], new MapCheckpoint("random", tensors));
+    Pretrained parts =
+        new Pretrained(family.config(), new byte[0], new MapCheckpoint("random", tensors));
     try (CausalDecoder decoder =
             new CausalDecoder(
                 family.config(),

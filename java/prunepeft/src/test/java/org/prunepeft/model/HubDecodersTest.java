@@ -76,7 +76,7 @@ class HubDecodersTest {
   }
 
   private static Rope rope(double theta, int size, int positions) {
-    return Rope.of(theta, size, positions)
+    return DecoderFamilies.rope(theta, size, positions)
         .with()
         .lowFrequencyFactor(1)
         .highFrequencyFactor(4)

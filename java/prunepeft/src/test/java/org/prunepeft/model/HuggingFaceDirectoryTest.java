@@ -449,11 +449,11 @@ class HuggingFaceDirectoryTest {
   }
 
   private JsonNode tokenizerConfig(EncoderConfig config, byte[] tokenizer) throws IOException {
-    var model = new Models.Pretrained(config, tokenizer, new MapCheckpoint("memory", tensors));
+    var model = new Pretrained(config, tokenizer, new MapCheckpoint("memory", tensors));
     return tokenizerConfig(model, OptionalInt.empty());
   }
 
-  private static JsonNode tokenizerConfig(Models.Pretrained model, OptionalInt maxLength)
+  private static JsonNode tokenizerConfig(Pretrained model, OptionalInt maxLength)
       throws IOException {
     return JSON.readTree(model.tokenizerFilesToWrite(maxLength).get("tokenizer_config.json"));
   }
@@ -497,7 +497,7 @@ class HuggingFaceDirectoryTest {
   }
 
   private JsonNode exported(OptionalInt maxLength) throws IOException {
-    try (Models.Pretrained model = Models.byName(directory.toString()).loader().open()) {
+    try (Pretrained model = Models.byName(directory.toString()).loader().open()) {
       return tokenizerConfig(model, maxLength);
     }
   }
@@ -548,7 +548,7 @@ class HuggingFaceDirectoryTest {
     for (String name : List.of("_name_or_path", "torch_dtype", "auto_map", "id2label")) {
       configure(name, "{\"0\": \"/home/me\"}");
     }
-    try (Models.Pretrained model = Models.byName(directory.toString()).loader().open()) {
+    try (Pretrained model = Models.byName(directory.toString()).loader().open()) {
       Map<String, Object> expected = new TreeMap<>(HuggingFaceConfig.write(BERT));
       expected.put("tokenizer_class", "ElectraTokenizer");
       expected.put("classifier_dropout", 0.25);

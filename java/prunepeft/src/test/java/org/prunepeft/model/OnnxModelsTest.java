@@ -54,7 +54,7 @@ class OnnxModelsTest {
     Models.KnownModel model = Models.byName(name);
     byte[] onnx = bytes(model, file);
     Path directory = temporary.resolve(name);
-    try (Models.Pretrained parts = model.loader().open()) {
+    try (Pretrained parts = model.loader().open()) {
       parts.write(directory);
     }
     agrees(Models.byName(directory.toString()).loader().load(), onnx);

@@ -29,7 +29,7 @@ class RopeTest {
   private static final double EXACT = 1e-12;
 
   private static Rope rope(Type type, double theta, int size, double factor, int original) {
-    return Rope.of(theta, size, original)
+    return DecoderFamilies.rope(theta, size, original)
         .with()
         .type(type)
         .factor(factor)
@@ -57,7 +57,8 @@ class RopeTest {
 
   @Test
   void frequenciesArePowersOfTheta() {
-    assertArrayEquals(new double[] {1, 0.1, 0.01}, Rope.of(1000, 6, 64).frequencies(9), EXACT);
+    assertArrayEquals(
+        new double[] {1, 0.1, 0.01}, DecoderFamilies.rope(1000, 6, 64).frequencies(9), EXACT);
   }
 
   @Test
@@ -86,14 +87,14 @@ class RopeTest {
   @Test
   void frequenciesAreThosePublishedDividedByFactors() throws IOException {
     double[] unscaled = published("default");
-    assertPublished(unscaled, Rope.of(1e4, 128, 2048).frequencies(16384));
+    assertPublished(unscaled, DecoderFamilies.rope(1e4, 128, 2048).frequencies(16384));
     for (double factor : new double[] {2, 10, 20}) {
       assertPublished(
           Arrays.stream(unscaled).map(frequency -> frequency / factor).toArray(),
           rope(Type.LINEAR, 1e4, 128, factor, 2048).frequencies(16384));
     }
     Rope longRope =
-        Rope.of(1e4, 128, 2048)
+        DecoderFamilies.rope(1e4, 128, 2048)
             .with()
             .type(Type.LONGROPE)
             .factor(10)

@@ -15,7 +15,7 @@ import org.prunepeft.torch.Torch;
 class RotaryTablesTest {
   /** Beyond 16 positions each length has frequencies of its own. */
   private static final Rope DYNAMIC =
-      Rope.of(1e4, 4, 16).with().type(Rope.Type.DYNAMIC).factor(8).build();
+      DecoderFamilies.rope(1e4, 4, 16).with().type(Rope.Type.DYNAMIC).factor(8).build();
 
   @BeforeAll
   static void load() {

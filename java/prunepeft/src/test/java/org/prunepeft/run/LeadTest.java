@@ -14,7 +14,6 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.PruningRound.Information;
-import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.StageKind;
 import org.prunepeft.search.Strategy;
@@ -68,8 +67,7 @@ class LeadTest {
                         information,
                         Optional.empty()))
             .toList();
-    PruningResult result =
-        new PruningResult(KnownRun.SPACE, Strategy.all(), PruningSettings.of(96), rounds);
+    PruningResult result = new PruningResult(KnownRun.SPACE, Strategy.all(), rounds);
     return lead(new SearchOutcome(result, null, null, OUTCOME, 2, 4));
   }
 

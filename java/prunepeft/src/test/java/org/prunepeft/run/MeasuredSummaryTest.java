@@ -28,16 +28,21 @@ class MeasuredSummaryTest {
     assertTrue(lines.contains(line), String.join("\n", lines));
   }
 
+  /** Whatever the width of its columns. */
+  private static void assertHasRow(List<String> lines, String row) {
+    assertHas(lines.stream().map(line -> line.replaceAll(" +", " ")).toList(), row);
+  }
+
   @Test
   void rowsOfTheFrontHaveTheirCostsInUnitsAndWhatWasMeasured() {
     List<String> lines = summary(SPREAD, KnownRun.KEPT);
-    assertHas(
+    assertHasRow(
         lines,
-        "| row | parameters | training-time | latency | memory | predicted below all modules, points | the same measured on the other examples | modules |");
-    assertHas(
+        "| row | parameters | training-time | latency | memory | below, predicted | below, measured | modules |");
+    assertHasRow(
         lines,
         "| 1 | 32 | 0.32, 3.8 s | 0.667, 25.6 ms | 0 MB | +1.35 (-1.85 to +4.54) | +1.00 (-2.00 to +4.00) | **kept** 1.lora |");
-    assertHas(
+    assertHasRow(
         lines,
         "| 2 | 192 | 1.00, 9.6 s | 1.000, 38.4 ms | 0.5 kB | 0 | 0 | 0.adapter, 0.lora, 1.adapter, 1.lora |");
   }
@@ -49,7 +54,7 @@ class MeasuredSummaryTest {
             KnownRun.measured(true, SPREAD, KnownRun.KEPT),
             KnownRun.CLASSES,
             MachineTimes.unknown(KnownRun.WORK));
-    assertHas(
+    assertHasRow(
         lines,
         "| 1 | 32 | 0.32 | 0.667 | 0 MB | +1.35 (-1.85 to +4.54) | +1.00 (-2.00 to +4.00) | **kept** 1.lora |");
     assertHas(

@@ -1,13 +1,9 @@
 package org.prunepeft.data.table;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
 import java.io.BufferedReader;
@@ -19,21 +15,14 @@ import java.util.Set;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Place;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.io.JsonAsWritten;
 import org.prunepeft.text.Spelling;
 
 /** A JSON object a line; blank lines are passed over. Numbers and booleans are read as written. */
 final class JsonLinesReader implements TableReader {
   private static final JsonMapper JSON =
-      JsonMapper.builder(
-              JsonFactory.builder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
-                  .build())
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-          .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
-          .build();
+      JsonAsWritten.mapper(
+          StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build());
 
   private final BufferedReader in;
   private final String name;

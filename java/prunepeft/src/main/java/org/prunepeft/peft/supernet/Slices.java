@@ -78,7 +78,7 @@ public final class Slices {
 
   /** {@return the names of the modules that have some of these slices} */
   public List<String> modules(Collection<String> chosen) {
-    return byModule(chosen).keySet().stream().map(Candidate::name).toList();
+    return Candidate.names(byModule(chosen).keySet());
   }
 
   /** {@return the slices as what a search chooses among} */
@@ -135,10 +135,6 @@ public final class Slices {
     return chosen;
   }
 
-  private static List<String> names(Collection<Candidate> slices) {
-    return slices.stream().map(Candidate::name).toList();
-  }
-
   /** Orders what each module's slices are cut of by what it does; see {@link ModuleType#order}. */
   void order(Map<String, List<Tensor>> weights) {
     slices.values().stream()
@@ -160,7 +156,7 @@ public final class Slices {
       Map<Integer, Map<String, PeftModule>> whole,
       Map<String, List<Tensor>> weights) {
     Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
-    byModule(names(chosen))
+    byModule(Candidate.names(chosen))
         .forEach(
             (module, own) ->
                 layers
@@ -187,7 +183,7 @@ public final class Slices {
   Map<String, List<Tensor>> weights(
       Collection<Candidate> chosen, Map<String, List<Tensor>> weights) {
     Map<String, List<Tensor>> smaller = new LinkedHashMap<>();
-    byModule(names(chosen))
+    byModule(Candidate.names(chosen))
         .forEach((module, own) -> smaller.put(module.name(), cut(module, own, weights)));
     return smaller;
   }

@@ -86,12 +86,12 @@ public record MeasuredResult(
   /** {@return all but the space and the settings, modules by name, for JSON} */
   public Map<String, Object> toMap() {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("kept", names(kept));
+    map.put("kept", Candidate.names(kept));
     map.put("choice", word(choice));
     map.put("decided_by", decidedBy.orElse(null));
     map.put("parameters", parameters());
     map.put("placement_matters", placementMatters);
-    map.put("best", names(best));
+    map.put("best", Candidate.names(best));
     map.put("comparisons", comparisons(comparisons));
     map.put("comparisons_of_best", comparisons(bestComparisons));
     map.put("spread", spread.orElse(null));
@@ -103,10 +103,6 @@ public record MeasuredResult(
     map.put("examples", examples);
     map.put("confirmation_examples", confirmationExamples);
     return map;
-  }
-
-  private static List<String> names(List<Candidate> modules) {
-    return modules.stream().map(Candidate::name).toList();
   }
 
   private static String word(Enum<?> constant) {
@@ -143,7 +139,7 @@ public record MeasuredResult(
 
   private static Map<String, Object> configuration(Configuration configuration) {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("modules", names(configuration.modules()));
+    map.put("modules", Candidate.names(configuration.modules()));
     map.put("costs", configuration.costs());
     map.put("metric", configuration.metric().toMap());
     map.put("below_supernet", configuration.belowSupernet().toMap());
@@ -154,7 +150,7 @@ public record MeasuredResult(
   private static Map<String, Object> subset(MeasuredSubset subset) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("purpose", word(subset.purpose()));
-    map.put("modules", names(subset.modules()));
+    map.put("modules", Candidate.names(subset.modules()));
     map.put("score", subset.score());
     map.put("search", subset.search());
     map.put("confirmation", subset.confirmation());

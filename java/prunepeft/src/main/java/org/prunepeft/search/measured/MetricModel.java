@@ -134,11 +134,6 @@ final class MetricModel {
     }
   }
 
-  /** What it was fitted to. */
-  ValueTable values() {
-    return values;
-  }
-
   /** What each term weighs: modules, pairs, curve. */
   List<Estimate> estimates() {
     RealMatrix spreads = estimator.multiply(MetricFit.matrix(fit.sampledInBasis()));

@@ -194,23 +194,12 @@ public final class HeadFit {
   }
 
   /**
-   * Down to a gradient.
-   *
-   * @param tolerance of each element of the gradient by the weights
-   */
-  static Lbfgs.Minimum minimise(PenalisedLoss loss, double[] start, double tolerance) {
-    double[] scales = loss.scales();
-    double largest = Arrays.stream(scales).max().orElseThrow();
-    return minimise(loss, scales, start, tolerance / largest, 10 * MOST_ITERATIONS);
-  }
-
-  /**
    * In coordinates in which the curvature is about 1 everywhere: pooled outputs have few directions
    * of large variance and many of little, which would cost hundreds of iterations.
    *
    * @param tolerance of each element of the gradient in these coordinates
    */
-  private static Lbfgs.Minimum minimise(
+  static Lbfgs.Minimum minimise(
       PenalisedLoss loss, double[] scales, double[] start, double tolerance, int iterations) {
     double[] scaled = new double[start.length];
     for (int i = 0; i < start.length; i++) {

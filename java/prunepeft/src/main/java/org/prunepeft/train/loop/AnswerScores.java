@@ -20,7 +20,7 @@ final class AnswerScores {
   /** Prompts that are continued as one batch. */
   private static final int ROWS = 16;
 
-  private final Trainer trainer;
+  private final Predictor predictor;
   private final PeftModules modules;
   private final TaskHead head;
   private final Answers answers;
@@ -29,12 +29,12 @@ final class AnswerScores {
   private ChoiceScores choices;
 
   /**
-   * @param trainer with the model
+   * @param predictor with the model
    * @param modules that are in it
    * @param answers what it is asked
    */
-  AnswerScores(Trainer trainer, PeftModules modules, TaskHead head, Answers answers) {
-    this.trainer = trainer;
+  AnswerScores(Predictor predictor, PeftModules modules, TaskHead head, Answers answers) {
+    this.predictor = predictor;
     this.modules = modules;
     this.head = head;
     this.answers = answers;
@@ -62,7 +62,8 @@ final class AnswerScores {
   /** Whether the right answer is the most probable one: as a text, or by character. */
   private boolean[] chosen(Metric metric) {
     if (choices == null) {
-      choices = new ChoiceScores(answers, trainer.predict(modules, head, answers.choices().data()));
+      choices =
+          new ChoiceScores(answers, predictor.predict(modules, head, answers.choices().data()));
     }
     return choices.chosen(metric);
   }
@@ -78,7 +79,7 @@ final class AnswerScores {
             .sorted(Comparator.comparingInt(i -> -texts.get(i).prompt().length()))
             .toList();
     boolean[] right = new boolean[texts.size()];
-    Generator generator = trainer.generator(modules, answers.prompter());
+    Generator generator = predictor.generator(modules, answers.prompter());
     List<String> ends = ends(texts, answers.prompter());
     for (int from = 0; from < byLength.size(); from += ROWS) {
       List<Integer> rows = byLength.subList(from, Math.min(byLength.size(), from + ROWS));

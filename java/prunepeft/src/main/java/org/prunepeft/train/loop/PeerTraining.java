@@ -174,7 +174,7 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
       }
     }
     PeerResult.Trial trial = trials.get(given);
-    if (!trial.modules().equals(names(candidates))) {
+    if (!trial.modules().equals(Candidate.names(candidates))) {
       throw new IllegalStateException(
           "trial %d of the checkpoint trained other modules than are proposed now: it was made by another version; begin the run anew"
               .formatted(given + 1));
@@ -185,7 +185,7 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
   }
 
   private void measure(TrainingRun run, StepListener follower) {
-    List<String> names = names(run.modules().candidates());
+    List<String> names = Candidate.names(run.modules().candidates());
     try {
       Trainer.Result result = trainer.train(run, follower);
       trials.add(PeerResult.Trial.of(names, result.validation().primary()));
@@ -195,10 +195,6 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
       trialEpochs.add(plan.epochs);
       follower.failed("diverged, and counts as the head alone: " + e.getMessage());
     }
-  }
-
-  private static List<String> names(List<Candidate> candidates) {
-    return candidates.stream().map(Candidate::name).toList();
   }
 
   private PeftModules modules(List<Candidate> candidates) {

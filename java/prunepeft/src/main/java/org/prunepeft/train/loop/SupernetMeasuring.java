@@ -147,8 +147,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   /** Short names of subsets, by which those of a checkpoint are known again. */
   private static List<String> keys(List<List<Candidate>> subsets) {
     return subsets.stream()
-        .map(
-            subset -> Integer.toHexString(subset.stream().map(Candidate::name).toList().hashCode()))
+        .map(subset -> Integer.toHexString(Candidate.names(subset).hashCode()))
         .toList();
   }
 
@@ -180,6 +179,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
       int before = given * inputs.heldOut.size();
       EncodedDataset texts = choosing() == null ? inputs.heldOut : answers().choices().data();
       trainer
+          .predictor()
           .predict(
               modules,
               head,

@@ -17,10 +17,11 @@ import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.DivergedException;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /**
  * Trains the supernet for a search: the warm-up on a small sample, the rounds on a larger one, each
@@ -107,7 +108,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
                       .toList());
           try (PeftModules none =
               new PeftModules(config, trainer.encoder().config(), List.of(), head.device())) {
-            return new Probe(examples, trainer.objective(none, head, examples));
+            return new Probe(examples, objective(none, head, examples));
           }
         });
   }
@@ -145,7 +146,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
       try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
         Observation observation = statistics.observe();
-        double loss = trainer.objective(modules, own, probe.examples);
+        double loss = objective(modules, own, probe.examples);
         double began = loss > probe.headAlone ? began(stage, candidates, probe) : probe.headAlone;
         TrainingHealth health = TrainingHealth.of(probe.headAlone, began, loss);
         return observation.isFinite()
@@ -165,8 +166,17 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     try (PeftModules fresh =
         new PeftModules(config, trainer.encoder().config(), candidates, head.device())) {
       fresh.initialise(plan.seed, name(stage));
-      return trainer.objective(fresh, head, probe.examples);
+      return objective(fresh, head, probe.examples);
     }
+  }
+
+  /**
+   * The mean loss that a training makes less: on classes by their weights and with label smoothing,
+   * of which an evaluation's knows neither; of a language model without smoothing.
+   */
+  private double objective(PeftModules modules, TaskHead head, EncodedDataset data) {
+    Evaluation evaluation = trainer.predictor().evaluate(modules, head, data);
+    return head.objective(evaluation, data.targets(), trainer.settings().labelSmoothing());
   }
 
   private static String name(Stage stage) {

@@ -4,51 +4,28 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
-import java.util.function.IntConsumer;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
-import org.prunepeft.data.Schema;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.data.batch.Tokenizer;
-import org.prunepeft.generate.decoding.Generator;
-import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
-import org.prunepeft.model.EncoderInput;
-import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.NonFinite;
-import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.head.Head;
-import org.prunepeft.train.head.Pooling;
-import org.prunepeft.train.head.TaskHead;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FirstNonFinite;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
-import org.prunepeft.train.pass.Inputs;
-import org.prunepeft.train.pass.StepLosses;
-import org.prunepeft.train.pass.SubsetPredictions;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /**
- * Trains modules and head on a frozen encoder, and evaluates them. Keeps nothing between calls but
- * scratch memory. Not for two threads at once.
+ * Trains modules and head on a frozen encoder. Keeps nothing between calls but scratch memory. Not
+ * for two threads at once.
  */
 public final class Trainer implements AutoCloseable {
   /** Of checkpoints: a training that goes on. */
   private static final String PART = "training";
-
-  /** The same: subsets that are being measured. */
-  private static final String SUBSETS = "subsets";
 
   private final Encoder encoder;
   private final TrainingSettings settings;
@@ -60,6 +37,7 @@ public final class Trainer implements AutoCloseable {
   private final Checkpoints checkpoints;
 
   private final Tape tape;
+  private final Predictor predictor;
 
   private final TrainingFlop flop = new TrainingFlop();
 
@@ -94,6 +72,15 @@ public final class Trainer implements AutoCloseable {
     this.checkpoints = checkpoints;
     this.mode = mode;
     tape = new Tape(settings.gradientCheckpointing());
+    // Of runs that are trained in step the others are anywhere while one measures.
+    predictor = new Predictor(encoder, tape, inStep == null ? checkpoints : Checkpoints.NONE);
+  }
+
+  /**
+   * {@return what predicts and measures by the same encoder and scratch memory; closed with this}
+   */
+  public Predictor predictor() {
+    return predictor;
   }
 
   Checkpoints checkpoints() {
@@ -270,184 +257,6 @@ public final class Trainer implements AutoCloseable {
     return settings;
   }
 
-  /**
-   * The forward and backward passes of one step, for itself; the gradients are left in the
-   * parameters.
-   *
-   * @return the mean loss
-   */
-  double step(
-      TrainingRun run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
-    try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode);
-        StepLosses losses = new StepLosses(encoder.device(), 1)) {
-      GradientPasses.Member member =
-          new GradientPasses.Member(run, prefix, losses, run.modules().trainingHooks(1, true), 1);
-      passes.step(List.of(new GradientPasses.Step(member, batch, step, statistics)));
-      return losses.read()[0];
-    }
-  }
-
-  /**
-   * What modules and head predict of each example, without dropout.
-   *
-   * @param data targets are not looked at
-   * @throws IllegalStateException if a prediction is not finite; names the example and the first
-   *     module whose output is not
-   */
-  public Predictions predict(PeftModules modules, TaskHead head, EncodedDataset data) {
-    return predict(modules, head, data, null);
-  }
-
-  Predictions predict(
-      PeftModules modules, TaskHead head, EncodedDataset data, FrozenPrefix prefix) {
-    return outputs(modules, head, data, prefix, done -> {});
-  }
-
-  private Predictions outputs(
-      PeftModules modules,
-      TaskHead head,
-      EncodedDataset data,
-      FrozenPrefix prefix,
-      IntConsumer progress) {
-    int width = head.schema().outputs();
-    float[] outputs = new float[Math.multiplyExact(data.size(), width)];
-    int done = 0;
-    modules.begin(ForwardPass.prediction(tape));
-    for (Batch batch : Inputs.batches(encoder.device(), data)) {
-      try (NoGradGuard guard = new NoGradGuard();
-          PointerScope scope = new PointerScope()) {
-        EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor reduced = head.reduced(hidden(batch, input, modules, prefix), input);
-        float[] logits = Torch.toFloats(head.outputs(reduced, batch));
-        requireFinite(logits, batch, modules, head);
-        for (int i = 0; i < batch.examples(); i++) {
-          System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
-        }
-      }
-      done += batch.examples();
-      progress.accept(done);
-    }
-    Predictions predictions = new Predictions(head.schema(), outputs);
-    return data.answers() == null
-        ? predictions
-        : new AnswerScores(this, modules, head, data.answers()).with(predictions);
-  }
-
-  /** What is measured on a data set: of a language model the answers too that it asks for. */
-  static Schema schema(TaskHead head, EncodedDataset data) {
-    return data.answers() == null ? head.schema() : data.answers().schema();
-  }
-
-  /** What writes texts with modules in the encoder, which is a decoder, without dropout. */
-  Generator generator(PeftModules modules, Tokenizer tokenizer) {
-    modules.begin(ForwardPass.evaluation(tape));
-    return new Generator((Decoder) encoder, tokenizer, modules);
-  }
-
-  /** Checks what comes of a batch, row by row; of the encoder alone where there is no head. */
-  private void requireFinite(float[] values, Batch batch, PeftModules modules, TaskHead head) {
-    for (int i = 0; i < values.length; i++) {
-      if (!Float.isFinite(values[i])) {
-        throw new DivergedException(
-            "the %s for example %d is %s: %s; what was trained has diverged, or a weight is damaged"
-                .formatted(
-                    head == null ? "encoder's output" : "prediction",
-                    batch.indices()[i / (values.length / batch.examples())],
-                    values[i],
-                    FirstNonFinite.describe(encoder, modules, head, null, tape, batch, false)));
-      }
-    }
-  }
-
-  /**
-   * Quality on a labelled set, without dropout.
-   *
-   * @param data at least one example, all labelled
-   */
-  public Evaluation evaluate(PeftModules modules, TaskHead head, EncodedDataset data) {
-    return evaluate(modules, head, data, done -> {});
-  }
-
-  /**
-   * The same for work that takes long.
-   *
-   * @param progress is given the number of examples that are done
-   */
-  public Evaluation evaluate(
-      PeftModules modules, TaskHead head, EncodedDataset data, IntConsumer progress) {
-    return Evaluation.of(outputs(modules, head, data, null, progress), data.targets());
-  }
-
-  /**
-   * What the supernet predicts with all but a subset of its modules switched off; see {@link
-   * SubsetPredictions}.
-   *
-   * @param progress is given the number of examples that are done
-   */
-  public List<Predictions> predict(
-      PeftModules modules,
-      TaskHead head,
-      EncodedDataset data,
-      List<List<Candidate>> subsets,
-      IntConsumer progress) {
-    // Of runs that are trained in step the others are anywhere now.
-    Checkpoints own = inStep == null ? checkpoints : Checkpoints.NONE;
-    try (SubsetPredictions passes =
-        new SubsetPredictions(encoder, modules, head, tape, subsets, data)) {
-      own.add(SUBSETS, passes::exchange);
-      while (passes.next()) {
-        try {
-          progress.accept(passes.done());
-        } catch (CancellationException e) {
-          own.save();
-          throw e;
-        }
-        if (own.due(passes.batches())) {
-          own.save();
-        }
-      }
-      return passes.predictions();
-    } finally {
-      own.remove(SUBSETS);
-    }
-  }
-
-  /**
-   * What a head sees of the encoder as it is, [n · width], in the set's order.
-   *
-   * @param progress is given the number of examples that are done
-   */
-  public float[] features(PeftModules modules, EncodedDataset data, IntConsumer progress) {
-    int width = Head.width(encoder.config().hidden(), data.towers());
-    float[] features = new float[Math.multiplyExact(data.size(), width)];
-    modules.begin(ForwardPass.evaluation(tape));
-    int done = 0;
-    for (Batch batch : Inputs.batches(encoder.device(), data)) {
-      try (NoGradGuard guard = new NoGradGuard();
-          PointerScope scope = new PointerScope()) {
-        EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor pooled = Pooling.of(encoder.config()).of(encoder.forward(input, modules), input);
-        float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
-        requireFinite(rows, batch, modules, null);
-        for (int i = 0; i < batch.examples(); i++) {
-          System.arraycopy(rows, i * width, features, batch.indices()[i] * width, width);
-        }
-      }
-      done += batch.examples();
-      progress.accept(done);
-    }
-    return features;
-  }
-
-  /**
-   * {@return the mean loss that a training makes less: on classes by their weights and with label
-   * smoothing, of which an {@link #evaluate evaluation}'s knows neither; of a language model
-   * without smoothing}
-   */
-  double objective(PeftModules modules, TaskHead head, EncodedDataset data) {
-    return head.objective(evaluate(modules, head, data), data.targets(), settings.labelSmoothing());
-  }
-
   /** The lowest layer with a module. */
   private static int lowest(TrainingRun run) {
     return run.modules().candidates().stream().mapToInt(Candidate::layer).min().orElse(0);
@@ -475,17 +284,8 @@ public final class Trainer implements AutoCloseable {
         && settings.keepsActivations(run.epochs());
   }
 
-  /** Hidden states of the last layer. */
-  private Tensor hidden(Batch batch, EncoderInput input, PeftModules modules, FrozenPrefix prefix) {
-    if (prefix == null) {
-      return encoder.forward(input, modules);
-    }
-    Tensor x = prefix.apply(batch, input, modules);
-    return encoder.layers(prefix.layers(), encoder.config().layers(), x, input, modules);
-  }
-
   @Override
   public void close() {
-    tape.close();
+    predictor.close();
   }
 }

@@ -20,9 +20,9 @@ import org.prunepeft.train.optimizer.Snapshot;
 import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.StepLosses;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /**
  * The course of one training: epochs, the optimiser, validation and the best weights. Forward and
@@ -193,7 +193,7 @@ final class Training implements AutoCloseable {
     if (bestEpoch > 0) {
       best =
           Evaluation.of(
-              new Predictions(Trainer.schema(run.head(), run.validation()), bestOutputs),
+              new Predictions(Predictor.schema(run.head(), run.validation()), bestOutputs),
               run.validation().targets());
     }
     if (epoch > 0) {
@@ -204,7 +204,7 @@ final class Training implements AutoCloseable {
     }
     if (validationPrefix != null && epoch > 1) {
       // It remembers an example from the batch in which it first came.
-      trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix);
+      trainer.predictor().predict(run.modules(), run.head(), run.validation(), validationPrefix);
     }
   }
 
@@ -435,7 +435,9 @@ final class Training implements AutoCloseable {
     Evaluation validation = null;
     if (run.validation() != null) {
       Predictions predictions =
-          trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix);
+          trainer
+              .predictor()
+              .predict(run.modules(), run.head(), run.validation(), validationPrefix);
       validation = Evaluation.of(predictions, run.validation().targets());
       if (settled() && (highest == null || validation.primary() > highest)) {
         highest = validation.primary();

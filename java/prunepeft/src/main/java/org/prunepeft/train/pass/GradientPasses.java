@@ -28,7 +28,6 @@ import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.TaskHead;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /**
  * The forward and backward passes of a training, which add a batch's gradients to those of the

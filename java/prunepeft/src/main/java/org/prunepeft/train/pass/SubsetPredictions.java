@@ -169,7 +169,7 @@ public final class SubsetPredictions implements AutoCloseable {
                   .formatted(
                       batch.indices()[i / width],
                       logits[i],
-                      subset.stream().map(Candidate::name).toList(),
+                      Candidate.names(subset),
                       FirstNonFinite.describe(encoder, modules, head, null, tape, batch, false)));
         }
       }

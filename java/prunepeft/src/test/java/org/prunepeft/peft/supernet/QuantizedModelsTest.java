@@ -33,9 +33,9 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
-import org.prunepeft.model.Models;
 import org.prunepeft.model.PostNormEncoder;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.model.Projection;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.model.RandomCheckpoint;
@@ -71,7 +71,7 @@ class QuantizedModelsTest {
       throws IOException {
     Map<String, SafeTensors.Tensor> values = new TreeMap<>();
     try (Checkpoint quantized =
-        new Models.Pretrained(config, new byte[0], new MapCheckpoint("memory", tensors))
+        new Pretrained(config, new byte[0], new MapCheckpoint("memory", tensors))
             .quantized(form)
             .weights()) {
       for (String name : quantized.names()) {

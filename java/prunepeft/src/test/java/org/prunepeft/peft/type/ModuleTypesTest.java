@@ -49,6 +49,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -323,7 +324,9 @@ class ModuleTypesTest {
         PeftModules modules =
             new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
         FrozenLinear linear =
-            new FrozenLinear(RandomTensors.normal(72, 24), RandomTensors.normal(72), stacked())) {
+            new FrozenLinear(
+                new FrozenWeight(RandomTensors.normal(72, 24), RandomTensors.normal(72)),
+                stacked())) {
       modules.begin(new ForwardPass(tape, new ForwardPass.Masks(3, 14, 15, null), null));
       List<Dropout> dropouts =
           modules.on(linear, true).modules().stream().map(LoraModule::dropout).toList();
@@ -342,7 +345,8 @@ class ModuleTypesTest {
     try (PointerScope scope = new PointerScope()) {
       Tensor weight = RandomTensors.normal(72, 24);
       weight.narrow(0, 5, 1).zero_();
-      try (FrozenLinear linear = new FrozenLinear(weight, RandomTensors.normal(72), stacked())) {
+      try (FrozenLinear linear =
+          new FrozenLinear(new FrozenWeight(weight, RandomTensors.normal(72)), stacked())) {
         float[] gain =
             Torch.toFloats(
                 dora.update(

@@ -178,7 +178,7 @@ class HeadFitTest {
         PenalisedLoss loss =
             new PenalisedLoss(
                 Tensor.create(x, n, d), Tensor.create(t, n, outputs), softmax, false, 0.03);
-        Lbfgs.Minimum result = HeadFit.minimise(loss, new double[loss.size()], 1e-8);
+        Lbfgs.Minimum result = minimise(loss, new double[loss.size()], 1e-8);
         assertTrue(result.gradient() <= 1e-8, "gradient " + result.gradient());
         double least = loss(x, t, result.x(), n, d, outputs, softmax, 0.03);
         assertEquals(least, result.value(), 1e-10);
@@ -243,7 +243,7 @@ class HeadFitTest {
     try (PointerScope scope = new PointerScope()) {
       PenalisedLoss loss =
           new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, 1), false, false, strength);
-      Lbfgs.Minimum result = HeadFit.minimise(loss, new double[d + 1], 1e-9);
+      Lbfgs.Minimum result = minimise(loss, new double[d + 1], 1e-9);
       assertArrayEquals(expected, result.x(), 1e-7);
     }
   }
@@ -382,5 +382,12 @@ class HeadFitTest {
       assertEquals(byCopies.at(at, expected), byWeight.at(at, gradient), 1e-12);
       assertArrayEquals(expected, gradient, 1e-12);
     }
+  }
+
+  /** Down to a gradient: {@code tolerance} of each of its elements by the weights. */
+  private static Lbfgs.Minimum minimise(PenalisedLoss loss, double[] start, double tolerance) {
+    double[] scales = loss.scales();
+    double largest = Arrays.stream(scales).max().orElseThrow();
+    return HeadFit.minimise(loss, scales, start, tolerance / largest, 3000);
   }
 }

@@ -98,8 +98,10 @@ class DecoderStepsTest extends TrainingTest {
             .build();
     Batch batch = Batch.of(data, IntStream.range(0, data.size()).toArray());
     double loss =
-        keep(new Trainer(decoder, settings))
-            .step(new TrainingRun(modules, head, data, 1, seed, null), batch, 0, null, null);
+        SingleStep.loss(
+            keep(new Trainer(decoder, settings)),
+            new TrainingRun(modules, head, data, 1, seed, null),
+            batch);
     Map<String, float[]> gradients = new LinkedHashMap<>();
     for (FlatParameters group : modules.groups().values()) {
       group.names().forEach(name -> gradients.put(name, Torch.toFloats(group.gradient(name))));

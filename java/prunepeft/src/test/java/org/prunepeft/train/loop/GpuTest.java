@@ -244,7 +244,7 @@ class GpuTest extends TrainingTest {
 
   /** Probabilities of all classes. */
   private static float[] outputs(Trainer trainer, TrainingRun run, EncodedDataset data) {
-    Predictions predictions = trainer.predict(run.modules(), run.head(), data);
+    Predictions predictions = trainer.predictor().predict(run.modules(), run.head(), data);
     int classes = SmallTask.SCHEMA.outputs();
     float[] outputs = new float[predictions.size() * classes];
     for (int i = 0; i < outputs.length; i++) {

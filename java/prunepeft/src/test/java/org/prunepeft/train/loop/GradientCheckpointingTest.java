@@ -48,8 +48,8 @@ import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.LanguageModelHead;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.Inputs;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /** What is computed again in the backward pass has the bits of what was kept. */
 class GradientCheckpointingTest extends TrainingTest {

@@ -40,8 +40,8 @@ import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /** Passes as a GPU makes them, with the work itself in place of recorded kernels. */
 class GradientPassesTest extends TrainingTest {
@@ -66,13 +66,11 @@ class GradientPassesTest extends TrainingTest {
   }
 
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
-    return keep(
-        new Trainer(
-            encoder,
-            settings,
-            null,
-            Checkpoints.NONE,
-            new GradientPasses.Mode(recorder, MULTIPLE, losses, 0)));
+    return keep(new Trainer(encoder, settings, null, Checkpoints.NONE, mode(recorder, losses)));
+  }
+
+  private static GradientPasses.Mode mode(RecordedWork.Recorder recorder, int losses) {
+    return new GradientPasses.Mode(recorder, MULTIPLE, losses, 0);
   }
 
   /** LoRA and a serial adapter in each layer; the same weights each time. */
@@ -254,10 +252,12 @@ class GradientPassesTest extends TrainingTest {
     TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
     Batch batch = new Batches(data, 5).shuffled(SEED, 1).iterator().next();
     TrainingRun plain = run(0, 0, 1, null);
-    double expected = keep(new Trainer(encoder, settings)).step(plain, batch, 0, null, null);
+    double expected = SingleStep.loss(keep(new Trainer(encoder, settings)), plain, batch);
     TrainingRun padded = run(0, 0, 1, null);
     assertEquals(
-        expected, trainer(settings, null, 1).step(padded, batch, 0, null, null), 1e-5 * expected);
+        expected,
+        new SingleStep(padded, batch, 0, null).loss(trainer(settings, null, 1), mode(null, 1)),
+        1e-5 * expected);
     float[] gradient = values(plain.modules().groups().get("adapter").gradients());
     assertArrayEquals(
         gradient, values(padded.modules().groups().get("adapter").gradients()), 2e-5f);

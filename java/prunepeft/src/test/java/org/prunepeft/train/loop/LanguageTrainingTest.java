@@ -96,11 +96,11 @@ class LanguageTrainingTest extends TrainingTest {
     Batch batch = Batch.of(data, IntStream.range(0, data.size()).toArray());
     PeftModules large = modules();
     double loss =
-        trainer(data.size(), 1)
-            .step(new TrainingRun(large, head, data, 1, seed, null), batch, 0, null, null);
+        SingleStep.loss(
+            trainer(data.size(), 1), new TrainingRun(large, head, data, 1, seed, null), batch);
     PeftModules small = modules();
     double accumulated =
-        trainer(4, 6).step(new TrainingRun(small, head, data, 1, seed, null), batch, 0, null, null);
+        SingleStep.loss(trainer(4, 6), new TrainingRun(small, head, data, 1, seed, null), batch);
     assertEquals(loss, accumulated, 1e-5 * loss);
     float[] expected = gradient(large);
     double largest = 0;
@@ -114,7 +114,8 @@ class LanguageTrainingTest extends TrainingTest {
   @Test
   void evaluationIsTheMeanOfAllTokensThatAreLearnt() {
     PeftConfig config = loraAndAdapters(3, 0);
-    Evaluation evaluation = trainer(8, 1).evaluate(modules(config, List.of()), head, data);
+    Evaluation evaluation =
+        trainer(8, 1).predictor().evaluate(modules(config, List.of()), head, data);
     double sum = 0;
     long count = 0;
     for (int i = 0; i < data.size(); i++) {
@@ -142,12 +143,12 @@ class LanguageTrainingTest extends TrainingTest {
   void trainingLowersTheLossAndKeepsTheBestEpoch() {
     PeftModules modules = modules();
     Trainer trainer = trainer(4, 1);
-    double before = trainer.evaluate(modules, head, data).loss();
+    double before = trainer.predictor().evaluate(modules, head, data).loss();
     List<Double> losses = new ArrayList<>();
     Trainer.Result result =
         trainer.train(new TrainingRun(modules, head, data, 12, seed, data), eachLoss(losses::add));
     assertEquals(12 * 6, losses.size());
-    double after = trainer.evaluate(modules, head, data).loss();
+    double after = trainer.predictor().evaluate(modules, head, data).loss();
     assertTrue(after < 0.9 * before, () -> before + " before, " + after + " after");
     assertEquals(after, result.validation().loss(), 1e-9);
   }

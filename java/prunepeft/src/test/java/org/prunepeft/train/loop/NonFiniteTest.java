@@ -290,12 +290,14 @@ class NonFiniteTest extends TrainingTest {
         assertThrows(
                 DivergedException.class,
                 () ->
-                    trainer.predict(
-                        run.modules(),
-                        run.head(),
-                        run.data(),
-                        List.of(without, List.of(broken)),
-                        done -> {}))
+                    trainer
+                        .predictor()
+                        .predict(
+                            run.modules(),
+                            run.head(),
+                            run.data(),
+                            List.of(without, List.of(broken)),
+                            done -> {}))
             .getMessage();
     assertContains(" with the modules [%s]: ".formatted(broken.name()), said);
     assertContains(
@@ -303,7 +305,8 @@ class NonFiniteTest extends TrainingTest {
         said);
     // All are switched on again.
     assertThrows(
-        DivergedException.class, () -> trainer.predict(run.modules(), run.head(), run.data()));
+        DivergedException.class,
+        () -> trainer.predictor().predict(run.modules(), run.head(), run.data()));
   }
 
   @Test
@@ -326,7 +329,7 @@ class NonFiniteTest extends TrainingTest {
     String said =
         assertThrows(
                 DivergedException.class,
-                () -> trainer.predict(run.modules(), run.head(), run.data()))
+                () -> trainer.predictor().predict(run.modules(), run.head(), run.data()))
             .getMessage();
     assertContains("the prediction for example " + ODD + " is ", said);
     assertFalse(said.contains("is finite"), said);

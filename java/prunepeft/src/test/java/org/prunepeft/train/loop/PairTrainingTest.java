@@ -143,7 +143,7 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun expected = run(data, 0, 1);
     TrainingRun actual = run(data, 0, 1);
     double loss = reference(expected, all());
-    assertEquals(loss, trainer(32, 1, 0).step(actual, all(), 0, null, null), 1e-5 * loss);
+    assertEquals(loss, SingleStep.loss(trainer(32, 1, 0), actual, all()), 1e-5 * loss);
     assertNear(gradients(expected), gradients(actual), 1e-4);
   }
 
@@ -152,8 +152,8 @@ class PairTrainingTest extends TrainingTest {
   void accumulatedGradientsAreThoseOfTheLargeBatch(int batchSize) {
     TrainingRun large = run(data, 0, 1);
     TrainingRun small = run(data, 0, 1);
-    double loss = trainer(32, 1, 0).step(large, all(), 0, null, null);
-    assertEquals(loss, trainer(batchSize, 23, 0).step(small, all(), 0, null, null), 1e-5 * loss);
+    double loss = SingleStep.loss(trainer(32, 1, 0), large, all());
+    assertEquals(loss, SingleStep.loss(trainer(batchSize, 23, 0), small, all()), 1e-5 * loss);
     assertNear(gradients(large), gradients(small), 1e-4);
   }
 
@@ -234,18 +234,21 @@ class PairTrainingTest extends TrainingTest {
     Trainer trainer = trainer(4, 1, 0);
     List<Integer> done = new ArrayList<>();
     List<Predictions> predictions =
-        trainer.predict(
-            run.modules(),
-            run.head(),
-            data,
-            List.of(run.modules().candidates(), List.of()),
-            done::add);
-    float[] whole = probabilities(trainer.predict(run.modules(), run.head(), data));
+        trainer
+            .predictor()
+            .predict(
+                run.modules(),
+                run.head(),
+                data,
+                List.of(run.modules().candidates(), List.of()),
+                done::add);
+    float[] whole = probabilities(trainer.predictor().predict(run.modules(), run.head(), data));
     assertArrayEquals(whole, probabilities(predictions.get(0)), 1e-5f);
     float[] none =
         probabilities(
-            trainer.predict(
-                modules(loraAndAdapters(3, 0), List.<Candidate>of()), run.head(), data));
+            trainer
+                .predictor()
+                .predict(modules(loraAndAdapters(3, 0), List.<Candidate>of()), run.head(), data));
     assertArrayEquals(none, probabilities(predictions.get(1)), 1e-5f);
     assertEquals(data.size(), done.get(done.size() - 1));
   }
@@ -255,7 +258,7 @@ class PairTrainingTest extends TrainingTest {
   void swappedTextsPredictTheSameWithASwappedHead() {
     TrainingRun run = run(data, 0, 1);
     Trainer trainer = trainer(4, 1, 0);
-    float[] expected = probabilities(trainer.predict(run.modules(), run.head(), data));
+    float[] expected = probabilities(trainer.predictor().predict(run.modules(), run.head(), data));
     Head swapped = keep(((Head) run.head()).copy());
     float[] weight = Torch.toFloats(run.head().parameters().get(Head.WEIGHT));
     int width = Head.width(HIDDEN, 2);
@@ -267,17 +270,19 @@ class PairTrainingTest extends TrainingTest {
     swapped.parameters().put(Head.WEIGHT, exchanged);
     EncodedDataset other = SmallTask.swappedPairs(data.size(), seed);
     assertArrayEquals(
-        expected, probabilities(trainer.predict(run.modules(), swapped, other)), 1e-5f);
+        expected, probabilities(trainer.predictor().predict(run.modules(), swapped, other)), 1e-5f);
     assertTrue(
-        !Arrays.equals(expected, probabilities(trainer.predict(run.modules(), run.head(), other))));
+        !Arrays.equals(
+            expected,
+            probabilities(trainer.predictor().predict(run.modules(), run.head(), other))));
   }
 
   @Test
   void theHeadsFeaturesAreThoseOfTheFrozenEncoder() {
     Trainer trainer = trainer(4, 1, 0);
     TrainingRun run = run(data, 0, 1);
-    float[] features = trainer.features(run.modules(), data, done -> {});
-    float[] texts = trainer.features(run.modules(), data.texts(), done -> {});
+    float[] features = trainer.predictor().features(run.modules(), data, done -> {});
+    float[] texts = trainer.predictor().features(run.modules(), data.texts(), done -> {});
     int width = Head.width(HIDDEN, 2);
     for (int i = 0; i < data.size(); i++) {
       for (int j = 0; j < HIDDEN; j++) {

@@ -123,8 +123,8 @@ class PrecisionTest extends TrainingTest {
   void gradientsAreFloat32AndCloseToThoseOfFloat32() {
     Batch batch = new Batches(data, data.size()).shuffled(SEED, 1).iterator().next();
     List<TrainingRun> runs = List.of(run(all(), 1), run(all(), 1));
-    double loss = trainer(exact, 0).step(runs.get(0), batch, 0, null, null);
-    double roundedLoss = trainer(rounded, 0).step(runs.get(1), batch, 0, null, null);
+    double loss = SingleStep.loss(trainer(exact, 0), runs.get(0), batch);
+    double roundedLoss = SingleStep.loss(trainer(rounded, 0), runs.get(1), batch);
     assertEquals(loss, roundedLoss, 1e-2 * loss);
     for (String type : List.of("lora", "adapter")) {
       Tensor gradients = runs.get(1).modules().groups().get(type).gradients();
@@ -165,7 +165,8 @@ class PrecisionTest extends TrainingTest {
       for (Isa isa : Isa.values()) {
         if (isa.compareTo(widest) <= 0) {
           Kernels.setIsa(isa);
-          pooled.add(trainer(rounded, 0).features(run(all(), 1).modules(), data, done -> {}));
+          pooled.add(
+              trainer(rounded, 0).predictor().features(run(all(), 1).modules(), data, done -> {}));
         }
       }
     } finally {
@@ -176,6 +177,6 @@ class PrecisionTest extends TrainingTest {
     }
     assertArrayEquals(
         pooled.get(pooled.size() - 1),
-        trainer(rounded, 0).features(run(all(), 1).modules(), data, done -> {}));
+        trainer(rounded, 0).predictor().features(run(all(), 1).modules(), data, done -> {}));
   }
 }

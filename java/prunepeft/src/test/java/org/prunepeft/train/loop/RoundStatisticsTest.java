@@ -19,13 +19,15 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 class RoundStatisticsTest extends TrainingTest {
   private static final int STEPS = 4;
@@ -55,7 +57,8 @@ class RoundStatisticsTest extends TrainingTest {
       int step = 0;
       for (Batch batch : new Batches(data, 6).shuffled(5, 1)) {
         groups(modules, head).forEach(FlatParameters::clearGradients);
-        trainer.step(run, batch, step, null, statistics);
+        new SingleStep(run, batch, step, statistics)
+            .loss(trainer, GradientPasses.Mode.of(ComputeDevice.CPU));
         if (step % (STEPS / MEASURED) == 0) {
           measuredTokens[2 * step / STEPS] += batch.tokens();
         }

@@ -121,11 +121,12 @@ class SupernetMeasuringTest {
       subsets.add(subset());
     }
     List<Integer> done = new ArrayList<>();
-    List<Predictions> together = trainer.predict(supernet, head, data, subsets, done::add);
+    List<Predictions> together =
+        trainer.predictor().predict(supernet, head, data, subsets, done::add);
     assertEquals(data.size(), done.get(done.size() - 1));
     for (int i = 0; i < subsets.size(); i++) {
       assertArrayEquals(
-          outputs(trainer.predict(alone(subsets.get(i)), head, data)),
+          outputs(trainer.predictor().predict(alone(subsets.get(i)), head, data)),
           outputs(together.get(i)),
           2e-5f,
           "subset " + subsets.get(i));

@@ -88,13 +88,14 @@ class TrainerTest extends TrainingTest {
     assertTrue(new String(batch.mask()).contains("\0"), "nothing is padded");
     TrainingRun large = run(data, 1, 0);
     double loss =
-        trainer(TrainingSettings.builder().batchSize(data.size()))
-            .step(large, batch, 0, null, null);
+        SingleStep.loss(trainer(TrainingSettings.builder().batchSize(data.size())), large, batch);
 
     TrainingRun small = run(data, 1, 0);
     double accumulated =
-        trainer(TrainingSettings.builder().batchSize(batchSize).gradientAccumulationSteps(29))
-            .step(small, batch, 0, null, null);
+        SingleStep.loss(
+            trainer(TrainingSettings.builder().batchSize(batchSize).gradientAccumulationSteps(29)),
+            small,
+            batch);
 
     assertEquals(loss, accumulated, 1e-5 * loss);
     gradients(large)
@@ -172,7 +173,7 @@ class TrainerTest extends TrainingTest {
 
   private TrainingRun after(Trainer trainer, EncodedDataset examples, double dropout) {
     TrainingRun run = run(examples, 1, dropout);
-    trainer.step(run, new Batches(examples, 2).shuffled(SEED, 1).iterator().next(), 0, null, null);
+    SingleStep.loss(trainer, run, new Batches(examples, 2).shuffled(SEED, 1).iterator().next());
     return run;
   }
 
@@ -256,7 +257,7 @@ class TrainerTest extends TrainingTest {
             .adapterLearningRate(1e-12)
             .headLearningRate(1e-12);
     TrainingRun run = validated(run(data, 1, 0), validation);
-    Evaluation epoch = trainer(still).evaluate(run.modules(), run.head(), validation);
+    Evaluation epoch = trainer(still).predictor().evaluate(run.modules(), run.head(), validation);
     Evaluation low = oneRightLess(epoch, 0.1f);
     Evaluation high = oneRightLess(epoch, 50);
     assertEquals(epoch.primary() - 1.0 / validation.size(), low.primary(), 1e-12);
@@ -339,7 +340,7 @@ class TrainerTest extends TrainingTest {
       first++;
     }
     assertEquals(first + 1, result.bestEpoch());
-    Evaluation kept = trainer.evaluate(run.modules(), run.head(), validation);
+    Evaluation kept = trainer.predictor().evaluate(run.modules(), run.head(), validation);
     assertEquals(epochs.get(first).loss(), kept.loss(), 1e-6);
     return result.bestEpoch();
   }
@@ -358,9 +359,9 @@ class TrainerTest extends TrainingTest {
                 .adapterLearningRate(1e-2)
                 .headLearningRate(5e-2));
     TrainingRun run = run(data, 20, 0.1);
-    double before = trainer.evaluate(run.modules(), run.head(), data).loss();
+    double before = trainer.predictor().evaluate(run.modules(), run.head(), data).loss();
     assertNull(trainer.train(run, StepListener.NONE).validation());
-    double after = trainer.evaluate(run.modules(), run.head(), data).loss();
+    double after = trainer.predictor().evaluate(run.modules(), run.head(), data).loss();
     assertTrue(after < 0.8 * before, "loss went from " + before + " to " + after);
   }
 

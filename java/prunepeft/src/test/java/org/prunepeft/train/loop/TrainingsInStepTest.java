@@ -36,8 +36,8 @@ import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
-import org.prunepeft.train.statistics.RoundStatistics;
 
 /** Trained together, each run becomes what it becomes alone. */
 @Timeout(300)

@@ -1,4 +1,4 @@
-package org.prunepeft.train.statistics;
+package org.prunepeft.train.pass;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -1,4 +1,4 @@
-package org.prunepeft.run;
+package org.prunepeft.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

@@ -1,17 +1,16 @@
-package org.prunepeft.run;
+package org.prunepeft.text;
 
 import java.util.Locale;
-import org.prunepeft.search.measured.Estimate;
 
 /** Quantities for a reader, rounded to what they are worth. */
-final class Units {
+public final class Units {
   private static final double MINUTE = 60;
   private static final double HOUR = 3600;
 
   private Units() {}
 
   /** {@return seconds, such as 4.1 s, 18 s, 12 min or 3.5 h} */
-  static String seconds(double seconds) {
+  public static String seconds(double seconds) {
     if (seconds < 10) {
       return text("%.1f s", seconds);
     }
@@ -22,13 +21,13 @@ final class Units {
   }
 
   /** {@return seconds as milliseconds, such as 0.62 ms, 5.2 ms or 181 ms} */
-  static String milliseconds(double seconds) {
+  public static String milliseconds(double seconds) {
     double value = 1000 * seconds;
     return text(value < 1 ? "%.2f ms" : value < 100 ? "%.1f ms" : "%.0f ms", value);
   }
 
   /** {@return bytes, such as 0 MB, 0.79 MB or, of less than a hundredth of one, 0.5 kB} */
-  static String megabytes(double bytes) {
+  public static String megabytes(double bytes) {
     if (bytes == 0) {
       return "0 MB";
     }
@@ -36,22 +35,17 @@ final class Units {
   }
 
   /** {@return hundredths with their sign, such as +1.25} */
-  static String points(double value) {
+  public static String points(double value) {
     return text("%+.2f", 100 * value);
   }
 
-  /** {@return the interval in points, such as -0.49 to +5.43, and whether it holds zero} */
-  static String interval(Estimate estimate) {
-    return range(estimate) + (estimate.holdsZero() ? ", holds zero" : "");
-  }
-
-  /** {@return the interval in points, such as -0.49 to +5.43} */
-  static String range(Estimate estimate) {
-    return points(estimate.low()) + " to " + points(estimate.high());
+  /** {@return an interval in hundredths, such as -0.49 to +5.43} */
+  public static String points(double low, double high) {
+    return points(low) + " to " + points(high);
   }
 
   /** {@return such as 1 epoch, 3 epochs} */
-  static String count(int count, String what) {
+  public static String count(int count, String what) {
     return count + " " + what + (count == 1 ? "" : "s");
   }
 
