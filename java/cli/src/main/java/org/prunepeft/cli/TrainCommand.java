@@ -74,7 +74,7 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), all-linear (LoRA on all linear layers instead of the supernet, of the rank that the budget allows), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights, without the dropout that its config.json may name), all-linear (LoRA on all linear layers instead of the supernet, of the rank that the budget allows), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
   @Option(

@@ -178,7 +178,7 @@ final class TrainingOptions {
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =
-          "Learning-rate warm-up as a share of the training steps: the learning rate rises linearly to its peak. At least 20 steps, or a third of a training of fewer than 60; 0: no warm-up (default: ${DEFAULT-VALUE}).")
+          "Learning-rate warm-up as a share of the training steps: the learning rate rises linearly to its peak. At least 20 steps, or a third of a training of fewer than 60; 0: no warm-up. Step i of W, from 1, has i/W of the peak; Hugging Face's begins at 0, a step behind (default: ${DEFAULT-VALUE}).")
   double warmupRatio;
 
   @Option(
@@ -192,7 +192,7 @@ final class TrainingOptions {
       names = "--lr-scheduler-type",
       paramLabel = "TYPE",
       description =
-          "Learning-rate schedule after the warm-up: constant, linear or cosine (default: ${DEFAULT-VALUE}).")
+          "Learning-rate schedule after the warm-up: constant (or constant_with_warmup, the same: each has the warm-up; Hugging Face's constant has none, which is --warmup-ratio 0 here), linear or cosine (default: ${DEFAULT-VALUE}).")
   String schedule;
 
   @Option(

@@ -1,6 +1,8 @@
 package org.prunepeft.checkpoint;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -26,6 +28,8 @@ import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A model as Hugging Face's library saves it.
@@ -48,6 +52,8 @@ import org.prunepeft.io.SafeTensors;
  * </table>
  */
 public final class HuggingFaceDirectory {
+  private static final Logger LOG = LoggerFactory.getLogger(HuggingFaceDirectory.class);
+
   public static final String CONFIG = "config.json";
 
   private static final String WEIGHTS = "model.safetensors";
@@ -78,6 +84,12 @@ public final class HuggingFaceDirectory {
               STRIP_ACCENTS,
               CHINESE,
               "handle_chinese_chars"));
+
+  /** What sets tokenizer.json to its own {@value #PREFIX_SPACE}. */
+  private static final Pattern ROBERTA_CLASS = Pattern.compile("RobertaTokenizer(Fast)?");
+
+  private static final String PREFIX_SPACE = "add_prefix_space";
+  public static final String TRUNCATION_SIDE = "truncation_side";
 
   private static final String TOKENIZER_REMEDY =
       "make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
@@ -264,7 +276,8 @@ public final class HuggingFaceDirectory {
    * @param wordPiece whether the architecture's tokenizer is BERT's, so that vocab.txt will do
    * @return a tokenizer.json
    * @throws FormatException if there is none, or vocab.txt alone and its tokenizer is not BERT's,
-   *     or {@value #TOKENIZER_CONFIG} sets BERT's tokenizer to something else than tokenizer.json
+   *     or {@value #TOKENIZER_CONFIG} sets BERT's or RoBERTa's tokenizer to something else than
+   *     tokenizer.json
    * @throws IOException if reading fails
    */
   public byte[] tokenizer(boolean wordPiece) throws IOException {
@@ -273,6 +286,8 @@ public final class HuggingFaceDirectory {
       if (wordPiece && Files.exists(directory.resolve(TOKENIZER_CONFIG))) {
         requireSameNormalizer(tokenizer);
       }
+      requireSamePrefixSpace(tokenizer);
+      sayWhatDiffers(tokenizer);
       return tokenizer;
     }
     if (wordPiece && Files.exists(directory.resolve(VOCABULARY))) {
@@ -354,8 +369,7 @@ public final class HuggingFaceDirectory {
   private byte[] wholeTokenizer() throws IOException {
     byte[] tokenizer = bytes(TOKENIZER, MAX_TOKENIZER);
     JsonNode settings = tokenizerConfig();
-    JsonNode named = settings.path(TOKENIZER_CLASS);
-    String kind = (named.isTextual() ? named : settings(CONFIG).path(TOKENIZER_CLASS)).asText();
+    String kind = kind(settings);
     if (!SequenceTokens.decides(kind)) {
       return tokenizer;
     }
@@ -364,6 +378,12 @@ public final class HuggingFaceDirectory {
     } catch (FormatException e) {
       throw new FormatException(directory + ": " + e.getMessage(), e);
     }
+  }
+
+  /** The tokenizer_class; empty if none is named. */
+  private String kind(JsonNode settings) throws IOException {
+    JsonNode named = settings.path(TOKENIZER_CLASS);
+    return (named.isTextual() ? named : settings(CONFIG).path(TOKENIZER_CLASS)).asText("");
   }
 
   /** Settings that Python's library wrote; of an absent file none. */
@@ -424,6 +444,92 @@ public final class HuggingFaceDirectory {
                     "AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW)"));
       }
     }
+  }
+
+  /**
+   * Checks what Python's class of RoBERTa's tokenizer sets tokenizer.json to, whether the setting
+   * is there or not.
+   */
+  private void requireSamePrefixSpace(byte[] tokenizer) throws IOException {
+    JsonNode settings = settings(TOKENIZER_CONFIG);
+    String kind = kind(settings);
+    if (kind.isEmpty()
+        ? !settings(CONFIG).path("model_type").asText().equals("roberta")
+        : !ROBERTA_CLASS.matcher(kind).matches()) {
+      return;
+    }
+    JsonNode words = part(tokenizer, "pre_tokenizer");
+    boolean own = isSet(words.path(PREFIX_SPACE), true);
+    boolean inPython = isSet(settings.path(PREFIX_SPACE), false);
+    if (words.path("type").asText().equals("ByteLevel") && own != inPython) {
+      throw new FormatException(
+          "%s %s %s, by which Python's RobertaTokenizer goes, but the pre_tokenizer of %s beside it has %s; make them the same, as the model was trained"
+              .formatted(
+                  directory.resolve(TOKENIZER_CONFIG),
+                  settings.has(PREFIX_SPACE)
+                      ? "has " + PREFIX_SPACE
+                      : "has no " + PREFIX_SPACE + ", which means",
+                  inPython,
+                  TOKENIZER,
+                  own));
+    }
+  }
+
+  /** Says where Python's tokenizer gives other tokens, of some texts or in some versions. */
+  private void sayWhatDiffers(byte[] tokenizer) throws IOException {
+    JsonNode settings = settings(TOKENIZER_CONFIG);
+    if (cutsBeginnings(settings, tokenizer)) {
+      LOG.warn(
+          "{}: {} says {}: Python cuts the beginnings of texts that are too long, here their ends are cut",
+          directory,
+          settings.path(TRUNCATION_SIDE).isTextual() ? TOKENIZER_CONFIG : TOKENIZER,
+          settings.path(TRUNCATION_SIDE).isTextual()
+              ? TRUNCATION_SIDE + " left"
+              : "truncation to the left");
+    }
+    String kind = kind(settings);
+    if (!SequenceTokens.decides(kind)) {
+      SequenceTokens.otherwiseInPython(tokenizer, kind, settings, settings(TOKENS_MAP))
+          .ifPresent(
+              placed ->
+                  LOG.warn(
+                      "{}: by add_bos_token and add_eos_token in {} version 5 of Hugging Face's library encodes a text as \"{}\", but the post_processor of {}, which holds here, places other tokens; make them the same, as the model was trained",
+                      directory,
+                      TOKENIZER_CONFIG,
+                      placed,
+                      TOKENIZER));
+    }
+  }
+
+  /**
+   * {@return whether Python's tokenizer cuts the beginnings of texts that are too long}
+   *
+   * @param settings tokenizer_config.json
+   * @param tokenizer content of tokenizer.json, which counts where the settings say nothing
+   */
+  public static boolean cutsBeginnings(JsonNode settings, byte[] tokenizer) throws IOException {
+    JsonNode side = settings.path(TRUNCATION_SIDE);
+    return (side.isTextual() ? side : part(tokenizer, "truncation").path("direction"))
+        .asText()
+        .equalsIgnoreCase("left");
+  }
+
+  /** A member of tokenizer.json, without its vocabulary, which may be large; perhaps missing. */
+  private static JsonNode part(byte[] tokenizer, String name) throws IOException {
+    try (JsonParser json = JSON.createParser(tokenizer)) {
+      json.nextToken();
+      while (json.nextToken() == JsonToken.FIELD_NAME) {
+        boolean found = json.currentName().equals(name);
+        json.nextToken();
+        if (found) {
+          return json.readValueAsTree();
+        }
+        json.skipChildren();
+      }
+    } catch (JsonProcessingException | CharConversionException e) {
+      // Left for its reader to refuse.
+    }
+    return JSON.missingNode();
   }
 
   private static boolean isSet(JsonNode setting, boolean otherwise) {

@@ -60,6 +60,49 @@ final class SequenceTokens {
   }
 
   /**
+   * {@return what version 5 of Hugging Face's library, whose base class of all fast tokenizers sets
+   * the post-processor where add_bos_token or add_eos_token is named, places around a text, such as
+   * "&lt;s&gt; TEXT"; empty where tokenizer.json places the same, or neither is named}
+   *
+   * @param tokenizer content of tokenizer.json
+   * @param kind tokenizer_class, one that does not {@link #decides}
+   * @param settings tokenizer_config.json
+   * @param tokensMap special_tokens_map.json
+   */
+  static Optional<String> otherwiseInPython(
+      byte[] tokenizer, String kind, JsonNode settings, JsonNode tokensMap) throws IOException {
+    if (!settings.has(BEGIN) && !settings.has(END)) {
+      return Optional.empty();
+    }
+    SequenceTokens tokens = new SequenceTokens(tokenizer, kind, settings, tokensMap);
+    try {
+      return tokens.read() ? tokens.otherwise() : Optional.empty();
+    } catch (JsonProcessingException
+        | CharConversionException
+        | NumberFormatException
+        | ArithmeticException e) {
+      return Optional.empty(); // left for its reader to refuse
+    }
+  }
+
+  private Optional<String> otherwise() {
+    // Ids do not matter to what is compared.
+    Optional<Token> begin = text(BEGIN, false, "bos_token", null).map(text -> new Token(text, 0));
+    Optional<Token> end = text(END, false, "eos_token", null).map(text -> new Token(text, 0));
+    List<JsonNode> placing = steps(post).stream().filter(SequenceTokens::places).toList();
+    boolean same =
+        placing.isEmpty()
+            ? begin.isEmpty() && end.isEmpty()
+            : placing.size() == 1 && places(placing.get(0), template(begin, end));
+    return same
+        ? Optional.empty()
+        : Optional.of(
+            begin.map(token -> token.text + " ").orElse("")
+                + "TEXT"
+                + end.map(token -> " " + token.text).orElse(""));
+  }
+
+  /**
    * {@return a tokenizer.json that places the tokens that the settings ask for; the same bytes
    * where it does so already}
    *
@@ -160,17 +203,27 @@ final class SequenceTokens {
 
   private Optional<Token> token(String flag, boolean placedByDefault, String name, String absent)
       throws IOException {
+    Optional<String> text = text(flag, placedByDefault, name, absent);
+    return text.isEmpty()
+        ? Optional.empty()
+        : Optional.of(new Token(text.get(), id(flag, name, text.get())));
+  }
+
+  /**
+   * {@return the token to place; empty if none is asked for, or there is no such token}
+   *
+   * @param absent what it is if nothing says it; null: none
+   */
+  private Optional<String> text(String flag, boolean placedByDefault, String name, String absent) {
     if (!(settings.has(flag) ? settings.get(flag).asBoolean() : placedByDefault)) {
       return Optional.empty();
     }
     JsonNode said =
         settings.has(name) ? settings.get(name) : tokensMap.has(name) ? tokensMap.get(name) : null;
     JsonNode content = said != null && said.isObject() ? said.path("content") : said;
-    if (content != null && !content.isTextual()) {
-      return Optional.empty(); // null: there is no such token
-    }
-    String text = content == null ? absent : content.textValue();
-    return Optional.of(new Token(text, id(flag, name, text)));
+    return content == null
+        ? Optional.ofNullable(absent)
+        : Optional.ofNullable(content.textValue()); // null: there is no such token
   }
 
   private int id(String flag, String name, String text) throws IOException {

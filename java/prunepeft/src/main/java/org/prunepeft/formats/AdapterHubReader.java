@@ -99,6 +99,7 @@ final class AdapterHubReader {
         // that of the tensors.
         .ignore(
             "init_weights",
+            "init_weights_seed",
             "dropout",
             "stochastic_depth",
             "reduction_factor",
@@ -156,7 +157,7 @@ final class AdapterHubReader {
     config
         .require("composition_mode", "add")
         .require("init_weights", "lora", "bert")
-        .ignore("dtype");
+        .ignore("dtype", "init_weights_seed");
     boolean attention = config.flag("selfattn_lora", true);
     List<?> matrices = config.list("attn_matrices");
     boolean intermediate = config.flag("intermediate_lora", false);

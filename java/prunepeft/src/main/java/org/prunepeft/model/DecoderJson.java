@@ -12,10 +12,16 @@ import java.util.stream.IntStream;
 
 /** A decoder's config.json, with the defaults that each family has in Hugging Face's library. */
 final class DecoderJson {
+  private static final String LAYER_TYPES = "layer_types";
   private static final String SLIDING = "sliding_attention";
 
   /** The parameters of rotation by kind of layer, where there are several. */
   private static final String FULL = "full_attention";
+
+  private static final String ORIGINAL = "original_max_position_embeddings";
+
+  /** By how much a quotient that somebody has rounded may differ. */
+  private static final double ROUNDING = 1e-6;
 
   private final ConfigFields json;
   private final Architecture family;
@@ -149,12 +155,21 @@ final class DecoderJson {
     return json.isNull(name) || !family.isGemma() ? 0 : json.number(name, absent);
   }
 
+  /** After how many layers one of another kind follows. */
+  private int period(String name, int absent) {
+    int period = json.integer(name, absent);
+    if (period < 1) {
+      throw new IllegalArgumentException(name + " must be at least 1, got " + period);
+    }
+    return period;
+  }
+
   private List<Boolean> rotated() {
     if (family != Architecture.SMOLLM3) {
       return List.of();
     }
     List<Double> given = json.numbers("no_rope_layers");
-    int interval = json.integer("no_rope_layer_interval", 4);
+    int interval = period("no_rope_layer_interval", 4);
     return IntStream.range(0, layers)
         .mapToObj(i -> i < given.size() ? given.get(i) != 0 : (i + 1) % interval != 0)
         .toList();
@@ -163,6 +178,7 @@ final class DecoderJson {
   private List<Integer> windows(List<Boolean> rotated) {
     int window =
         json.isNull("sliding_window") ? 0 : json.integer("sliding_window", defaultWindow());
+    List<String> types = layerTypes(window);
     boolean used =
         switch (family) {
           case LLAMA -> false;
@@ -172,13 +188,36 @@ final class DecoderJson {
     if (!used || window == 0) {
       return List.of();
     }
-    List<String> types = json.words("layer_types");
     IntPredicate slides = types.isEmpty() ? slides(rotated) : i -> types.get(i).equals(SLIDING);
+    return IntStream.range(0, layers).mapToObj(i -> slides.test(i) ? window : 0).toList();
+  }
+
+  /** What attention each layer has; empty if it is not said. */
+  private List<String> layerTypes(int window) {
+    List<String> types = json.words(LAYER_TYPES);
     if (!types.isEmpty() && types.size() != layers) {
       throw new IllegalArgumentException(
           "%d layers need as many layer_types, got %d".formatted(layers, types.size()));
     }
-    return IntStream.range(0, layers).mapToObj(i -> slides.test(i) ? window : 0).toList();
+    for (int i = 0; i < types.size(); i++) {
+      String type = types.get(i);
+      if (!type.equals(FULL) && !type.equals(SLIDING)) {
+        throw new IllegalArgumentException(
+            "layer_types has '%s' for layer %d, which is not supported; there are %s and %s"
+                .formatted(type, i, FULL, SLIDING));
+      }
+      if (masksLayersAlike() && type.equals(SLIDING) != window > 0) {
+        throw new IllegalArgumentException(
+            "layer_types has %s for layer %d, but sliding_window is %s, which holds for all layers of a %s: Hugging Face's library does not look at layer_types there; leave them out"
+                .formatted(type, i, window > 0 ? window : "null", family.modelType()));
+      }
+    }
+    return types;
+  }
+
+  /** Whether the window alone decides how layers see a text. */
+  private boolean masksLayersAlike() {
+    return family == Architecture.MISTRAL || family == Architecture.PHI3;
   }
 
   private int defaultWindow() {
@@ -197,7 +236,7 @@ final class DecoderJson {
       }
       case GEMMA2 -> i -> i % 2 == 0;
       case GEMMA3 -> {
-        int pattern = json.integer("sliding_window_pattern", 6);
+        int pattern = period("sliding_window_pattern", 6);
         yield i -> (i + 1) % pattern != 0;
       }
       case SMOLLM3 -> i -> !rotated.get(i);
@@ -245,26 +284,18 @@ final class DecoderJson {
   }
 
   private Rope rope(ConfigFields scaling, double theta) {
-    String name =
-        scaling.has("rope_type")
-            ? scaling.text("rope_type")
-            : scaling.has("type") ? scaling.text("type") : "default";
-    Rope.Type type = Rope.Type.of(name);
+    Rope.Type type = ropeType(scaling);
     double part = scaling.number("partial_rotary_factor", json.number("partial_rotary_factor", 1));
-    int original =
-        scaling.integer(
-            "original_max_position_embeddings",
-            json.integer("original_max_position_embeddings", positions));
+    int original = original(type, scaling);
     double ratio = (double) positions / original;
     if ((type == Rope.Type.LINEAR || type == Rope.Type.DYNAMIC || type == Rope.Type.LLAMA3)
         && !scaling.has("factor")) {
-      throw new IllegalArgumentException("rope_scaling of type " + name + " has no factor");
+      throw new IllegalArgumentException("rope_scaling of type " + type + " has no factor");
     }
     double factor =
         switch (type) {
           case DEFAULT -> 1;
-          // The context's growth is the configuration's own, whatever else stands there.
-          case LONGROPE -> original == positions ? scaling.number("factor", 1) : ratio;
+          case LONGROPE -> longFactor(scaling, ratio);
           default -> scaling.number("factor", ratio);
         };
     return new Rope(
@@ -286,6 +317,58 @@ final class DecoderJson {
         scaling.flag("truncate", true),
         type == Rope.Type.LONGROPE ? scaling.numbers("short_factor") : List.of(),
         type == Rope.Type.LONGROPE ? scaling.numbers("long_factor") : List.of());
+  }
+
+  private Rope.Type ropeType(ConfigFields scaling) {
+    String name =
+        scaling.has("rope_type")
+            ? scaling.text("rope_type")
+            : scaling.has("type") ? scaling.text("type") : "default";
+    if (family != Architecture.PHI3) {
+      return Rope.Type.of(name);
+    }
+    // What its first configurations called the only other rule that it has.
+    Rope.Type type =
+        name.equals("su") || name.equals("yarn") ? Rope.Type.LONGROPE : Rope.Type.of(name);
+    if (type != Rope.Type.DEFAULT && type != Rope.Type.LONGROPE) {
+      throw new IllegalArgumentException(
+          "rope_type '%s' is not supported in a %s; there are %s and %s, which may be called su or yarn"
+              .formatted(name, family.modelType(), Rope.Type.DEFAULT, Rope.Type.LONGROPE));
+    }
+    return type;
+  }
+
+  /** Whether the context of the pre-training is named beside rope_scaling. */
+  private boolean hasOriginal() {
+    return json.has(ORIGINAL) || family == Architecture.PHI3;
+  }
+
+  /** The context of the pre-training. */
+  private int original(Rope.Type type, ConfigFields scaling) {
+    if (!hasOriginal()) {
+      return scaling.integer(ORIGINAL, positions);
+    }
+    int original = json.integer(ORIGINAL, 4096);
+    int ofScaling = scaling.integer(ORIGINAL, original);
+    if ((type == Rope.Type.LLAMA3 || type == Rope.Type.YARN) && ofScaling != original) {
+      throw new IllegalArgumentException(
+          "%s is %d, and that of rope_scaling or rope_parameters %d: versions 4 and 5 of Hugging Face's library take the one or the other; leave out the one that is not meant"
+              .formatted(ORIGINAL, original, ofScaling));
+    }
+    return original;
+  }
+
+  /** Of longrope, by which cosine and sine are scaled unless attention_factor is named. */
+  private double longFactor(ConfigFields scaling, double ratio) {
+    double factor = scaling.number("factor", ratio);
+    if (hasOriginal()
+        && !scaling.has("attention_factor")
+        && Math.abs(factor - ratio) > ROUNDING * ratio) {
+      throw new IllegalArgumentException(
+          "the factor of longrope is %s, but max_position_embeddings / %s is %s: version 4 of Hugging Face's library takes this, version 5 the factor; make them the same, or name attention_factor"
+              .formatted(factor, ORIGINAL, ratio));
+    }
+    return factor;
   }
 
   private static double attentionFactor(
@@ -365,7 +448,7 @@ final class DecoderJson {
     if (window > 0) {
       List<String> types = new ArrayList<>();
       windows.forEach(own -> types.add(own > 0 ? SLIDING : FULL));
-      json.put("layer_types", types);
+      json.put(LAYER_TYPES, types);
     }
   }
 
@@ -377,7 +460,7 @@ final class DecoderJson {
       json.put("rope_local_base_freq", config.decoder().localRope().theta());
     }
     if (config.architecture() == Architecture.PHI3) {
-      json.put("original_max_position_embeddings", rope.originalPositions());
+      json.put(ORIGINAL, rope.originalPositions());
     }
     json.put("rope_scaling", rope.type() == Rope.Type.DEFAULT ? null : scaling(rope));
   }
@@ -390,20 +473,20 @@ final class DecoderJson {
       case LLAMA3 -> {
         scaling.put("low_freq_factor", rope.lowFrequencyFactor());
         scaling.put("high_freq_factor", rope.highFrequencyFactor());
-        scaling.put("original_max_position_embeddings", rope.originalPositions());
+        scaling.put(ORIGINAL, rope.originalPositions());
       }
       case YARN -> {
         scaling.put("beta_fast", rope.betaFast());
         scaling.put("beta_slow", rope.betaSlow());
         scaling.put("truncate", rope.truncate());
         scaling.put("attention_factor", rope.attentionFactor());
-        scaling.put("original_max_position_embeddings", rope.originalPositions());
+        scaling.put(ORIGINAL, rope.originalPositions());
       }
       case LONGROPE -> {
         scaling.put("short_factor", rope.shortFactors());
         scaling.put("long_factor", rope.longFactors());
         scaling.put("attention_factor", rope.attentionFactor());
-        scaling.put("original_max_position_embeddings", rope.originalPositions());
+        scaling.put(ORIGINAL, rope.originalPositions());
       }
       default -> {}
     }

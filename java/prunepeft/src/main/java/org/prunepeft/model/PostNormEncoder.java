@@ -17,7 +17,7 @@ import org.prunepeft.torch.Torch;
 /**
  * A transformer encoder whose layers normalise after each residual sum: BERT (Devlin et al. 2019)
  * and those that followed it. EncoderWeights carry Hugging Face's names. Query, key and value are
- * one stacked linear. The frozen part runs without its own dropout.
+ * one stacked linear. It has no dropout of its own, whether its weights are trained or not.
  */
 public final class PostNormEncoder extends LayeredEncoder {
   private final Embeddings embeddings;

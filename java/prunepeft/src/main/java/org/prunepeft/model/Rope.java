@@ -62,10 +62,8 @@ public record Rope(
      * @throws IllegalArgumentException if it is not supported; names those that are
      */
     static Type of(String name) {
-      // What Phi-3 called it first.
-      String current = name.equals("su") ? "longrope" : name;
       return Arrays.stream(values())
-          .filter(type -> type.toString().equals(current))
+          .filter(type -> type.toString().equals(name))
           .findFirst()
           .orElseThrow(
               () ->

@@ -85,7 +85,7 @@ final class TokenizerConfig {
    * the settings of tokenizer.json that it leaves to another default.
    *
    * @param files the tokenizer's, with tokenizer_config.json
-   * @param maxLength tokens at which texts are cut; empty: as the file says
+   * @param maxLength tokens at which texts are cut, at their ends; empty: as the file says
    * @throws IOException if a file is no JSON
    */
   byte[] completed(Map<String, byte[]> files, OptionalInt maxLength) throws IOException {
@@ -118,7 +118,12 @@ final class TokenizerConfig {
                 config.set(name, value);
               }
             });
-    maxLength.ifPresent(tokens -> config.put(MAX_LENGTH, tokens));
+    if (maxLength.isPresent()) {
+      config.put(MAX_LENGTH, maxLength.getAsInt());
+      if (HuggingFaceDirectory.cutsBeginnings(config, tokenizer)) {
+        config.put(HuggingFaceDirectory.TRUNCATION_SIDE, "right");
+      }
+    }
     return bytes(config);
   }
 

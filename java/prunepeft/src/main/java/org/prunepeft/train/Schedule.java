@@ -40,7 +40,8 @@ public enum Schedule {
    *
    * @param step 0-based
    * @param steps of the whole training, 1 or more
-   * @param warmupSteps over which it rises linearly, the last of them at the peak; 0 or more
+   * @param warmupSteps over which it rises linearly, the last of them at the peak (Hugging Face's
+   *     begins at 0 and is at the peak a step later); 0 or more
    */
   public double factor(int step, int steps, int warmupSteps) {
     if (step < warmupSteps) {

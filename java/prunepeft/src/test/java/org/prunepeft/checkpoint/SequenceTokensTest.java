@@ -94,6 +94,49 @@ class SequenceTokensTest {
     assertEquals(withoutAny, tokens(tokenizer(settings, BYTES)));
   }
 
+  /** By the base class of version 5: a flag that is not named is false. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      nullValues = "-",
+      textBlock =
+          """
+          {'add_bos_token': true, 'bos_token': '<s>'}                         | <s> TEXT | -
+          {'add_bos_token': true, 'bos_token': {'content': '</s>'}}           | </s> TEXT | </s> TEXT
+          {'add_bos_token': true}                                             | - | TEXT
+          {'add_bos_token': false}                                            | - | TEXT
+          {'add_eos_token': false, 'bos_token': '<s>'}                        | - | TEXT
+          {'add_eos_token': true, 'bos_token': '<s>', 'eos_token': '</s>'}    | TEXT </s> | TEXT </s>
+          {'add_bos_token': true, 'add_eos_token': true, 'bos_token': '<s>', 'eos_token': 'of no id'} | <s> TEXT of no id | <s> TEXT of no id
+          {'bos_token': '<s>'}                                                | - | -
+          {}                                                                  | - | -
+          """)
+  void whatVersion5PlacesOtherwiseIsKnown(String settings, String withoutAny, String withABegin)
+      throws IOException {
+    String begins = post();
+    byte[] begun =
+        tokenizer("{'tokenizer_class': 'LlamaTokenizer', 'add_bos_token': true}", "null");
+    for (String none : new String[] {"null", BYTES}) {
+      tokenizer.set("post_processor", JSON.readTree(none));
+      assertEquals(withoutAny, otherwise(JSON.writeValueAsBytes(tokenizer), settings));
+    }
+    assertEquals(withABegin, otherwise(begun, settings));
+    // What is in the fixture begins the first text of a pair alone.
+    tokenizer.set("post_processor", JSON.readTree(begins));
+    assertEquals(
+        settings.contains("add_") && withABegin == null ? "<s> TEXT" : withABegin,
+        otherwise(JSON.writeValueAsBytes(tokenizer), settings));
+  }
+
+  private static String otherwise(byte[] tokenizer, String settings) throws IOException {
+    return SequenceTokens.otherwiseInPython(
+            tokenizer,
+            "PreTrainedTokenizerFast",
+            JSON.readTree(settings.replace('\'', '"')),
+            JSON.createObjectNode())
+        .orElse(null);
+  }
+
   @Test
   void theClassMayBeInTheConfigurationAndATokenInTheMap() throws IOException {
     Files.writeString(

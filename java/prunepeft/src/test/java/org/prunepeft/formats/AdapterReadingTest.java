@@ -110,16 +110,29 @@ class AdapterReadingTest {
     assertRefused(directory, "has no tensor bert.encoder.layer.1.output.dense.loras");
   }
 
-  /** A field of later releases, of training alone. */
+  /** Fields of later releases, of training and of initial values alone. */
   @Test
-  void adaptersWithStochasticDepthAreRead() throws IOException {
+  void whatMattersToATrainingAloneIsPassedOver() throws IOException {
     TrainedAdapter adapter =
         Parts.adapter(List.of(Parts.bottleneck(0, Block.FEED_FORWARD, Input.NORMED_SUM, 7)));
     Path directory = write(new AdapterHubFormat(), adapter);
     change(
         directory.resolve("adapter_config.json"),
-        json -> ((ObjectNode) json.get("config")).put("stochastic_depth", 0.0));
+        json ->
+            ((ObjectNode) json.get("config"))
+                .put("stochastic_depth", 0.0)
+                .put("init_weights_seed", 42));
     Parts.assertSame(adapter, read(directory));
+  }
+
+  @Test
+  void theSeedOfLoraIsPassedOver() throws IOException {
+    TrainedAdapter adapter = Parts.adapter(List.of(Parts.lora(0, "output.dense", 4, 16)));
+    Path directory = write(new AdapterHubFormat(), adapter);
+    change(
+        directory.resolve("adapter_config.json"),
+        json -> ((ObjectNode) json.get("config")).put("init_weights_seed", 42));
+    assertEquals(1, read(directory).parts().size());
   }
 
   @ParameterizedTest

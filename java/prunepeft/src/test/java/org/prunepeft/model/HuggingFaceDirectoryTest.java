@@ -39,6 +39,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.testing.TestSeed;
@@ -494,6 +495,83 @@ class HuggingFaceDirectoryTest {
     JsonNode completed = exported(OptionalInt.of(7));
     assertEquals("PreTrainedTokenizerFast", completed.get("tokenizer_class").asText());
     assertEquals("[PAD]", completed.get("pad_token").asText());
+  }
+
+  /** Runs cut the ends of texts, whatever Python's tokenizer of the model does. */
+  @Test
+  void anExportCutsTextsWhereTheRunDid() throws IOException {
+    write(BERT);
+    ObjectNode tokenizer = (ObjectNode) JSON.readTree(cased());
+    tokenizer.putObject("truncation").put("direction", "Left");
+    Path file = directory.resolve("tokenizer.json");
+    Path settings = directory.resolve("tokenizer_config.json");
+    for (String said : List.of("", ", \"truncation_side\": \"left\"")) {
+      Files.write(file, said.isEmpty() ? JSON.writeValueAsBytes(tokenizer) : cased());
+      Files.writeString(settings, "{\"do_lower_case\": false" + said + "}");
+      assertEquals("right", exported(OptionalInt.of(24)).get("truncation_side").asText(), said);
+      assertTrue(
+          HuggingFaceDirectory.cutsBeginnings(
+              JSON.readTree(settings.toFile()), Files.readAllBytes(file)));
+    }
+    Files.write(file, JSON.writeValueAsBytes(tokenizer));
+    Files.writeString(settings, "{\"do_lower_case\": false, \"truncation_side\": \"right\"}");
+    assertFalse(
+        HuggingFaceDirectory.cutsBeginnings(
+            JSON.readTree(settings.toFile()), Files.readAllBytes(file)));
+    assertEquals("right", exported(OptionalInt.of(24)).get("truncation_side").asText());
+    Files.write(file, cased());
+    Files.writeString(settings, "{\"do_lower_case\": false}");
+    assertFalse(exported(OptionalInt.of(24)).has("truncation_side"));
+  }
+
+  /** Python's class of RoBERTa's tokenizer never asks tokenizer.json. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      nullValues = "-",
+      textBlock =
+          """
+          roberta | RobertaTokenizer     | true  | -     | has no add_prefix_space, which means false | has true
+          roberta | RobertaTokenizerFast | true  | false | has add_prefix_space false                 | has true
+          roberta | -                    | false | true  | has add_prefix_space true                  | has false
+          roberta | -                    | true  | -     | has no add_prefix_space, which means false | has true
+          roberta | RobertaTokenizer     | true  | true  | - | -
+          roberta | RobertaTokenizer     | false | -     | - | -
+          roberta | PreTrainedTokenizerFast | true | -   | - | -
+          bert    | -                    | true  | -     | - | -
+          bert    | RobertaTokenizer     | true  | -     | has no add_prefix_space | has true
+          """)
+  void aSpaceBeforeTextsIsThatOfRobertasSettings(
+      String model, String kind, boolean own, Boolean named, String inPython, String here)
+      throws IOException {
+    Files.writeString(
+        directory.resolve("config.json"), "{\"model_type\": \"%s\"}".formatted(model));
+    Files.writeString(
+        directory.resolve("tokenizer.json"),
+        "{\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": %s}}".formatted(own));
+    ObjectNode settings = JSON.createObjectNode();
+    if (kind != null) {
+      settings.put("tokenizer_class", kind);
+    }
+    if (named != null) {
+      settings.put("add_prefix_space", named);
+    }
+    if (!settings.isEmpty()) {
+      JSON.writeValue(directory.resolve("tokenizer_config.json").toFile(), settings);
+    }
+    HuggingFaceDirectory inDirectory = new HuggingFaceDirectory(directory);
+    if (inPython == null) {
+      assertEquals(
+          own,
+          JSON.readTree(inDirectory.tokenizer(false))
+              .at("/pre_tokenizer/add_prefix_space")
+              .booleanValue());
+      return;
+    }
+    String message =
+        assertThrows(FormatException.class, () -> inDirectory.tokenizer(false)).getMessage();
+    assertTrue(message.contains(inPython), message);
+    assertTrue(message.contains("beside it " + here), message);
   }
 
   private JsonNode exported(OptionalInt maxLength) throws IOException {

@@ -43,7 +43,20 @@ class RopeTest {
   }
 
   private static Rope read(String settings) throws IOException {
+    return config("llama", settings).decoder().rope();
+  }
+
+  private static Rope phi3(String settings) throws IOException {
     return config("phi3", settings).decoder().rope();
+  }
+
+  private static void refused(String family, String settings, String... parts) {
+    String message =
+        assertThrows(FormatException.class, () -> config(family, settings)).getMessage();
+    assertTrue(message.startsWith("test: "), message);
+    for (String part : parts) {
+      assertTrue(message.contains(part), message);
+    }
   }
 
   private static EncoderConfig config(String family, String settings) throws IOException {
@@ -164,7 +177,7 @@ class RopeTest {
   void attentionFactorsAreThoseOfPhi3AndYarn() throws IOException {
     String factors = "[1.0" + ", 1.0".repeat(47) + "]";
     Rope phi =
-        read(
+        phi3(
             """
             "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
             "partial_rotary_factor": 0.75,
@@ -183,6 +196,85 @@ class RopeTest {
             "max_position_embeddings": 4096, "rope_scaling": {"rope_type": "yarn", "factor": 40,
             "original_max_position_embeddings": 4096, "mscale": 1.0, "mscale_all_dim": 1.0}""");
     assertEquals(1, both.attentionFactor(), EXACT);
+  }
+
+  /** Factors of all 64 pairs, with other members. */
+  private static String longRope(String name, String others) {
+    String factors = "[1.0" + ", 1.0".repeat(63) + "]";
+    return "\"rope_scaling\": {\"type\": \"%s\", \"short_factor\": %2$s, \"long_factor\": %2$s%3$s}"
+        .formatted(name, factors, others);
+  }
+
+  @Test
+  void phi3HasOneRuleByThreeNames() throws IOException {
+    String context =
+        "\"max_position_embeddings\": 8192, \"original_max_position_embeddings\": 2048, ";
+    Rope rope = phi3(context + longRope("longrope", ""));
+    assertEquals(Type.LONGROPE, rope.type());
+    assertEquals(rope, phi3(context + longRope("su", "")));
+    assertEquals(rope, phi3(context + longRope("yarn", "")));
+    for (String other : List.of("linear", "dynamic", "llama3")) {
+      refused(
+          "phi3",
+          longRope(other, ", \"factor\": 4.0"),
+          "rope_type '" + other + "' is not supported in a phi3",
+          "default and longrope");
+    }
+    refused("llama", longRope("su", ""), "rope_type 'su' is not supported");
+    assertEquals(Type.YARN, read("\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0}").type());
+  }
+
+  @Test
+  void theOriginalContextBesideTheScalingHolds() throws IOException {
+    String own = ", \"original_max_position_embeddings\": 1024";
+    // Phi-3's is 4096 where the file is silent.
+    Rope silent = phi3("\"max_position_embeddings\": 8192, " + longRope("longrope", ""));
+    assertEquals(4096, silent.originalPositions());
+    assertEquals(2, silent.factor());
+    assertEquals(silent, phi3("\"max_position_embeddings\": 8192, " + longRope("longrope", own)));
+    String beside =
+        "\"max_position_embeddings\": 8192, \"original_max_position_embeddings\": 2048, ";
+    assertEquals(2048, phi3(beside + longRope("longrope", own)).originalPositions());
+    assertEquals(2048, read(beside + longRope("longrope", own)).originalPositions());
+    String llama3 =
+        "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0"
+            + own
+            + "}";
+    refused(
+        "llama",
+        beside + llama3,
+        "original_max_position_embeddings is 2048, and that of rope_scaling or rope_parameters 1024",
+        "leave out the one that is not meant");
+    assertEquals(
+        1024, read("\"max_position_embeddings\": 8192" + own + ", " + llama3).originalPositions());
+    assertEquals(1024, read("\"max_position_embeddings\": 8192, " + llama3).originalPositions());
+  }
+
+  @Test
+  void aFactorOfLongRopeThatVersionsReadOtherwiseIsRefused() throws IOException {
+    String context =
+        "\"max_position_embeddings\": 8192, \"original_max_position_embeddings\": 2048, ";
+    refused(
+        "phi3",
+        context + longRope("longrope", ", \"factor\": 8.0"),
+        "the factor of longrope is 8.0",
+        "is 4.0",
+        "or name attention_factor");
+    Rope same = phi3(context + longRope("longrope", ", \"factor\": 4.0"));
+    assertEquals(phi3(context + longRope("longrope", "")), same);
+    assertEquals(Math.sqrt(1 + Math.log(4) / Math.log(2048)), same.attentionFactor(), EXACT);
+    // It scales cosine and sine alone, which attention_factor says by itself.
+    Rope named =
+        phi3(context + longRope("longrope", ", \"factor\": 8.0, \"attention_factor\": 1.5"));
+    assertEquals(1.5, named.attentionFactor());
+    // Where nothing is named beside the scaling, all go by the factor.
+    Rope own =
+        read(
+            "\"max_position_embeddings\": 8192, "
+                + longRope(
+                    "longrope", ", \"factor\": 8.0, \"original_max_position_embeddings\": 2048"));
+    assertEquals(8, own.factor());
+    assertEquals(Math.sqrt(1 + Math.log(8) / Math.log(2048)), own.attentionFactor(), EXACT);
   }
 
   @Test
@@ -264,6 +356,40 @@ class RopeTest {
   }
 
   @Test
+  void layersOfAnotherKindThanTheWindowSaysAreRefused() throws IOException {
+    String window = "\"sliding_window\": 4096, \"layer_types\": ";
+    for (String family : List.of("mistral", "phi3")) {
+      assertEquals(
+          List.of(4096),
+          config(family, window + "[\"sliding_attention\"]").decoder().windows(),
+          family);
+      refused(
+          family,
+          window + "[\"full_attention\"]",
+          "layer_types has full_attention for layer 0, but sliding_window is 4096",
+          "all layers of a " + family);
+      refused(
+          family,
+          "\"sliding_window\": null, \"layer_types\": [\"sliding_attention\"]",
+          "layer_types has sliding_attention for layer 0, but sliding_window is null");
+      assertEquals(
+          List.of(),
+          config(family, "\"sliding_window\": null, \"layer_types\": [\"full_attention\"]")
+              .decoder()
+              .windows());
+    }
+    assertEquals(List.of(0), config("gemma2", window + "[\"full_attention\"]").decoder().windows());
+    for (String family : List.of("llama", "qwen3", "gemma2", "smollm3")) {
+      refused(
+          family,
+          window + "[\"chunked_attention\"]",
+          "layer_types has 'chunked_attention' for layer 0, which is not supported",
+          "full_attention and sliding_attention");
+    }
+    refused("llama", "\"layer_types\": [\"full_attention\", \"full_attention\"]", "1 layers need");
+  }
+
+  @Test
   void whatIsNotKnownIsNamed() {
     var kind =
         assertThrows(
@@ -276,7 +402,7 @@ class RopeTest {
         assertThrows(
             FormatException.class,
             () ->
-                read(
+                phi3(
                     "\"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1], \"long_factor\": [1]}"));
     assertTrue(pairs.getMessage().contains("short_factor must have 64 values"), pairs.getMessage());
   }

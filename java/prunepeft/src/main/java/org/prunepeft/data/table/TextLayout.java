@@ -60,7 +60,7 @@ public enum TextLayout {
     return columns;
   }
 
-  /** The prompt that Alpaca's models are trained with. */
+  /** Alpaca's prompt, in its form with a new line behind "### Response:". */
   private static TrainingText instruction(String instruction, String input, String output) {
     boolean with = !input.isBlank();
     return TrainingText.of(

@@ -21,7 +21,8 @@ import org.prunepeft.torch.Torch;
 /**
  * Weight-decomposed low-rank adaptation, DoRA (Liu et al. 2024): a projection computes with
  * m·V/‖V‖, V = W + s·B·A, where m [N] and the norms are those of V's rows. As section 4.3 of the
- * paper proposes, the gradient takes ‖V‖ for a constant. Dropout is on the input of A alone.
+ * paper proposes, the gradient takes ‖V‖ for a constant. Dropout is on the input of A alone; PEFT
+ * applies the same mask to the input of W in (m/‖V‖ − 1)·W as well.
  *
  * <p>Trained is m − ‖W‖, which starts at 0, so that weight decay pulls towards the pre-trained
  * magnitude and a module's weights measure what it changed. Starts without effect.

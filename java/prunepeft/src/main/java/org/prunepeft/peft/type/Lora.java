@@ -23,17 +23,14 @@ record Lora(LoraConfig config, String name, List<String> targets) implements Lor
     return parameters(config, encoder, projection, path);
   }
 
-  /** A [r,K] and B [N,r]. */
+  /** A [r,K], which begins with N(0, 1/√K) whatever the rank, and B [N,r] with 0. */
   static List<Parameter> parameters(
       LoraConfig config, EncoderConfig encoder, Projection projection, String path) {
     int rank = config.rank(path);
+    long inputs = encoder.inputs(projection);
     return List.of(
         new Parameter(
-            path + ".lora_A.weight",
-            new long[] {rank, encoder.inputs(projection)},
-            1 / Math.sqrt(encoder.hidden()),
-            false,
-            0),
+            path + ".lora_A.weight", new long[] {rank, inputs}, 1 / Math.sqrt(inputs), false, 0),
         new Parameter(
             path + ".lora_B.weight", new long[] {encoder.outputs(projection), rank}, 0, false, 1));
   }

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LoraModule;
@@ -36,6 +37,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.LayerNorm;
+import org.prunepeft.model.Projection;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
@@ -370,6 +372,24 @@ class ModuleTypesTest {
     assertEquals(Math.sqrt(2 / 50.0), matrix.std().item_double(), 0.01);
     assertFalse(
         Arrays.equals(key.values(), new Vera.Frozen(8, 'A', 40, 50, key.device()).values()));
+  }
+
+  /** A·x then varies as much as x, whatever the projection's width. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aBeginsByTheInputsOfItsProjection(boolean dora) {
+    LoraConfig config = LoraConfig.of(4, 4, 0, List.of("query")).with().dora(dora).build();
+    for (EncoderConfig encoder : List.of(SmallBert.CONFIG, DecoderFamilies.llama().config())) {
+      for (Projection projection : encoder.projections()) {
+        LoraVariant type =
+            dora
+                ? new Dora(config, "lora", List.of("query"))
+                : new Lora(config, "lora", List.of("query"));
+        ModuleType.Parameter a = type.parameters(encoder, projection, "x").get(0);
+        assertEquals(encoder.inputs(projection), a.shape()[1], projection::toString);
+        assertEquals(1 / Math.sqrt(a.shape()[1]), a.deviation(), projection::toString);
+      }
+    }
   }
 
   private static List<FrozenLinear.Part> stacked() {
