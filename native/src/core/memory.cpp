@@ -4,6 +4,7 @@
 #include "core/arguments.h"
 #include "core/status.h"
 #include "cuda/availability.h"
+#include "cuda/release_memory.h"
 #include "prunepeft/device.h"
 
 namespace prunepeft {
@@ -72,6 +73,11 @@ pp_status pp_allocate(const pp_device* device, size_t bytes, void** memory) {
   void* made = nullptr;
   const pp_status had = allocate(*device, bytes, &made);
   return had != PP_OK ? had : give_handle(memory_of(device), made, memory, [&] { free_memory(*device, made); });
+}
+
+pp_status pp_set_release_memory([[maybe_unused]] pp_release_memory release) {
+  if constexpr (kCuda) cuda::set_release_memory(release);
+  return PP_OK;
 }
 
 pp_status pp_free(const pp_device* device, void* memory) {

@@ -1,9 +1,14 @@
 // Memory of a CUDA device, and copies to and from it.
+#include <atomic>
+
 #include "cuda/availability.h"
 #include "cuda/device.h"
+#include "cuda/release_memory.h"
 
 namespace prunepeft::cuda {
 namespace {
+std::atomic<pp_release_memory> release_memory{nullptr};
+
 pp_status copy(const pp_device& device, void* to, const void* from, size_t bytes, cudaMemcpyKind kind, const char* action) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -16,7 +21,21 @@ pp_status copy(const pp_device& device, void* to, const void* from, size_t bytes
 pp_status allocate(const pp_device& device, size_t bytes, void** memory) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  return to_status(cudaMalloc(memory, bytes), "allocating device memory");
+  return allocate_current(device, bytes, memory, "allocating device memory");
+}
+
+pp_status allocate_current(const pp_device& device, size_t bytes, void** memory, const char* action) {
+  cudaError_t error = cudaMalloc(memory, bytes);
+  const pp_release_memory release = release_memory;
+  if (error == cudaErrorMemoryAllocation && release != nullptr) {
+    cudaGetLastError();  // not to be met by what the other library does
+    if (!is_recording(device) && release(device.index) != 0) error = cudaMalloc(memory, bytes);
+  }
+  return to_status(error, action);
+}
+
+void set_release_memory(pp_release_memory release) {
+  release_memory = release;
 }
 
 pp_status free_memory(const pp_device& device, void* memory) {

@@ -4,6 +4,7 @@
 #include "contexts.h"
 #include "operations.h"
 #include "prunepeft/graph.h"
+#include "prunepeft/memory.h"
 #include "simt.h"
 
 namespace {
@@ -187,6 +188,61 @@ TEST(calls_for_another_device_leave_the_thread_what_it_had) {
   }
   simt::set_compute_major(8);
   simt::set_device_count(1);
+}
+
+namespace {
+int releases = 0;
+int32_t released = 0;
+
+int32_t release(int32_t device_index) {
+  CHECK_EQUAL(device_index, 0);
+  CHECK(cudaGetLastError() == cudaSuccess);
+  ++releases;
+  return released;
+}
+}  // namespace
+
+TEST(memory_that_another_library_gives_back_is_taken) {
+  const Matrix weights(1, 63, 63, 0);
+  const pp_segment segment{weights.data(), nullptr, 63, 0, 0};
+  pp_workspace* workspace = nullptr;
+  CHECK_EQUAL(pp_workspace_create(&kDevice, &workspace), PP_OK);
+  const pp_context context{kDevice, workspace};
+  CHECK_EQUAL(pp_set_release_memory(release), PP_OK);
+  for (released = 0; released < 2; ++released) {
+    const pp_status expected = released != 0 ? PP_OK : PP_OUT_OF_MEMORY;
+    void* memory = nullptr;
+    simt::fail_allocation(1);
+    CHECK_EQUAL(pp_allocate(&kDevice, 100, &memory), expected);
+    CHECK_EQUAL(memory != nullptr, released != 0);
+    CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
+    pp_importance_plan* plan = nullptr;
+    simt::fail_allocation(1);
+    CHECK_EQUAL(pp_importance_plan_create(&context, PP_FLOAT32, &segment, 1, 1, 1, &plan), expected);
+    if (plan != nullptr) CHECK_EQUAL(pp_importance_plan_destroy(plan), PP_OK);
+    // No more than the least is asked for, so that a second try with less does not come.
+    simt::fail_allocation(1);
+    CHECK_EQUAL(pp_workspace_reserve(&context, 4096), expected);
+    CHECK_EQUAL(releases, 3 * (released + 1));
+  }
+  // Not while a graph is recorded.
+  pp_device device = kDevice;
+  pp_graph* graph = nullptr;
+  void* memory = nullptr;
+  CHECK_EQUAL(pp_stream_create(&kDevice, &device.stream), PP_OK);
+  CHECK_EQUAL(pp_graph_begin(&device), PP_OK);
+  simt::fail_allocation(1);
+  CHECK(pp_allocate(&device, 100, &memory) != PP_OK);
+  CHECK_EQUAL(releases, 6);
+  CHECK_EQUAL(pp_set_release_memory(nullptr), PP_OK);
+  simt::fail_allocation(0);
+  pp_graph_end(&device, &graph);
+  pp_graph_destroy(graph);
+  CHECK_EQUAL(pp_stream_destroy(&device), PP_OK);
+  simt::fail_allocation(1);
+  CHECK_FAILS(pp_allocate(&kDevice, 100, &memory), PP_OUT_OF_MEMORY, "allocating device memory");
+  CHECK_EQUAL(releases, 6);
+  CHECK_EQUAL(pp_workspace_destroy(workspace), PP_OK);
 }
 
 TEST(objects_without_device_memory_are_not_made) {

@@ -9,6 +9,7 @@
 #include "core/status.h"
 #include "cuda/availability.h"
 #include "cuda/device.h"
+#include "cuda/release_memory.h"
 #include "importance/cuda/quantile.cuh"
 #include "importance/cuda/statistics.cuh"
 
@@ -60,7 +61,7 @@ pp_status importance_plan_create(const pp_device& device, const pp_importance_pl
                group_bytes = host.group_weights.size() * sizeof(int64_t);
   const size_t module_offset = aligned(item_bytes), group_offset = module_offset + aligned(module_bytes);
   void* memory = nullptr;
-  pp_status status = to_status(cudaMalloc(&memory, group_offset + group_bytes), "allocating an importance plan");
+  pp_status status = allocate_current(device, group_offset + group_bytes, &memory, "allocating an importance plan");
   if (status != PP_OK) return status;
   char* bytes = static_cast<char*>(memory);
   const auto copy = [&](size_t offset, const void* from, size_t n) {

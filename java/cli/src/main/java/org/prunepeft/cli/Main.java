@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.report.Environment;
+import org.prunepeft.torch.GpuMemoryException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -227,7 +228,7 @@ public final class Main implements Runnable {
                   .map(required -> required + GPU_BUILD_GOES)
                   .orElse("'prunepeft doctor' looks for the cause"));
     }
-    return error.getMessage() == null ? error.toString() : error.getMessage();
+    return Objects.requireNonNullElse(GpuMemoryException.message(error), error.toString());
   }
 
   /** What began it: of an initialiser that failed, the JVM gives the cause only once. */

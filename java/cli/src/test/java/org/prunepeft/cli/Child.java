@@ -7,12 +7,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.prunepeft.testing.EndedProcess;
 
 /** The command line, or another program on its class path, in a process of its own. */
 final class Child {
   /** They live for seconds. */
   private static final List<String> SHORT = List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
+
+  private static final String EXTENSION = "org.bytedeco.javacpp.platform.extension";
 
   private Child() {}
 
@@ -32,6 +35,9 @@ final class Child {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(SHORT);
+    // LibTorch's GPU build, where the tests run with it.
+    Optional.ofNullable(System.getProperty(EXTENSION))
+        .ifPresent(extension -> command.add("-D" + EXTENSION + "=" + extension));
     command.addAll(options);
     command.addAll(List.of("-cp", classPath));
     command.addAll(program);

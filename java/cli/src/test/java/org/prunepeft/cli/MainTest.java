@@ -316,6 +316,16 @@ class MainTest {
   }
 
   @Test
+  void aGpuThatIsFullIsSaidWithWhatTakesLessAndWithoutTheCallsOfCpp() {
+    String reason = "CUDA out of memory. Tried to allocate 2.00 GiB.";
+    String calls = "\nException raised from malloc (most recent call first):\nframe #0: f() + 1";
+    String message = Main.message(new RuntimeException(reason + calls));
+    assertTrue(message.startsWith(reason + "; these take less: a smaller --batch-size"), message);
+    assertFalse(message.contains("frame #"), message);
+    assertEquals("sizes differ", Main.message(new RuntimeException("sizes differ" + calls)));
+  }
+
+  @Test
   void aDeviceThatCannotBeUsedIsRefusedWithTheReason() throws IOException {
     String absence = ComputeDevice.cudaAbsence().orElse(null);
     assumeTrue(absence != null, "there is a GPU");

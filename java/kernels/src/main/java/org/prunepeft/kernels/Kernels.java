@@ -2,11 +2,55 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.util.function.IntPredicate;
 import org.prunepeft.kernels.binding.LibPrunePeft;
+import org.prunepeft.kernels.binding.ReleaseMemoryFunction;
 
 /** The native library as a whole: version, threads, instruction set. */
 public final class Kernels {
+  /** As long as the native library may call it; null: nobody is asked. */
+  private static ReleaseMemory release;
+
   private Kernels() {}
+
+  /** Called by the native library, on any thread. */
+  private static final class ReleaseMemory extends ReleaseMemoryFunction {
+    private final IntPredicate release;
+
+    ReleaseMemory(IntPredicate release) {
+      this.release = release;
+    }
+
+    @Override
+    public int call(int device) {
+      try {
+        return release.test(device) ? 1 : 0;
+      } catch (RuntimeException | Error e) {
+        // The call that needs memory then says that there is none.
+        return 0;
+      }
+    }
+  }
+
+  /**
+   * Sets who gives memory of a GPU back that another library of the process holds without a use: it
+   * is asked where a buffer, a plan or scratch memory cannot be had, which is then tried once more.
+   * For the whole process, and not while another thread calls this library.
+   *
+   * @param release is given the device's ordinal, on any thread, and says whether it gave something
+   *     back; may not call this library. Null: nobody is asked
+   */
+  public static synchronized void releaseMemoryBy(IntPredicate release) {
+    ReleaseMemory given = release == null ? null : new ReleaseMemory(release);
+    if (given != null) {
+      given.retainReference();
+    }
+    check(LibPrunePeft.pp_set_release_memory(given));
+    if (Kernels.release != null) {
+      Kernels.release.releaseReference();
+    }
+    Kernels.release = given;
+  }
 
   /** {@return the native library's version} */
   public static String version() {

@@ -3,6 +3,7 @@ package org.prunepeft.kernels;
 import static org.prunepeft.kernels.KernelException.check;
 
 import java.lang.ref.Reference;
+import java.util.Optional;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -119,6 +120,33 @@ public record QuantizedMatrix(
       throw new IllegalArgumentException(
           "%s must have %d bytes, got %d".formatted(name, needed, known));
     }
+  }
+
+  /**
+   * {@return some rows, in this one's memory; empty if their first element is amidst a block}
+   *
+   * @param first 0-based
+   * @param count 1 or more
+   */
+  public Optional<QuantizedMatrix> part(long first, long count) {
+    if (first < 0 || count < 1 || first > rows - count) {
+      throw new IllegalArgumentException(
+          "expected some of %d rows, got %d from %d on".formatted(rows, count, first));
+    }
+    long element = first * cols;
+    boolean bytes = type() == CodeType.INT8;
+    if (!bytes && element % block != 0) {
+      return Optional.empty();
+    }
+    long scale = bytes ? first : element / block;
+    return Optional.of(
+        new QuantizedMatrix(
+            count,
+            cols,
+            new Place(codes, bytes ? element : element / 2),
+            new Place(scales, Float.BYTES * scale),
+            block,
+            table));
   }
 
   /**

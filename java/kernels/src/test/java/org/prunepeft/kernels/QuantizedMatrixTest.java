@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.junit.jupiter.api.Test;
@@ -61,6 +63,30 @@ class QuantizedMatrixTest extends CpuTest {
     }
     assertArrayEquals(y[1].floats(), y[0].floats());
     assertArrayEquals(dx[1].floats(), dx[0].floats());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"INT8, 9, 23, 0, 1", "NF4, 9, 64, 64, 1", "NF4, 8, 24, 32, 4", "NF4, 9, 96, 32, 1"})
+  void rowsOfItAreDecodedAsInTheWhole(CodeType type, int rows, int cols, int block, int each) {
+    QuantizedMatrix quantized = empty(type, rows, cols, block);
+    quantized.quantize(context, Buffer.random(random, rows, cols).matrix());
+    Buffer whole = Buffer.poisoned(rows, cols);
+    quantized.dequantize(context, whole.matrix());
+    for (int first = 0; first < rows; first++) {
+      for (int count = 1; count <= rows - first; count++) {
+        Optional<QuantizedMatrix> part = quantized.part(first, count);
+        assertEquals(first % each == 0, part.isPresent());
+        if (part.isPresent()) {
+          Buffer decoded = Buffer.poisoned(count, cols);
+          part.get().dequantize(context, decoded.matrix());
+          float[] expected =
+              Arrays.copyOfRange(whole.floats(), first * cols, (first + count) * cols);
+          assertArrayEquals(expected, decoded.floats());
+        }
+      }
+    }
+    assertThrows(IllegalArgumentException.class, () -> quantized.part(1, rows));
+    assertThrows(IllegalArgumentException.class, () -> quantized.part(-1, 1));
   }
 
   @Test

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CancellationException;
@@ -37,6 +38,7 @@ import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.GpuMemoryException;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -205,7 +207,7 @@ public final class RunRecord {
     if (e instanceof CancellationException) {
       return "cancelled";
     }
-    String reason = e.getMessage() == null ? e.toString() : e.getMessage();
+    String reason = Objects.requireNonNullElse(GpuMemoryException.message(e), e.toString());
     return e instanceof DivergedException || e instanceof NotFiniteException
         ? RunMark.DIVERGED + reason
         : reason;

@@ -13,11 +13,11 @@ import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.StateExchange;
-import org.prunepeft.torch.Torch;
 
 /** Takes a state from a checkpoint. */
 final class StateLoader implements StateExchange {
-  private static final long CHUNK = 1 << 26;
+  /** Weights that are read at once, on their way to whichever device: 16 MB. */
+  private static final long CHUNK = 1 << 22;
 
   private final String prefix;
   private final SafeTensors tensors;
@@ -42,18 +42,17 @@ final class StateLoader implements StateExchange {
           "%s has %d bytes for %s%s, but this run has %d there"
               .formatted(tensors.origin(), bytes, prefix, name, tensor.numel() * Float.BYTES));
     }
-    if (ComputeDevice.of(tensor).isCuda()) {
-      float[] now = floats(name, null);
-      try (NoGradGuard guard = new NoGradGuard();
-          Tensor given = Torch.floats(now, now.length)) {
-        tensor.view(-1).copy_(given);
-      }
-      return;
-    }
-    for (long from = 0; from < bytes; from += CHUNK) {
-      long to = Math.min(bytes, from + CHUNK);
-      try (BytePointer data = new BytePointer(tensor.data_ptr())) {
-        read(name, from, data.capacity(to).limit(to).position(from).asByteBuffer());
+    try (NoGradGuard guard = new NoGradGuard();
+        Tensor all = tensor.view(-1);
+        Tensor part = ComputeDevice.CPU.zeros(Math.min(CHUNK, tensor.numel()))) {
+      for (long from = 0; from < tensor.numel(); from += CHUNK) {
+        long count = Math.min(CHUNK, tensor.numel() - from);
+        try (BytePointer data = new BytePointer(part.data_ptr());
+            Tensor read = part.narrow(0, 0, count);
+            Tensor target = all.narrow(0, from, count)) {
+          read(name, from * Float.BYTES, data.capacity(count * Float.BYTES).asByteBuffer());
+          target.copy_(read);
+        }
       }
     }
   }

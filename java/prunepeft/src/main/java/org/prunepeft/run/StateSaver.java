@@ -6,7 +6,6 @@ import java.util.Map;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.StateExchange;
 
 /** Gathers a state for a checkpoint; tensors are read when that is written. */
@@ -33,7 +32,7 @@ final class StateSaver implements StateExchange {
 
   @Override
   public void tensor(String name, Tensor tensor) {
-    add(name, new InMemory(ComputeDevice.CPU.place(tensor)));
+    add(name, new InMemory(tensor));
   }
 
   @Override
@@ -64,7 +63,7 @@ final class StateSaver implements StateExchange {
     return new StateSaver(prefix + name + "/", tensors, own);
   }
 
-  /** Of LibTorch, float32 and dense. */
+  /** Of LibTorch, float32 and dense, on any device: each part is fetched when it is written. */
   private record InMemory(Tensor tensor) implements SafeTensors.Source {
     @Override
     public SafeTensors.StoredType dtype() {
@@ -78,12 +77,13 @@ final class StateSaver implements StateExchange {
 
     @Override
     public void read(long offset, ByteBuffer target) {
-      try (BytePointer data = new BytePointer(tensor.data_ptr())) {
-        target.put(
-            data.capacity(offset + target.remaining())
-                .limit(offset + target.remaining())
-                .position(offset)
-                .asByteBuffer());
+      int bytes = target.remaining();
+      try (Tensor all = tensor.detach();
+          Tensor row = all.view(-1);
+          Tensor part = row.narrow(0, offset / Float.BYTES, bytes / Float.BYTES);
+          Tensor fetched = part.cpu();
+          BytePointer data = new BytePointer(fetched.data_ptr())) {
+        target.put(data.capacity(bytes).asByteBuffer());
       }
     }
   }

@@ -37,6 +37,9 @@ public record CausalAttention(
     Tensor starts,
     Mask mask)
     implements CausalAttentionBuilder.With {
+  /** Elements of a head, the most that LibTorch's flash attention takes. */
+  private static final long MOST_FLASH = 256;
+
   /**
    * What LibTorch's attention takes beside query, key and value.
    *
@@ -132,12 +135,37 @@ public record CausalAttention(
 
   private Tensor byLibTorch(Tensor q, Tensor k, Tensor v, long keyCount) {
     ComputeDevice device = ComputeDevice.of(q);
+    Mask own =
+        mask != null || needsNoMask(keyCount)
+            ? mask
+            : mask(device, wide(device, q.scalar_type().intern()), keyCount);
+    boolean grouped = own == null && cap == 0 && sharesKeys(device, q.scalar_type().intern());
+    return byLibTorch(q, k, v, keyCount, own, grouped);
+  }
+
+  /**
+   * Whether LibTorch's attention reads a head of keys for each head of query that it serves, and
+   * needs no copies: its flash attention does, which takes 16 bits and up to 256 elements a head,
+   * on a GPU. Its others compute all scores at once where they are asked to.
+   */
+  private boolean sharesKeys(ComputeDevice device, torch.ScalarType type) {
+    return device.isCuda()
+        && type == torch.ScalarType.BFloat16
+        && headSize <= MOST_FLASH
+        && keyHeads < heads;
+  }
+
+  /**
+   * @param own null: none is needed
+   * @param grouped whether LibTorch is given each head of keys once
+   */
+  Tensor byLibTorch(Tensor q, Tensor k, Tensor v, long keyCount, Mask own, boolean grouped) {
     torch.ScalarType type = q.scalar_type().intern();
-    torch.ScalarType wide = wide(device, type);
+    torch.ScalarType wide = wide(ComputeDevice.of(q), type);
+    long times = grouped ? 1 : heads / keyHeads;
     Tensor query = split(q, tokens, heads, 1).to(wide);
-    Tensor key = split(k, keyCount, keyHeads, heads / keyHeads).to(wide);
-    Tensor value = split(v, keyCount, keyHeads, heads / keyHeads).to(wide);
-    Mask own = mask != null || needsNoMask(keyCount) ? mask : mask(device, wide, keyCount);
+    Tensor key = split(k, keyCount, keyHeads, times).to(wide);
+    Tensor value = split(v, keyCount, keyHeads, times).to(wide);
     Tensor context =
         cap == 0
             ? torch.scaled_dot_product_attention(
@@ -148,7 +176,7 @@ public record CausalAttention(
                 0.0,
                 own == null,
                 new DoubleOptional(scale),
-                false)
+                grouped)
             : capped(query, key).add(own.bias).softmax(-1).matmul(value);
     if (own != null && own.seeing != null) {
       context = context.mul(own.seeing);
@@ -156,7 +184,7 @@ public record CausalAttention(
     return context.transpose(1, 2).reshape(q.size(0), heads * headSize).to(type);
   }
 
-  /** [B, heads, T, d], each head of keys as often as it serves. */
+  /** [B, count · times, T, d], each head so many times. */
   private Tensor split(Tensor columns, long length, long count, long times) {
     Tensor split = columns.reshape(sequences, length, count, headSize).transpose(1, 2);
     return times == 1

@@ -28,6 +28,16 @@ public final class ComputeDevice {
   /** A library that only LibTorch's GPU build has. */
   private static final String GPU_BUILD = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
+  private static final String CPU_BUILD = "/org/bytedeco/pytorch/linux-x86_64/libtorch_cpu.so";
+
+  /** With which JavaCPP takes it, where it is on the class path. */
+  private static final String GPU_EXTENSION = "-gpu";
+
+  private static final String ASK_FOR_GPU_BUILD =
+      "Java has to be started with -Dorg.bytedeco.javacpp.platform.extension="
+          + GPU_EXTENSION
+          + " to load it";
+
   private static final String GPU_LIBRARIES = "CUDA 13 with CUPTI and cuFile, cuDNN 9 and NCCL 2";
 
   private static final Pattern NAME = Pattern.compile("cuda(?::(\\d{1,3}))?");
@@ -75,7 +85,7 @@ public final class ComputeDevice {
       return CPU;
     }
     if (name.equals("auto")) {
-      return cudaAbsence().isPresent() ? CPU : firstUsable();
+      return cudaAbsence().isPresent() ? CPU : ready(firstUsable());
     }
     Matcher cuda = NAME.matcher(name);
     cuda.matches();
@@ -88,7 +98,14 @@ public final class ComputeDevice {
               .formatted(name, count, count - 1));
     }
     Device.cudaAbsence(wanted).ifPresent(reason -> refuse(name, reason));
-    return new ComputeDevice(wanted);
+    return ready(new ComputeDevice(wanted));
+  }
+
+  private static ComputeDevice ready(ComputeDevice device) {
+    if (device.isCuda()) {
+      GpuMemory.serveKernels();
+    }
+    return device;
   }
 
   private static void refuse(String name, String reason) {
@@ -126,10 +143,9 @@ public final class ComputeDevice {
     if (ours.isPresent()) {
       return ours;
     }
-    if (!isGpuBuild()) {
-      return Optional.of(
-          "LibTorch's CPU build is installed; PRUNEPEFT_GPU=1 ./prunepeft builds with its GPU build, as does Maven with"
-              + " -Dprunepeft.cuda=ON -Dpytorch.platform=linux-x86_64-gpu");
+    Optional<String> unused = gpuBuildAbsence(hasGpuBuild(), extension());
+    if (unused.isPresent()) {
+      return unused;
     }
     try {
       Loader.load(torch_cuda.class);
@@ -147,8 +163,34 @@ public final class ComputeDevice {
         : Optional.of("LibTorch finds no device, though the kernels do: its driver is too old");
   }
 
-  static boolean isGpuBuild() {
+  /**
+   * {@return why LibTorch's GPU build is not the one that is loaded; empty if it is}
+   *
+   * @param present whether it is on the class path
+   * @param extension of JavaCPP's platform; null: none
+   */
+  static Optional<String> gpuBuildAbsence(boolean present, String extension) {
+    if (!present) {
+      return Optional.of(
+          "LibTorch's CPU build is installed; PRUNEPEFT_GPU=1 ./prunepeft builds with its GPU build, as does Maven with"
+              + " -Dprunepeft.cuda=ON -Dpytorch.platform=linux-x86_64-gpu");
+    }
+    return GPU_EXTENSION.equals(extension)
+        ? Optional.empty()
+        : Optional.of("LibTorch's GPU build is on the class path, but " + ASK_FOR_GPU_BUILD);
+  }
+
+  private static boolean hasGpuBuild() {
     return torch.class.getResource(GPU_BUILD) != null;
+  }
+
+  private static String extension() {
+    return Loader.loadProperties().getProperty("platform.extension");
+  }
+
+  /** Whether LibTorch's GPU build is there, and JavaCPP is told to take it. */
+  static boolean isGpuBuild() {
+    return gpuBuildAbsence(hasGpuBuild(), extension()).isEmpty();
   }
 
   /**
@@ -156,10 +198,25 @@ public final class ComputeDevice {
    * but what the system has}
    */
   public static Optional<String> requiredLibraries() {
-    return isGpuBuild()
-        ? Optional.of(
-            "LibTorch's GPU build, which is installed, needs %s on the loader's path, for the CPU too"
-                .formatted(GPU_LIBRARIES))
+    return requiredLibraries(
+        hasGpuBuild(), torch.class.getResource(CPU_BUILD) != null, extension());
+  }
+
+  /**
+   * The same.
+   *
+   * @param gpu whether LibTorch's GPU build is on the class path
+   * @param cpu whether the CPU's is
+   * @param extension of JavaCPP's platform; null: none
+   */
+  static Optional<String> requiredLibraries(boolean gpu, boolean cpu, String extension) {
+    if (gpuBuildAbsence(gpu, extension).isEmpty()) {
+      return Optional.of(
+          "LibTorch's GPU build, which is installed, needs %s on the loader's path, for the CPU too"
+              .formatted(GPU_LIBRARIES));
+    }
+    return gpu && !cpu
+        ? Optional.of("LibTorch's GPU build alone is on the class path, and " + ASK_FOR_GPU_BUILD)
         : Optional.empty();
   }
 

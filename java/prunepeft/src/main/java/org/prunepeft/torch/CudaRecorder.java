@@ -2,7 +2,10 @@ package org.prunepeft.torch;
 
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.cuda.CUDAAllocator;
 import org.bytedeco.pytorch.cuda.CUDAStream;
 import org.bytedeco.pytorch.global.torch_cuda;
 import org.prunepeft.kernels.DeviceGraph;
@@ -20,7 +23,7 @@ final class CudaRecorder implements RecordedWork.Recorder {
   private static final ConcurrentMap<Integer, CudaRecorder> RECORDERS = new ConcurrentHashMap<>();
 
   /** Held while anything is recorded, on whichever device: see {@link RecordingMemory#during}. */
-  private static final Object RECORDING = new Object();
+  private static final ReentrantLock RECORDING = new ReentrantLock();
 
   private final int index;
   private final CUDAStream stream;
@@ -39,6 +42,28 @@ final class CudaRecorder implements RecordedWork.Recorder {
     return RECORDERS.computeIfAbsent(index, CudaRecorder::new);
   }
 
+  /**
+   * Has LibTorch's allocator give back what it holds without a use, of all devices; not while
+   * anything is recorded, which that would void.
+   *
+   * @return whether it did
+   */
+  static boolean emptyCacheUnlessRecording() {
+    // Nobody waits: what is recorded may itself be what needs memory.
+    if (RECORDING.isHeldByCurrentThread() || !RECORDING.tryLock()) {
+      return false;
+    }
+    try (PointerScope scope = new PointerScope()) {
+      CUDAAllocator allocator = torch_cuda.getAllocator();
+      if (allocator.initialized()) {
+        allocator.emptyCache();
+      }
+      return true;
+    } finally {
+      RECORDING.unlock();
+    }
+  }
+
   @Override
   public void rehearse(Runnable work) {
     onOwnStream(
@@ -53,8 +78,11 @@ final class CudaRecorder implements RecordedWork.Recorder {
   public RecordedWork.Recording record(Runnable work) {
     ComputeDevice device = ComputeDevice.cuda(index);
     DeviceGraph graph;
-    synchronized (RECORDING) {
+    RECORDING.lock();
+    try {
       graph = onOwnStream(() -> memory.during(() -> DeviceGraph.record(device.kernels(), work)));
+    } finally {
+      RECORDING.unlock();
     }
     return new RecordedWork.Recording() {
       @Override

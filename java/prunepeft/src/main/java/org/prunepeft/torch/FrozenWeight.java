@@ -160,9 +160,10 @@ public final class FrozenWeight implements AutoCloseable {
     try (NoGradGuard guard = new NoGradGuard();
         Context context = new Context(device.kernels())) {
       if (codes != null) {
-        Tensor whole = device.emptyMatrix(outputs, inputs, type);
-        codes.dequantize(context, Torch.matrix(whole));
-        return whole.narrow(0, first, count);
+        QuantizedMatrix part = codes.part(first, count).orElse(null);
+        Tensor rows = device.emptyMatrix(part == null ? outputs : count, inputs, type);
+        (part == null ? codes : part).dequantize(context, Torch.matrix(rows));
+        return part == null ? rows.narrow(0, first, count) : rows;
       }
       return decoded(context, first, count);
     }

@@ -4,6 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -27,7 +30,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class RecordedWork implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(RecordedWork.class);
-  private static final String SWITCH = "prunepeft.cuda-graphs";
+  static final String SWITCH = "prunepeft.cuda-graphs";
   private static final int REHEARSALS = 2;
 
   /**
@@ -41,6 +44,9 @@ public final class RecordedWork implements AutoCloseable {
 
   /** The comparison holds what changes twice more; of more than this it is left out. */
   private static final long MOST_COMPARED_BYTES = 1L << 30;
+
+  /** Those with a recording. */
+  private static final Set<RecordedWork> RECORDED = ConcurrentHashMap.newKeySet();
 
   private static final ThreadLocal<Boolean> RECORDS = ThreadLocal.withInitial(() -> false);
 
@@ -73,6 +79,9 @@ public final class RecordedWork implements AutoCloseable {
 
   private final Runnable work;
   private final List<Tensor> changed;
+
+  /** Held while it runs, and while another thread gives it up. */
+  private final ReentrantLock running = new ReentrantLock();
 
   /** Null: the work runs call by call. */
   private Recorder recorder;
@@ -109,6 +118,15 @@ public final class RecordedWork implements AutoCloseable {
    * says so, and it runs call by call from then on.
    */
   public void run() {
+    running.lock();
+    try {
+      runOnce();
+    } finally {
+      running.unlock();
+    }
+  }
+
+  private void runOnce() {
     if (recorder == null) {
       work.run();
     } else if (recording == null) {
@@ -129,6 +147,7 @@ public final class RecordedWork implements AutoCloseable {
     try {
       RECORDS.set(true);
       recording = recorder.record(work);
+      RECORDED.add(this);
     } catch (RuntimeException e) {
       giveUp(e.getMessage());
     } finally {
@@ -141,9 +160,39 @@ public final class RecordedWork implements AutoCloseable {
     LOG.warn(
         "a part of the training step is not recorded as a CUDA graph, and runs call by call: {}",
         reason == null ? "no reason is known" : reason.lines().findFirst().orElse(""));
+    stop();
+  }
+
+  private void stop() {
     recorder = null;
     givenUp = true;
     close();
+  }
+
+  /** {@return whether there is any recording in this process} */
+  public static boolean anyRecorded() {
+    return !RECORDED.isEmpty();
+  }
+
+  /**
+   * Closes all recordings of the process, for their memory, but those that another thread launches
+   * now; their work goes call by call from then on.
+   *
+   * @return whether there were any
+   */
+  static boolean giveUpAll() {
+    boolean some = false;
+    for (RecordedWork each : RECORDED) {
+      if (each.running.tryLock()) {
+        try {
+          some |= each.recording != null;
+          each.stop();
+        } finally {
+          each.running.unlock();
+        }
+      }
+    }
+    return some;
   }
 
   /**
@@ -221,6 +270,7 @@ public final class RecordedWork implements AutoCloseable {
 
   @Override
   public void close() {
+    RECORDED.remove(this);
     if (recording != null) {
       recording.close();
       recording = null;

@@ -1,6 +1,7 @@
 package org.prunepeft.torch;
 
 import java.util.List;
+import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -22,6 +23,13 @@ public final class TokenLoss {
   /** Bytes of the logits that are there at once, by our kernels. */
   public static final long KERNEL_LOGITS = 96 << 20;
 
+  /** The same by LibTorch on a GPU, where few rows leave much of it without work. */
+  private static final long GPU_LOGITS = 512 << 20;
+
+  /** Fewer come there only where fewer have a label, whatever the vocabulary. */
+  private static final long LEAST_GPU_ROWS = 1024;
+
+  /** By LibTorch elsewhere. */
   private static final long LIBTORCH_LOGITS = 32 << 20;
 
   private final Tensor weight;
@@ -39,11 +47,16 @@ public final class TokenLoss {
     this(
         weight,
         cap,
-        Math.max(
-            1,
-            byKernels(weight)
-                ? KERNEL_LOGITS / (weight.size(0) * weight.element_size())
-                : LIBTORCH_LOGITS / (weight.size(0) * Float.BYTES)));
+        byKernels(weight)
+            ? Math.max(1, KERNEL_LOGITS / (weight.size(0) * weight.element_size()))
+            : libTorchRows(ComputeDevice.of(weight).isCuda(), weight.size(0)));
+  }
+
+  /** Rows at a time by LibTorch, whose logits are float32. */
+  static long libTorchRows(boolean gpu, long vocabulary) {
+    return gpu
+        ? Math.max(LEAST_GPU_ROWS, GPU_LOGITS / (vocabulary * Float.BYTES))
+        : Math.max(1, LIBTORCH_LOGITS / (vocabulary * Float.BYTES));
   }
 
   /**
@@ -55,6 +68,29 @@ public final class TokenLoss {
     this.chunk = chunk;
   }
 
+  /**
+   * {@return which rows have a label, and these labels, [2, n] int64} They are found on the host,
+   * so that nobody waits for the device.
+   *
+   * @param device where the rows lie
+   * @param labels of each row, a token's id or {@link #NO_LABEL}
+   */
+  public static Tensor labelled(ComputeDevice device, long... labels) {
+    int count = (int) LongStream.of(labels).filter(label -> label != NO_LABEL).count();
+    if (count == 0) {
+      return torch.zeros(new long[] {2, 0}, device.options(torch.ScalarType.Long));
+    }
+    long[] rows = new long[2 * count];
+    int next = 0;
+    for (int row = 0; row < labels.length; row++) {
+      if (labels[row] != NO_LABEL) {
+        rows[next] = row;
+        rows[count + next++] = labels[row];
+      }
+    }
+    return device.longs(rows, 2, count);
+  }
+
   private static boolean byKernels(Tensor weight) {
     return !ComputeDevice.of(weight).kernels().isCuda();
   }
@@ -64,11 +100,12 @@ public final class TokenLoss {
    *
    * @param tape keeps the operation until the backward pass
    * @param hidden h [rows, hidden], of W's type
-   * @param labels [rows] int64, each a token's id or {@link #NO_LABEL}
+   * @param labelled [2, n] int64 of {@link #labelled}
    * @param smoothing share of each label that is spread evenly over the vocabulary, in [0, 1)
    */
-  public Tensor mean(Tape tape, Tensor hidden, Tensor labels, double smoothing) {
-    Tensor rows = labelled(labels);
+  public Tensor mean(Tape tape, Tensor hidden, Tensor labelled, double smoothing) {
+    Tensor rows = labelled.select(0, 0);
+    Tensor labels = labelled.select(0, 1);
     long count = rows.numel();
     if (count == 0) {
       return hidden.sum().to(torch.ScalarType.Float).mul(new Scalar(0.0));
@@ -80,7 +117,6 @@ public final class TokenLoss {
     try (NoGradGuard guard = new NoGradGuard();
         RowLosses losses = losses(tape.context(place.kernels()), count)) {
       Tensor taken = hidden.detach().index_select(0, rows);
-      Tensor right = labels.index_select(0, rows);
       gradient = hidden.requires_grad() ? torch.empty_like(taken) : null;
       ofWeight = weight.requires_grad() ? torch.zeros_like(weight) : null;
       Tensor sum = torch.zeros(new long[0], place.options(torch.ScalarType.Float));
@@ -92,7 +128,7 @@ public final class TokenLoss {
                   gradient == null ? null : gradient.narrow(0, from, size), ofWeight);
           sum.add_(
               losses
-                  .of(taken.narrow(0, from, size), right.narrow(0, from, size), smoothing, wanted)
+                  .of(taken.narrow(0, from, size), labels.narrow(0, from, size), smoothing, wanted)
                   .sum());
         }
       }
@@ -128,23 +164,25 @@ public final class TokenLoss {
    * without a gradient}
    *
    * @param hidden h [rows, hidden], of W's type
-   * @param labels [rows] int64
+   * @param labelled [2, n] int64 of {@link #labelled}
    */
-  public Tensor logLikelihoods(Tensor hidden, Tensor labels) {
+  public Tensor logLikelihoods(Tensor hidden, Tensor labelled) {
     ComputeDevice place = ComputeDevice.of(hidden);
-    Tensor rows = labelled(labels);
+    Tensor rows = labelled.select(0, 0);
+    Tensor labels = labelled.select(0, 1);
     long count = rows.numel();
     try (NoGradGuard guard = new NoGradGuard();
         Context context = new Context(place.kernels());
         RowLosses losses = losses(context, count)) {
-      Tensor all = torch.zeros(new long[] {labels.numel()}, place.options(torch.ScalarType.Float));
+      Tensor all = torch.zeros(new long[] {hidden.size(0)}, place.options(torch.ScalarType.Float));
       for (long from = 0; from < count; from += chunk) {
         try (PointerScope temporary = new PointerScope()) {
-          Tensor own = rows.narrow(0, from, Math.min(chunk, count - from));
+          long size = Math.min(chunk, count - from);
+          Tensor own = rows.narrow(0, from, size);
           Tensor some =
               losses.of(
                   hidden.detach().index_select(0, own),
-                  labels.index_select(0, own),
+                  labels.narrow(0, from, size),
                   0,
                   RowLosses.Gradients.NONE);
           all.index_copy_(0, own, some.squeeze(1).neg());
@@ -163,9 +201,5 @@ public final class TokenLoss {
     try (NoGradGuard guard = new NoGradGuard()) {
       return LibTorchRowLosses.logits(hidden, weight.detach(), cap);
     }
-  }
-
-  private static Tensor labelled(Tensor labels) {
-    return labels.ne(new Scalar(NO_LABEL)).nonzero().squeeze(1);
   }
 }

@@ -30,9 +30,18 @@ public final class Torch {
     OwnLibTorch.load();
     NO_TENSOR = new TensorOptional();
     NO_TENSOR.retainReference();
+    multiplyAsFloat32();
   }
 
   private Torch() {}
+
+  /** On a GPU cuDNN's convolutions would round float32 to TF32, with 10 bits for a fraction. */
+  private static void multiplyAsFloat32() {
+    try (org.bytedeco.pytorch.Context context = torch.globalContext()) {
+      context.setAllowTF32CuDNN(false);
+      context.setAllowTF32CuBLAS(false);
+    }
+  }
 
   /**
    * Sets the threads of all three pools: LibTorch's (OpenMP), OpenBLAS's own, and that of the

@@ -80,6 +80,44 @@ class CausalAttentionTest {
     }
   }
 
+  /** As flash attention takes them: each head of keys once, not once for each head of query. */
+  @ParameterizedTest
+  @CsvSource({"6, 2, 20, 33", "4, 1, 8, 50", "8, 4, 16, 1", "3, 3, 64, 70"})
+  void headsOfKeysThatAreSharedAreThoseThatAreCopied(
+      int heads, int keyHeads, int size, int length) {
+    int rows = 2;
+    try (PointerScope scope = new PointerScope()) {
+      CausalAttention attention =
+          CausalAttentionBuilder.builder()
+              .sequences(rows)
+              .tokens(length)
+              .heads(heads)
+              .keyHeads(keyHeads)
+              .headSize(size)
+              .scale(0.3)
+              .build();
+      long tokens = (long) rows * length;
+      Tensor q = RandomTensors.normal(tokens, (long) heads * size);
+      Tensor k = RandomTensors.normal(tokens, (long) keyHeads * size);
+      Tensor v = RandomTensors.normal(tokens, (long) keyHeads * size);
+      Tensor gradient = RandomTensors.normal(tokens, (long) heads * size);
+      Tensor[][] results = new Tensor[2][];
+      for (int i = 0; i < 2; i++) {
+        Tensor[] in = {leaf(q), leaf(k), leaf(v)};
+        Tensor context = attention.byLibTorch(in[0], in[1], in[2], length, null, i == 1);
+        context.mul(gradient).sum().backward();
+        results[i] = new Tensor[] {context.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
+      }
+      for (int i = 0; i < results[0].length; i++) {
+        OpComparison.assertNear(results[0][i], results[1][i], 1e-5);
+      }
+    }
+  }
+
+  private static Tensor leaf(Tensor values) {
+    return values.detach().clone().set_requires_grad(true);
+  }
+
   /** A text's tokens one after the other, and several at once, are what they are in one batch. */
   @ParameterizedTest
   @CsvSource({"0, 0, false", "5, 0, true", "0, 3, true"})

@@ -45,6 +45,31 @@ class ComputeDeviceTest {
   }
 
   @Test
+  void aGpuBuildThatJavaIsNotToldToTakeIsNone() {
+    String option = "-Dorg.bytedeco.javacpp.platform.extension=-gpu";
+    for (String extension : new String[] {null, "", "-other"}) {
+      String reason = ComputeDevice.gpuBuildAbsence(true, extension).orElseThrow();
+      assertTrue(reason.contains(option), reason);
+      assertFalse(reason.contains("CUDA"), reason);
+      String alone = ComputeDevice.requiredLibraries(true, false, extension).orElseThrow();
+      assertTrue(alone.contains(option), alone);
+      // Then the CPU's is loaded.
+      assertTrue(ComputeDevice.requiredLibraries(true, true, extension).isEmpty());
+    }
+    assertTrue(ComputeDevice.gpuBuildAbsence(true, "-gpu").isEmpty());
+    assertTrue(ComputeDevice.requiredLibraries(true, true, "-gpu").orElseThrow().contains("cuDNN"));
+    String none = ComputeDevice.gpuBuildAbsence(false, "-gpu").orElseThrow();
+    assertTrue(none.contains("PRUNEPEFT_GPU=1"), none);
+    assertTrue(ComputeDevice.requiredLibraries(false, true, null).isEmpty());
+  }
+
+  @Test
+  void float32IsMultipliedAsFloat32() {
+    assertFalse(torch.globalContext().allowTF32CuDNN());
+    assertFalse(torch.globalContext().allowTF32CuBLAS());
+  }
+
+  @Test
   void makesAndMovesTensors() {
     try (PointerScope scope = new PointerScope()) {
       ComputeDevice cpu = ComputeDevice.parse("cpu");

@@ -36,6 +36,10 @@ class TokenLossTest {
     return labels;
   }
 
+  private static Tensor labelled(long... labels) {
+    return TokenLoss.labelled(ComputeDevice.CPU, labels);
+  }
+
   private static Tensor leaf(Tensor values) {
     return values.detach().clone().set_requires_grad(true);
   }
@@ -61,7 +65,8 @@ class TokenLossTest {
       long[] drawn = labels();
       Tensor labels = Torch.longs(drawn, ROWS);
       Tensor hidden = leaf(values);
-      Tensor loss = new TokenLoss(weight, cap, chunk).mean(tape, hidden, labels, smoothing);
+      Tensor loss =
+          new TokenLoss(weight, cap, chunk).mean(tape, hidden, labelled(drawn), smoothing);
       loss.mul(new Scalar(0.7)).backward();
       Tensor exact = leaf(values.to(torch.ScalarType.Double));
       Tensor exactWeight = leaf(weight.to(torch.ScalarType.Double));
@@ -76,7 +81,7 @@ class TokenLossTest {
           Torch.toFloats(exactWeight.grad().to(torch.ScalarType.Float)),
           Torch.toFloats(weight.grad()),
           1e-6f);
-      Tensor each = new TokenLoss(weight, cap, chunk).logLikelihoods(values, labels);
+      Tensor each = new TokenLoss(weight, cap, chunk).logLikelihoods(values, labelled(drawn));
       assertEquals(
           reference(values.to(torch.ScalarType.Double), exactWeight.detach(), labels, cap, 0)
               .item_double(),
@@ -86,14 +91,24 @@ class TokenLossTest {
   }
 
   @Test
+  void aGpuTakesManyRowsAtATime() {
+    // 512 MiB, or 1,024 rows where that is more.
+    assertEquals(4096, TokenLoss.libTorchRows(true, 32_768));
+    assertEquals(1024, TokenLoss.libTorchRows(true, 262_144));
+    assertEquals(256, TokenLoss.libTorchRows(false, 32_768));
+    assertEquals(1, TokenLoss.libTorchRows(false, 1L << 30));
+  }
+
+  @Test
   void bfloat16LosesNoMoreThanItsOwnRounding() {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape()) {
       Tensor weight = RandomTensors.normal(VOCABULARY, HIDDEN).to(torch.ScalarType.BFloat16);
       Tensor values = RandomTensors.normal(ROWS, HIDDEN).to(torch.ScalarType.BFloat16);
-      Tensor labels = Torch.longs(labels(), ROWS);
+      long[] drawn = labels();
+      Tensor labels = Torch.longs(drawn, ROWS);
       Tensor hidden = leaf(values);
-      Tensor loss = new TokenLoss(weight, 0).mean(tape, hidden, labels, 0);
+      Tensor loss = new TokenLoss(weight, 0).mean(tape, hidden, labelled(drawn), 0);
       loss.backward();
       Tensor exact = leaf(values.to(torch.ScalarType.Double));
       Tensor expected = reference(exact, weight.to(torch.ScalarType.Double), labels, 0, 0);
@@ -115,13 +130,13 @@ class TokenLossTest {
       Tensor hidden = leaf(RandomTensors.normal(2, HIDDEN));
       long[] none = {TokenLoss.NO_LABEL, TokenLoss.NO_LABEL};
       TokenLoss loss = new TokenLoss(RandomTensors.normal(VOCABULARY, HIDDEN), 0);
-      Tensor zero = loss.mean(tape, hidden, Torch.longs(none, 2), 0);
+      Tensor zero = loss.mean(tape, hidden, labelled(none), 0);
       zero.backward();
       // It may be -0.
       assertEquals(0, Math.abs(zero.item_double()));
       assertArrayEquals(new float[2 * HIDDEN], Torch.toFloats(hidden.grad()));
       try (NoGradGuard guard = new NoGradGuard()) {
-        Tensor each = loss.logLikelihoods(hidden.detach(), Torch.longs(none, 2));
+        Tensor each = loss.logLikelihoods(hidden.detach(), labelled(none));
         assertArrayEquals(new float[2], Torch.toFloats(each));
       }
     }

@@ -15,6 +15,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/tensor.h",
               "prunepeft/device.h",
               "prunepeft/graph.h",
+              "prunepeft/memory.h",
               "prunepeft/quantized.h",
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
@@ -32,6 +33,10 @@ public class PrunePeftPresets implements InfoMapper {
   public void map(InfoMap infoMap) {
     infoMap.put(new Info("PP_API").cppTypes().annotations());
     infoMap.put(new Info("PP_ENUM").cppText("#define PP_ENUM").cppTypes());
+    infoMap.put(
+        new Info("pp_release_memory")
+            .valueTypes("ReleaseMemoryFunction")
+            .pointerTypes("ReleaseMemoryFunction"));
     infoMap.put(new Info("pp_matrix").pointerTypes("MatrixStruct"));
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
     infoMap.put(new Info("pp_context").pointerTypes("ContextStruct"));

@@ -77,7 +77,7 @@ public final class LanguageModelHead implements TaskHead {
 
   @Override
   public Tensor targets(Batch batch) {
-    return device().longs(batch.labels(), batch.labels().length);
+    return TokenLoss.labelled(device(), batch.labels());
   }
 
   @Override

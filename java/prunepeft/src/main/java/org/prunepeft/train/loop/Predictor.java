@@ -2,6 +2,8 @@ package org.prunepeft.train.loop;
 
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -17,6 +19,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.GpuMemory;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -88,15 +91,14 @@ public final class Predictor implements AutoCloseable {
     int done = 0;
     modules.begin(ForwardPass.prediction(tape));
     for (Batch batch : Inputs.batches(encoder.device(), data)) {
-      try (NoGradGuard guard = new NoGradGuard();
-          PointerScope scope = new PointerScope()) {
-        EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor reduced = head.reduced(hidden(batch, input, modules, prefix), input);
-        float[] logits = Torch.toFloats(head.outputs(reduced, batch));
-        requireFinite(logits, batch, modules, head);
-        for (int i = 0; i < batch.examples(); i++) {
-          System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
-        }
+      float[] logits =
+          predicted(
+              batch,
+              input ->
+                  head.outputs(head.reduced(hidden(batch, input, modules, prefix), input), batch),
+              values -> requireFinite(values, batch, modules, head));
+      for (int i = 0; i < batch.examples(); i++) {
+        System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
       }
       done += batch.examples();
       progress.accept(done);
@@ -105,6 +107,20 @@ public final class Predictor implements AutoCloseable {
     return data.answers() == null
         ? predictions
         : new AnswerScores(this, modules, head, data.answers()).with(predictions);
+  }
+
+  /** What comes of a batch without gradients, row by row; without recordings if memory is short. */
+  private float[] predicted(
+      Batch batch, Function<EncoderInput, Tensor> work, Consumer<float[]> check) {
+    return GpuMemory.retrying(
+        () -> {
+          try (NoGradGuard guard = new NoGradGuard();
+              PointerScope scope = new PointerScope()) {
+            float[] values = Torch.toFloats(work.apply(Inputs.of(encoder.device(), batch)));
+            check.accept(values);
+            return values;
+          }
+        });
   }
 
   /** What is measured on a data set: of a language model the answers too that it asks for. */
@@ -195,15 +211,16 @@ public final class Predictor implements AutoCloseable {
     modules.begin(ForwardPass.evaluation(tape));
     int done = 0;
     for (Batch batch : Inputs.batches(encoder.device(), data)) {
-      try (NoGradGuard guard = new NoGradGuard();
-          PointerScope scope = new PointerScope()) {
-        EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor pooled = Pooling.of(encoder.config()).of(encoder.forward(input, modules), input);
-        float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
-        requireFinite(rows, batch, modules, null);
-        for (int i = 0; i < batch.examples(); i++) {
-          System.arraycopy(rows, i * width, features, batch.indices()[i] * width, width);
-        }
+      float[] rows =
+          predicted(
+              batch,
+              input ->
+                  Head.features(
+                      Pooling.of(encoder.config()).of(encoder.forward(input, modules), input),
+                      batch.towers()),
+              values -> requireFinite(values, batch, modules, null));
+      for (int i = 0; i < batch.examples(); i++) {
+        System.arraycopy(rows, i * width, features, batch.indices()[i] * width, width);
       }
       done += batch.examples();
       progress.accept(done);

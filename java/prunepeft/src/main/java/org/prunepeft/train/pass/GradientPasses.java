@@ -24,6 +24,7 @@ import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.supernet.JointModules;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.GpuMemory;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.TrainingSettings;
@@ -132,7 +133,13 @@ public final class GradientPasses implements AutoCloseable {
       int step,
       int microBatch,
       double share,
-      OutputMagnitudes magnitudes) {}
+      OutputMagnitudes magnitudes) {
+    MicroBatch measuringTo(OutputMagnitudes others) {
+      return others == magnitudes
+          ? this
+          : new MicroBatch(member, batch, step, microBatch, share, others);
+    }
+  }
 
   /**
    * What a recording is of: whose, and what numbers it keeps.
@@ -243,7 +250,38 @@ public final class GradientPasses implements AutoCloseable {
         .toList();
   }
 
+  /**
+   * One pass. Where a GPU's memory is short and recordings hold some, in which calls have no part,
+   * these are given up, and the pass is made once more.
+   */
   private void pass(List<MicroBatch> parts) {
+    try (PassUndo undo = undo(parts)) {
+      try {
+        pass(parts, undo);
+        return;
+      } catch (RuntimeException e) {
+        if (!undo.isPossible() || !GpuMemory.freed(e)) {
+          throw GpuMemory.explained(e);
+        }
+      }
+      undo.undo();
+    }
+    close();
+    recording = false;
+    try (PassUndo undo = undo(parts)) {
+      pass(parts, undo);
+    } catch (RuntimeException e) {
+      throw GpuMemory.explained(e);
+    }
+  }
+
+  private static PassUndo undo(List<MicroBatch> parts) {
+    return new PassUndo(parts.stream().map(part -> part.member.run).toList());
+  }
+
+  private void pass(List<MicroBatch> given, PassUndo undo) {
+    List<MicroBatch> parts =
+        given.stream().map(part -> part.measuringTo(undo.apart(part.magnitudes))).toList();
     try (PointerScope scope = new PointerScope()) {
       EncoderInput input =
           Inputs.of(
@@ -261,10 +299,12 @@ public final class GradientPasses implements AutoCloseable {
                           || part.member.run.encoder() != null
                           || part.batch.labels() != null);
       Recorded recorded = calls ? null : recorded(parts, x, input, targets);
+      undo.begin(recorded != null && recorded.work.recorded());
       List<Tensor> losses =
           recorded == null
               ? gradients(joint, x, input, targets)
               : recorded.run(parts, x, input, targets);
+      undo.done();
       for (int i = 0; i < losses.size(); i++) {
         parts.get(i).member.losses.add(losses.get(i), parts.get(i).share);
       }
@@ -396,6 +436,8 @@ public final class GradientPasses implements AutoCloseable {
             input.padded(),
             input.starts() != null);
     Recorded known = recordings.get(shape);
+    // Predictions, too, may have had them given up.
+    recording &= recordings.values().stream().noneMatch(one -> one.work.givenUp());
     if (!recording) {
       return known != null && known.work.recorded() ? known : null;
     }
@@ -490,7 +532,6 @@ public final class GradientPasses implements AutoCloseable {
         }
       }
       work.run();
-      recording &= !work.givenUp();
       return losses;
     }
 

@@ -17,6 +17,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.GpuMemory;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -75,11 +76,15 @@ public final class SubsetPredictions implements AutoCloseable {
       return false;
     }
     Batch batch = left.get(batches++);
-    try (NoGradGuard guard = new NoGradGuard();
-        PointerScope scope = new PointerScope()) {
-      EncoderInput input = Inputs.of(encoder.device(), batch);
-      new Walk(batch, input).from(0, encoder.embed(input), all);
-    }
+    GpuMemory.retrying(
+        () -> {
+          try (NoGradGuard guard = new NoGradGuard();
+              PointerScope scope = new PointerScope()) {
+            EncoderInput input = Inputs.of(encoder.device(), batch);
+            new Walk(batch, input).from(0, encoder.embed(input), all);
+            return null;
+          }
+        });
     done += batch.examples();
     return true;
   }

@@ -2,14 +2,18 @@ package org.prunepeft.train.loop;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,10 +39,12 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.GpuMemoryException;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
@@ -322,6 +328,98 @@ class GradientPassesTest extends TrainingTest {
     trainer(settings, recorder, LOSSES).train(run, StepListener.NONE);
     assertEquals(1, recorder.count("record"));
     assertSame(weights(expected), weights(run));
+  }
+
+  /** A head that fails once, at so many calls or later, as on a GPU whose memory is full. */
+  private TaskHead failing(TaskHead head, String method, int call, Runnable before) {
+    int[] left = {call};
+    return (TaskHead)
+        Proxy.newProxyInstance(
+            TaskHead.class.getClassLoader(),
+            new Class<?>[] {TaskHead.class},
+            (proxy, called, arguments) -> {
+              if (called.getName().equals(method)
+                  && !recorder.launching
+                  && left[0] > 0
+                  && --left[0] == 0) {
+                before.run();
+                throw new IllegalStateException(
+                    "CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc");
+              }
+              try {
+                return called.invoke(head, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            });
+  }
+
+  private static TrainingRun withHead(TrainingRun run, TaskHead head) {
+    return new TrainingRun(
+        run.modules(), head, run.data(), run.epochs(), run.seed(), run.validation());
+  }
+
+  /** In a later pass, when half of its gradients are added, or in a prediction. */
+  @ParameterizedTest
+  @CsvSource({"loss, 10", "loss, 14", "outputs, 3"})
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  @FixedSeed(
+      "bits are compared, whatever they are; lengths are drawn for recordedPassesTrainAsCallsDo")
+  void whereMemoryIsShortRecordingsAreGivenUpAndTrainingGoesOn(String method, int call) {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    List<Object> observations = new ArrayList<>();
+    List<TrainingRun> runs = new ArrayList<>();
+    boolean[] failed = {false};
+    for (RecordedWork.Recorder by : new RecordedWork.Recorder[] {null, recorder}) {
+      TrainingRun plain = run(0.1, 0, 6, validation);
+      TrainingRun run =
+          by == null
+              ? plain
+              : withHead(
+                  plain,
+                  failing(
+                      plain.head(),
+                      method,
+                      call,
+                      () -> {
+                        failed[0] = true;
+                        assertTrue(recorder.count("record") > 0, "nothing is recorded yet");
+                        if (method.equals("loss")) {
+                          plain
+                              .modules()
+                              .gradients()
+                              .forEach(gradients -> gradients.add_(new Scalar(3)));
+                        }
+                      }));
+      Trainer trainer = trainer(settings, by, by == null ? 1 : LOSSES);
+      CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, null, 7);
+      try (RoundStatistics statistics =
+          new RoundStatistics(run.modules(), criteria, trainer.steps(run))) {
+        trainer.train(run, StepListener.NONE, statistics);
+        observations.add(statistics.observe());
+      }
+      runs.add(plain);
+    }
+    assertTrue(failed[0], "memory was never short");
+    assertSame(weights(runs.get(0)), weights(runs.get(1)));
+    assertEquals(observations.get(0), observations.get(1));
+    assertEquals(recorder.count("record"), recorder.count("close"));
+    int closed = recorder.calls.indexOf("close");
+    assertFalse(recorder.calls.subList(closed, recorder.calls.size()).contains("launch"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"loss", "outputs"})
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void whereNothingCanBeGivenUpTheErrorSaysWhatTakesLess(String method) {
+    TrainingRun plain = run(0.1, 0, 1, validation);
+    TrainingRun run = withHead(plain, failing(plain.head(), method, 1, () -> {}));
+    Trainer trainer = trainer(TrainingSettings.builder().batchSize(4).build(), null, 1);
+    GpuMemoryException error =
+        assertThrows(GpuMemoryException.class, () -> trainer.train(run, StepListener.NONE));
+    assertTrue(error.getMessage().contains("2.00 GiB"), error.getMessage());
+    assertTrue(error.getMessage().contains("--batch-size"), error.getMessage());
+    assertFalse(error.getMessage().contains("raised from"), error.getMessage());
   }
 
   @ParameterizedTest

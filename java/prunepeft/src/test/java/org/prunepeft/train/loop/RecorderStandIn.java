@@ -12,6 +12,9 @@ public final class RecorderStandIn implements RecordedWork.Recorder {
   /** What it was asked to do, in order: rehearse, record, launch, close. */
   public final List<String> calls = new ArrayList<>();
 
+  /** Whether it launches now, which on a GPU calls nothing. */
+  public boolean launching;
+
   /** Thrown in place of a recording; null: nothing. */
   public RuntimeException refusal;
 
@@ -31,7 +34,9 @@ public final class RecorderStandIn implements RecordedWork.Recorder {
       @Override
       public void launch() {
         calls.add("launch");
+        launching = true;
         work.run();
+        launching = false;
       }
 
       @Override
