@@ -356,6 +356,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return simt::launch_status();
 }
 
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const simt::HostCall call;
+  if (event->recorded != nullptr && !event->recorded->done) return cudaErrorNotReady;
+  return simt::launch_status();
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const simt::HostCall call;
   return simt::wait_for(event->recorded);
