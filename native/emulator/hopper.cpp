@@ -15,6 +15,7 @@ constexpr int64_t kMostExpectedBytes = (1 << 20) - 1;
 constexpr int kProductRows = 64, kProductInner = 16;
 
 cudaError_t g_driver_answer = cudaSuccess;
+CUresult g_tensor_map_answer = CUDA_SUCCESS;
 int g_driver_questions = 0;
 
 uintptr_t shared_begin() {
@@ -619,6 +620,10 @@ void set_driver_answer(cudaError_t answer) {
 int driver_questions() {
   return g_driver_questions;
 }
+
+void set_tensor_map_answer(CUresult answer) {
+  g_tensor_map_answer = answer;
+}
 }  // namespace simt
 
 extern "C" {
@@ -639,6 +644,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                      box[1] >= 1 && box[1] <= kMostBox;
   if (simt::current_context() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (!known_form || !sound) return CUDA_ERROR_INVALID_VALUE;
+  if (simt::g_tensor_map_answer != CUDA_SUCCESS) return simt::g_tensor_map_answer;
   simt::TensorMapFields fields = {};
   fields.magic = simt::kMapMagic;
   fields.data = static_cast<const unsigned char*>(data);

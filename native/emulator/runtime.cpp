@@ -1,4 +1,5 @@
 // The runtime functions that the library and its tests call. One device, whose memory is the host's.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -45,6 +46,7 @@ Loaded here(const void* kernel) {
 std::map<Loaded, size_t> g_shared_bytes;
 /** Those whose code is there. */
 std::set<Loaded> g_loaded;
+std::atomic<uint64_t> g_unloadings{0};
 
 /** What every call meets that needs a device. */
 cudaError_t driver_status() {
@@ -96,6 +98,11 @@ cudaError_t simt::keep_error(cudaError_t error) {
 
 void simt::unload_kernels() {
   g_loaded.clear();
+  g_unloadings++;
+}
+
+uint64_t simt::unloadings() {
+  return g_unloadings;
 }
 
 cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster) {
@@ -155,7 +162,7 @@ bool simt::allocation_fails() {
 extern "C" {
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   const simt::HostCall call;
-  if (const cudaError_t error = simt::outside_capture()) return error;
+  if (const cudaError_t error = simt::may_be_unsafe()) return error;
   simt::use_device();
   *pointer = simt::allocation_fails() ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
   if (*pointer == nullptr) return simt::keep_error(cudaErrorMemoryAllocation);
@@ -167,7 +174,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 cudaError_t cudaFree(void* pointer) {
   const simt::HostCall call;
   simt::use_device();
-  if (const cudaError_t error = simt::outside_capture()) return error;
+  if (const cudaError_t error = simt::may_be_unsafe()) return error;
   if (pointer == nullptr) return cudaSuccess;
   simt::finish_streams();
   simt::Region* region = simt::global_region(reinterpret_cast<uintptr_t>(pointer));

@@ -79,6 +79,10 @@ void fail_allocation(int n, bool and_later = false);
 bool allocation_failed();
 /** Takes all kernels' code from the device, which is loaded at the first use of each: not during a capture. */
 void unload_kernels();
+/** How often that was done. */
+uint64_t unloadings();
+/** What the driver says to a tensor map that it would make, CUDA_SUCCESS at first. */
+void set_tensor_map_answer(CUresult answer);
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 

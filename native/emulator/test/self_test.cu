@@ -672,6 +672,10 @@ void test_bulk_copies() {
          "unaligned rows");
   expect(cuda::make_tensor_map<__half>({matrix.data(), kLd, kRows, kColumns}, 257, &bad) != cudaSuccess,
          "a box of too many rows");
+  simt::set_tensor_map_answer(CUDA_ERROR_LAUNCH_FAILED);
+  expect(cuda::make_tensor_map<__half>({matrix.data(), kLd, kRows, kColumns}, kBoxRows, &bad) == cudaErrorLaunchFailure,
+         "the driver's answer is returned");
+  simt::set_tensor_map_answer(CUDA_SUCCESS);
 }
 
 /** D [64,64] += A [64,64] B twice over, B [64,64] with its columns or its inner dimension along rows; row-major D by fragments.
@@ -1654,6 +1658,42 @@ void test_loading_in_a_capture() {
   ok(cudaStreamDestroy(stream), "a stream is freed");
 }
 
+/**
+ * Nor does one in global mode allow it to other threads that have not relaxed theirs. Those of a capture in its thread's mode
+ * are free.
+ */
+void test_loading_beside_a_capture() {
+  cudaStream_t stream = nullptr, other = nullptr;
+  for (cudaStream_t* made : {&stream, &other}) ok(cudaStreamCreateWithFlags(made, cudaStreamNonBlocking), "a stream is made");
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), 0, other, nullptr, 0};
+  const auto launched_beside = [&](cudaStreamCaptureMode mode, bool by_launcher, cudaError_t* end) {
+    simt::unload_kernels();
+    ok(cudaStreamBeginCapture(stream, mode), "a capture begins");
+    cudaError_t launched = cudaErrorLaunchFailure;
+    std::thread([&] {
+      launched = by_launcher ? gpu::launch(add_everywhere, dim3(1), kThreads, 0, other, out.data(), 1)
+                             : cudaLaunchKernelEx(&config, add_everywhere, out.data(), 1);
+    }).join();
+    cudaGraph_t graph = nullptr;
+    *end = cudaStreamEndCapture(stream, &graph);
+    if (*end == cudaSuccess) ok(cudaGraphDestroy(graph), "a graph is freed");
+    return launched;
+  };
+  cudaError_t end;
+  expect(launched_beside(cudaStreamCaptureModeGlobal, false, &end) == cudaErrorStreamCaptureUnsupported,
+         "a first use beside a capture in global mode");
+  expect(end == cudaErrorStreamCaptureInvalidated, "a first use by another thread ends a capture in global mode");
+  expect(launched_beside(cudaStreamCaptureModeThreadLocal, false, &end) == cudaSuccess && end == cudaSuccess,
+         "a first use beside a capture in its thread's mode");
+  for (const cudaStreamCaptureMode mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal})
+    expect(launched_beside(mode, true, &end) == cudaSuccess && end == cudaSuccess,
+           "the launcher leaves a capture beside it whole");
+  ok(cudaStreamSynchronize(other), "a stream is waited for");
+  expect(out.read() == std::vector<int>(kThreads, 3), "what was launched beside a capture runs");
+  for (cudaStream_t one : {stream, other}) ok(cudaStreamDestroy(one), "a stream is freed");
+}
+
 /** What may not be done during a capture, alone or through the default stream: it fails, and so does the end of the capture. */
 void test_forbidden_in_a_capture() {
   DeviceArray<int> out(std::vector<int>(kThreads, 0));
@@ -1703,6 +1743,7 @@ int main() {
   test_graphs();
   test_branches_of_a_graph();
   test_loading_in_a_capture();
+  test_loading_beside_a_capture();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");
   return g_failures != 0;

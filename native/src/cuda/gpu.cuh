@@ -25,6 +25,7 @@
 
 #include <map>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #define GPU_INLINE __device__ __forceinline__
@@ -37,16 +38,36 @@ constexpr size_t kDefaultSharedBytes = 48 * 1024;
 /** What a block may have at most on the smallest of our devices, sm_86. */
 constexpr size_t kMostSharedBytes = 99 * 1024;
 
+#if defined(__CUDACC__)
+/** How often code has been taken from the devices: never, as long as the process lives. */
+inline uint64_t unloadings() {
+  return 0;
+}
+#else
+using simt::unloadings;
+#endif
+
+/** What is known of a kernel on a device. */
+struct LoadedKernel {
+  bool is_loaded = false;
+  uint64_t unloadings = 0;  // before it was loaded
+  size_t shared_bytes = 0;  // of dynamic shared memory, that it has been let have
+};
+/** By device, since each device has its own. */
+struct LoadedKernels {
+  std::mutex mutex;
+  std::map<std::pair<int, const void*>, LoadedKernel> of;
+};
+/** Never destroyed: a thread may launch a kernel while the process ends. */
+inline LoadedKernels& loaded_kernels = *new LoadedKernels;
+
 /**
- * Has the kernel's code on the device before a capture of the stream meets it. By default code is loaded at a kernel's first
- * use, which a capture need not allow.
+ * Has the kernel's code on the device. By default code is loaded at a kernel's first use, which a capture need not allow: one
+ * of this stream, or, where it was begun in global mode, one that any other thread has under way, which would be spoilt.
  */
-inline cudaError_t load_for_capture(const void* kernel, cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  cudaError_t error = cudaStreamIsCapturing(stream, &status);
-  if (error != cudaSuccess || status == cudaStreamCaptureStatusNone) return error;
+inline cudaError_t load(const void* kernel) {
   cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
-  error = cudaThreadExchangeStreamCaptureMode(&mode);
+  cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
   if (error != cudaSuccess) return error;
   cudaFuncAttributes unused;
   error = cudaFuncGetAttributes(&unused, kernel);
@@ -54,37 +75,37 @@ inline cudaError_t load_for_capture(const void* kernel, cudaStream_t stream) {
   return error != cudaSuccess ? error : restored;
 }
 
-/** What kernels have been let have of shared memory, by device, since each device has its own. */
-struct SharedBytes {
-  std::mutex mutex;
-  std::map<std::pair<int, const void*>, size_t> most;
-};
-/** Never destroyed: a thread may launch a kernel while the process ends. */
-inline SharedBytes& shared_bytes_let = *new SharedBytes;
-
 /**
- * Lets the kernel have so many bytes of dynamic shared memory on the current device, and no fewer than before: another thread
- * may be about to launch it with those.
+ * Has the kernel on the current device, and lets it have so many bytes of dynamic shared memory there, and no fewer than
+ * before: another thread may be about to launch it with those.
  */
-inline cudaError_t let_have_shared_bytes(const void* kernel, size_t bytes) {
+inline cudaError_t prepare(const void* kernel, size_t shared_bytes) {
   int device = 0;
   cudaError_t error = cudaGetDevice(&device);
   if (error != cudaSuccess) return error;
-  const std::lock_guard<std::mutex> lock(shared_bytes_let.mutex);
-  size_t& most = shared_bytes_let.most[{device, kernel}];
-  if (bytes <= most) return cudaSuccess;
-  error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (error == cudaSuccess) most = bytes;
-  return error;
+  const std::lock_guard<std::mutex> lock(loaded_kernels.mutex);
+  try {
+    LoadedKernel& known = loaded_kernels.of[{device, kernel}];
+    if (!known.is_loaded || known.unloadings != unloadings()) {
+      error = load(kernel);
+      if (error != cudaSuccess) return error;
+      known.is_loaded = true;
+      known.unloadings = unloadings();
+    }
+    if (shared_bytes <= kDefaultSharedBytes || shared_bytes <= known.shared_bytes) return cudaSuccess;
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    if (error == cudaSuccess) known.shared_bytes = shared_bytes;
+    return error;
+  } catch (const std::bad_alloc&) {
+    return cudaErrorMemoryAllocation;
+  }
 }
 
 /** Blocks side by side form clusters of `cluster` blocks, which compute capability 9.0 brings; 1: they are alone. */
 template <class... Parameters, class... Arguments>
 cudaError_t launch_clusters(void (*kernel)(Parameters...), dim3 grid, int threads, unsigned cluster, size_t shared_bytes,
                             cudaStream_t stream, Arguments... arguments) {
-  const void* const code = reinterpret_cast<const void*>(kernel);
-  cudaError_t error = load_for_capture(code, stream);
-  if (error == cudaSuccess && shared_bytes > kDefaultSharedBytes) error = let_have_shared_bytes(code, shared_bytes);
+  const cudaError_t error = prepare(reinterpret_cast<const void*>(kernel), shared_bytes);
   if (error != cudaSuccess) return error;
   cudaLaunchAttribute size = {};
   size.id = cudaLaunchAttributeClusterDimension;
