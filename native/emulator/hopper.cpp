@@ -506,9 +506,11 @@ void wgmma_fence() {
   async_thread(g_current).fenced = true;
 }
 
+/** A fence is for the registers of the products up to the commit: others are loaded into those that come after. */
 void wgmma_commit() {
   Inside inside;
   AsyncThread& thread = async_thread(g_current);
+  if (thread.has_read_registers) thread.fenced = thread.has_read_registers = false;
   thread.groups.push_back(thread.issued);
 }
 
@@ -527,6 +529,7 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
     hidden = thread.accumulators.emplace(d, HiddenAccumulator{std::vector<float>(d, d + values), 0}).first;
     __builtin_memset(d, 0xff, values * sizeof(float));
   }
+  if (product.registers != nullptr) thread.has_read_registers = true;
   hidden->second.pending++;
   thread.issued++;
   Warpgroup& group = async_block().warpgroups[index];

@@ -81,6 +81,7 @@ struct Block {
   std::unique_ptr<AsyncBlock> async;
   Region shared;
   size_t shared_top = 0;
+  size_t named_bytes = 0;  // of shared memory that is not dynamic
   std::vector<SharedArray> shared_arrays;
   void* dynamic_shared = nullptr;
 

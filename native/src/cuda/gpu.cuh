@@ -33,8 +33,11 @@
 namespace prunepeft::gpu {
 constexpr int kWarp = 32;
 constexpr unsigned kFullMask = 0xffffffffu;
-/** What a block may have without asking. */
-constexpr size_t kDefaultSharedBytes = 48 * 1024;
+/**
+ * What a block may have of dynamic shared memory without asking: of 48 KB, what 8 KB leave that kernels have by name at most,
+ * and 1 KB to spare.
+ */
+constexpr size_t kUnaskedSharedBytes = (48 - 8 - 1) * 1024;
 /** What a block may have at most on the smallest of our devices, sm_86. */
 constexpr size_t kMostSharedBytes = 99 * 1024;
 
@@ -92,7 +95,7 @@ inline cudaError_t prepare(const void* kernel, size_t shared_bytes) {
       known.is_loaded = true;
       known.unloadings = unloadings();
     }
-    if (shared_bytes <= kDefaultSharedBytes || shared_bytes <= known.shared_bytes) return cudaSuccess;
+    if (shared_bytes <= kUnaskedSharedBytes || shared_bytes <= known.shared_bytes) return cudaSuccess;
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (error == cudaSuccess) known.shared_bytes = shared_bytes;
     return error;
@@ -101,10 +104,36 @@ inline cudaError_t prepare(const void* kernel, size_t shared_bytes) {
   }
 }
 
+/** Blocks each way. A launch refuses more than a device may have. */
+struct Grid {
+  Grid(int64_t blocks, int64_t blocks_y = 1, int64_t blocks_z = 1) : x(blocks), y(blocks_y), z(blocks_z) {}
+  Grid(dim3 grid) : x(grid.x), y(grid.y), z(grid.z) {}
+  bool is_legal() const {
+    constexpr int64_t kMostX = 0x7fffffff, kMostOther = 0xffff;
+    return x >= 1 && x <= kMostX && y >= 1 && y <= kMostOther && z >= 1 && z <= kMostOther;
+  }
+  operator dim3() const { return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z)); }
+
+  int64_t x, y, z;
+};
+
+/** What every driver passes to a kernel. */
+constexpr size_t kMostParameterBytes = 4096;
+/** What parameters take, each at its alignment. */
+template <class... Parameters>
+constexpr size_t parameter_bytes() {
+  size_t bytes = 0;
+  ((bytes = (bytes + alignof(Parameters) - 1) / alignof(Parameters) * alignof(Parameters) + sizeof(Parameters)), ...);
+  return bytes;
+}
+
 /** Blocks side by side form clusters of `cluster` blocks, which compute capability 9.0 brings; 1: they are alone. */
 template <class... Parameters, class... Arguments>
-cudaError_t launch_clusters(void (*kernel)(Parameters...), dim3 grid, int threads, unsigned cluster, size_t shared_bytes,
+cudaError_t launch_clusters(void (*kernel)(Parameters...), const Grid& grid, int threads, unsigned cluster, size_t shared_bytes,
                             cudaStream_t stream, Arguments... arguments) {
+  static_assert(parameter_bytes<Parameters...>() <= kMostParameterBytes,
+                "a kernel has more parameters than every driver passes");
+  if (!grid.is_legal()) return cudaErrorInvalidConfiguration;
   const cudaError_t error = prepare(reinterpret_cast<const void*>(kernel), shared_bytes);
   if (error != cudaSuccess) return error;
   cudaLaunchAttribute size = {};
@@ -122,7 +151,7 @@ cudaError_t launch_clusters(void (*kernel)(Parameters...), dim3 grid, int thread
 }
 
 template <class... Parameters, class... Arguments>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+cudaError_t launch(void (*kernel)(Parameters...), const Grid& grid, int threads, size_t shared_bytes, cudaStream_t stream,
                    Arguments... arguments) {
   return launch_clusters(kernel, grid, threads, 1, shared_bytes, stream, arguments...);
 }

@@ -108,8 +108,6 @@ struct LinearForwardArguments {
   int32_t shares;      // of K, each with a slot for S
   unsigned* counters;  // the next ticket, then for each row block of S its parts that are done; null without modules
 };
-constexpr size_t kParameterBytes = 4096;
-static_assert(sizeof(LinearForwardArguments<float>) <= kParameterBytes, "every driver passes that much");
 
 /** A step of the walk along the inner dimension: of the product with W (slab -1) or of a module's ranks. */
 struct LinearStep {

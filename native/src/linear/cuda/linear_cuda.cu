@@ -126,10 +126,6 @@ CodeSource code_source(const pp_linear& linear) {
   return {static_cast<const uint8_t*>(linear.w), linear.N, linear.K, linear.decoding};
 }
 
-dim3 work_blocks(const LinearOrder& order) {
-  return dim3(static_cast<unsigned>(linear_works(order)));
-}
-
 int64_t counter_count(int64_t M) {
   return 1 + gpu::divide_up(M, Down::kRows);
 }
@@ -182,7 +178,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
     }
     if constexpr (sizeof(T) == 2)
       if (call.linear.decoding.used) return run_linear_forward_codes(arguments, code_source(call.linear), shared, call.stream);
-    return gpu::launch(linear_forward_kernel<T, Tile>, work_blocks(order), Tile::kThreads,
+    return gpu::launch(linear_forward_kernel<T, Tile>, linear_works(order), Tile::kThreads,
                        std::max(shared, LinearRing<T, Tile, Inner::kAlongRow>::kBytes), call.stream, arguments);
   };
   const bool large = choice.path == LinearPath::kLargeTile && !call.linear.decoding.used;
@@ -193,7 +189,7 @@ template <class Tile, bool kMasked, class T>
 cudaError_t launch_grad_input_tile(LinearArguments<T>& arguments, int64_t group_rows, cudaStream_t stream) {
   using Ring = LinearRing<T, Tile, Inner::kAlongColumn>;
   arguments.order = tile_order<Tile>(arguments, group_rows);
-  return gpu::launch(linear_grad_input_kernel<T, Tile, kMasked>, work_blocks(arguments.order), Tile::kThreads,
+  return gpu::launch(linear_grad_input_kernel<T, Tile, kMasked>, linear_works(arguments.order), Tile::kThreads,
                      Ring::kBytes + (kMasked ? Ring::kMaskBytes : 0), stream, arguments);
 }
 

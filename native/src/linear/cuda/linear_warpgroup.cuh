@@ -104,7 +104,6 @@ struct WarpgroupArguments {
   MaskOfMade mask;
   DbParts db;
 };
-static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
 
 /** A stage's place in a ring, and the parity of its present phase. */
 template <int kStages>
