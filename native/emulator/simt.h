@@ -285,6 +285,16 @@ T atomicCAS(T* pointer, std::common_type_t<T> compare, std::common_type_t<T> val
 float atomicAdd(float*, float) = delete;  // their order would change results from run to run
 double atomicAdd(double*, double) = delete;
 
+// With the rounding that they name: the emulator's sources are compiled without contraction.
+inline float __fmul_rn(float a, float b) {
+  return a * b;
+}
+inline float __fadd_rn(float a, float b) {
+  return a + b;
+}
+inline float __fmaf_rn(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
 inline float __uint_as_float(unsigned u) {
   return simt::bit_cast<float>(u);
 }
