@@ -43,11 +43,14 @@ if(PRUNEPEFT_WITH_CUDA)
     set(PRUNEPEFT_CUDA_ARCHITECTURES 80 86 90a)
     set(PRUNEPEFT_CUDA_PTX 90)
   endif()
-  list(TRANSFORM PRUNEPEFT_CUDA_ARCHITECTURES APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
-  list(APPEND CMAKE_CUDA_ARCHITECTURES ${PRUNEPEFT_CUDA_PTX}-virtual)
   if(PRUNEPEFT_CUDA_ONLY)
-    list(TRANSFORM PRUNEPEFT_CUDA_ONLY REPLACE "^90$" "90a")  # linear_warpgroup.cuh is for that target alone
-    list(TRANSFORM PRUNEPEFT_CUDA_ONLY APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
+    # linear_warpgroup.cuh is for that target alone.
+    list(TRANSFORM PRUNEPEFT_CUDA_ONLY REPLACE "^90$" "90a" OUTPUT_VARIABLE PRUNEPEFT_CUDA_ARCHITECTURES)
+    set(PRUNEPEFT_CUDA_PTX)
+  endif()
+  list(TRANSFORM PRUNEPEFT_CUDA_ARCHITECTURES APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
+  if(PRUNEPEFT_CUDA_PTX)
+    list(APPEND CMAKE_CUDA_ARCHITECTURES ${PRUNEPEFT_CUDA_PTX}-virtual)
   endif()
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
@@ -57,13 +60,14 @@ if(PRUNEPEFT_WITH_CUDA)
     list(PREPEND PRUNEPEFT_CUDA_OPTIONS -Werror all-warnings)  # register spills among them
   endif()
   # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt; and by a test the loops of its
-  # machine code with native/cuda-loops.txt, where there is a Python.
+  # machine code with native/cuda-loops.txt, where there is a Python. All kernels are compiled once more for it, so a build does
+  # it where warnings are errors, and else the tests.
   set(PRUNEPEFT_RESOURCES ${CMAKE_CURRENT_BINARY_DIR}/cuda-resources.txt)
   string(REPLACE ";" "," kernel_sources "${PRUNEPEFT_CUDA_KERNEL_SOURCES}")
   string(REPLACE ";" "," architectures "${PRUNEPEFT_CUDA_ARCHITECTURES}")
   set(resources_command ${CMAKE_COMMAND} -DNVCC=${CMAKE_CUDA_COMPILER} -DVERSION=${CMAKE_CUDA_COMPILER_VERSION}
       -DROOT=${CMAKE_CURRENT_SOURCE_DIR} -DSOURCES=${kernel_sources} -DARCHITECTURES=${architectures}
-      -DKEPT=${CMAKE_CURRENT_SOURCE_DIR}/cuda-resources.txt -DOUTPUT=${PRUNEPEFT_RESOURCES})
+      -DKEPT=${CMAKE_CURRENT_SOURCE_DIR}/cuda-resources.txt -DOUTPUT=${PRUNEPEFT_RESOURCES} -DSTRICT=${PRUNEPEFT_WERROR})
   file(GLOB_RECURSE cuda_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cuh ${CMAKE_CURRENT_SOURCE_DIR}/src/*.h)
   add_custom_command(
     OUTPUT ${PRUNEPEFT_RESOURCES}
@@ -71,7 +75,11 @@ if(PRUNEPEFT_WITH_CUDA)
     DEPENDS ${PRUNEPEFT_CUDA_KERNEL_SOURCES} ${cuda_headers} cuda-resources.txt ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
     COMMENT "Comparing the kernels' registers, shared memory and stack with cuda-resources.txt"
     VERBATIM)
-  add_custom_target(cuda_resources ALL DEPENDS ${PRUNEPEFT_RESOURCES})
+  set(in_all)
+  if(PRUNEPEFT_WERROR)
+    set(in_all ALL)
+  endif()
+  add_custom_target(cuda_resources ${in_all} DEPENDS ${PRUNEPEFT_RESOURCES})
   set(update_loops COMMAND ${CMAKE_COMMAND} -E echo "cuda-loops.txt is left as it is: no python3 is found")
   find_package(Python3 COMPONENTS Interpreter)
   if(Python3_FOUND)

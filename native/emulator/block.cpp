@@ -36,7 +36,7 @@ std::map<const void*, uint64_t> g_launches_by_kernel;
 std::string g_report;
 void (*g_kernel)(void*) = nullptr;
 void* g_context = nullptr;
-size_t g_dynamic_bytes = 0;
+size_t g_dynamic_bytes = 0, g_most_named_bytes = 0;
 uint32_t g_last_serial = 0;
 std::unordered_map<const void*, Clock> g_left_at;  // what fences and atomics have left at an address
 
@@ -171,7 +171,7 @@ void reset_shared(Block* block) {
   std::vector<Unit>& units = block->shared.units;
   const size_t used = std::min(block->shared_top / kUnitBytes + 1, units.size());
   for (size_t i = 0; i < used; i++) units[i].allocated = false;
-  block->shared_top = 0;
+  block->shared_top = block->named_bytes = 0;
   block->shared_arrays.clear();
   block->dynamic_shared = nullptr;
 }
@@ -297,6 +297,13 @@ void* shared_array(const void* tag, size_t bytes, size_t alignment) {
   Inside inside;
   for (const SharedArray& array : g_block->shared_arrays)
     if (array.tag == tag) return array.memory;
+  g_block->named_bytes = (g_block->named_bytes + alignment - 1) / alignment * alignment + bytes;
+  if (g_block->named_bytes > g_most_named_bytes) {
+    const std::string text = std::to_string(g_block->named_bytes) + " bytes of shared memory by name and " +
+                             std::to_string(g_dynamic_bytes) +
+                             " dynamic ones are more than the kernel may have or has asked for";
+    fail(text.c_str(), "launch", 0);
+  }
   void* memory = allocate_shared(bytes, alignment);
   g_block->shared_arrays.push_back({tag, memory});
   return memory;
@@ -423,12 +430,17 @@ void run_here(const Launch& launch, void (*call)(void*), void* context) {
   know_host_stack();
   g_launches_by_kernel[launch.kernel]++;
   g_failed = false;
-  const unsigned blocks = grid.x * grid.y * grid.z;
-  const unsigned threads = block.x * block.y * block.z;
-  if (blocks == 0 || threads == 0 || threads > kMaxThreads || grid.y > 65535 || grid.z > 65535) {
+  constexpr uint64_t kMostBlocks = 1 << 24;
+  const uint64_t all_blocks = uint64_t{grid.x} * grid.y * grid.z, threads = uint64_t{block.x} * block.y * block.z;
+  if (all_blocks == 0 || threads == 0 || threads > kMaxThreads) {
     fail("a grid or block size is out of its range", "launch", 0);
     return;
   }
+  if (all_blocks > kMostBlocks) {
+    fail("a grid of more blocks than the emulator runs", "launch", 0);
+    return;
+  }
+  const auto blocks = static_cast<unsigned>(all_blocks);
   if (cluster == 0 || cluster > kMostClusterBlocks || grid.x % cluster != 0) {
     fail("a cluster of so many blocks is not known, or does not divide the grid", "launch", 0);
     return;
@@ -438,6 +450,7 @@ void run_here(const Launch& launch, void (*call)(void*), void* context) {
   g_kernel = call;
   g_context = context;
   g_dynamic_bytes = launch.dynamic_shared_bytes;
+  g_most_named_bytes = launch.most_named_bytes;
   g_left_at.clear();
   forget_proxy_fences();
   g_random = g_seed * 0x9E3779B97F4A7C15ull + 0x1234567;

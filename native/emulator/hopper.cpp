@@ -15,6 +15,7 @@ constexpr int64_t kMostExpectedBytes = (1 << 20) - 1;
 constexpr int kProductRows = 64, kProductInner = 16;
 
 cudaError_t g_driver_answer = cudaSuccess;
+CUresult g_tensor_map_answer = CUDA_SUCCESS;
 int g_driver_questions = 0;
 
 uintptr_t shared_begin() {
@@ -505,9 +506,11 @@ void wgmma_fence() {
   async_thread(g_current).fenced = true;
 }
 
+/** A fence is for the registers of the products up to the commit: others are loaded into those that come after. */
 void wgmma_commit() {
   Inside inside;
   AsyncThread& thread = async_thread(g_current);
+  if (thread.has_read_registers) thread.fenced = thread.has_read_registers = false;
   thread.groups.push_back(thread.issued);
 }
 
@@ -526,6 +529,7 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
     hidden = thread.accumulators.emplace(d, HiddenAccumulator{std::vector<float>(d, d + values), 0}).first;
     __builtin_memset(d, 0xff, values * sizeof(float));
   }
+  if (product.registers != nullptr) thread.has_read_registers = true;
   hidden->second.pending++;
   thread.issued++;
   Warpgroup& group = async_block().warpgroups[index];
@@ -619,6 +623,10 @@ void set_driver_answer(cudaError_t answer) {
 int driver_questions() {
   return g_driver_questions;
 }
+
+void set_tensor_map_answer(CUresult answer) {
+  g_tensor_map_answer = answer;
+}
 }  // namespace simt
 
 extern "C" {
@@ -639,6 +647,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                      box[1] >= 1 && box[1] <= kMostBox;
   if (simt::current_context() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (!known_form || !sound) return CUDA_ERROR_INVALID_VALUE;
+  if (simt::g_tensor_map_answer != CUDA_SUCCESS) return simt::g_tensor_map_answer;
   simt::TensorMapFields fields = {};
   fields.magic = simt::kMapMagic;
   fields.data = static_cast<const unsigned char*>(data);

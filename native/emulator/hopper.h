@@ -136,6 +136,7 @@ struct AsyncThread {
   std::vector<uint32_t> groups;  // the last product of each committed group
   uint32_t issued = 0, waited = 0;
   bool fenced = false;
+  bool has_read_registers = false;  // a product since the last commit
 };
 
 /** Null, or what is wrong with a read of the block's shared memory by the current thread: it is a copy's target. */

@@ -1,4 +1,6 @@
 // The runtime functions that the library and its tests call. One device, whose memory is the host's.
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -45,6 +47,7 @@ Loaded here(const void* kernel) {
 std::map<Loaded, size_t> g_shared_bytes;
 /** Those whose code is there. */
 std::set<Loaded> g_loaded;
+std::atomic<uint64_t> g_unloadings{0};
 
 /** What every call meets that needs a device. */
 cudaError_t driver_status() {
@@ -58,6 +61,12 @@ cudaError_t load(const void* kernel) {
   if (const cudaError_t error = simt::may_be_unsafe()) return error;
   g_loaded.insert(here(kernel));
   return cudaSuccess;
+}
+
+/** What a block may have of shared memory if its kernel asks. */
+size_t most_shared_bytes() {
+  constexpr size_t kHopper = 227 * 1024, kLeastOfAmpere = 99 * 1024;
+  return g_compute_major == 9 ? kHopper : kLeastOfAmpere;
 }
 
 /** An element that no kernel wrote must not reach the host. */
@@ -96,21 +105,35 @@ cudaError_t simt::keep_error(cudaError_t error) {
 
 void simt::unload_kernels() {
   g_loaded.clear();
+  g_unloadings++;
 }
 
-cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster) {
+uint64_t simt::unloadings() {
+  return g_unloadings;
+}
+
+cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, Launch* launch) {
   const HostCall call;
+  constexpr unsigned kMostX = 0x7fffffff, kMostOther = 0xffff;
+  const void* const kernel = launch->kernel;
   if (const cudaError_t error = load(kernel)) return error;
   for (unsigned i = 0; i < config.numAttrs; i++) {
     if (config.attrs[i].id != cudaLaunchAttributeClusterDimension) return keep_error(cudaErrorInvalidValue);
     const auto& size = config.attrs[i].val.clusterDim;
     if (g_compute_major < 9 || size.x == 0 || size.y != 1 || size.z != 1 || config.gridDim.x % size.x != 0)
       return keep_error(cudaErrorInvalidClusterSize);
-    *cluster = size.x;
+    launch->cluster = size.x;
   }
+  const dim3 grid = config.gridDim;
+  if (grid.x > kMostX || grid.y > kMostOther || grid.z > kMostOther || grid.x == 0 || grid.y == 0 || grid.z == 0)
+    return keep_error(cudaErrorInvalidConfiguration);
   const auto asked = g_shared_bytes.find(here(kernel));
-  const size_t shared_bytes = asked == g_shared_bytes.end() ? kDefaultSharedBytes : asked->second;
-  return keep_error(config.dynamicSmemBytes > shared_bytes ? cudaErrorInvalidValue : cudaSuccess);
+  const bool has_asked = asked != g_shared_bytes.end();
+  const size_t shared_bytes = has_asked ? asked->second : kDefaultSharedBytes;
+  if (config.dynamicSmemBytes > shared_bytes) return keep_error(cudaErrorInvalidValue);
+  launch->most_named_bytes = std::min(
+      kDefaultSharedBytes, has_asked ? most_shared_bytes() - shared_bytes : kDefaultSharedBytes - config.dynamicSmemBytes);
+  return cudaSuccess;
 }
 
 void simt::set_compute_major(int major) {
@@ -155,7 +178,7 @@ bool simt::allocation_fails() {
 extern "C" {
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   const simt::HostCall call;
-  if (const cudaError_t error = simt::outside_capture()) return error;
+  if (const cudaError_t error = simt::may_be_unsafe()) return error;
   simt::use_device();
   *pointer = simt::allocation_fails() ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
   if (*pointer == nullptr) return simt::keep_error(cudaErrorMemoryAllocation);
@@ -167,7 +190,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 cudaError_t cudaFree(void* pointer) {
   const simt::HostCall call;
   simt::use_device();
-  if (const cudaError_t error = simt::outside_capture()) return error;
+  if (const cudaError_t error = simt::may_be_unsafe()) return error;
   if (pointer == nullptr) return cudaSuccess;
   simt::finish_streams();
   simt::Region* region = simt::global_region(reinterpret_cast<uintptr_t>(pointer));
@@ -256,7 +279,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = g_compute_major;
       return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = (g_compute_major == 9 ? 227 : 99) * 1024;
+      *value = static_cast<int>(most_shared_bytes());
       return cudaSuccess;
     default:
       return simt::keep_error(cudaErrorInvalidValue);
@@ -286,9 +309,7 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int byte
   const simt::HostCall call;
   simt::use_device();
   if (const cudaError_t error = load(kernel)) return error;
-  int most = 0;
-  cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
-  if (bytes < 0 || bytes > most) return simt::keep_error(cudaErrorInvalidValue);
+  if (bytes < 0 || static_cast<size_t>(bytes) > most_shared_bytes()) return simt::keep_error(cudaErrorInvalidValue);
   size_t& asked = g_shared_bytes[here(kernel)];
   if (static_cast<size_t>(bytes) < asked)
     simt::fail("a kernel's shared memory is made smaller, with which another thread may be about to launch it",

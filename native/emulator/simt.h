@@ -79,6 +79,10 @@ void fail_allocation(int n, bool and_later = false);
 bool allocation_failed();
 /** Takes all kernels' code from the device, which is loaded at the first use of each: not during a capture. */
 void unload_kernels();
+/** How often that was done. */
+uint64_t unloadings();
+/** What the driver says to a tensor map that it would make, CUDA_SUCCESS at first. */
+void set_tensor_map_answer(CUresult answer);
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
@@ -91,6 +95,7 @@ struct Launch {
   dim3 grid, block;
   unsigned cluster;  // blocks side by side form clusters of so many
   size_t dynamic_shared_bytes;
+  size_t most_named_bytes;  // of shared memory that is not dynamic
   std::vector<Parameter> parameters;
 };
 /** Runs a launch, each thread of which makes the call. */
@@ -103,8 +108,12 @@ void defer_streams(bool deferred);
 void finish_streams();
 /** Leaves the work to its stream, or records it if the stream is captured. */
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
-/** Of a launch, by its attributes; what a device refuses of it, which stays as the last error too. */
-cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster);
+/**
+ * Reads a launch's attributes, and how much shared memory its kernel may have by name: without asking for more, of 48 KB what
+ * the launch leaves; else of all that a block may have what was asked for leaves. What a device refuses stays as the last error
+ * too.
+ */
+cudaError_t check_launch(const cudaLaunchConfig_t& config, Launch* launch);
 
 void* shared_array(const void* tag, size_t bytes, size_t alignment);
 void* dynamic_shared();
@@ -276,6 +285,16 @@ T atomicCAS(T* pointer, std::common_type_t<T> compare, std::common_type_t<T> val
 float atomicAdd(float*, float) = delete;  // their order would change results from run to run
 double atomicAdd(double*, double) = delete;
 
+// With the rounding that they name: the emulator's sources are compiled without contraction.
+inline float __fmul_rn(float a, float b) {
+  return a * b;
+}
+inline float __fadd_rn(float a, float b) {
+  return a + b;
+}
+inline float __fmaf_rn(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
 inline float __uint_as_float(unsigned u) {
   return simt::bit_cast<float>(u);
 }
@@ -295,8 +314,8 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
   using Call = simt::Call<Parameters...>;
   simt::Launch launch = {
-      reinterpret_cast<const void*>(kernel), config->gridDim, config->blockDim, 1, config->dynamicSmemBytes, {}};
-  const cudaError_t error = simt::check_launch(*config, launch.kernel, &launch.cluster);
+      reinterpret_cast<const void*>(kernel), config->gridDim, config->blockDim, 1, config->dynamicSmemBytes, 0, {}};
+  const cudaError_t error = simt::check_launch(*config, &launch);
   if (error != cudaSuccess) return error;
   return simt::enqueue(config->stream, [launch, call = Call{kernel, {static_cast<Parameters>(arguments)...}}] {
     Call own = call;  // kernels may read their arguments, on the host's stack, and nothing else of the host's

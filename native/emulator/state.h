@@ -81,6 +81,7 @@ struct Block {
   std::unique_ptr<AsyncBlock> async;
   Region shared;
   size_t shared_top = 0;
+  size_t named_bytes = 0;  // of shared memory that is not dynamic
   std::vector<SharedArray> shared_arrays;
   void* dynamic_shared = nullptr;
 
@@ -178,7 +179,7 @@ class HostCall {
 };
 /** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */
 cudaError_t outside_capture();
-/** The same for what a thread may do during a capture once it has relaxed its mode: code is loaded, a stream freed. */
+/** The same for what depends on the modes of threads and capture, such as that code is loaded, memory taken, a stream freed. */
 cudaError_t may_be_unsafe();
 /** Kernels' arguments, which lie on the host's stack, and constants. */
 bool is_host_readable(uintptr_t address);

@@ -3,13 +3,15 @@
 // order holds back, drawn at random. So whatever order a device could take comes about sooner or later, but that pieces run
 // side by side. A captured stream's work is recorded, and that of streams that wait for its events; each launch of the graph
 // does it anew, in one piece, of what is ready one at random. Calls that CUDA forbids during a capture end it, as they do
-// there; so does the first use of a kernel, whose code would be loaded.
+// there; so does the first use of a kernel, whose code would be loaded, by the thread that captures or, where it does so in
+// global mode, by any that has not relaxed its own.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <map>
 #include <random>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "launches.h"
@@ -60,6 +62,8 @@ namespace {
 struct Capture {
   uint64_t number = 0;
   cudaStream_t stream = nullptr;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread = std::this_thread::get_id();
   std::vector<Node> nodes;
   /** Of each stream that takes part, the nodes that its next one comes after. */
   std::map<cudaStream_t, std::set<size_t>> last;
@@ -213,7 +217,11 @@ cudaError_t outside_capture() {
 }
 
 cudaError_t may_be_unsafe() {
-  return g_mode == cudaStreamCaptureModeRelaxed ? cudaSuccess : outside_capture();
+  if (g_capture == nullptr || g_mode == cudaStreamCaptureModeRelaxed) return cudaSuccess;
+  const bool forbidden = g_capture->thread == std::this_thread::get_id()
+                             ? g_capture->mode != cudaStreamCaptureModeRelaxed
+                             : g_capture->mode == cudaStreamCaptureModeGlobal && g_mode == cudaStreamCaptureModeGlobal;
+  return forbidden ? outside_capture() : cudaSuccess;
 }
 }  // namespace simt
 
@@ -255,13 +263,14 @@ cudaError_t cudaDeviceSynchronize() {
   return simt::launch_status();
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const simt::HostCall call;
   if (stream == nullptr) return simt::keep_error(cudaErrorStreamCaptureUnsupported);
   if (simt::g_capture != nullptr) return simt::keep_error(cudaErrorIllegalState);
   simt::g_capture = std::make_unique<simt::Capture>();
   simt::g_capture->number = ++simt::g_captures;
   simt::g_capture->stream = stream;
+  simt::g_capture->mode = mode;
   simt::g_capture->last[stream] = {};
   return cudaSuccess;
 }
@@ -353,6 +362,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   }
   event->capture = 0;
   event->recorded = simt::add(stream, [at = event->at] { *at = std::chrono::steady_clock::now(); });
+  return simt::launch_status();
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const simt::HostCall call;
+  if (event->recorded != nullptr && !event->recorded->done) return cudaErrorNotReady;
   return simt::launch_status();
 }
 

@@ -45,12 +45,14 @@ class Cublas {
   }
 
   /** y [M,N] = x [M,K] Wᵀ, W [N,K], or added to what is there. */
-  void forward(const pp_matrix& x, const pp_matrix& w, const pp_matrix& y, bool adds = false) const {
-    gemm(true, adds, w, x, y);
+  void forward(const pp_matrix& x, const pp_matrix& w, const pp_matrix& y, bool adds = false,
+               cudaStream_t stream = nullptr) const {
+    gemm(true, adds, w, x, y, stream);
   }
   /** dx [M,K] = dy [M,N] W, or added to what is there. */
-  void backward(const pp_matrix& dy, const pp_matrix& w, const pp_matrix& dx, bool adds = false) const {
-    gemm(false, adds, w, dy, dx);
+  void backward(const pp_matrix& dy, const pp_matrix& w, const pp_matrix& dx, bool adds = false,
+                cudaStream_t stream = nullptr) const {
+    gemm(false, adds, w, dy, dx, stream);
   }
 
  private:
@@ -71,9 +73,10 @@ class Cublas {
 
   // Of cublasLt.h, cublas_api.h and library_types.h.
   static constexpr int kTransposed = 1, kCompute32F = 68, kFloat32 = 0, kFloat16 = 2, kBfloat16 = 14;
-  static constexpr int kTransposeA = 3;                                   // of the operation
-  static constexpr int kMostWorkspace = 1, kAlignments[] = {5, 6, 7, 8};  // of the preference: bytes; A, B, C and D
-  static constexpr size_t kWorkspaceBytes = size_t{32} << 20;             // what NVIDIA recommends for Hopper
+  static constexpr int kTransposeA = 3;                                                    // of the operation
+  static constexpr int kMostWorkspace = 1, kReductions = 3, kAlignments[] = {5, 6, 7, 8};  // of the preference; A, B, C and D
+  static constexpr uint32_t kInComputeType = 2;  // parts of a sum are added up in float32, not in the output's type
+  static constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA recommends for Hopper
   static constexpr uint32_t kMostAlignment = 256;
   static constexpr int kAlgorithms = 8, kCallsAnAlgorithm = 5;
   struct Algorithm {
@@ -140,6 +143,7 @@ class Cublas {
     expect(create_preference_(&preference), "cublasLtMatmulPreferenceCreate");
     const char* const set = "cublasLtMatmulPreferenceSetAttribute";
     expect(set_preference_(preference, kMostWorkspace, &kWorkspaceBytes, sizeof kWorkspaceBytes), set);
+    expect(set_preference_(preference, kReductions, &kInComputeType, sizeof kInComputeType), set);
     const uint32_t alignments[] = {align_a, align_b, align_c, align_c};
     for (int i = 0; i < 4; i++) expect(set_preference_(preference, kAlignments[i], &alignments[i], sizeof alignments[i]), set);
     int found = 0;
@@ -169,9 +173,9 @@ class Cublas {
     cudaEvent_t start = nullptr, stop = nullptr;
     check(cudaEventCreate(&start), "cudaEventCreate");
     check(cudaEventCreate(&stop), "cudaEventCreate");
-    int failed = multiply(plan, a, b, c);
+    int failed = multiply(plan, a, b, c, nullptr);
     check(cudaEventRecord(start, nullptr), "cudaEventRecord");
-    for (int i = 0; i < kCallsAnAlgorithm && failed == 0; i++) failed = multiply(plan, a, b, c);
+    for (int i = 0; i < kCallsAnAlgorithm && failed == 0; i++) failed = multiply(plan, a, b, c, nullptr);
     check(cudaEventRecord(stop, nullptr), "cudaEventRecord");
     check(cudaEventSynchronize(stop), "cudaEventSynchronize");
     float milliseconds = 0;
@@ -182,23 +186,30 @@ class Cublas {
   }
 
   /** The library's status. */
-  int multiply(const Plan& plan, const void* a, const void* b, void* c) const {
-#if defined(PRUNEPEFT_EMULATED)
-    simt::finish_streams();  // the stand-in multiplies in the call
+  int multiply(const Plan& plan, const void* a, const void* b, void* c, cudaStream_t stream) const {
+    const auto product = [this, plan, a, b, c, stream] {
+      const float one = 1, added = plan.adds ? 1 : 0;
+      return multiply_(handle_, plan.operation, &one, a, plan.a, b, plan.b, &added, c, plan.c, c, plan.c,
+                       &plan.choice.algorithm, workspace_->data(), plan.choice.workspace_bytes, stream);
+    };
+#if defined(PRUNEPEFT_EMULATED)  // the stand-in multiplies in the call
+    if (stream != nullptr) {
+      check(simt::enqueue(stream, [product] { expect(product(), "cublasLtMatmul"); }), "cublasLtMatmul");
+      return 0;
+    }
+    simt::finish_streams();
 #endif
-    const float one = 1, added = plan.adds ? 1 : 0;
-    return multiply_(handle_, plan.operation, &one, a, plan.a, b, plan.b, &added, c, plan.c, c, plan.c, &plan.choice.algorithm,
-                     workspace_->data(), plan.choice.workspace_bytes, nullptr);
+    return product();
   }
 
-  /** C = B A, or C = B Aᵀ, or added to what is there; to the library Cᵀ [m,n] = op(Aᵀ) Bᵀ. On the default stream. */
-  void gemm(bool transposed, bool adds, const pp_matrix& a, const pp_matrix& b, const pp_matrix& c) const {
+  /** C = B A, or C = B Aᵀ, or added to what is there; to the library Cᵀ [m,n] = op(Aᵀ) Bᵀ. */
+  void gemm(bool transposed, bool adds, const pp_matrix& a, const pp_matrix& b, const pp_matrix& c, cudaStream_t stream) const {
     const Key key = {c.dtype,           transposed,       adds, c.cols, c.rows, b.cols, a.ld, b.ld, c.ld, alignment(a.data),
                      alignment(b.data), alignment(c.data)};
     if (workspace_ == nullptr) workspace_ = std::make_unique<Memory>(kWorkspaceBytes);
     auto known = plans_.find(key);
     if (known == plans_.end()) known = plans_.emplace(key, make_plan(key, a.data, b.data, c.data)).first;
-    expect(multiply(known->second, a.data, b.data, c.data), "cublasLtMatmul");
+    expect(multiply(known->second, a.data, b.data, c.data, stream), "cublasLtMatmul");
   }
 
   std::string name_ = "none";

@@ -73,9 +73,10 @@ class Matrix : public Memory {
  public:
   Matrix(pp_dtype dtype, int64_t rows, int64_t cols)
       : Memory(static_cast<size_t>(rows * cols) * pp_dtype_size(dtype)), view_{data(), rows, cols, cols, dtype} {}
-  /** Of random elements; a block of numbers is drawn once and repeated, since there may be many. */
+  /** Of random elements; a block of numbers is drawn once and repeated, since there may be many: of a prime, so that rows
+   * differ. */
   Matrix(pp_dtype dtype, int64_t rows, int64_t cols, uint64_t seed, float deviation = 0.5f) : Matrix(dtype, rows, cols) {
-    constexpr int64_t kBlock = 1 << 20;
+    constexpr int64_t kBlock = 65537;
     const int64_t n = rows * cols, drawn = n < kBlock ? n : kBlock;
     const size_t size = pp_dtype_size(dtype);
     std::mt19937_64 bits(seed);

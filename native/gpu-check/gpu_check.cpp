@@ -1,4 +1,4 @@
-// gpu_check device               says whether there is a device
+// gpu_check device               says whether there is a device that calls can run on, and if not, why
 // gpu_check predict             prints what each path of a LoRA linear should take on an H100; no device is needed
 // gpu_check graph               captures every family in a graph and compares its replays with direct calls
 // gpu_check paths               runs a LoRA linear by every path, and compares what they give
@@ -17,7 +17,8 @@
 
 int main(int count, char** arguments) {
 #if defined(PRUNEPEFT_EMULATED)
-  simt::set_compute_major(9);  // so that every path is there
+  const char* const major = getenv("PRUNEPEFT_EMULATED_MAJOR");
+  simt::set_compute_major(major != nullptr ? atoi(major) : 9);  // so that every path is there
 #endif
   if (getenv("PRUNEPEFT_WITHOUT_WARPGROUPS") != nullptr)
     pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutWarpgroups);
@@ -30,9 +31,7 @@ int main(int count, char** arguments) {
     return 0;
   }
   if (count == 3 && strcmp(arguments[1], "goals") == 0) return gpu_check::print_goals(arguments[2]);
-  int32_t devices = 0;
-  gpu_check::check(pp_device_count(PP_CUDA, &devices));
-  if (devices == 0) {
+  if (pp_device_check(&gpu_check::kDevice) != PP_OK) {
     printf("%s\n", pp_last_error());
     return 1;
   }

@@ -66,8 +66,12 @@ class Layer {
     for (Memory* memory : {&y_, &dx_, &ds_, &da_, &db_}) memory->poison();
   }
 
-  static double bytes(pp_dtype dtype, int64_t M, int64_t K, int64_t N) {
-    return static_cast<double>(pp_dtype_size(dtype)) * static_cast<double>(2 * M * K + 2 * M * N + N * K);
+  /** Of all operands but the narrow ones, and of those of the frozen linear in a direction. */
+  static size_t bytes(pp_dtype dtype, int64_t M, int64_t K, int64_t N) {
+    return pp_dtype_size(dtype) * static_cast<size_t>(2 * M * K + 2 * M * N + N * K);
+  }
+  static size_t frozen_bytes(pp_dtype dtype, int64_t M, int64_t K, int64_t N) {
+    return pp_dtype_size(dtype) * static_cast<size_t>(M * K + M * N + N * K);
   }
 
   std::vector<Path> frozen(const Ceilings& ceilings) {
@@ -155,18 +159,27 @@ class Layer {
   /** The fused path as it is chosen, each direction as a graph that is launched on the default stream. */
   std::vector<Path> recorded(float p, const Ceilings& ceilings) {
     std::vector<Path> recorded;
-    for (const Path& path : paths(p, ceilings, false)) {
-      if (path.name.find(", fused") == std::string::npos) continue;
-      pp_graph* const graph = record(path);
-      graphs_.push_back(graph);
-      const std::string suffix = p > 0 ? ", dropout" : "";
-      recorded.push_back({path.name.substr(0, path.name.size() - suffix.size()) + ", as a graph" + suffix, path.backward,
-                          [graph] { check(pp_graph_launch(&kDevice, graph)); }, path.predicted});
-    }
+    for (const Path& path : paths(p, ceilings, false))
+      if (path.name.find(", fused") != std::string::npos) recorded.push_back(as_graph(path, p > 0 ? ", dropout" : ""));
+    return recorded;
+  }
+
+  /** The frozen linear in the same way, for comparison with these. */
+  std::vector<Path> recorded_frozen(const Ceilings& ceilings) {
+    std::vector<Path> recorded;
+    for (const Path& path : frozen(ceilings)) recorded.push_back(as_graph(path, ""));
     return recorded;
   }
 
  private:
+  /** `suffix` is the end of the path's name. */
+  Path as_graph(const Path& path, const std::string& suffix) {
+    pp_graph* const graph = record(path);
+    graphs_.push_back(graph);
+    return {path.name.substr(0, path.name.size() - suffix.size()) + ", as a graph" + suffix, path.backward,
+            [graph] { check(pp_graph_launch(&kDevice, graph)); }, path.predicted};
+  }
+
   pp_graph* record(const Path& path) {
     pp_device& device = context_.device;
     pp_graph* graph = nullptr;
@@ -221,8 +234,9 @@ class Layer {
     return fused_variants(shape, every);
   }
 
-  void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }
-  void frozen_backward(bool adds) { cublas_.backward(dy_.view(), w_.view(), dx_.view(), adds); }
+  cudaStream_t stream() const { return static_cast<cudaStream_t>(context_.device.stream); }
+  void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds, stream()); }
+  void frozen_backward(bool adds) { cublas_.backward(dy_.view(), w_.view(), dx_.view(), adds, stream()); }
   void down(const pp_lora_module* module) { check(pp_lora_down(&context_, x_, module, modules_)); }
   void up(const pp_lora_module* module, bool adds) { check(pp_lora_up(&context_, module, modules_, y_, adds)); }
   void grad_up(const pp_lora_module* module) { check(pp_lora_grad_up(&context_, dy_, module, modules_)); }

@@ -25,6 +25,10 @@ struct Call {
   Cost cost = {};
   /** What is expected of it in microseconds, where that is more than its cost says: its parts follow each other, or do not. */
   std::function<double(const Ceilings&)> predicted = nullptr;
+  /** The bytes of memory that it reads or writes, each counted once; 0: `bytes`. */
+  double touched = 0;
+
+  size_t touched_bytes() const { return static_cast<size_t>(touched > 0 ? touched : bytes); }
 };
 
 inline double predict(const Ceilings& ceilings, const Call& call) {
@@ -266,6 +270,12 @@ class Operands {
     std::function<double(const Ceilings&, const Costs&)> time = nullptr;  // where a call has more than its cost
   };
 
+  /** What a function touches at least: what it adds to is read and written; a linear reads x or dy and writes another. */
+  double touched(const Function& f) const {
+    if (f.bytes == 0) return static_cast<double>(x_.bytes() + y_.bytes());
+    return f.name == "lora_up" || f.name == "lora_grad_input" ? f.bytes / 2 : f.bytes;
+  }
+
   static double flops(int64_t m, int64_t k, int64_t n) {
     return 2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
   }
@@ -327,6 +337,7 @@ class Operands {
       for (const pp_lora_module& module : modules) check(f.run(&context, &module, 1));
     };
     calls->push_back({name, run, modules.size() > 1 ? f.outputs_of_several : f.outputs, f.bytes, f.flops, cost});
+    calls->back().touched = touched(f);
   }
 
   pp_lora_module module_of(const Function& f, bool drops) const {
@@ -417,7 +428,9 @@ class Modules {
              {threshold_.get()},
              rounds_ * bytes_,
              0,
-             {rounds_ * bytes_, 0, 0, 2 * rounds_}}};
+             {rounds_ * bytes_, 0, 0, 2 * rounds_},
+             nullptr,
+             bytes_}};
   }
   size_t bytes() const { return w_->bytes() + g_->bytes(); }
 

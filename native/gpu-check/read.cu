@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(kThreads) read_vectors(const uint4* from, int6
 
 void read_memory(const Memory& memory, int blocks) {
   constexpr unsigned kNever = 1;  // memory is zeros, or has been filled with a byte
-  check(prunepeft::gpu::launch(read_vectors, dim3(static_cast<unsigned>(blocks)), kThreads, 0, nullptr, memory.data<uint4>(),
+  check(prunepeft::gpu::launch(read_vectors, blocks, kThreads, 0, nullptr, memory.data<uint4>(),
                                static_cast<int64_t>(memory.bytes() / sizeof(uint4)), kNever, memory.data<unsigned>()),
         "read_vectors");
 }

@@ -6,7 +6,9 @@
 #   native/gpu-check/run.sh [results folder [build folder]]      default: ./gpu-check-results ./gpu-check-results-build
 #
 # Leaves table.txt, table.json, tests.txt and, where Nsight Compute may count, counters.csv in the results folder. Exit code 0: all
-# tests passed. It ends within 480 seconds, or those of PRUNEPEFT_SECONDS; the table names what was left out for want of time.
+# tests passed; 1: some failed, or were not done within the 60 seconds of a test (PRUNEPEFT_TEST_SECONDS); 2: none failed, and
+# some were left out for want of time. It ends within 480 seconds, or those of PRUNEPEFT_SECONDS; the table names what was left
+# out for want of time.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder() {  # folder <path>: makes it, and prints its whole path
@@ -89,51 +91,74 @@ build_step "$build/configure.txt" cmake ${generator:+"$generator"} -S "$here/.."
 build_step "$build/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check_all
 
 failed=0
+unfinished=0
 : > "$out/tests.txt"
 : > "$out/table.txt"
-rm -f "$out/table.json" "$out/counters.csv"
+rm -f "$out/table.json" "$out/table.json.new" "$out/counters.csv"
 say() {
   echo "$@" | tee -a "$out/table.txt"
 }
 
-run_test() {  # run_test <seconds> <name> <command...>
-  limit=$(time_left "$1")
-  name=$2
-  shift 2
+test_seconds=${PRUNEPEFT_TEST_SECONDS:-60}
+run_test() {  # run_test <name> <command...>: passed, failed, hanging (it had all its seconds) or unfinished (it had not) in $result
+  limit=$(time_left "$test_seconds")
+  name=$1
+  shift
   within "$limit" "$@" > "$out/last.txt" 2>&1
   code=$?
   case $code in
-    0) say "$name: passed" ;;
+    0)
+      result=passed
+      say "$name: passed"
+      ;;
     124)
-      if [ "$limit" -eq 0 ]; then say "$name: left out, no time"; else say "$name: left out, not done in $limit seconds"; fi
+      if [ "$limit" -eq 0 ]; then
+        result=unfinished
+        say "$name: left out, no time"
+      elif [ "$limit" -lt "$test_seconds" ]; then
+        result=unfinished
+        say "$name: left out, not done in the $limit seconds that were left"
+      else
+        result=hanging
+        say "$name: not done in $limit seconds"
+      fi
       ;;
     *)
+      result=failed
       say "$name: FAILED"
       tail -15 "$out/last.txt"
-      failed=1
       ;;
   esac
   { echo "== $name"; cat "$out/last.txt"; } >> "$out/tests.txt"
-  return $code
+}
+
+count_result() {  # of a test that decides the exit code
+  case $result in
+    failed | hanging) failed=1 ;;
+    unfinished) unfinished=1 ;;
+  esac
 }
 
 if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
 queried=name,driver_version,clocks.max.sm,clocks.max.mem,power.limit
 if facts=$(nvidia-smi --query-gpu=$queried --format=csv,noheader 2> /dev/null); then say "$queried: $facts"; fi
 for test in $(cat "$build/gpu-check/tests.txt"); do
-  run_test 60 "$test" "$build/gpu-check/${test}_device" || failed=1
-  if [ "$test" = linear_cuda ] && [ "$code" -ne 0 ]; then
+  run_test "$test" "$build/gpu-check/${test}_device"
+  count_result
+  if [ "$test" = linear_cuda ] && { [ $result = failed ] || [ $result = hanging ]; }; then
     # A kernel that does not end would take all that follows with it. First its form that makes S is left out, then its
-    # clusters, then all of it.
+    # clusters, then all of it. A test that there was no time for says nothing of the kernels.
     PRUNEPEFT_WITHOUT_S=1
     export PRUNEPEFT_WITHOUT_S
-    if run_test 60 "$test without S in the product" "$build/gpu-check/${test}_device"; then
+    run_test "$test without S in the product" "$build/gpu-check/${test}_device"
+    if [ $result = passed ]; then
       say "what follows leaves out S in the product of the fused linear by warpgroups"
       continue
     fi
     PRUNEPEFT_WITHOUT_CLUSTERS=1
     export PRUNEPEFT_WITHOUT_CLUSTERS
-    if run_test 60 "$test without clusters" "$build/gpu-check/${test}_device"; then
+    run_test "$test without clusters" "$build/gpu-check/${test}_device"
+    if [ $result = passed ]; then
       say "what follows leaves out the clusters of the fused linear by warpgroups"
     else
       say "what follows leaves out the fused linear by warpgroups"
@@ -142,8 +167,10 @@ for test in $(cat "$build/gpu-check/tests.txt"); do
     fi
   fi
 done
-run_test 60 "graph capture and replay" "$build/gpu-check/gpu_check" graph || failed=1
-run_test 60 "paths of a LoRA linear" "$build/gpu-check/gpu_check" paths || failed=1
+run_test "graph capture and replay" "$build/gpu-check/gpu_check" graph
+count_result
+run_test "paths of a LoRA linear" "$build/gpu-check/gpu_check" paths
+count_result
 
 # The timings stop by themselves; the limit is for a device that no longer answers.
 seconds=$(time_left 180)
@@ -187,12 +214,14 @@ fi
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
 for tool in memcheck racecheck synccheck initcheck; do
   if [ -n "$sanitizer" ]; then
-    run_test 60 "compute-sanitizer $tool" "$sanitizer" --tool $tool --error-exitcode 1 "$build/gpu-check/gpu_check" graph
+    run_test "compute-sanitizer $tool" "$sanitizer" --tool $tool --error-exitcode 1 "$build/gpu-check/gpu_check" graph
+    if [ $result = failed ]; then failed=1; fi
   else
     say "compute-sanitizer $tool: left out, the program is not here"
   fi
 done
 
 "$build/gpu-check/gpu_check" goals "$out/table.json" | tee -a "$out/table.txt"
-rm -f "$out/last.txt"
+rm -f "$out/last.txt" "$out/table.json.new"
+if [ $failed -eq 0 ] && [ $unfinished -ne 0 ]; then exit 2; fi
 exit $failed

@@ -1,18 +1,26 @@
 // Times of calls on the default stream, by CUDA events: the median of samples, each the mean over a round of calls.
+//
+// Before a round the device is given memory to read, for as long as the host takes to enqueue the calls, so that they wait for
+// the device and not it for them; what the host was slower at all the same is marked. The memory read is larger than the L2
+// cache, too: the first call finds nothing of its own there.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "gauge.h"
+#include "read.h"
 
 namespace gpu_check {
 #if defined(PRUNEPEFT_EMULATED)
 // Everything runs once; times mean nothing.
 constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kFewestCalls = 1, kLaunches = 1, kFirstCalls = 0;
+constexpr size_t kLeastReadBytes = 1 << 10, kMostReadBytes = 1 << 12;
 #else
+constexpr size_t kLeastReadBytes = size_t{128} << 20, kMostReadBytes = size_t{1} << 30;
 constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kFewestCalls = 3, kLaunches = 200, kFirstCalls = 1;
 #endif
 /**
@@ -22,6 +30,17 @@ constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kFewestCall
  */
 constexpr double kMicrosecondsASample = 2e4, kMicrosecondsARow = 4e5;
 constexpr double kMicrosecondsPerMillisecond = 1e3;
+/** What is read before a round takes so many times as long as the host was seen to need; and most reads. */
+constexpr double kDelayOfHost = 1.5;
+constexpr int kMostReads = 256;
+/** A round in which the device waited for calls took the host this share of its time or more. */
+constexpr double kHostBoundShare = 0.9;
+
+inline int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
+  return value;
+}
 
 inline double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
@@ -33,6 +52,7 @@ struct Sample {
   double microseconds;
   int samples;
   Reading reading;  // medians, while the calls ran
+  bool host_bound;  // most samples are of how fast the host enqueues, in place of the device's time
 };
 
 /** Of calls that were timed in turns with others, so that both see the same clocks. */
@@ -44,12 +64,21 @@ struct Turns {
 
 class Timer {
  public:
-  /** Enqueues the i-th call on the default stream. */
-  using Call = std::function<void(int)>;
+  /**
+   * Enqueues a call on the default stream. Calls are numbered through over all rounds of all rows, so that those that take one
+   * set of operands after another come to each set as seldom as there are sets.
+   */
+  using Call = std::function<void(int64_t)>;
 
-  Timer() {
+  Timer()
+      : memory_(std::clamp(2 * static_cast<size_t>(attribute(cudaDevAttrL2CacheSize)), kLeastReadBytes, kMostReadBytes)),
+        blocks_(attribute(cudaDevAttrMultiProcessorCount)) {
     check(cudaEventCreate(&start_), "cudaEventCreate");
     check(cudaEventCreate(&stop_), "cudaEventCreate");
+    memory_.poison();
+    const Call reads = [this](int64_t) { read_memory(memory_, blocks_); };
+    for (int i = 0; i < 2; i++) read_microseconds_ = round(1, 0, reads).microseconds;  // the first loads the code
+    next_ = 0;
   }
   ~Timer() {
     cudaEventDestroy(start_);
@@ -81,45 +110,73 @@ class Timer {
   struct Series {
     const Call& call;
     int calls;        // a sample
+    int reads;        // before it
     double expected;  // microseconds of a sample
     std::vector<double> microseconds, megahertz, watts;
+    int host_bound = 0;  // samples
+  };
+  struct Round {
+    double microseconds, host_microseconds;
+    bool host_bound;
+    Reading reading;
   };
 
   Series warm_up(int most_calls, const Call& call) {
-    for (int i = 0; i < kFirstCalls; i++) call(i);  // code is loaded, plans are made
+    for (int i = 0; i < kFirstCalls; i++) call(next_++);  // code is loaded, plans are made
     const int fewest = std::min(kFewestCalls, most_calls);
-    const double once = round(fewest, call).first / fewest;
+    const Round first = round(fewest, 1, call);
+    const double once = first.microseconds / fewest, host = first.host_microseconds / fewest;
     const int calls = fitting(kMicrosecondsASample / once, fewest, most_calls);
-    return {call, calls, calls * once, {}, {}, {}};
+    const int reads = fitting(kDelayOfHost * host * calls / read_microseconds_ + 1, 1, kMostReads);
+    return {call, calls, reads, std::max(calls * once, reads * read_microseconds_), {}, {}, {}};
   }
 
   void add_sample(Series* series) {
-    const auto [microseconds, reading] = round(series->calls, series->call);
-    series->microseconds.push_back(microseconds / series->calls);
-    series->megahertz.push_back(reading.megahertz);
-    series->watts.push_back(reading.watts);
+    const Round sample = round(series->calls, series->reads, series->call);
+    series->microseconds.push_back(sample.microseconds / series->calls);
+    series->megahertz.push_back(sample.reading.megahertz);
+    series->watts.push_back(sample.reading.watts);
+    series->host_bound += sample.host_bound ? 1 : 0;
   }
 
   static Sample summary(const Series& series) {
     return {median(series.microseconds),
             static_cast<int>(series.microseconds.size()),
-            {median(series.megahertz), median(series.watts)}};
+            {median(series.megahertz), median(series.watts)},
+            2 * series.host_bound > static_cast<int>(series.microseconds.size())};
   }
 
   static int fitting(double count, int fewest, int most) { return static_cast<int>(std::clamp<double>(count, fewest, most)); }
 
-  std::pair<double, Reading> round(int calls, const Call& call) {
+  Round round(int calls, int reads, const Call& call) {
+    for (int i = 0; i < reads; i++) read_memory(memory_, blocks_);
     check(cudaEventRecord(start_, nullptr), "cudaEventRecord");
-    for (int i = 0; i < calls; i++) call(i);
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < calls; i++) call(next_++);
+    const std::chrono::duration<double, std::micro> host = std::chrono::steady_clock::now() - begin;
     check(cudaEventRecord(stop_, nullptr), "cudaEventRecord");
+    const bool were_waiting = is_ahead();
     const Reading reading = gauge_.read();
     check(cudaEventSynchronize(stop_), "cudaEventSynchronize");
     float milliseconds = 0;
     check(cudaEventElapsedTime(&milliseconds, start_, stop_), "cudaEventElapsedTime");
-    return {std::max<double>(milliseconds * kMicrosecondsPerMillisecond, 1e-3), reading};
+    const double microseconds = std::max<double>(milliseconds * kMicrosecondsPerMillisecond, 1e-3);
+    return {microseconds, host.count(), !were_waiting && host.count() >= kHostBoundShare * microseconds, reading};
+  }
+
+  /** Whether the device has not come to the round's start yet. */
+  bool is_ahead() const {
+    const cudaError_t error = cudaEventQuery(start_);
+    if (error != cudaErrorNotReady) check(error, "cudaEventQuery");
+    if (error == cudaErrorNotReady) cudaGetLastError();  // no error
+    return error == cudaErrorNotReady;
   }
 
   Gauge gauge_;
+  Memory memory_;  // to be read
+  int blocks_;
+  double read_microseconds_ = 1;
+  int64_t next_ = 0;
   cudaEvent_t start_ = nullptr, stop_ = nullptr;
 };
 }  // namespace gpu_check

@@ -9,12 +9,14 @@ Three ways of writing it, each beside torch's frozen linear:
     addmm_         y.addmm_(S, B^T) onto the frozen product, and a backward pass written by hand
     torch.compile  the eager one, compiled; since compiling takes its time, after the others of all shapes
 
-Rows go to standard output and into the JSON file that gpu_check has written. A case that fails, or has no time left, is named.
+Rows go to standard output and, each as it is measured, into the JSON file that gpu_check has written, beside those that are
+there. A case that fails, or has no time left, is named.
 Exit code 3: there is no torch, or none with CUDA.
 """
 import argparse
 import importlib
 import json
+import os
 import statistics
 import sys
 import time
@@ -39,37 +41,61 @@ SCALE = 2.0
 SAMPLES, FEWEST_SAMPLES = 15, 3
 CALLS, FEWEST_CALLS = 24, 3
 MICROSECONDS_A_SAMPLE, MICROSECONDS_A_ROW = 2e4, 4e5
-MOST_SETS = 12
+MOST_SETS = 96
 MOST_BYTES = 6 << 30
+DELAY_OF_HOST, MOST_READS = 1.5, 256
+HOST_BOUND_SHARE = 0.9
 
 
 class Clock:
-    """The median over samples of the mean time of one call, in microseconds."""
+    """The median over samples of the mean time of one call, in microseconds. The device reads memory before a sample, for as long
+    as the host takes to enqueue the calls, so that these wait for it. Sets are taken in turn over all samples."""
 
-    def __init__(self, device):
+    def __init__(self, device, l2_bytes):
         self.cuda = device == "cuda"
-
-    def round(self, calls, sets):
+        self.next = 0
         if self.cuda:
-            start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            start.record()
-            for i in range(calls):
-                sets[i % len(sets)]()
-            stop.record()
-            stop.synchronize()
-            return start.elapsed_time(stop) * 1e3
+            self.memory = torch.zeros(max(2 * l2_bytes, 128 << 20) // 4, device=device)
+            for _ in range(2):  # the first loads the code
+                self.read_time = max(self.round(1, [self.memory.sum], 0)[0], 0.1)
+
+    def enqueue(self, calls, sets):
         begin = time.perf_counter()
-        for i in range(calls):
-            sets[i % len(sets)]()
+        for _ in range(calls):
+            sets[self.next % len(sets)]()
+            self.next += 1
         return (time.perf_counter() - begin) * 1e6
 
+    def round(self, calls, sets, reads):
+        """Microseconds, those that the host took, and whether the device waited for it."""
+        if not self.cuda:
+            host = self.enqueue(calls, sets)
+            return host, host, False
+        for _ in range(reads):
+            self.memory.sum()
+        start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        host = self.enqueue(calls, sets)
+        stop.record()
+        has_begun = start.query()
+        stop.synchronize()
+        microseconds = start.elapsed_time(stop) * 1e3
+        return microseconds, host, has_begun and host >= HOST_BOUND_SHARE * microseconds
+
     def median(self, sets):
+        """Of samples, of which there are so many; and whether most are of how fast the host enqueues."""
         for call in sets:
             call()  # compiles, fills caches
-        once = max(self.round(FEWEST_CALLS, sets) / FEWEST_CALLS, 0.1)
+        first, host, _ = self.round(FEWEST_CALLS, sets, 1)
+        once = max(first / FEWEST_CALLS, 0.1)
         calls = max(FEWEST_CALLS, min(CALLS, int(MICROSECONDS_A_SAMPLE / once)))
+        reads = 0
+        if self.cuda:
+            reads = max(1, min(MOST_READS, int(DELAY_OF_HOST * host / FEWEST_CALLS * calls / self.read_time + 1)))
         samples = max(FEWEST_SAMPLES, min(SAMPLES, int(MICROSECONDS_A_ROW / (calls * once))))
-        return statistics.median(self.round(calls, sets) / calls for _ in range(samples)), samples
+        rounds = [self.round(calls, sets, reads) for _ in range(samples)]
+        host_bound = 2 * sum(bound for _, _, bound in rounds) > samples
+        return statistics.median(microseconds for microseconds, _, _ in rounds) / calls, samples, host_bound
 
 
 def eager(x, w, a, b, p):
@@ -169,16 +195,29 @@ def main():
         print("PyTorch: left out, this torch has no CUDA device")
         return 3
     end = time.monotonic() + options.seconds
-    clock = Clock(options.device)
     # A graph that is kept for another backward pass must keep its buffers; and past its limit of shapes torch.compile would go on
     # uncompiled, and say so once.
     configure("torch._functorch.config", donated_buffer=False)
     configure("torch._dynamo.config", cache_size_limit=4 * len(SHAPES + OTHER_RANKS))
     compiled = torch.compile(eager) if hasattr(torch, "compile") else None
-    l2_bytes = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 50 << 20) if clock.cuda else 1 << 20
+    cuda = options.device == "cuda"
+    l2_bytes = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 50 << 20) if cuda else 1 << 20
+    clock = Clock(options.device, l2_bytes)
     dtype = torch.bfloat16
     print(f"PyTorch {torch.__version__}")
-    rows, left_out = [], []
+    try:
+        with open(options.table) as file:
+            table = json.load(file)
+    except (OSError, ValueError):
+        table = {}
+    table["torch"] = torch.__version__
+    rows, left_out = table.setdefault("rows", []), table.setdefault("left_out", [])
+
+    def save():
+        """Puts another file in the place of the one before, which is whole if this is cut short."""
+        with open(options.table + ".new", "w") as file:
+            json.dump(table, file, indent=1)
+        os.replace(options.table + ".new", options.table)
 
     def measure(group, name, frozen, make_calls):
         if time.monotonic() >= end:
@@ -186,18 +225,22 @@ def main():
             print(f"left out, no time: {group}, {name}", flush=True)
             return None
         try:
-            microseconds, samples = clock.median(make_calls())
+            microseconds, samples, host_bound = clock.median(make_calls())
         except Exception as error:  # one case that this torch cannot do is no reason to lose the others
             left_out.append(f"{group}, {name}: {error}")
             reason = " ".join(str(error).split("\n")[:2]) or type(error).__name__
             print(f"left out: {group}, {name}: {reason}", flush=True)
             return None
         over = f"{100 * (microseconds / frozen - 1):+7.1f}%" if frozen else " " * 8
-        print(f"{group:<36} {'bfloat16':<9} {name:<36} {microseconds:9.1f} {'':9} {over}", flush=True)
+        print(f"{group:<36} {'bfloat16':<9} {name:<36} {microseconds:9.1f} {'':9} {over}{' host-bound' if host_bound else ''}",
+              flush=True)
         row = {"group": group, "dtype": "bfloat16", "call": name, "us": round(microseconds, 2), "samples": samples}
         if frozen:
             row["over_frozen"] = round(microseconds / frozen - 1, 4)
+        if host_bound:
+            row["host_bound"] = True
         rows.append(row)
+        save()
         return microseconds
 
     frozen_times = {}  # of a group: forward and backward
@@ -206,8 +249,8 @@ def main():
         for name, m, k, n, r in shapes:
             m, k, n = (max(size // options.shrink, 1) for size in (m, k, n))
             group = f"{name} {m},{k},{n},{r}"
-            bytes_a_set = 2 * (2 * m * k + 2 * m * n + n * k)
-            count = max(1, min(2 * l2_bytes // bytes_a_set + 2, MOST_BYTES // bytes_a_set, MOST_SETS))
+            bytes_a_set, touched = 2 * (2 * m * k + 2 * m * n + n * k), 2 * (m * k + m * n + n * k)
+            count = max(1, min(-(-2 * l2_bytes // touched), MOST_BYTES // bytes_a_set, MOST_SETS))
             sets = [Operands(options.device, dtype, m, k, n, r) for _ in range(count)]
 
             def frozen_forward():
@@ -228,16 +271,7 @@ def main():
         if compiled is not None:  # older than 2.0
             sweep(shapes, compiled)
 
-    try:
-        with open(options.table) as file:
-            table = json.load(file)
-    except (OSError, ValueError):
-        table = {"rows": [], "left_out": []}
-    table["torch"] = torch.__version__
-    table["rows"] += rows
-    table["left_out"] += left_out
-    with open(options.table, "w") as file:
-        json.dump(table, file, indent=1)
+    save()
     return 0
 
 

@@ -672,6 +672,10 @@ void test_bulk_copies() {
          "unaligned rows");
   expect(cuda::make_tensor_map<__half>({matrix.data(), kLd, kRows, kColumns}, 257, &bad) != cudaSuccess,
          "a box of too many rows");
+  simt::set_tensor_map_answer(CUDA_ERROR_LAUNCH_FAILED);
+  expect(cuda::make_tensor_map<__half>({matrix.data(), kLd, kRows, kColumns}, kBoxRows, &bad) == cudaErrorLaunchFailure,
+         "the driver's answer is returned");
+  simt::set_tensor_map_answer(CUDA_SUCCESS);
 }
 
 /** D [64,64] += A [64,64] B twice over, B [64,64] with its columns or its inner dimension along rows; row-major D by fragments.
@@ -911,7 +915,7 @@ __global__ void planted(int* out, int) {
   out[threadIdx.x] = static_cast<int>(d[0]);
 }
 
-enum class PlantedLeft { kNothing, kNoFence, kChanged };
+enum class PlantedLeft { kNothing, kNoFence, kNoFenceBeforeTheWait, kChanged };
 /** Two products whose left operand is in registers. */
 template <PlantedLeft kPlanted>
 __global__ void planted_left(int* out, int) {
@@ -928,6 +932,12 @@ __global__ void planted_left(int* out, int) {
   next_line();
   ptx::wgmma_narrow(d, left, b, __half{});
   ptx::wgmma_commit();
+  if (kPlanted == PlantedLeft::kNoFenceBeforeTheWait) {
+    unsigned other[4] = {left[0] + 1, 0, 0, 0};
+    next_line();
+    ptx::wgmma_narrow(d, other, b, __half{});
+    ptx::wgmma_commit();
+  }
   if (kPlanted == PlantedLeft::kChanged) left[1]++;
   ptx::wgmma_wait<0>();
   left[1]++;
@@ -1010,6 +1020,7 @@ void test_warpgroups() {
   plant(planted<Planted::kNothing>, "", "a copy, a product, a copy");
   plant(planted_left<PlantedLeft::kNothing>, "", "two products with a left operand in registers");
   plant(planted_left<PlantedLeft::kNoFence>, "no wgmma.fence", "a left operand in registers without a fence");
+  plant(planted_left<PlantedLeft::kNoFenceBeforeTheWait>, "no wgmma.fence", "others loaded before the wait without a fence");
   plant(planted_read<PlantedRead::kNothing>, "", "reads of a copy, and a copy in its place");
   plant(planted_read<PlantedRead::kBeforeTheWait>, "read of a bulk copy that the thread has not waited for",
         "a read before the wait");
@@ -1419,8 +1430,48 @@ void test_refused_launches() {
   cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), 48 * 1024 + 1, nullptr, nullptr, 0};
   expect(cudaLaunchKernelEx(&config, do_nothing) == cudaErrorInvalidValue, "shared memory that was not asked for");
   cudaGetLastError();
+  expect(launch(2147483648u, 1, 0) == cudaErrorInvalidConfiguration, "more blocks in a row than a device may have");
+  expect(gpu::launch(do_nothing, int64_t{1} << 32, kThreads, 0, nullptr) == cudaErrorInvalidConfiguration,
+         "so many blocks that 32 bits would hold none of them");
+  expect(gpu::launch(do_nothing, {1, 65536}, kThreads, 0, nullptr) == cudaErrorInvalidConfiguration, "too many rows of blocks");
+  config = {dim3(2147483648u), dim3(kThreads), 0, nullptr, nullptr, 0};
+  expect(cudaLaunchKernelEx(&config, do_nothing) == cudaErrorInvalidConfiguration, "the same of the runtime");
+  cudaGetLastError();
+  gpu::launch(do_nothing, {65536, 65535, 3}, kThreads, 0, nullptr);
+  expect(simt::take_report().find("more blocks than the emulator runs") != std::string::npos,
+         "blocks that 32 bits do not count");
+  static_assert(gpu::parameter_bytes<>() == 0 && gpu::parameter_bytes<char, double, char>() == 17, "parameters are aligned");
   expect(out.read() == std::vector<int>(kThreads, 2), "what is refused does not run");
   simt::set_compute_major(8);
+}
+
+/** Has shared memory by name too. */
+__global__ void named_memory(int* out) {
+  GPU_SHARED(int[6 * 1024], named);
+  GPU_DYNAMIC_SHARED(memory);
+  named[threadIdx.x] = 1;
+  reinterpret_cast<int*>(memory)[threadIdx.x] = named[threadIdx.x];
+  out[threadIdx.x] = reinterpret_cast<int*>(memory)[threadIdx.x];
+}
+
+/** Shared memory by name counts too: beside dynamic memory of 48 KB without asking, else of what the device has. */
+void test_named_shared_memory() {
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  constexpr size_t kNamed = 24 * 1024, kFits = 48 * 1024 - kNamed, kMost = 99 * 1024 - kNamed;
+  const auto launch = [&](size_t bytes) {
+    cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), bytes, nullptr, nullptr, 0};
+    ok(cudaLaunchKernelEx(&config, named_memory, out.data()), "a launch of a kernel with shared memory by name");
+    return simt::take_report();
+  };
+  const char* const kTooMuch = "are more than the kernel may have or has asked for";
+  expect(launch(kFits).empty(), "48 KB in all need not be asked for");
+  expect(launch(kFits + 16).find(kTooMuch) != std::string::npos, "more than 48 KB in all have to be asked for");
+  for (const size_t bytes : {kFits, size_t{40} * 1024, kMost}) {
+    ok(gpu::launch(named_memory, 1, kThreads, bytes, nullptr, out.data()), "the launcher asks");
+    expect(simt::take_report().empty(), "what was asked for may be had");
+  }
+  ok(gpu::launch(named_memory, 1, kThreads, kMost + 16, nullptr, out.data()), "the launcher asks");
+  expect(simt::take_report().find(kTooMuch) != std::string::npos, "more in all than a block may have");
 }
 
 /** A launch with less shared memory takes nothing from one with more, which another thread may be about to make. */
@@ -1654,6 +1705,42 @@ void test_loading_in_a_capture() {
   ok(cudaStreamDestroy(stream), "a stream is freed");
 }
 
+/**
+ * Nor does one in global mode allow it to other threads that have not relaxed theirs. Those of a capture in its thread's mode
+ * are free.
+ */
+void test_loading_beside_a_capture() {
+  cudaStream_t stream = nullptr, other = nullptr;
+  for (cudaStream_t* made : {&stream, &other}) ok(cudaStreamCreateWithFlags(made, cudaStreamNonBlocking), "a stream is made");
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), 0, other, nullptr, 0};
+  const auto launched_beside = [&](cudaStreamCaptureMode mode, bool by_launcher, cudaError_t* end) {
+    simt::unload_kernels();
+    ok(cudaStreamBeginCapture(stream, mode), "a capture begins");
+    cudaError_t launched = cudaErrorLaunchFailure;
+    std::thread([&] {
+      launched = by_launcher ? gpu::launch(add_everywhere, dim3(1), kThreads, 0, other, out.data(), 1)
+                             : cudaLaunchKernelEx(&config, add_everywhere, out.data(), 1);
+    }).join();
+    cudaGraph_t graph = nullptr;
+    *end = cudaStreamEndCapture(stream, &graph);
+    if (*end == cudaSuccess) ok(cudaGraphDestroy(graph), "a graph is freed");
+    return launched;
+  };
+  cudaError_t end;
+  expect(launched_beside(cudaStreamCaptureModeGlobal, false, &end) == cudaErrorStreamCaptureUnsupported,
+         "a first use beside a capture in global mode");
+  expect(end == cudaErrorStreamCaptureInvalidated, "a first use by another thread ends a capture in global mode");
+  expect(launched_beside(cudaStreamCaptureModeThreadLocal, false, &end) == cudaSuccess && end == cudaSuccess,
+         "a first use beside a capture in its thread's mode");
+  for (const cudaStreamCaptureMode mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal})
+    expect(launched_beside(mode, true, &end) == cudaSuccess && end == cudaSuccess,
+           "the launcher leaves a capture beside it whole");
+  ok(cudaStreamSynchronize(other), "a stream is waited for");
+  expect(out.read() == std::vector<int>(kThreads, 3), "what was launched beside a capture runs");
+  for (cudaStream_t one : {stream, other}) ok(cudaStreamDestroy(one), "a stream is freed");
+}
+
 /** What may not be done during a capture, alone or through the default stream: it fails, and so does the end of the capture. */
 void test_forbidden_in_a_capture() {
   DeviceArray<int> out(std::vector<int>(kThreads, 0));
@@ -1692,6 +1779,7 @@ int main() {
   test_faults();
   test_unwritten_output();
   test_refused_launches();
+  test_named_shared_memory();
   test_shared_memory_stays();
   test_last_errors();
   simt::set_compute_major(9);
@@ -1703,6 +1791,7 @@ int main() {
   test_graphs();
   test_branches_of_a_graph();
   test_loading_in_a_capture();
+  test_loading_beside_a_capture();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");
   return g_failures != 0;

@@ -1,4 +1,7 @@
 // Devices and their memory, threads and instruction sets.
+//
+// The library keeps what it has made on a CUDA device (contexts, loaded kernels, streams of its own) as long as the process
+// lives: cudaDeviceReset must not be called.
 #pragma once
 
 #include "prunepeft/tensor.h"

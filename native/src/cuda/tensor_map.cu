@@ -42,7 +42,7 @@ cudaError_t make_tensor_map(const BulkMatrix& matrix, int box_rows, TensorMap* m
   const CUresult result = encode(reinterpret_cast<CUtensorMap*>(map), data_type(T{}), 2, const_cast<void*>(matrix.data),
                                  extents, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+  return error_of(result);
 }
 
 template cudaError_t make_tensor_map<__half>(const BulkMatrix&, int, TensorMap*);

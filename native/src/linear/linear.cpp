@@ -274,7 +274,7 @@ pp_status pp_linear_backward(const pp_context* context, const pp_linear* linear,
         const pp_lora_module& one = *runs.of[0].of[0];
         const LoraModule module = lora_module(one, one.s, 0, false);
         bool made = false;
-        const size_t bytes = cuda::linear_backward_workspace(*linear, dy->rows, module);
+        const size_t bytes = cuda::linear_backward_workspace(*linear, *dy, module, *dx);
         const pp_status status = bytes == 0 ? PP_OK : room.with(bytes, [&](void* memory) {
           return cuda::linear_backward(context->device, *linear, *dy, module, *dx, memory, &made);
         });

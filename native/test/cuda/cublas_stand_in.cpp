@@ -1,15 +1,18 @@
 // Stands in for cuBLASLt where the emulator stands in for a device: the same functions, by plain loops. It holds its caller to
 // what the real one would: known attributes, an algorithm that was chosen for just these layouts, alignments as they were
-// given. Test alone.
+// given; and to sums that are split being added up in float32. With PRUNEPEFT_STAND_IN_PRODUCTS in the environment all fail
+// after so many products, as on a device that has met a fault. Test alone.
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 #include "float16.h"
 
 namespace {
 enum Type { kFloat32 = 0, kFloat16 = 2, kBfloat16 = 14 };
-enum Status { kSuccess = 0, kInvalidValue = 7, kNotSupported = 15 };
-constexpr int kCompute32F = 68, kTransposeA = 3, kMostWorkspace = 1, kFirstAlignment = 5, kAlignments = 4;
+enum Status { kSuccess = 0, kInvalidValue = 7, kExecutionFailed = 13, kNotSupported = 15 };
+constexpr int kCompute32F = 68, kTransposeA = 3, kMostWorkspace = 1, kReductions = 3, kFirstAlignment = 5, kAlignments = 4;
+constexpr uint32_t kInComputeType = 2;
 constexpr size_t kWorkspaceWanted = 4096;
 /** Of the algorithms that are named one is said not to work, one fails when it is used, and the last one multiplies. */
 constexpr int kAlgorithms = 3;
@@ -23,6 +26,7 @@ struct Layout {
 };
 struct Preference {
   uint64_t workspace = 0;
+  uint32_t reductions = ~0u;  // all
   uint32_t alignment[kAlignments] = {256, 256, 256, 256};
 };
 /** What an algorithm was chosen for. */
@@ -109,6 +113,10 @@ STAND_IN cublasLtMatmulPreferenceSetAttribute(void* preference, int attribute, c
     memcpy(&wanted->workspace, value, bytes);
     return kSuccess;
   }
+  if (attribute == kReductions && bytes == sizeof wanted->reductions) {
+    memcpy(&wanted->reductions, value, bytes);
+    return kSuccess;
+  }
   const int operand = attribute - kFirstAlignment;
   if (operand < 0 || operand >= kAlignments || bytes != sizeof wanted->alignment[0]) return kInvalidValue;
   memcpy(&wanted->alignment[operand], value, bytes);
@@ -127,6 +135,7 @@ STAND_IN cublasLtMatmulAlgoGetHeuristic(void*, void* operation, void* a, void* b
                     *const out = static_cast<Layout*>(c);
   const auto* const preferred = static_cast<Preference*>(preference);
   const int64_t m = op->transposed_a ? left->columns : left->rows, k = op->transposed_a ? left->rows : left->columns;
+  if (preferred->reductions != kInComputeType) return kInvalidValue;
   if (wanted < 1 || c != d || right->rows != k || out->rows != m || out->columns != right->columns ||
       left->type != right->type || left->type != out->type)
     return kInvalidValue;
@@ -146,6 +155,9 @@ STAND_IN cublasLtMatmulAlgoGetHeuristic(void*, void* operation, void* a, void* b
 STAND_IN cublasLtMatmul(void*, void* operation, const void* alpha, const void* a, void* a_layout, const void* b, void* b_layout,
                         const void* beta, const void* c, void* c_layout, void* d, void* d_layout, const Algorithm* algorithm,
                         void* workspace, size_t workspace_bytes, void*) {
+  static const char* const most = getenv("PRUNEPEFT_STAND_IN_PRODUCTS");
+  static int64_t products = 0;
+  if (most != nullptr && products++ >= atoll(most)) return kExecutionFailed;
   float scale, add;
   memcpy(&scale, alpha, sizeof scale);
   memcpy(&add, beta, sizeof add);

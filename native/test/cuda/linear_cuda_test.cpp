@@ -206,6 +206,20 @@ void test_with_ds(pp_dtype dtype, const Case& c) {
 #endif
 }
 
+/** A path that makes no dS takes no room for dB's parts: the calls one after the other need as much. */
+void test_room_without_ds(pp_dtype dtype, const Case& c) {
+  const ForcedLinearPath in_force(LinearPath::kWarpgroupClusters);
+  current_case = "room without dS, " + describe(Call::kBackward, dtype, c);
+  const Operands o(dtype, c, Call::kBackward);
+  const Context together(kDevice, false), apart(kDevice, false);
+  expect_ok(make_call(Call::kBackward, together, o.linear, o.wide(), o.modules, false));
+  for (const Call call : {Call::kGradUp, Call::kLinearGradInput})
+    expect_ok(make_call(call, apart, o.linear, o.wide(), o.modules, false));
+  expect_ok(pp_synchronize(&kDevice));
+  expect(pp_workspace_bytes(together.workspace()) == pp_workspace_bytes(apart.workspace()),
+         "a backward pass without dS takes other room than its calls");
+}
+
 /** What has dA on a branch beside dX: dropout or not, copies of narrow operands, several modules, edges. */
 const Case kBranchCases[] = {
     fused(300, 600, 136, {{16, 0, 136}}, {0, 0}, 0, true),
@@ -660,7 +674,10 @@ int main(int count, char** arguments) {
           if (wanted("s") && can_make_s(c)) test_with_s(dtype, c);
       if (wanted("ds"))
         for (const Case& c : kWithDsCases)
-          for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_with_ds(dtype, c);
+          for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) {
+            test_with_ds(dtype, c);
+            test_room_without_ds(dtype, c);
+          }
     }
     if (wanted("branch"))
       for (const Case& c : kBranchCases)

@@ -11,11 +11,11 @@ namespace {
 /** Blocks take several works each where there are more. */
 constexpr int64_t kMostBlocks = 1 << 20;
 
-dim3 blocks_of(int64_t works) {
-  return dim3(static_cast<unsigned>(std::min(works, kMostBlocks)));
+int64_t blocks_of(int64_t works) {
+  return std::min(works, kMostBlocks);
 }
 
-dim3 group_blocks(const pp_matrix& matrix) {
+int64_t group_blocks(const pp_matrix& matrix) {
   return blocks_of(gpu::divide_up(matrix.rows * gpu::divide_up(matrix.cols, gpu::kGroup), kDecoderThreads));
 }
 

@@ -112,9 +112,8 @@ pp_status importance(const pp_device& device, const ImportancePlan& plan, pp_dty
   cudaError_t error = cudaMemsetAsync(parts.tickets, 0, static_cast<size_t>(plan.modules) * sizeof(unsigned), stream);
   if (error == cudaSuccess)
     error = dispatch(plan.dtype, [&](auto element) {
-      return gpu::launch(statistics<decltype(element)>, dim3(static_cast<unsigned>(plan.items)), kThreads, 0, stream,
-                         plan.item_table, plan.module_table, plan.modules, thresholds, zero_limit(zero_dtype), parts.slots,
-                         parts.tickets, table);
+      return gpu::launch(statistics<decltype(element)>, plan.items, kThreads, 0, stream, plan.item_table, plan.module_table,
+                         plan.modules, thresholds, zero_limit(zero_dtype), parts.slots, parts.tickets, table);
     });
   return to_status(error, "pp_importance");
 }
@@ -124,21 +123,21 @@ pp_status importance_quantile(const pp_device& device, const ImportancePlan& pla
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const cudaStream_t stream = stream_of(device);
-  const auto groups = static_cast<unsigned>(plan.groups);
+  const auto groups = static_cast<size_t>(plan.groups);
   Workspace space(workspace);
   const QuantileParts parts(plan, space);
   cudaError_t error = cudaMemsetAsync(parts.histograms, 0, sizeof(unsigned long long) * kBins * groups, stream);
   if (error == cudaSuccess)
-    error = gpu::launch(start_selection, dim3(static_cast<unsigned>(gpu::divide_up(plan.groups, kQuantileThreads))),
-                        kQuantileThreads, 0, stream, plan.group_weights, plan.groups, q, parts.selections, thresholds);
+    error = gpu::launch(start_selection, gpu::divide_up(plan.groups, kQuantileThreads), kQuantileThreads, 0, stream,
+                        plan.group_weights, plan.groups, q, parts.selections, thresholds);
   const int digits = plan.dtype == PP_FLOAT32 ? kMostDigits : kMostDigits - 1;
   for (int i = 0; i < digits && error == cudaSuccess && plan.items != 0; i++) {
     error = dispatch(plan.dtype, [&](auto element) {
-      return gpu::launch(histogram<decltype(element)>, dim3(static_cast<unsigned>(plan.items)), kQuantileThreads, 0, stream,
-                         plan.item_table, parts.selections, kDigits[i], parts.histograms);
+      return gpu::launch(histogram<decltype(element)>, plan.items, kQuantileThreads, 0, stream, plan.item_table,
+                         parts.selections, kDigits[i], parts.histograms);
     });
     if (error == cudaSuccess)
-      error = gpu::launch(select_digit, dim3(groups), kQuantileThreads, 0, stream, kDigits[i], parts.histograms,
+      error = gpu::launch(select_digit, plan.groups, kQuantileThreads, 0, stream, kDigits[i], parts.histograms,
                           parts.selections, thresholds);
   }
   return to_status(error, "pp_importance_quantile");

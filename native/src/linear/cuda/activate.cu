@@ -14,11 +14,11 @@ __global__ void __launch_bounds__(kActivateThreads)
 }
 
 cudaError_t run_activate(const pp_matrix& from, pp_activation activation, void* to, cudaStream_t stream) {
-  const auto blocks = static_cast<unsigned>(gpu::divide_up(from.rows * from.cols, kActivateThreads));
+  const int64_t blocks = gpu::divide_up(from.rows * from.cols, kActivateThreads);
   return dispatch(from.dtype, [&](auto element) {
     using T = decltype(element);
-    return gpu::launch(activate_elements<T>, dim3(blocks), kActivateThreads, 0, stream, static_cast<const T*>(from.data),
-                       from.ld, from.rows, from.cols, activation, static_cast<T*>(to));
+    return gpu::launch(activate_elements<T>, blocks, kActivateThreads, 0, stream, static_cast<const T*>(from.data), from.ld,
+                       from.rows, from.cols, activation, static_cast<T*>(to));
   });
 }
 }  // namespace prunepeft::cuda

@@ -72,7 +72,7 @@ cudaError_t launch(const void* codes, const Decoding& decoding, const pp_matrix&
   arguments.reads_groups = decoding.type == PP_NF4 && to.cols % gpu::kGroup == 0 && reinterpret_cast<uintptr_t>(codes) % 4 == 0;
   const int64_t groups = to.rows * gpu::divide_up(to.cols, gpu::kGroup);
   const int64_t blocks = std::min(gpu::divide_up(groups, kDecodeThreads), kMostDecodeBlocks);
-  return gpu::launch(decode_weights<T>, dim3(static_cast<unsigned>(blocks)), kDecodeThreads, 0, stream, arguments);
+  return gpu::launch(decode_weights<T>, blocks, kDecodeThreads, 0, stream, arguments);
 }
 }  // namespace
 

@@ -10,8 +10,7 @@ template <class T>
 cudaError_t launch_down(const DownCall& call, float* slots, cudaStream_t stream) {
   const Split columns = slots == nullptr ? split(call.K, Down::kColumns, 1) : split_columns(call.M, call.K);
   const bool direct = columns.shares == 1;
-  const dim3 grid(static_cast<unsigned>(gpu::divide_up(call.M, Down::kRows)), static_cast<unsigned>(columns.shares),
-                  static_cast<unsigned>(call.stack.chunks()));
+  const gpu::Grid grid = {gpu::divide_up(call.M, Down::kRows), columns.shares, call.stack.chunks()};
   const size_t shared = Down::shared_bytes<T>(call.stack.chunk_tiles(), call.dropout.threshold != 0);
   const auto launch = [&](auto kernel, const auto& stack) {
     return gpu::launch(kernel, grid, Down::kThreads, shared, stream, down_arguments<T>(call, stack, columns, slots));

@@ -30,17 +30,17 @@ struct FinishRowsArguments {
   T* activated;  // [M, stack.columns] becomes σ of s, or null
 };
 
-/** Element i of the M x stack.columns sums; σ of it only if kActivates. */
+/** Element i of the M x stack.columns sums, nothing of it fused; σ of it only if kActivates. */
 template <bool kActivates, class T, class S>
 GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, int64_t i) {
   const int columns = arguments.stack.columns;
   const int64_t m = i / columns;
   const int column = static_cast<int>(i % columns);
   const StackedModule& module = arguments.stack.modules[module_of_column(arguments.stack, column)];
-  float v = add_slots(arguments.slots + i, arguments.count, arguments.M * columns) * module.scale;
-  if (arguments.bias != nullptr) v += gpu::to_float(arguments.bias[column]);
+  float v = __fmul_rn(add_slots(arguments.slots + i, arguments.count, arguments.M * columns), module.scale);
+  if (arguments.bias != nullptr) v = __fadd_rn(v, gpu::to_float(arguments.bias[column]));
   if (arguments.z != nullptr)
-    v *= activation_slope(arguments.activation, gpu::to_float(arguments.z[m * arguments.ldz + column]));
+    v = __fmul_rn(v, activation_slope(arguments.activation, gpu::to_float(arguments.z[m * arguments.ldz + column])));
   const T rounded = gpu::from_float<T>(v);
   static_cast<T*>(module.s)[m * module.lds + column - module.first_column] = rounded;
   if (kActivates && arguments.activated != nullptr) arguments.activated[i] = activated(arguments.activation, rounded);

@@ -58,8 +58,7 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
   const StackedModule& first = call.stack.modules[0];
   const bool with_rows = call.rows != nullptr, dropout = call.dropout.threshold != 0;
   const GradSplit split = split_grad(call.dtype, call.M, call.N, with_rows);
-  const dim3 grid(static_cast<unsigned>(split.column_blocks), static_cast<unsigned>(split.rows.shares),
-                  static_cast<unsigned>(call.stack.chunks()));
+  const gpu::Grid grid = {split.column_blocks, split.rows.shares, call.stack.chunks()};
   const int first_tiles = static_cast<int>(gpu::divide_up(first.rank, kTileRanks));
   const int tiles = call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
   size_t most_bytes = gpu::kMostSharedBytes;
@@ -100,8 +99,7 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
   }
   finish.columns = {column_slots, static_cast<int>(split.rows.shares), call.N, call.stack, call.rank_major, call.accumulate};
   const int64_t column_blocks = gpu::divide_up(call.N * call.stack.columns, kFinishThreads);
-  return gpu::launch(finish_grad<T>, dim3(static_cast<unsigned>(finish.row_blocks + column_blocks)), kFinishThreads, 0, stream,
-                     finish);
+  return gpu::launch(finish_grad<T>, finish.row_blocks + column_blocks, kFinishThreads, 0, stream, finish);
 }
 
 }  // namespace

@@ -101,10 +101,13 @@ GPU_INLINE SlotPlace slot_place(int64_t i, int64_t N, int columns, bool rank_maj
   return rank_major ? SlotPlace{i % N, static_cast<int>(i / N)} : SlotPlace{i / columns, static_cast<int>(i % columns)};
 }
 
-/** The end of a column product: scale times the sum of its slots, after `before` if `add`. */
+/**
+ * The end of a column product: scale times the sum of its slots, after `before` if `add`. Rounded twice in every kernel, which
+ * a compiler might otherwise fuse in some.
+ */
 GPU_INLINE float finish_column(float before, bool add, const float* slots, int count, int64_t stride, float scale) {
-  const float v = add_slots(slots, count, stride) * scale;
-  return add ? before + v : v;
+  const float v = __fmul_rn(add_slots(slots, count, stride), scale);
+  return add ? __fadd_rn(before, v) : v;
 }
 
 /** Fills a rank tile of P that stands for a column of ones. */

@@ -10,8 +10,8 @@
 #include "linear/cuda/tile.cuh"
 
 namespace prunepeft::cuda {
-inline dim3 blocks_for(int64_t elements) {
-  return dim3(static_cast<unsigned>(gpu::divide_up(elements, kFinishThreads)));
+inline int64_t blocks_for(int64_t elements) {
+  return gpu::divide_up(elements, kFinishThreads);
 }
 
 /** Whether all A's of a stack have aligned rows. */

@@ -108,8 +108,6 @@ struct LinearForwardArguments {
   int32_t shares;      // of K, each with a slot for S
   unsigned* counters;  // the next ticket, then for each row block of S its parts that are done; null without modules
 };
-constexpr size_t kParameterBytes = 4096;
-static_assert(sizeof(LinearForwardArguments<float>) <= kParameterBytes, "every driver passes that much");
 
 /** A step of the walk along the inner dimension: of the product with W (slab -1) or of a module's ranks. */
 struct LinearStep {
@@ -218,7 +216,7 @@ GPU_INLINE void make_tile_mask(uint16_t* words, const DropoutMask& dropout, cons
   }
 }
 
-/** Like multiply_step, with the mask on the product. */
+/** Like multiply_step, with the mask on the product, whose product with the scale is rounded before it is added. */
 template <class T, class Tile, Inner kRight>
 GPU_INLINE void multiply_masked_step(LinearSums<Tile>& sums, const T* stage, int inner, const uint16_t* masks,
                                      float keep_scale) {
@@ -242,7 +240,8 @@ GPU_INLINE void multiply_masked_step(LinearSums<Tile>& sums, const T* stage, int
         const unsigned word =
             words[(place.row + i * kProductRows + accumulator_row(e % 4)) * (Tile::kColumns / kTileMaskColumns)];
         const bool kept = (word >> mask_bit(accumulator_column(e / 4, e % 4)) & 1) != 0;
-        sums[i][j][e / 4][e % 4] += kept ? product[e / 4][e % 4] * keep_scale : 0.0f;
+        float& sum = sums[i][j][e / 4][e % 4];
+        sum = kept ? __fadd_rn(sum, __fmul_rn(product[e / 4][e % 4], keep_scale)) : sum;
       }
     }
 }

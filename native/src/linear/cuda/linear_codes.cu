@@ -6,14 +6,6 @@
 #include "linear/cuda/linear_codes.cuh"
 
 namespace prunepeft::cuda {
-namespace {
-static_assert(sizeof(LinearForwardArguments<float>) + sizeof(CodeSource) <= kParameterBytes, "every driver passes that much");
-
-dim3 blocks_of(const LinearOrder& order) {
-  return dim3(static_cast<unsigned>(linear_works(order)));
-}
-}  // namespace
-
 bool can_read_codes(const pp_linear& linear) {
   const int64_t codes_of_vector = gpu::kVectorBytes * (linear.decoding.type == PP_INT8 ? 1 : 2);
   return linear.decoding.used && pp_dtype_size(linear.dtype) == sizeof(uint16_t) && linear.K % codes_of_vector == 0 &&
@@ -26,7 +18,7 @@ cudaError_t run_linear_forward_codes(const LinearForwardArguments<T>& arguments,
   using Tile = SmallTile<T>;
   constexpr size_t kRings =
       std::max(LinearRing<T, Tile, Inner::kAlongRow>::kBytes, CodeRing<T, Tile, Inner::kAlongRow>::kBytes);
-  return gpu::launch(linear_forward_codes_kernel<T>, blocks_of(arguments.product.order), Tile::kThreads,
+  return gpu::launch(linear_forward_codes_kernel<T>, linear_works(arguments.product.order), Tile::kThreads,
                      std::max(shared_bytes, kRings), stream, arguments, source);
 }
 
@@ -37,7 +29,7 @@ cudaError_t run_linear_grad_input_codes(const LinearArguments<T>& arguments, con
   const bool masked = arguments.dropout.threshold != 0 && arguments.slab_count > 0;
   constexpr size_t kRings = std::max(Ring::kBytes + Ring::kMaskBytes, CodeRing<T, Tile, Inner::kAlongColumn>::kBytes);
   return gpu::launch(masked ? linear_grad_input_codes_kernel<T, true> : linear_grad_input_codes_kernel<T, false>,
-                     blocks_of(arguments.order), Tile::kThreads, kRings, stream, arguments, source);
+                     linear_works(arguments.order), Tile::kThreads, kRings, stream, arguments, source);
 }
 
 template cudaError_t run_linear_forward_codes(const LinearForwardArguments<__half>&, const CodeSource&, size_t, cudaStream_t);

@@ -126,10 +126,6 @@ CodeSource code_source(const pp_linear& linear) {
   return {static_cast<const uint8_t*>(linear.w), linear.N, linear.K, linear.decoding};
 }
 
-dim3 work_blocks(const LinearOrder& order) {
-  return dim3(static_cast<unsigned>(linear_works(order)));
-}
-
 int64_t counter_count(int64_t M) {
   return 1 + gpu::divide_up(M, Down::kRows);
 }
@@ -182,7 +178,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
     }
     if constexpr (sizeof(T) == 2)
       if (call.linear.decoding.used) return run_linear_forward_codes(arguments, code_source(call.linear), shared, call.stream);
-    return gpu::launch(linear_forward_kernel<T, Tile>, work_blocks(order), Tile::kThreads,
+    return gpu::launch(linear_forward_kernel<T, Tile>, linear_works(order), Tile::kThreads,
                        std::max(shared, LinearRing<T, Tile, Inner::kAlongRow>::kBytes), call.stream, arguments);
   };
   const bool large = choice.path == LinearPath::kLargeTile && !call.linear.decoding.used;
@@ -193,7 +189,7 @@ template <class Tile, bool kMasked, class T>
 cudaError_t launch_grad_input_tile(LinearArguments<T>& arguments, int64_t group_rows, cudaStream_t stream) {
   using Ring = LinearRing<T, Tile, Inner::kAlongColumn>;
   arguments.order = tile_order<Tile>(arguments, group_rows);
-  return gpu::launch(linear_grad_input_kernel<T, Tile, kMasked>, work_blocks(arguments.order), Tile::kThreads,
+  return gpu::launch(linear_grad_input_kernel<T, Tile, kMasked>, linear_works(arguments.order), Tile::kThreads,
                      Ring::kBytes + (kMasked ? Ring::kMaskBytes : 0), stream, arguments);
 }
 
@@ -261,6 +257,14 @@ void* take_copies(const pp_linear& linear, int64_t M, const LoraModule* modules,
   return workspace.take<uint16_t>(elements);
 }
 
+/** What the product of a backward pass takes that could make dS and dB of its one module. */
+cudaError_t choose_backward(int device, const ProductCall& call, Choice* choice) {
+  return dispatch(call.linear.dtype, [&](auto element) {
+    return choose(device, product_arguments<decltype(element)>(call, false), false,
+                  gpu::divide_up(call.modules[0].rank, kTileRanks), choice);
+  });
+}
+
 /** Bytes of a workspace's parts; 0: it has none. */
 size_t room_of(const Workspace& workspace) {
   return workspace.bytes() == Workspace(nullptr).bytes() ? 0 : workspace.bytes();
@@ -310,15 +314,15 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
       "pp_linear_forward");
 }
 
-size_t linear_backward_workspace(const pp_linear& linear, int64_t M, const LoraModule& module) {
-  DeviceTraits traits;
-  const bool fits = linear.dtype != PP_FLOAT32 && !linear.decoding.used && make_spec(module.dropout).threshold == 0 &&
-                    gpu::divide_up(module.rank, kTileRanks) <= kMostRankTilesOfDs;
-  if (!fits || read_traits(linear.device_index, &traits) != cudaSuccess || traits.compute_major != 9) return 0;
+size_t linear_backward_workspace(const pp_linear& linear, const pp_matrix& dy, const LoraModule& module, const pp_matrix& dx) {
+  if (linear.dtype == PP_FLOAT32 || linear.decoding.used) return 0;
+  Choice choice;
+  const cudaError_t error = choose_backward(linear.device_index, {linear, dy, &module, 1, dx, nullptr}, &choice);
+  if (error != cudaSuccess || choice.path != LinearPath::kClustersWithS) return 0;
   Workspace workspace(nullptr);
-  take_copies(linear, M, &module, 1, false, workspace);
-  workspace.take<uint16_t>(ds_copy_elements(module, M));
-  workspace.take<float>(db_parts(module, M));
+  take_copies(linear, dy.rows, &module, 1, false, workspace);
+  workspace.take<uint16_t>(ds_copy_elements(module, dy.rows));
+  workspace.take<float>(db_parts(module, dy.rows));
   return workspace.bytes();
 }
 

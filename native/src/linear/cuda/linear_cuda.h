@@ -28,7 +28,7 @@ pp_status linear_grad_input_and_down(const pp_device& device, const pp_linear& l
  * dX, and dS and dB of one module on all rows, if one launch makes them: `*made` says. The module's s is S. Without a workspace
  * (0 bytes) it never does, and is not called.
  */
-size_t linear_backward_workspace(const pp_linear& linear, int64_t M, const LoraModule& module);
+size_t linear_backward_workspace(const pp_linear& linear, const pp_matrix& dy, const LoraModule& module, const pp_matrix& dx);
 pp_status linear_backward(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule& module,
                           const pp_matrix& dx, void* workspace, bool* made);
 }  // namespace prunepeft::cuda

@@ -26,8 +26,8 @@ cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArgu
   order.group_rows = gpu::divide_up(order.group_rows, int64_t{cluster});
   order.column_tiles = gpu::divide_up(product.columns, Tile::kColumns);
   const int64_t works = linear_works(order), most = std::max<int64_t>(call.blocks / cluster, 1);
-  const dim3 grid(static_cast<unsigned>(cluster * (call.leaves_room ? busy_runners(works, most) : std::min(works, most))));
-  return gpu::launch_clusters(kernel, grid, Tile::kThreads, static_cast<unsigned>(cluster), Tile::kBytes, call.stream,
+  const int64_t blocks = cluster * (call.leaves_room ? busy_runners(works, most) : std::min(works, most));
+  return gpu::launch_clusters(kernel, blocks, Tile::kThreads, static_cast<unsigned>(cluster), Tile::kBytes, call.stream,
                               arguments);
 }
 }  // namespace

@@ -104,7 +104,6 @@ struct WarpgroupArguments {
   MaskOfMade mask;
   DbParts db;
 };
-static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
 
 /** A stage's place in a ring, and the parity of its present phase. */
 template <int kStages>
@@ -301,7 +300,9 @@ GPU_INLINE void add_masked(float (&sums)[kSumsOfTile], const float (&product)[kS
 #pragma unroll
         for (int e = 0; e < 2; e++) {
           const int at = 4 * (t + 4 * i) + 2 * h + e;
-          sums[kFirst + at] += (kept >> (8 * (2 * h + i) + 4 * (1 - e)) & 1) != 0 ? product[at] * keep_scale : 0.0f;
+          float& sum = sums[kFirst + at];
+          const bool is_kept = (kept >> (8 * (2 * h + i) + 4 * (1 - e)) & 1) != 0;
+          sum = is_kept ? __fadd_rn(sum, __fmul_rn(product[at], keep_scale)) : sum;
         }
   }
 }

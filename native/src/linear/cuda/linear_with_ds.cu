@@ -50,9 +50,8 @@ cudaError_t run_linear_grad_input_with_ds(const LinearArguments<T>& product, con
       {M, product.columns, product.left.columns, int64_t{sizeof(T)}, true, LinearDirection::kGradInput, true, tiles}, runners);
   const auto launch = [&](auto count) {
     constexpr int kTiles = decltype(count)::value;
-    return gpu::launch_clusters(linear_grad_input_with_ds<T, kTiles>, dim3(static_cast<unsigned>(kClusterBlocks * runners)),
-                                Tile::kThreads, static_cast<unsigned>(kClusterBlocks), MakingDsTile<kTiles>::kBytes,
-                                call.stream, arguments);
+    return gpu::launch_clusters(linear_grad_input_with_ds<T, kTiles>, kClusterBlocks * runners, Tile::kThreads,
+                                static_cast<unsigned>(kClusterBlocks), MakingDsTile<kTiles>::kBytes, call.stream, arguments);
   };
   error = tiles == 1 ? launch(std::integral_constant<int, 1>{}) : launch(std::integral_constant<int, 2>{});
   if (error != cudaSuccess) return error;

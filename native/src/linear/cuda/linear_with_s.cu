@@ -50,8 +50,8 @@ cudaError_t run_linear_forward_with_s(const LinearArguments<T>& product, const S
   const auto launch = [&](auto tiles) {
     constexpr int kTiles = decltype(tiles)::value;
     return gpu::launch_clusters(masked ? linear_forward_with_s<T, kTiles, true> : linear_forward_with_s<T, kTiles, false>,
-                                dim3(static_cast<unsigned>(kClusterBlocks * runners)), WarpgroupTile::kThreads,
-                                static_cast<unsigned>(kClusterBlocks), MakingTile<kTiles>::kBytes, call.stream, arguments);
+                                kClusterBlocks * runners, WarpgroupTile::kThreads, static_cast<unsigned>(kClusterBlocks),
+                                MakingTile<kTiles>::kBytes, call.stream, arguments);
   };
   if (stack.tiles == 1) return launch(std::integral_constant<int, 1>{});
   if (stack.tiles == 2) return launch(std::integral_constant<int, 2>{});

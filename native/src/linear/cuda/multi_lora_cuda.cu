@@ -80,7 +80,7 @@ cudaError_t launch_runs(void (*kernel)(MultiArguments), MultiArguments arguments
     count += blocks(arguments.runs[i]);
   }
   if (count == 0) return cudaSuccess;
-  return gpu::launch(kernel, dim3(static_cast<unsigned>(count)), threads, shared, stream, arguments);
+  return gpu::launch(kernel, count, threads, shared, stream, arguments);
 }
 
 /** Cuts the wide matrix's columns into shares; returns the floats that row slots take. */

@@ -41,7 +41,6 @@ cudaError_t run_narrow_copies(const NarrowCopies& copies, cudaStream_t stream) {
   for (int32_t i = 0; i < copies.count; i++)
     most = std::max(most, gpu::divide_up(copies.of[i].from.rows * copies.of[i].from.columns, kNarrowThreads));
   if (most == 0) return cudaSuccess;
-  const dim3 grid(static_cast<unsigned>(most), static_cast<unsigned>(copies.count));
-  return gpu::launch(copy_narrow, grid, kNarrowThreads, 0, stream, copies);
+  return gpu::launch(copy_narrow, {most, copies.count}, kNarrowThreads, 0, stream, copies);
 }
 }  // namespace prunepeft::cuda

@@ -45,13 +45,12 @@ cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   arguments.magnitudes = call.magnitude != nullptr ? slots : nullptr;
   const int64_t blocks = up_blocks(call.M, call.N);
   if (blocks != 0) {
-    const cudaError_t error =
-        gpu::launch(call.dropout.threshold != 0 ? up<T, true> : up<T, false>, dim3(static_cast<unsigned>(blocks)), Up::kThreads,
-                    Up::shared_bytes<T>(largest_rank), stream, arguments);
+    const cudaError_t error = gpu::launch(call.dropout.threshold != 0 ? up<T, true> : up<T, false>, blocks, Up::kThreads,
+                                          Up::shared_bytes<T>(largest_rank), stream, arguments);
     if (error != cudaSuccess) return error;
   }
   if (call.magnitude == nullptr) return cudaSuccess;
-  return gpu::launch(finish_sum, dim3(1), kFinishThreads, 0, stream, slots, blocks, call.magnitude);
+  return gpu::launch(finish_sum, 1, kFinishThreads, 0, stream, slots, blocks, call.magnitude);
 }
 }  // namespace
 

@@ -146,7 +146,10 @@ GPU_INLINE unsigned masks_of_groups(const UpArguments<T, S>& arguments, const Dr
   return keep;
 }
 
-/** Adds a module's product, which lies in shared memory, to the thread's groups, of which `keep` are the masks if it drops. */
+/**
+ * Adds a module's product, which lies in shared memory, to the thread's groups, of which `keep` are the masks if it drops. The
+ * product with the scale is rounded before it is added, in every kernel.
+ */
 template <bool kMasked>
 GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, unsigned keep, float keep_scale) {
   const UpPlace place;
@@ -160,7 +163,7 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) {
       if constexpr (kMasked)
-        sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * keep_scale : 0.0f;
+        sums[g][k] = (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? __fadd_rn(sums[g][k], __fmul_rn(v[k], keep_scale)) : sums[g][k];
       else
         sums[g][k] += v[k];
     }

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Goes through gpu-check/run.sh from its first line to its last with stand-ins for what it calls: CMake, which gives the emulated
 # programs, nvcc, nvidia-smi, PyTorch, Nsight Compute and compute-sanitizer. Then once more without them, and with a test that
-# fails. Then with a fused linear that fails by warpgroups until a part of it is left out, step by step, and with cuBLASLt among
-# Python's packages. A device's kernels run in the emulator, so the lines are what is tested here.
+# fails. Then with a fused linear that fails by warpgroups, or does not end, until a part of it is left out, step by step, and with
+# cuBLASLt among Python's packages; with tests that there is no time for; and with a fault amid the timings. A device's kernels run
+# in the emulator, so the lines are what is tested here.
 #
 #   dry_run/run.sh <folder of the emulated programs> <scratch folder>
 set -eu
@@ -49,7 +50,7 @@ if [ "$(cd "$scratch/results" && echo *)" != "counters.csv table.json table.txt 
 fi
 
 # Without them: the shell's own tools, make in place of Ninja.
-for tool in cat date dirname grep ln ls mkdir nproc readlink rm sh sort tail tee timeout touch tr; do
+for tool in cat date dirname grep ln ls mkdir nproc readlink rm sh sleep sort tail tee timeout touch tr; do
   ln -s "$(command -v $tool)" "$scratch/bare/$tool"
 done
 ln -s /bin/true "$scratch/bare/make"
@@ -86,6 +87,40 @@ for ladder in "S|S 1 clusters 0 warpgroups 0|leaves out S in the product" \
   expect "$results/table.txt" "linear_cuda: FAILED" "what follows $said" "graph capture and replay: passed"
   expect "$results/tests.txt" "graph without: $left_out" "paths without: $left_out"
 done
+# One that does not end is told from one that fails, and from one that there was no time for, which says nothing of the kernels.
+results=$scratch/hanging
+if env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_WORKS_WITHOUT=S PRUNEPEFT_DRY_HANGS=1 \
+  PRUNEPEFT_TEST_SECONDS=2 sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1; then
+  cat "$results.txt"
+  echo "FAILED: run.sh ended without an error, though the fused linear did not end"
+  exit 1
+fi
+expect "$results/table.txt" "linear_cuda: not done in 2 seconds" "what follows leaves out S in the product"
+results=$scratch/slow
+code=0
+env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_SLOW=1 PRUNEPEFT_SECONDS=4 \
+  sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1 || code=$?
+if [ "$code" -ne 2 ] || grep -qE "FAILED|what follows" "$results/table.txt"; then
+  cat "$results.txt"
+  echo "FAILED: run.sh ended with $code, or took a test without time for one that has failed"
+  exit 1
+fi
+expect "$results/table.txt" "graph_cuda: left out, not done in the " "linear_cuda: left out, no time"
+
+# A fault amid the timings: what was measured before it is there, and stays when PyTorch's rows and the goals come.
+table=$scratch/fault.json
+if LD_LIBRARY_PATH="$PRUNEPEFT_PROGRAMS" PRUNEPEFT_STAND_IN_PRODUCTS=60 "$PRUNEPEFT_PROGRAMS/gpu_check_emulated" time "$table" 600 \
+  > "$scratch/fault.txt" 2>&1; then
+  echo "FAILED: gpu_check ended without an error, though a product has failed"
+  exit 1
+fi
+expect "$table" '"complete": false' '"call": "frozen linear forward (cuBLAS)"' '"copy_GBps": '
+PYTHONPATH="$here/../torch_stand_in" PYTHONDONTWRITEBYTECODE=1 python3 "$here/../../../gpu-check/torch_baseline.py" "$table" 60 --shrink 128 \
+  > "$scratch/fault-torch.txt" 2>&1
+expect "$table" '"complete": false' '"call": "frozen linear forward (cuBLAS)"' '"call": "torch forward, eager"'
+"$PRUNEPEFT_PROGRAMS/gpu_check_emulated" goals "$table" > "$scratch/fault-goals.txt"
+expect "$scratch/fault-goals.txt" "The timings ended before their end"
+
 # What the loader does not find is found where pip has put it.
 expect "$scratch/without-S/table.json" "\"cuBLASLt_by\": \"$scratch/packages/nvidia/cublas/lib/libcublasLt.so.12\""
 echo passed

@@ -1,0 +1,44 @@
+#!/bin/sh
+# CudaResources.cmake with a stand-in for nvcc: warnings are errors, and the assembler's notes, only if it is STRICT; and a file of
+# several architectures is compared in those that are built.
+#
+#   compile_gate.sh <cmake> <CudaResources.cmake> <scratch folder>
+set -eu
+rm -rf "$3"
+mkdir -p "$3/bin" "$3/source"
+scratch=$(cd "$3" && pwd)
+cat > "$scratch/bin/nvcc" << 'END'
+#!/bin/sh
+case $* in *-Werror*) if [ -n "${WARNS:-}" ]; then echo "error: a warning"; exit 1; fi ;; esac
+case $* in *sm_90a*) registers=40 ;; *) registers=32 ;; esac
+if [ -n "${NOTES:-}" ]; then echo "ptxas info    : (C7510) Potential Performance Loss: wgmma is serialized"; fi
+echo "ptxas info    : Function properties for _ZN9prunepeft4cuda4downIfEEvv"
+echo "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"
+echo "ptxas info    : Used ${OTHER:-$registers} registers, used 0 barriers"
+END
+chmod +x "$scratch/bin/nvcc"
+touch "$scratch/source/down.cu"
+printf 'nvcc 1.2\ndown float:  sm_80 32/0/0  sm_90a 40/0/0\nup float:  sm_80 16/0/0\n' > "$scratch/kept.txt"
+
+check() {  # check <expected: passes, fails> <architectures> <what is tested> [arguments of CMake...]
+  expected=$1 architectures=$2 what=$3
+  shift 3
+  seen=passes
+  "$cmake" -DNVCC="$scratch/bin/nvcc" -DVERSION=1.2 -DROOT="$scratch/source" -DSOURCES=down.cu -DARCHITECTURES="$architectures" \
+    -DKEPT="$scratch/kept.txt" -DOUTPUT="$scratch/output.txt" "$@" -P "$script" > "$scratch/log.txt" 2>&1 || seen=fails
+  if [ $seen != "$expected" ]; then
+    cat "$scratch/log.txt"
+    echo "FAILED: $what: it $seen"
+    exit 1
+  fi
+}
+cmake=$1 script=$2
+check passes 90a "one architecture of two" -DSTRICT=ON
+OTHER=48 check fails 90a "other registers in the one architecture" -DSTRICT=ON
+check fails 80 "a kernel of sm_80 that is not there" -DSTRICT=ON
+WARNS=1 check passes 90a "a warning" -DSTRICT=OFF
+WARNS=1 check fails 90a "a warning, as an error" -DSTRICT=ON
+NOTES=1 check passes 90a "a note of lost performance" -DSTRICT=OFF
+grep -q "Potential Performance Loss: wgmma" "$scratch/log.txt" || { echo "FAILED: the note is not said"; exit 1; }
+NOTES=1 check fails 90a "a note of lost performance, as an error" -DSTRICT=ON
+echo passed

@@ -1,0 +1,41 @@
+// gpu-check's timer in the emulator: how calls are numbered, and what is marked as the host's time.
+#include "../../gpu-check/timer.h"
+
+#include "check.h"
+
+namespace {
+using gpu_check::Sample;
+using gpu_check::Timer;
+
+/** Rounds that follow each other take other sets of operands, those of rows that are timed in turns too. */
+TEST(calls_are_numbered_through) {
+  Timer timer;
+  std::vector<int64_t> numbers;
+  const Timer::Call call = [&](int64_t i) { numbers.push_back(i); };
+  timer.time(1, call);
+  timer.time_in_turns(1, call, call);
+  CHECK(numbers.size() >= 6);
+  for (size_t i = 0; i < numbers.size(); i++) CHECK(numbers[i] == static_cast<int64_t>(i));
+}
+
+/** Calls that wait in their stream until all are enqueued are the device's to time. */
+TEST(calls_that_wait_are_not_marked) {
+  Timer timer;
+  const gpu_check::Memory memory(16);
+  const Sample sample = timer.time(
+      1, [&](int64_t) { gpu_check::check(cudaMemsetAsync(memory.data(), 1, memory.bytes(), nullptr), "cudaMemsetAsync"); });
+  CHECK(!sample.host_bound);
+}
+
+/** Where the device has done its work before the host has enqueued what follows, the time is the host's. */
+TEST(calls_that_the_device_waits_for_are_marked) {
+  Timer timer;
+  const Sample sample = timer.time(1, [](int64_t) {
+    simt::finish_streams();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+    while (std::chrono::steady_clock::now() < end) continue;
+  });
+  CHECK(sample.host_bound);
+  CHECK(sample.microseconds >= 2e4);
+}
+}  // namespace
