@@ -64,6 +64,11 @@ public final class DeviceBuffer implements AutoCloseable {
     return buffer;
   }
 
+  /** {@return its size in bytes} */
+  public long bytes() {
+    return bytes;
+  }
+
   /** Throws if a pointer is to the memory of a buffer that was closed. */
   static void requireOpen(Pointer pointer) {
     Pointer source = pointer;
