@@ -308,8 +308,8 @@ class LanguageModelTest {
         LetterPairs.likelihood(together.resolve("seed-2"), "test"),
         0.05);
     String summary = Files.readString(together.resolve("summary.md"));
-    assertTrue(summary.matches("(?s).*\n\\| mean \\| -\\d\\.\\d{4} \\(perplexity .*"), summary);
-    assertTrue(summary.matches("(?s).*\n\\| deviation \\| \\d\\.\\d{4} \\|.*"), summary);
+    assertTrue(summary.matches("(?s).*\n\\| +mean \\| +-\\d\\.\\d{4} \\(perplexity .*"), summary);
+    assertTrue(summary.matches("(?s).*\n\\| deviation \\| +\\d\\.\\d{4} \\|.*"), summary);
     String compared =
         Call.of("compare", together.resolve("seed-1"), together.resolve("seed-2")).exits(0).out();
     String difference =

@@ -95,7 +95,7 @@ class RunsTest {
         Files.readString(sweep.resolve("keep-0.7/strategy.json")),
         Files.readString(sweep.resolve("keep-0.25/strategy.json")));
     String summary = Files.readString(sweep.resolve("summary.md"));
-    assertTrue(summary.contains("\n| keep 0.7 | "), summary);
+    assertTrue(summary.contains("\n|  keep 0.7 | "), summary);
     assertTrue(summary.indexOf("keep 0.7") < summary.indexOf("keep 0.25"), summary);
   }
 
