@@ -64,8 +64,6 @@ class GpuRunTest {
         "--batch-size=8",
         "--max-seq-length=24",
         "--learning-rate=0.01",
-        "--lora-r=4",
-        "--adapter-size=4",
         "--threads=2",
         "--output=" + output);
   }
@@ -103,6 +101,8 @@ class GpuRunTest {
                 Stream.of(
                     "search",
                     "--strategy=all",
+                    "--lora-r=4",
+                    "--adapter-size=4",
                     "--rounds=2",
                     "--round-examples=64",
                     "--keep=0.5",
@@ -128,10 +128,11 @@ class GpuRunTest {
   @ValueSource(
       strings = {
         "--modules=full",
-        "--precision=bf16 --gradient-checkpointing",
-        "--use-dora",
+        "--precision=bf16 --gradient-checkpointing --adapter-size=4",
+        "--use-dora --lora-r=4",
+        "--use-adalora --init-r=4 --target-r=2",
         "--module-types=vera --module-settings=vera.rank=4",
-        "--seeds=1,2 --together"
+        "--seeds=1,2 --together --lora-r=4"
       })
   void eachKindOfTrainingIsMade(String words) {
     Path run = temporary.resolve("train " + words.hashCode());
@@ -143,16 +144,19 @@ class GpuRunTest {
   @ValueSource(strings = {"--precision=float32", "--precision=bf16", "--quantize=nf4"})
   void aLanguageModelIsTrainedEvaluatedAndWrites(String option) {
     Path run = temporary.resolve("language" + option);
-    Call.of("train", options(decoder, pairs, run), "--epochs=2", option).exits(0);
+    Call.of(
+            "train",
+            options(decoder, pairs, run),
+            "--epochs=2",
+            "--lora-r=4",
+            "--adapter-size=0",
+            option)
+        .exits(0);
     readAnywhere(run, "a:b");
     Call written =
         Call.of("generate", run, "--prompt=a:", "--max-new-tokens=3", "--device=" + DEVICE);
     assertTrue(written.exits(0).out().startsWith("a:"), written.out());
-    Call.of(
-            "export",
-            run,
-            "--format=adapters",
-            "--output=" + temporary.resolve("adapters" + option))
+    Call.of("export", run, "--format=peft", "--output=" + temporary.resolve("peft" + option))
         .exits(0);
   }
 }

@@ -68,8 +68,12 @@ final class CudaRecorder implements RecordedWork.Recorder {
   public void rehearse(Runnable work) {
     onOwnStream(
         () -> {
-          work.run();
-          stream.synchronize();
+          try {
+            work.run();
+          } finally {
+            // Nor does what is done about a failure meet what was enqueued before it.
+            stream.synchronize();
+          }
           return null;
         });
   }

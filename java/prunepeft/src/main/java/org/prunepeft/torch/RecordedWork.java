@@ -169,11 +169,6 @@ public final class RecordedWork implements AutoCloseable {
     close();
   }
 
-  /** {@return whether there is any recording in this process} */
-  public static boolean anyRecorded() {
-    return !RECORDED.isEmpty();
-  }
-
   /**
    * Closes all recordings of the process, for their memory, but those that another thread launches
    * now; their work goes call by call from then on.
@@ -206,6 +201,11 @@ public final class RecordedWork implements AutoCloseable {
   /** {@return whether there is a recording, which runs launch} */
   public boolean recorded() {
     return recording != null;
+  }
+
+  /** {@return whether runs launch the recording and do nothing else} */
+  public boolean launchesAlone() {
+    return recording != null && compared;
   }
 
   /** {@return whether it could not be recorded, or its recording did something else} */

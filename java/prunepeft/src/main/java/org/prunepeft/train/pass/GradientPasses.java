@@ -275,8 +275,10 @@ public final class GradientPasses implements AutoCloseable {
     }
   }
 
-  private static PassUndo undo(List<MicroBatch> parts) {
-    return new PassUndo(parts.stream().map(part -> part.member.run).toList());
+  private PassUndo undo(List<MicroBatch> parts) {
+    return new PassUndo(
+        parts.stream().map(part -> part.member.run).toList(),
+        recordings.values().stream().anyMatch(one -> one.work.recorded()));
   }
 
   private void pass(List<MicroBatch> given, PassUndo undo) {
@@ -299,7 +301,7 @@ public final class GradientPasses implements AutoCloseable {
                           || part.member.run.encoder() != null
                           || part.batch.labels() != null);
       Recorded recorded = calls ? null : recorded(parts, x, input, targets);
-      undo.begin(recorded != null && recorded.work.recorded());
+      undo.begin(recorded != null && recorded.work.launchesAlone());
       List<Tensor> losses =
           recorded == null
               ? gradients(joint, x, input, targets)

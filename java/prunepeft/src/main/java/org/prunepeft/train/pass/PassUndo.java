@@ -8,7 +8,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.peft.OutputMagnitudes;
-import org.prunepeft.torch.RecordedWork;
 
 /**
  * What a pass adds to, as it was before: for a pass that fails and is made again. Kept where there
@@ -30,10 +29,11 @@ final class PassUndo implements AutoCloseable {
 
   /**
    * @param runs whose gradients the pass adds to
+   * @param recorded whether there are recordings of passes
    */
-  PassUndo(List<TrainingRun> runs) {
+  PassUndo(List<TrainingRun> runs, boolean recorded) {
     this.runs = runs;
-    wanted = RecordedWork.anyRecorded() && runs.stream().noneMatch(run -> run.encoder() != null);
+    wanted = recorded && runs.stream().noneMatch(run -> run.encoder() != null);
   }
 
   private List<Tensor> tensors() {
