@@ -53,6 +53,7 @@ import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.TrainingSettingsBuilder;
@@ -185,6 +186,18 @@ class ResumeTest {
       @Override
       TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
         return training.optimizer(OptimizerType.ADAFACTOR).earlyStoppingPatience(1);
+      }
+    },
+    /** Steps are left out; of each epoch it is kept how many examples it has lost so. */
+    STEPS_LEFT_OUT {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.modules(List.of(UnstableModules.register())).build();
+      }
+
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.nonFinite(NonFinite.SKIP);
       }
     },
     QUANTIZED {
