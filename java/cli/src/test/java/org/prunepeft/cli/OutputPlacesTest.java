@@ -270,7 +270,12 @@ class OutputPlacesTest {
             .redirectOutput(out.toFile())
             .redirectError(err.toFile())
             .start();
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES), () -> Child.text(err));
+    try {
+      assertTrue(process.waitFor(2, TimeUnit.MINUTES), () -> Child.text(err));
+    } finally {
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
+    }
     return new Call(process.exitValue(), Files.readString(out), Files.readString(err));
   }
 
