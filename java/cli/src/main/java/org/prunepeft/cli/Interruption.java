@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.prunepeft.io.AtomicFile;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.text.ShellWords;
 
@@ -67,7 +68,12 @@ final class Interruption {
   }
 
   private static void shutDown() {
-    if (ENDED.getCount() == 0 || said == null) {
+    if (ENDED.getCount() == 0) {
+      return;
+    }
+    if (said == null) {
+      // Nothing can go on, so nothing is to be left of a file that is being written.
+      AtomicFile.abandon();
       return;
     }
     requested = true;

@@ -1,8 +1,6 @@
 package org.prunepeft.cli;
 
-import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -19,7 +17,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 or 143 interrupted. */
+/**
+ * The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 or 143 interrupted, 141 the
+ * reader of its output gone.
+ */
 @Command(
     name = "prunepeft",
     description = "Finds which PEFT modules to train, and in which layers, by pruning a supernet.",
@@ -30,7 +31,8 @@ import picocli.CommandLine.Spec;
       "0:done",
       "1:failed",
       "2:wrong use",
-      "130, 143:interrupted by Ctrl-C or SIGTERM; the error stream says how to go on"
+      "130, 143:interrupted by Ctrl-C or SIGTERM; the error stream says how to go on",
+      "141:nobody reads the standard output any more, such as head that has its lines"
     })
 public final class Main implements Runnable {
   /** In the order in which help lists them. */
@@ -72,8 +74,8 @@ public final class Main implements Runnable {
     // Numbers in files and messages are the same everywhere.
     Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
     // As are texts, whatever the locale.
-    System.setOut(utf8(FileDescriptor.out));
-    System.setErr(utf8(FileDescriptor.err));
+    System.setOut(new StandardOutput(FileDescriptor.out, 1));
+    System.setErr(new StandardOutput(FileDescriptor.err, 2));
     Interruption.install();
     ChildProcess.endWithInput();
     CommandLine commandLine = commandLine(arguments);
@@ -84,19 +86,20 @@ public final class Main implements Runnable {
     System.exit(code);
   }
 
-  private static PrintStream utf8(FileDescriptor file) {
-    return new PrintStream(
-        new BufferedOutputStream(new FileOutputStream(file)), true, StandardCharsets.UTF_8);
-  }
-
-  /** {@return the exit code: 1 where what was to be printed could not be} */
+  /**
+   * {@return the exit code: 1 where what was to be printed could not be, 141 where nobody reads it
+   * any more}
+   */
   static int printed(PrintStream out, int code) {
-    if (out.checkError() && code == 0) {
-      System.err.println(
-          "prunepeft: the standard output could not be written; is there room where it goes?");
-      return 1;
+    if (!out.checkError() || code != 0) {
+      return code;
     }
-    return code;
+    if (StandardOutput.isClosedPipe(out)) {
+      return StandardOutput.CLOSED_PIPE;
+    }
+    System.err.println(
+        "prunepeft: the standard output could not be written; is there room where it goes?");
+    return 1;
   }
 
   /** With all commands. */
@@ -195,6 +198,9 @@ public final class Main implements Runnable {
 
   private static int failed(
       Throwable error, CommandLine commandLine, CommandLine.ParseResult result) {
+    if (error instanceof ClosedPipeException) {
+      return StandardOutput.CLOSED_PIPE;
+    }
     PrintWriter err = commandLine.getErr();
     if (!(error instanceof CancellationException && Interruption.requested())) {
       err.println("prunepeft: " + message(error));

@@ -2,10 +2,13 @@ package org.prunepeft.cli;
 
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.OutputStreamWriter;
+import java.io.PrintStream;
 import java.io.Writer;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReference;
 import org.prunepeft.io.AtomicFile;
@@ -13,6 +16,8 @@ import org.prunepeft.text.Reason;
 
 /** Text files that a command writes: there as a whole or not at all. */
 final class Outputs {
+  private static final Path STANDARD_OUTPUT = Path.of("/dev/stdout");
+
   private Outputs() {}
 
   /** The text that a file shall hold. */
@@ -41,22 +46,75 @@ final class Outputs {
   }
 
   /**
-   * Writes a result to a file, and then says so on the standard output; or to that.
+   * Writes a result to a file, and then says so on the standard output, unless that is where it
+   * went; or to the standard output.
    *
    * @param file replaced if it is there; null or {@code -}: the standard output
+   * @throws ClosedPipeException if nobody reads the standard output any more
+   * @throws IOException if it can't be written; of the standard output as soon as the writer is
+   *     flushed
    */
   static void writeResult(Path file, RequestedContent result) throws IOException {
     if (file == null || file.toString().equals("-")) {
-      Writer writer = new OutputStreamWriter(System.out, StandardCharsets.UTF_8);
+      Writer writer = new OutputStreamWriter(new CheckedOutput(System.out), StandardCharsets.UTF_8);
       result.writeTo(writer);
       writer.flush();
-      if (System.out.checkError()) {
-        throw new IOException("can't write to the standard output");
-      }
       return;
     }
+    boolean said = isStandardOutput(file);
     AtomicReference<String> what = new AtomicReference<>();
     write(file, writer -> what.set(result.writeTo(writer)));
-    System.out.printf("wrote %s: %s%n", file, what);
+    if (!said) {
+      System.out.printf("wrote %s: %s%n", file, what);
+    }
+  }
+
+  /** Whether a name leads to where the standard output goes, such as {@code /dev/stdout}. */
+  private static boolean isStandardOutput(Path file) {
+    try {
+      return Files.isSameFile(file, STANDARD_OUTPUT);
+    } catch (IOException e) {
+      // One of the two is not there.
+      return false;
+    }
+  }
+
+  /** Writes to a print stream, which keeps its errors to itself until it is asked. */
+  private static final class CheckedOutput extends OutputStream {
+    private final PrintStream out;
+
+    CheckedOutput(PrintStream out) {
+      this.out = out;
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      out.write(b);
+      check();
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) throws IOException {
+      out.write(bytes, offset, length);
+      check();
+    }
+
+    @Override
+    public void flush() throws IOException {
+      check();
+    }
+
+    /** Flushes too. */
+    private void check() throws IOException {
+      if (!out.checkError()) {
+        return;
+      }
+      if (StandardOutput.isClosedPipe(out)) {
+        throw new ClosedPipeException();
+      }
+      throw new IOException(
+          "can't write to the standard output"
+              + StandardOutput.reason(out).map(": "::concat).orElse(""));
+    }
   }
 }

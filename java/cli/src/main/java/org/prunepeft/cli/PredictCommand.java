@@ -217,6 +217,8 @@ final class PredictCommand implements Callable<Integer> {
       for (int i = 0; i < predictions.size(); i++) {
         chosen.write(writer, new PredictionRow(chunk.get(i), predictions, i, proba));
       }
+      // Whoever reads them has each chunk at once, and what can't be written ends the work.
+      writer.flush();
       count += predictions.size();
     }
     return String.format(Locale.ROOT, "%,d predictions", count);

@@ -19,6 +19,8 @@ import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.prunepeft.report.RunStatus;
+import picocli.CommandLine;
 
 /** Makes the runs of a study, each in a process of its own, some at a time. */
 final class StudyRunner {
@@ -141,7 +143,6 @@ final class StudyRunner {
    * @return why it failed; null: it is over
    */
   String attempt(PlannedRun run) {
-    boolean resumed = false;
     while (true) {
       StudyDirectory.Standing standing = directory.standing(run);
       switch (standing.state()) {
@@ -154,7 +155,6 @@ final class StudyRunner {
         }
         case RUNNING -> {
           waitFor(run);
-          resumed = false;
         }
         case OTHER ->
             say(
@@ -168,18 +168,9 @@ final class StudyRunner {
           return unread(run, standing);
         }
         case CUT_OFF -> {
-          if (resumed) {
-            say(
-                "%s can't go on; it begins anew, and what there was is in %s"
-                    .formatted(run.name(), directory.setAside(run)));
-          } else {
-            resumed = true;
-            start(
-                run,
-                List.of(
-                    run.method().command(),
-                    SetupOptions.RESUME,
-                    run.directory(directory.root()).toString()));
+          String failure = goOn(run);
+          if (failure != null) {
+            return failure;
           }
         }
         case ABSENT -> {
@@ -197,6 +188,36 @@ final class StudyRunner {
         }
       }
     }
+  }
+
+  /**
+   * Resumes a run that was cut off. One that can't be resumed is put aside; one that failed again,
+   * as where the disk is full, is left as it is, unless it has come further.
+   *
+   * @return why it failed; null: what there is now is to be looked at
+   */
+  private String goOn(PlannedRun run) {
+    Path its = run.directory(directory.root());
+    long checkpoint = RunStatus.newestCheckpoint(its);
+    int code = start(run, List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
+    if (directory.state(run) != StudyDirectory.State.CUT_OFF) {
+      return null;
+    }
+    if (code == CommandLine.ExitCode.USAGE || RunStatus.hasLostCheckpoints(its)) {
+      String why = failure(run);
+      say(
+          "%s can't go on (%s); it begins anew, and what there was is in %s"
+              .formatted(run.name(), why, directory.setAside(run)));
+      return null;
+    }
+    if (RunStatus.newestCheckpoint(its) > checkpoint) {
+      say(
+          "%s failed after another checkpoint, and goes on: %s"
+              .formatted(run.name(), failure(run)));
+      return null;
+    }
+    return "%s; it is left in %s, where the same command goes on with it"
+        .formatted(failure(run), its);
   }
 
   /** A complete run may be in order, so it stays where it is. */
@@ -222,7 +243,8 @@ final class StudyRunner {
     }
   }
 
-  private void start(PlannedRun run, List<String> words) {
+  /** {@return the exit code of its process} */
+  private int start(PlannedRun run, List<String> words) {
     requireGoesOn();
     Process process = ChildProcess.start(words, directory.log(run));
     try {
@@ -237,6 +259,7 @@ final class StudyRunner {
       throw new CancellationException("interrupted");
     }
     requireGoesOn();
+    return process.exitValue();
   }
 
   private static void requireGoesOn() {

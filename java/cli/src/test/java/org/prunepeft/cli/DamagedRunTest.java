@@ -36,14 +36,21 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.RunContents;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.Tasks;
+import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.train.TrainingSettings;
 
 /** What commands say of a run whose files, or whose model's, are not what they were. */
 @Timeout(3600)
@@ -166,6 +173,46 @@ class DamagedRunTest {
     assertTrue(Files.notExists(imported));
   }
 
+  /** Of one that is damaged the one before is taken, and it is said. */
+  @Test
+  void aFlippedBitInACheckpointIsFound() throws IOException {
+    Path cut = temporary.resolve("cut-off");
+    Setup setup =
+        Setup.builder()
+            .model(model.toString())
+            .sizes(new SplitSizes(48, 24, 16))
+            .lora(LoraConfig.of(2, 4, 0.1, List.of("query", "value")))
+            .training(TrainingSettings.builder().maxLength(24).batchSize(4).build())
+            .epochs(3)
+            .threads(1)
+            .output(cut)
+            .checkpoints(new Checkpointing(2, false))
+            .build();
+    ProgressListener ending =
+        new ProgressListener() {
+          @Override
+          public void metrics(String training, long step, Map<String, Double> values) {
+            if (step == 9) {
+              throw new IllegalStateException("it ends here");
+            }
+          }
+        };
+    assertThrows(
+        IllegalStateException.class, () -> PrunePeft.train(setup, ModuleChoice.supernet(), ending));
+    List<Path> files = files(cut.resolve(CheckpointDirectory.NAME));
+    assertEquals(4, files.size());
+    CheckpointDirectory checkpoints = new CheckpointDirectory(RunDirectory.look(cut));
+    flip(
+        files.subList(2, 4),
+        () -> {
+          try (CheckpointDirectory.Saved saved = checkpoints.newest().orElseThrow()) {
+            if (!saved.damaged().isEmpty()) {
+              throw new FormatException(saved.damaged().toString());
+            }
+          }
+        });
+  }
+
   private static void deleteAll(Path directory) throws IOException {
     try (var files = Files.walk(directory)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
@@ -205,6 +252,10 @@ class DamagedRunTest {
     return file.endsWith("result.json") || file.endsWith("prunepeft.json");
   }
 
+  private static boolean isOfCheckpoint(Path file) {
+    return file.getParent().endsWith(CheckpointDirectory.NAME);
+  }
+
   /**
    * The damaged file; where it has the others' checksums one beside it, and the model where that
    * has other sizes than the run's.
@@ -218,7 +269,8 @@ class DamagedRunTest {
 
   /** Not how numbers are spelt there: 1e-5, 1E-5. */
   private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
-    return hasChecksums(file) && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
+    boolean json = hasChecksums(file) || isOfCheckpoint(file) && file.toString().endsWith(".json");
+    return json && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
   }
 
   @Test

@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedInputStream;
@@ -18,7 +19,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
@@ -26,9 +29,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.testing.FixedSeed;
+import org.prunepeft.text.ShellWords;
 import picocli.CommandLine;
 
 /** Where commands write, when that is something else than a file or a new directory. */
@@ -36,6 +41,9 @@ import picocli.CommandLine;
 @Timeout(180)
 class OutputPlacesTest {
   private static final Path FULL = Path.of("/dev/full");
+
+  /** Of these lines a pipe holds some thousands. */
+  private static final int MANY = 50_000;
 
   @TempDir static Path temporary;
   private static Path model;
@@ -238,5 +246,119 @@ class OutputPlacesTest {
     assertEquals(1, process.exitValue(), Child.text(said));
     assertTrue(Child.text(said).contains("standard output"), Child.text(said));
     assertFalse(Child.text(said).contains("\tat "), Child.text(said));
+  }
+
+  /** The command in a process of its own, as a word of a shell's line. */
+  private static String quoted(List<?> words) {
+    List<String> command =
+        Child.command(
+            List.of("-Xmx512m"),
+            System.getProperty("java.class.path"),
+            words.stream().map(Object::toString).toList());
+    return ShellWords.line(command);
+  }
+
+  /**
+   * What a line of bash prints; its exit code is that of its last command, or of a pipe's first.
+   */
+  private static Call bash(String line) throws Exception {
+    assumeTrue(Files.exists(Path.of("/bin/bash")), "there is no bash");
+    Path out = Files.createTempFile(temporary, "out", ".txt");
+    Path err = Files.createTempFile(temporary, "err", ".txt");
+    Process process =
+        new ProcessBuilder("/bin/bash", "-c", line)
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile())
+            .start();
+    try {
+      assertTrue(process.waitFor(2, TimeUnit.MINUTES), () -> Child.text(err));
+    } finally {
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
+    }
+    return new Call(process.exitValue(), Files.readString(out), Files.readString(err));
+  }
+
+  /** Links that lead to a pipe, which has no name of its own. */
+  @Test
+  void aPipeIsWrittenToByEachOfItsNames() throws Exception {
+    String predicted = Writer.PREDICT.text();
+    String predict = quoted(List.of("predict", run, texts));
+    assumeTrue(Files.exists(Path.of("/dev/fd")), "there is no /dev/fd");
+    for (String name : List.of("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")) {
+      Call piped = bash(predict + " -o " + name + " | cat; exit ${PIPESTATUS[0]}").exits(0);
+      assertEquals(predicted, piped.out(), name);
+    }
+    Path substituted = temporary.resolve("substituted.txt");
+    bash("exec 3> >(cat > '%s'); %s -o /dev/fd/3; code=$?; exec 3>&-; wait $!; exit $code"
+            .formatted(substituted, predict))
+        .exits(0)
+        .prints("wrote /dev/fd/3: 1 predictions");
+    assertEquals(predicted, Files.readString(substituted));
+  }
+
+  @Test
+  void theStandardOutputByItsNameIsWrittenAlone() throws Exception {
+    Path redirected = temporary.resolve("redirected.txt");
+    bash(quoted(List.of("predict", run, texts)) + " -o /dev/stdout > '" + redirected + "'")
+        .exits(0);
+    assertEquals(Writer.PREDICT.text(), Files.readString(redirected));
+  }
+
+  /** Far more texts than a chunk or a pipe holds. */
+  private static Path many() throws IOException {
+    Path many = temporary.resolve("many.txt");
+    if (Files.notExists(many)) {
+      Files.write(many, Collections.nCopies(MANY, "the thing in a tin is in the other tin"));
+    }
+    return many;
+  }
+
+  @Test
+  void aPipeThatIsClosedEndsTheWorkQuietly() throws Exception {
+    String predict = quoted(List.of("predict", run, many()));
+    Path progress = temporary.resolve("closed.txt");
+    Call closed = bash(predict + " 2>'" + progress + "' | head -1; exit ${PIPESTATUS[0]}");
+    assertEquals(StandardOutput.CLOSED_PIPE, closed.exit(), Files.readString(progress));
+    assertEquals(1, closed.out().lines().count(), closed.out());
+    assertFalse(Files.readString(progress).contains("prunepeft:"), Files.readString(progress));
+    Call models = bash("exec 3> >(exec true); wait $!; " + quoted(List.of("models")) + " >&3");
+    assertEquals(StandardOutput.CLOSED_PIPE, models.exit(), models.err());
+    assertFalse(models.err().contains("prunepeft:"), models.err());
+  }
+
+  @Test
+  void aFullDiskBehindTheStandardOutputIsSaidAtOnce() throws Exception {
+    assumeTrue(Files.isWritable(FULL), "there is no /dev/full");
+    // Its texts never end: only what it writes can end it.
+    bash("yes 'the thing in a tin' | " + quoted(List.of("predict", run, "-")) + " > /dev/full")
+        .exits(1, "prunepeft: can't write to the standard output: ");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"TERM, 143", "INT, 130"})
+  void whatWasBegunIsNotLeftByAProcessThatIsToldToEnd(String signal, int code) throws Exception {
+    Path directory = Files.createDirectory(temporary.resolve("told-" + signal));
+    Path output = Files.writeString(directory.resolve("labels.tsv"), "earlier");
+    Path said = temporary.resolve("told-" + signal + ".txt");
+    Process process =
+        Child.start(List.of("predict", run.toString(), "-", "-o", output.toString()), said);
+    try {
+      // It waits for texts.
+      while (Small.names(directory).size() < 2) {
+        assertTrue(process.isAlive(), () -> Child.text(said));
+        Thread.sleep(5);
+      }
+      new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor();
+      assumeFalse(
+          signal.equals("INT") && !process.waitFor(20, TimeUnit.SECONDS),
+          "a shell started this in the background");
+      assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+    } finally {
+      process.destroyForcibly();
+    }
+    assertEquals(code, process.exitValue(), Child.text(said));
+    assertEquals(Set.of("labels.tsv"), Small.names(directory));
+    assertEquals("earlier", Files.readString(output));
   }
 }

@@ -7,12 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
@@ -21,6 +25,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SeedRuns;
 import org.prunepeft.data.Columns;
@@ -30,6 +35,7 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.AdaLoraConfig;
@@ -47,6 +53,7 @@ import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.TrainingSettingsBuilder;
@@ -179,6 +186,18 @@ class ResumeTest {
       @Override
       TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
         return training.optimizer(OptimizerType.ADAFACTOR).earlyStoppingPatience(1);
+      }
+    },
+    /** Steps are left out; of each epoch it is kept how many examples it has lost so. */
+    STEPS_LEFT_OUT {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.modules(List.of(UnstableModules.register())).build();
+      }
+
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.nonFinite(NonFinite.SKIP);
       }
     },
     QUANTIZED {
@@ -447,16 +466,22 @@ class ResumeTest {
     assertFalse(Files.exists(run.resolve(CheckpointDirectory.NAME)));
   }
 
-  @Test
-  void aDamagedCheckpointIsPassedOver() throws IOException {
-    Path run = temporary.resolve("damaged");
+  @ParameterizedTest
+  @ValueSource(strings = {".safetensors", ".json"})
+  void aDamagedCheckpointIsPassedOver(String ending) throws IOException {
+    Path run = temporary.resolve("damaged" + ending);
     assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
     Path checkpoints = run.resolve(CheckpointDirectory.NAME);
-    List<String> tensors =
-        Small.names(checkpoints).stream().filter(name -> name.endsWith(".safetensors")).toList();
-    Path newest = checkpoints.resolve(tensors.get(1));
+    List<String> files =
+        Small.names(checkpoints).stream().filter(name -> name.endsWith(ending)).toList();
+    Path newest = checkpoints.resolve(files.get(1));
     byte[] content = Files.readAllBytes(newest);
-    content[content.length - 1 - TestSeed.random().nextInt(content.length)] ^= 4;
+    if (ending.equals(".json")) {
+      // Valid JSON still, of another step.
+      content[indexOfStep(content)] ^= 1;
+    } else {
+      content[content.length - 1 - TestSeed.random().nextInt(content.length)] ^= 4;
+    }
     Files.write(newest, content);
     StringBuilder said = new StringBuilder();
     Kind.TRAIN.run(
@@ -470,6 +495,14 @@ class ResumeTest {
         });
     assertTrue(said.toString().contains(newest + " is damaged"), said.toString());
     Results.assertSame(Whole.of(Kind.TRAIN).results, run);
+  }
+
+  /** Where the last digit of the first step is. */
+  private static int indexOfStep(byte[] json) {
+    Matcher step =
+        Pattern.compile("\"step\" : [0-9]+").matcher(new String(json, StandardCharsets.UTF_8));
+    assertTrue(step.find());
+    return step.end() - 1;
   }
 
   /** Trials had their metrics alone once. */
@@ -493,6 +526,7 @@ class ResumeTest {
         String text = Files.readString(file);
         assertTrue(text.contains("\"trials\""), text);
         Files.writeString(file, text.replace("\"trials\"", "\"metrics\""));
+        seal(file);
       }
     }
     String said =
@@ -504,6 +538,16 @@ class ResumeTest {
     Small.delete(checkpoints);
     Kind.BAYESIAN.run(run, true, ProgressListener.NONE);
     RunDirectory.open(run);
+  }
+
+  /** Gives a checkpoint's other members the checksum that they have now. */
+  private static void seal(Path file) throws IOException {
+    Map<String, Object> object = RunDirectory.parse(file);
+    object.remove("sha256");
+    MessageDigest digest = FileChecksum.digest();
+    digest.update(RunDirectory.format("checkpoint", object).getBytes(StandardCharsets.UTF_8));
+    object.put("sha256", FileChecksum.hex(digest));
+    Files.writeString(file, RunDirectory.format("checkpoint", object));
   }
 
   @Test

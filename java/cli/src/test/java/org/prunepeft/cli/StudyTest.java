@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -334,5 +335,88 @@ class StudyTest {
     assertEquals(0, again.exit(), again.out());
     assertEquals(before, Files.getLastModifiedTime(diverged));
     assertFalse(Files.exists(output.resolve("earlier")));
+  }
+
+  /** A study of one run of many steps. */
+  private static Path single(Path output) throws IOException {
+    Path file = file(output, "");
+    Files.writeString(
+        file,
+        Files.readString(file)
+            .replaceFirst("(?m)^  random.*\n", "")
+            .replaceFirst("(?m)^  search.*\n", "")
+            .replaceFirst("(?m)^  again.*\n", "")
+            .replace(", learning_rate: {candidates: [1e-3, 1e-2]}", "")
+            .replace("seeds: [0, 1]", "seeds: [0]")
+            .replace("epochs: 2,", "epochs: 40,"));
+    return file;
+  }
+
+  /** Kills a study, with the process of its run, once that has checkpoints. */
+  private static Path cutOff(Path output, Path file) throws Exception {
+    Path run = output.resolve("runs/words_tiny_supernet_seed-0");
+    File checkpoints = run.resolve("checkpoints").toFile();
+    Path said = Files.createTempFile(shared, "cut", ".txt");
+    while (true) {
+      Process process = Child.start(List.of("study", file.toString()), said);
+      while (process.isAlive() && numbers(checkpoints) < 2) {
+        Thread.sleep(1);
+      }
+      List<ProcessHandle> children = process.descendants().toList();
+      process.destroyForcibly().waitFor();
+      for (ProcessHandle child : children) {
+        child.destroyForcibly();
+        child.onExit().get(60, TimeUnit.SECONDS);
+      }
+      if (numbers(checkpoints) > 0) {
+        return run;
+      }
+      // It was quicker, as on a fast machine.
+      assertTrue(Files.exists(run.resolve("result.json")), Child.text(said));
+      Small.delete(output);
+    }
+  }
+
+  private static int numbers(File checkpoints) {
+    String[] names = checkpoints.list((directory, name) -> name.endsWith(".json"));
+    return names == null ? 0 : names.length;
+  }
+
+  /** As where the disk is full: its last file can't be written. */
+  @Test
+  @Order(10)
+  void aRunThatFailsAgainWhenItIsResumedIsLeftAndGoesOnLater() throws Exception {
+    Path output = shared.resolve("failing-again");
+    Path file = single(output);
+    Path run = cutOff(output, file);
+    Path inTheWay = Files.createDirectories(run.resolve("result.json/in the way"));
+    Call failed = study(file);
+    assertEquals(1, failed.exit(), failed.out());
+    assertTrue(failed.out().contains("failed after another checkpoint, and goes on"), failed.out());
+    assertTrue(
+        failed.out().contains("; it is left in " + run + ", where the same command goes on"),
+        failed.out());
+    assertFalse(Files.exists(output.resolve("earlier")));
+    assertTrue(numbers(run.resolve("checkpoints").toFile()) > 0);
+    Files.delete(inTheWay);
+    Files.delete(inTheWay.getParent());
+    Call done = study(file);
+    assertEquals(0, done.exit(), done.out());
+    assertFalse(Files.exists(output.resolve("earlier")));
+  }
+
+  @Test
+  @Order(11)
+  void aRunWhoseCheckpointsAreAllDamagedBeginsAnew() throws Exception {
+    Path output = shared.resolve("lost");
+    Path file = single(output);
+    Path run = cutOff(output, file);
+    for (String name : Small.names(run.resolve("checkpoints"))) {
+      Files.writeString(run.resolve("checkpoints").resolve(name), "{}");
+    }
+    Call done = study(file);
+    assertEquals(0, done.exit(), done.out());
+    assertTrue(done.out().contains("can't go on (no checkpoint in "), done.out());
+    assertTrue(Files.exists(output.resolve("earlier/words_tiny_supernet_seed-0-1/checkpoints")));
   }
 }

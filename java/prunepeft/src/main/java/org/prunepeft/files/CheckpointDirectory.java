@@ -25,8 +25,8 @@ import org.prunepeft.text.Reason;
 /**
  * The checkpoints of a run that goes on, in its directory. Each has a number, its tensors in {@code
  * N.safetensors} and all else in {@code N.json}, which is written last, holds the CRC-32C of the
- * tensors' file, and makes the checkpoint valid: whenever the process ends, the one before is still
- * there. The two newest are kept.
+ * tensors' file and the SHA-256 of its other members, and makes the checkpoint valid: whenever the
+ * process ends, the one before is still there. The two newest are kept.
  */
 public final class CheckpointDirectory {
   /** Its name in a run's directory. */
@@ -82,11 +82,7 @@ public final class CheckpointDirectory {
       }
       List<Long> numbers = numbers();
       long number = numbers.isEmpty() ? 1 : numbers.get(0) + 1;
-      SafeTensors.write(file(number, TENSORS), tensors, Map.of());
-      Map<String, Object> all = new LinkedHashMap<>();
-      all.put(CHECKSUM, checksum(file(number, TENSORS)));
-      all.putAll(values);
-      run.writeJson(NAME + "/" + name(number, VALUES), all);
+      writeNew(number, tensors, values);
       for (int i = KEPT - 1; i < numbers.size(); i++) {
         remove(numbers.get(i));
       }
@@ -94,6 +90,30 @@ public final class CheckpointDirectory {
       run.requireThere();
       throw new RunDirectoryException(
           "can't write a checkpoint to %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+  }
+
+  /** Whole, or nothing of it. */
+  private void writeNew(
+      long number, Map<String, SafeTensors.Source> tensors, Map<String, Object> values)
+      throws IOException {
+    try {
+      SafeTensors.write(file(number, TENSORS), tensors, Map.of());
+      Map<String, Object> all = new LinkedHashMap<>();
+      all.put(CHECKSUM, checksum(file(number, TENSORS)));
+      all.putAll(values);
+      String name = name(number, VALUES);
+      all.put(Manifest.OWN, Manifest.own(name, RunDirectory.reread(name, all)));
+      run.writeJson(NAME + "/" + name, all);
+    } catch (IOException | RunDirectoryException e) {
+      // What another process has taken over is its own.
+      run.requireThere();
+      try {
+        remove(number);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
     }
   }
 
@@ -125,13 +145,37 @@ public final class CheckpointDirectory {
   }
 
   private Saved read(long number, List<String> damaged) throws IOException {
-    Map<String, Object> values = RunDirectory.parse(file(number, VALUES));
+    Path json = file(number, VALUES);
+    Map<String, Object> values = RunDirectory.parse(json);
+    Object said = values.remove(Manifest.OWN);
+    if (said == null) {
+      throw new FormatException(
+          json + " has no checksum: it is damaged, or an earlier version of PrunePEFT wrote it");
+    }
+    if (!Manifest.own(json.getFileName().toString(), values).equals(said)) {
+      throw new FormatException(
+          json + " is damaged: its SHA-256 is not the one it was written with");
+    }
     Path file = file(number, TENSORS);
     if (!checksum(file).equals(values.get(CHECKSUM))) {
       throw new FormatException(
           file + " is damaged: its CRC-32C is not the one it was written with");
     }
     return new Saved(SafeTensors.open(file), values, damaged);
+  }
+
+  /**
+   * {@return the number of the newest checkpoint, whole or not; 0: there is none}
+   *
+   * @throws RunDirectoryException if the directory can't be read
+   */
+  public long newestNumber() {
+    try {
+      List<Long> numbers = numbers();
+      return numbers.isEmpty() ? 0 : numbers.get(0);
+    } catch (IOException e) {
+      throw RunErrors.unread(directory, e);
+    }
   }
 
   /**

@@ -31,7 +31,9 @@ public final class Manifest {
   private static final Set<Path> SAID = ConcurrentHashMap.newKeySet();
 
   private static final String FILES = "files";
-  private static final String OWN = "sha256";
+
+  /** The member that has the checksum of the others. */
+  static final String OWN = "sha256";
 
   /** In a run's configuration since there are manifests. */
   public static final String MODEL_FILES = "model_files";
@@ -85,7 +87,7 @@ public final class Manifest {
   }
 
   /** The checksum of an object, whatever spaces its file has. */
-  private static String own(String name, Map<String, Object> object) {
+  static String own(String name, Map<String, Object> object) {
     MessageDigest digest = FileChecksum.digest();
     digest.update(RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
     return FileChecksum.hex(digest);

@@ -9,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Optional;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.RunDirectoryException;
@@ -107,10 +108,26 @@ final class RunHold {
       if (!found.map(RunMark::content).equals(replaced.map(RunMark::content))) {
         return false;
       }
-      AtomicFile.write(file, content);
+      replace(file, content, replaced.get());
       return true;
     } finally {
       Files.deleteIfExists(claim);
+    }
+  }
+
+  /** Where the disk can't keep the mark, the one before is put back: the next try finds it. */
+  private static void replace(Path file, byte[] content, RunMark before) throws IOException {
+    try {
+      AtomicFile.write(file, content);
+    } catch (IOException e) {
+      try {
+        if (Arrays.equals(Files.readAllBytes(file), content)) {
+          AtomicFile.write(file, before.content().getBytes(StandardCharsets.UTF_8));
+        }
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
     }
   }
 
@@ -132,6 +149,7 @@ final class RunHold {
     requireThere();
     try {
       Files.delete(file);
+      AtomicFile.forceDirectory(directory);
     } catch (IOException e) {
       throw unwritten(file, e);
     }

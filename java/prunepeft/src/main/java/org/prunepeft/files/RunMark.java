@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -22,6 +23,10 @@ import org.prunepeft.text.ShellWords;
  * names the process that has the run, or says why the run failed. A process of this machine goes on
  * if it is there; one of another machine, on a folder that both see, if it has renewed the file
  * lately.
+ *
+ * <p>On Linux the mark has a {@link ProcessIdentity}, which neither a clock that is set nor two
+ * machines of one name deceive; elsewhere, and in marks of earlier versions, machines are told
+ * apart by their names and processes by when they began.
  */
 public final class RunMark {
   /** The {@link #state} of a run whose process goes on. */
@@ -50,12 +55,15 @@ public final class RunMark {
   /** Of a process, matched; null: it names none. */
   private final Matcher process;
 
+  private final Optional<ProcessIdentity> identity;
+
   private RunMark(Path directory, Path file, String content) {
     this.directory = directory;
     this.file = file;
     this.content = content;
     Matcher line = PROCESS.matcher(content);
     process = line.find() ? line : null;
+    identity = ProcessIdentity.in(content);
     text = process == null ? content.strip() : line.group();
   }
 
@@ -79,15 +87,17 @@ public final class RunMark {
   }
 
   /**
-   * What a mark of this process says: the process in a line, and in another what no other mark has.
+   * What a mark of this process says: the process in a line, where the system tells it its identity
+   * in another, and in the last what no other mark has.
    */
   static String ofThisProcess() {
     return String.format(
         Locale.ROOT,
-        "running since %s, as process %d%s\n%s\n",
+        "running since %s, as process %d%s\n%s%s\n",
         Instant.now().truncatedTo(ChronoUnit.SECONDS),
         ProcessHandle.current().pid(),
         host().map(name -> " on " + name).orElse(""),
+        ProcessIdentity.current().map(own -> own + "\n").orElse(""),
         UUID.randomUUID());
   }
 
@@ -225,7 +235,13 @@ public final class RunMark {
 
   /** Whether it names a process that goes on. */
   boolean isAlive() throws IOException {
-    return process != null && (isHere() ? find().isPresent() : isRenewed());
+    return process != null && (isHere() ? isThere() : isRenewed());
+  }
+
+  private boolean isThere() {
+    return identity.isPresent() && ProcessIdentity.current().isPresent()
+        ? ProcessIdentity.ticks(pid()).equals(OptionalLong.of(identity.get().ticks()))
+        : find().isPresent();
   }
 
   private boolean isRenewed() throws IOException {
@@ -234,6 +250,10 @@ public final class RunMark {
   }
 
   private boolean isHere() {
+    Optional<ProcessIdentity> own = ProcessIdentity.current();
+    if (identity.isPresent() && own.isPresent()) {
+      return identity.get().isBeside(own.get());
+    }
     return process.group(3) == null || host().equals(Optional.of(process.group(3)));
   }
 

@@ -10,9 +10,14 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 
 /** Writes files that are either there as a whole or not there. */
 public final class AtomicFile {
@@ -23,28 +28,41 @@ public final class AtomicFile {
     void writeTo(FileChannel channel) throws IOException;
   }
 
+  /** What systems say of a directory that can be opened and not synced. */
+  private static final Pattern UNSUPPORTED =
+      Pattern.compile(
+          "(?i).*(invalid argument|not supported|not implemented|bad file descriptor).*");
+
+  /** Partial files of {@link #write}, of which a shut-down removes what there is. */
+  private static final Set<Path> BEING_WRITTEN = ConcurrentHashMap.newKeySet();
+
+  private static volatile boolean ending;
+
   private AtomicFile() {}
 
   /**
    * Writes a neighbour of the file, then renames it over the file; both are on the disk when it
-   * returns. On failure the neighbour is gone and the file is as it was.
+   * returns. On failure the neighbour is gone and the file is as it was, unless the disk could not
+   * keep the new name. A file that is replaced leaves its permissions to the new one, before
+   * anything is written.
    *
-   * <p>What is there and no regular file, such as a device or a FIFO, is written to and stays what
-   * it is. A symbolic link stays too: the file that it names is written.
+   * <p>What is there and no regular file, such as a device, a FIFO or a pipe, is written to and
+   * stays what it is. A symbolic link stays too: the file that it names is written.
    *
    * @param file where to; replaced if it is there
    * @throws NoSuchFileException if the directory that it is to be in is absent; names that
    * @throws IOException if it can't be written
    */
   public static void write(Path file, Content content) throws IOException {
-    if (Files.isSymbolicLink(file)) {
-      write(named(file), content);
-      return;
-    }
-    if (Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file)) {
+    if (isOpenedAsItIs(file)) {
+      // By the name that was given: a pipe's link, such as /dev/stdout, names no file.
       try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         content.writeTo(channel);
       }
+      return;
+    }
+    if (Files.isSymbolicLink(file)) {
+      write(named(file), content);
       return;
     }
     Path name = file.getFileName();
@@ -58,6 +76,7 @@ public final class AtomicFile {
     // Not Files.createTempFile, which hides the file from everyone else.
     Path partial =
         file.resolveSibling("." + name + "." + ProcessHandle.current().pid() + ".partial");
+    begin(partial);
     try {
       try (var channel =
           FileChannel.open(
@@ -65,6 +84,7 @@ public final class AtomicFile {
               StandardOpenOption.CREATE,
               StandardOpenOption.TRUNCATE_EXISTING,
               StandardOpenOption.WRITE)) {
+        keepPermissions(file, partial);
         content.writeTo(channel);
         channel.force(true);
       }
@@ -77,6 +97,54 @@ public final class AtomicFile {
         e.addSuppressed(suppressed);
       }
       throw e;
+    } finally {
+      BEING_WRITTEN.remove(partial);
+    }
+  }
+
+  /** {@return whether {@link #write} writes to what a name leads to, in place of replacing it} */
+  private static boolean isOpenedAsItIs(Path file) {
+    return Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file);
+  }
+
+  private static void begin(Path partial) throws IOException {
+    BEING_WRITTEN.add(partial);
+    if (ending) {
+      BEING_WRITTEN.remove(partial);
+      throw new IOException("this process is ending");
+    }
+  }
+
+  /** Gives a new file the permissions of the one that it is to replace. */
+  private static void keepPermissions(Path file, Path partial) throws IOException {
+    var older = Files.getFileAttributeView(file, PosixFileAttributeView.class);
+    var newer = Files.getFileAttributeView(partial, PosixFileAttributeView.class);
+    if (older == null || newer == null) {
+      return;
+    }
+    Set<PosixFilePermission> permissions;
+    try {
+      permissions = older.readAttributes().permissions();
+    } catch (NoSuchFileException e) {
+      return;
+    }
+    if (!newer.readAttributes().permissions().equals(permissions)) {
+      newer.setPermissions(permissions);
+    }
+  }
+
+  /**
+   * Removes what this process has written so far of files that it is writing with {@link #write},
+   * which writes no more. For a process that has been told to end and does not wait for them.
+   */
+  public static void abandon() {
+    ending = true;
+    for (Path partial : BEING_WRITTEN) {
+      try {
+        Files.deleteIfExists(partial);
+      } catch (IOException e) {
+        // The process ends anyway, and the others are yet to be removed.
+      }
     }
   }
 
@@ -109,12 +177,29 @@ public final class AtomicFile {
         // There are no links, or whoever was faster has removed what was partial.
         writeNew(file, content);
       }
-      forceDirectory(file.toAbsolutePath().getParent());
-      return holds(file, content);
+      boolean done = holds(file, content);
+      if (done) {
+        forceNew(file);
+      }
+      return done;
     } catch (FileAlreadyExistsException e) {
       return false;
     } finally {
       Files.deleteIfExists(whole);
+    }
+  }
+
+  /** On failure a file that is this one's is gone, as if it had never been made. */
+  private static void forceNew(Path file) throws IOException {
+    try {
+      forceDirectory(file.toAbsolutePath().getParent());
+    } catch (IOException e) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
     }
   }
 
@@ -137,13 +222,23 @@ public final class AtomicFile {
   /**
    * Has the disk keep what a directory lists, such as a file that was renamed into it.
    *
-   * @param directory where there is none of that, nothing is done
+   * @param directory where the system opens or syncs no directories, nothing is done
+   * @throws IOException if the disk can't
    */
-  public static void forceDirectory(Path directory) {
-    try (var channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-      channel.force(true);
+  public static void forceDirectory(Path directory) throws IOException {
+    FileChannel opened;
+    try {
+      opened = FileChannel.open(directory, StandardOpenOption.READ);
     } catch (IOException e) {
       // Not every system opens directories; those that don't keep the order of such changes.
+      return;
+    }
+    try (opened) {
+      opened.force(true);
+    } catch (IOException e) {
+      if (e.getMessage() == null || !UNSUPPORTED.matcher(e.getMessage()).matches()) {
+        throw new FileSystemException(directory.toString(), null, e.getMessage());
+      }
     }
   }
 

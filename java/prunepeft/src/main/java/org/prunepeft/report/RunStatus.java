@@ -2,6 +2,7 @@ package org.prunepeft.report;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
@@ -63,5 +64,33 @@ public enum RunStatus {
    */
   public static boolean hasDiverged(Path run) {
     return RunMark.hasDiverged(run);
+  }
+
+  /**
+   * {@return the number of a run's newest checkpoint, whole or damaged; they count up from 1, and 0
+   * says that there is none}
+   *
+   * @param run its directory; may be absent
+   * @throws RunDirectoryException if the directory of its checkpoints can't be read
+   */
+  public static long newestCheckpoint(Path run) {
+    return new CheckpointDirectory(RunDirectory.look(run)).newestNumber();
+  }
+
+  /**
+   * {@return whether a run has checkpoints and none can be read, so that it can't be resumed} Reads
+   * the newest.
+   *
+   * @param run its directory; may be absent
+   */
+  public static boolean hasLostCheckpoints(Path run) {
+    try {
+      new CheckpointDirectory(RunDirectory.look(run))
+          .newest()
+          .ifPresent(CheckpointDirectory.Saved::close);
+      return false;
+    } catch (RunDirectoryException e) {
+      return true;
+    }
   }
 }

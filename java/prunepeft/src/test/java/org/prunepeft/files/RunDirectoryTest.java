@@ -345,6 +345,93 @@ class RunDirectoryTest {
     assertTrue(Files.notExists(directory.resolve(RunDirectory.INCOMPLETE)));
   }
 
+  /** The mark of a process on a machine of this one's name, begun when the clock said so. */
+  private void runHere(long pid, Instant since, ProcessIdentity identity) throws IOException {
+    Files.createDirectories(directory);
+    String host = Files.readString(Path.of("/proc/sys/kernel/hostname")).strip();
+    Files.writeString(
+        directory.resolve(RunDirectory.INCOMPLETE),
+        "running since %s, as process %d on %s\n%s\nx\n".formatted(since, pid, host, identity));
+    Files.writeString(directory.resolve("config.json"), "{}");
+  }
+
+  private static ProcessIdentity own() {
+    assumeTrue(ProcessIdentity.current().isPresent(), "needs Linux's /proc");
+    return ProcessIdentity.current().get();
+  }
+
+  @Test
+  void aRunIsNotTakenOverWhenTheClockWasSet() throws Exception {
+    ProcessIdentity own = own();
+    Process process = new ProcessBuilder("sleep", "600").start();
+    try {
+      long ticks = ProcessIdentity.ticks(process.pid()).orElseThrow();
+      ProcessIdentity its = new ProcessIdentity(own.boot(), own.namespace(), ticks);
+      // An hour before the process began, by the clock of now.
+      runHere(process.pid(), Instant.now().minusSeconds(3600), its);
+      assertEquals(RunMark.RUNNING, RunMark.state(directory));
+      var e =
+          assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, false));
+      assertTrue(e.getMessage().endsWith("; end that process first"), e.getMessage());
+      // Another process has the number.
+      its = new ProcessIdentity(own.boot(), own.namespace(), ticks - 1);
+      runHere(process.pid(), Instant.now(), its);
+      assertEquals("cut off", RunMark.state(directory));
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  @Test
+  void aProcessOfAnotherContainerOrBootOnAMachineOfTheSameNameCountsByItsRenewals()
+      throws IOException {
+    ProcessIdentity own = own();
+    long pid = ProcessHandle.current().pid();
+    for (ProcessIdentity other :
+        List.of(
+            new ProcessIdentity(own.boot(), "pid:[1]", own.ticks()),
+            new ProcessIdentity("another-boot", own.namespace(), own.ticks()))) {
+      runHere(pid, Instant.now(), other);
+      Path mark = directory.resolve(RunDirectory.INCOMPLETE);
+      assertEquals(RunMark.RUNNING, RunMark.state(directory));
+      var e =
+          assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, false));
+      assertTrue(e.getMessage().endsWith("not been heard of for 10 minutes"), e.getMessage());
+      Files.setLastModifiedTime(
+          mark, FileTime.from(Instant.now().minus(RunMark.HEARD).minusSeconds(60)));
+      assertEquals("cut off", RunMark.state(directory));
+    }
+  }
+
+  @Test
+  void aProcessThatHasEndedAndWasNotAskedForIsGone() throws Exception {
+    own();
+    Process process =
+        new ProcessBuilder("sh", "-c", "sleep 0 & echo $!; exec sleep 600")
+            .redirectErrorStream(true)
+            .start();
+    try {
+      long child = Long.parseLong(process.inputReader().readLine());
+      // Its parent never asks how it ended.
+      for (int i = 0; i < 3000 && ProcessIdentity.ticks(child).isPresent(); i++) {
+        Thread.sleep(10);
+      }
+      assertTrue(ProcessIdentity.ticks(child).isEmpty());
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  @Test
+  void aMarkHasTheProcessesIdentity() throws IOException {
+    ProcessIdentity own = own();
+    RunDirectory run = RunDirectory.create(directory);
+    String mark = Files.readString(directory.resolve(RunDirectory.INCOMPLETE));
+    assertEquals(Optional.of(own), ProcessIdentity.in(mark), mark);
+    assertEquals(RunMark.RUNNING, RunMark.state(directory));
+    run.complete();
+  }
+
   @Test
   void aRunRenewsItsMarkUntilItIsOver() throws IOException {
     RunDirectory run = RunDirectory.create(directory);

@@ -49,6 +49,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.model.Models;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
@@ -146,6 +147,19 @@ class ReadersTest {
     READING.check(
         file.length,
         () -> HuggingFaceConfig.write(HuggingFaceConfig.read(model.config(), "config.json")));
+  }
+
+  /** What ends a language model's texts, beside what its config.json says. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void generationConfig(byte[] file) throws IOException {
+    putOnce(
+        "generating/config.json",
+        """
+        {"model_type": "llama", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+          "vocab_size": 16, "max_position_embeddings": 16, "eos_token_id": 2}""");
+    put("generating/generation_config.json", file);
+    String model = DIRECTORY.resolve("generating").toString();
+    READING.check(file.length, () -> Models.isDecoder(model));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -327,6 +341,11 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void csv(byte[] file) throws IOException {
     table("x.csv", file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void csvGz(byte[] file) throws IOException {
+    table("x.csv.gz", file);
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

@@ -10,16 +10,19 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.FailingWrites;
 
 class AtomicFileTest {
   private static final byte[] CONTENT = {1, 2, 3};
@@ -55,6 +58,55 @@ class AtomicFileTest {
                 }));
     assertArrayEquals(CONTENT, Files.readAllBytes(file));
     assertEquals(List.of("file"), names());
+  }
+
+  @Test
+  void theFileThatIsReplacedLeavesItsPermissions() throws IOException {
+    Path file = directory.resolve("file");
+    AtomicFile.write(file, CONTENT);
+    assumeTrue(Files.getFileStore(file).supportsFileAttributeView("posix"), "needs permissions");
+    for (String permissions : List.of("rw-------", "rw-rw-rw-", "r--------", "rwxr-x---")) {
+      Files.setPosixFilePermissions(file, PosixFilePermissions.fromString(permissions));
+      AtomicFile.write(
+          file,
+          channel -> {
+            Path partial =
+                directory.resolve(
+                    names().stream().filter(name -> name.endsWith(".partial")).findFirst().get());
+            assertEquals(permissions, permissions(partial));
+            channel.write(ByteBuffer.wrap(CONTENT));
+          });
+      assertEquals(permissions, permissions(file));
+    }
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
+  }
+
+  private static String permissions(Path file) throws IOException {
+    return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+  }
+
+  /** A file system whose directories can't be synced. */
+  @Test
+  void aDirectoryThatCannotBeSyncedIsSaid() throws IOException {
+    FailingWrites failing = new FailingWrites();
+    Path failed = failing.at(directory);
+    failing.failAt(1, false);
+    IOException e = assertThrows(IOException.class, () -> AtomicFile.forceDirectory(failed));
+    assertTrue(e.getMessage().contains(FailingWrites.REASON), e.getMessage());
+    assertTrue(e.getMessage().contains(directory.toString()), e.getMessage());
+    AtomicFile.forceDirectory(directory.resolve("absent"));
+    // Made, linked, its own name synced: the file is gone where the last of these fails.
+    for (int write = 1; Files.notExists(directory.resolve("new")); write++) {
+      failing.failAt(write, false);
+      boolean done = false;
+      try {
+        done = AtomicFile.create(failed.resolve("new"), CONTENT);
+      } catch (IOException expected) {
+        assertEquals(List.of(), names(), "write " + write);
+      }
+      failing.stop();
+      assertEquals(done, Files.exists(directory.resolve("new")));
+    }
   }
 
   @Test

@@ -259,7 +259,8 @@ public final class FailingWrites {
         write();
       }
       FileChannel channel = other.newFileChannel(other(path), options, attributes);
-      return writes ? new Channel(channel) : channel;
+      // A directory is opened to be synced.
+      return writes || Files.isDirectory(other(path)) ? new Channel(channel) : channel;
     }
 
     private Path other(Path path) {

@@ -8,13 +8,17 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.prunepeft.io.JsonAsWritten;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Checks a tokenizer.json before Hugging Face's library reads it. What that does not expect is a
  * panic in Rust, which ends the process, or takes memory or time without a bound. So the structure
  * of all that it computes with is checked here, and nothing else is handed on: not padding and
- * truncation, which are never used, nor the decoder where tokens are not read as texts.
+ * truncation, which are never used, nor the decoder where tokens are not read as texts, nor the
+ * dropout of merges (BPE-dropout), which the library draws without a seed.
  *
  * <table>
  *   <caption>Parts</caption>
@@ -25,6 +29,11 @@ import org.prunepeft.io.JsonAsWritten;
  * </table>
  */
 final class TokenizerFile {
+  private static final Logger LOG = LoggerFactory.getLogger(TokenizerFile.class);
+
+  /** Whether the log has said that dropout is left out: a run reads its tokenizer several times. */
+  private static final AtomicBoolean SAID = new AtomicBoolean();
+
   /** Ids are below; the largest vocabularies have a million tokens. */
   static final int MOST_IDS = 10_000_000;
 
@@ -121,9 +130,7 @@ final class TokenizerFile {
       case "BPE" -> {
         vocabulary(model);
         merges(model);
-        if (!model.get("dropout").isAbsent()) {
-          model.get("dropout").number(0, 1);
-        }
+        leaveOutDropout(model);
       }
       case "WordPiece" -> {
         requireUnknown(model);
@@ -135,6 +142,21 @@ final class TokenizerFile {
       case "WordLevel" -> requireUnknown(model);
       default -> throw type.wrong("one of BPE, WordPiece, WordLevel, Unigram");
     }
+  }
+
+  /** The same text is to have the same tokens in each epoch, process and prediction. */
+  private static void leaveOutDropout(TokenizerPart model) {
+    TokenizerPart dropout = model.get("dropout");
+    if (dropout.isAbsent()) {
+      return;
+    }
+    dropout.number(0, 1);
+    if (dropout.json().doubleValue() > 0 && SAID.compareAndSet(false, true)) {
+      LOG.warn(
+          "tokenizer.json has a BPE dropout of {}: it is left out, so that a text always has the same tokens",
+          dropout.json().asText());
+    }
+    ((ObjectNode) model.json()).putNull("dropout");
   }
 
   /** The kind of a model of before they named it. */

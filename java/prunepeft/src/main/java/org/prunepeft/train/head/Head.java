@@ -1,7 +1,9 @@
 package org.prunepeft.train.head;
 
 import java.util.Arrays;
+import java.util.DoubleSummaryStatistics;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import org.bytedeco.javacpp.PointerScope;
@@ -10,6 +12,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.Batch;
@@ -280,15 +283,34 @@ public final class Head implements TaskHead {
    * these differ; leaves that of a classification alone. Before the first training.
    *
    * @param targets 1 or more
+   * @throws DataException if float32 can't train on them: one, or the square of their deviation, is
+   *     beyond its range, or they differ and that square is below its normal numbers
    */
   public void standardise(double[] targets) {
     if (schema.kind() != TaskKind.REGRESSION) {
       return;
     }
-    mean = Arrays.stream(targets).average().orElseThrow();
+    DoubleSummaryStatistics all = Arrays.stream(targets).summaryStatistics();
+    double centre = all.getAverage();
     double variance =
-        Arrays.stream(targets).map(t -> (t - mean) * (t - mean)).average().getAsDouble();
-    deviation = variance > 0 ? Math.sqrt(variance) : 1;
+        Arrays.stream(targets).map(t -> (t - centre) * (t - centre)).average().orElseThrow();
+    boolean differ = all.getMin() < all.getMax();
+    double largest =
+        Math.max(
+            Math.max(Math.abs(all.getMin()), Math.abs(all.getMax())),
+            Math.pow(all.getMax() - all.getMin(), 2));
+    if (!(largest <= Float.MAX_VALUE) || differ && variance < Float.MIN_NORMAL) {
+      throw new DataException(
+          String.format(
+              Locale.ROOT,
+              "the labels are numbers from %s to %s with a standard deviation of %s, on which float32 can't train;"
+                  + " scale the labels, say so that they lie between -1000 and 1000",
+              all.getMin(),
+              all.getMax(),
+              Math.sqrt(variance)));
+    }
+    mean = centre;
+    deviation = differ ? Math.sqrt(variance) : 1;
   }
 
   /** A target as the standardised head has it. */

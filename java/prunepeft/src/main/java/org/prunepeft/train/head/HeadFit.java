@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.torch.ComputeDevice;
@@ -101,6 +102,7 @@ public final class HeadFit {
    * @param classWeights how much an example of each class counts, 1 in the mean; null: all the same
    * @param seed of the folds
    * @return the caller's
+   * @throws DataException as {@link Head#standardise} does
    */
   public static Head fit(
       Examples train,
@@ -113,7 +115,12 @@ public final class HeadFit {
       long seed) {
     Examples used = atMost(MOST_EXAMPLES, train, seed);
     Head head = new Head(schema, used.pooled.length / used.targets.length, device, pooling);
-    head.standardise(train.targets);
+    try {
+      head.standardise(train.targets);
+    } catch (DataException e) {
+      head.close();
+      throw e;
+    }
     head.weigh(classWeights);
     Standard standard = Standard.of(used);
     try (PointerScope scope = new PointerScope()) {

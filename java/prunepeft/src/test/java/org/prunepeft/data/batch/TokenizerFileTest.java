@@ -1,5 +1,6 @@
 package org.prunepeft.data.batch;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -85,6 +86,22 @@ class TokenizerFileTest {
   void patternsOfRealTokenizersAreTaken(String regex) throws IOException {
     JsonNode pattern = JSON.createObjectNode().put("Regex", regex);
     TokenizerPattern.check(new TokenizerPart("pattern", pattern));
+  }
+
+  /** With it each of these calls would have one of 8 outcomes. */
+  @Test
+  void dropoutOfMergesIsLeftOut() throws IOException {
+    byte[] file =
+        """
+        {"version": "1.0", "model": {"type": "BPE", "dropout": 0.5, "vocab": {"a": 0, "b": 1, "ab": 2, "abab": 3},
+          "merges": [["a", "b"], ["ab", "ab"]]}}
+        """
+            .getBytes(StandardCharsets.UTF_8);
+    try (Tokenizer tokenizer = Tokenizer.of(file, 16)) {
+      for (int i = 0; i < 100; i++) {
+        assertArrayEquals(new int[] {3}, tokenizer.encode("abab", null).ids());
+      }
+    }
   }
 
   @Test

@@ -2,6 +2,7 @@ package org.prunepeft.train.head;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -10,6 +11,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
@@ -150,6 +154,52 @@ class HeadTest {
         randomise(copy);
         copy.fold();
         assertArrayEquals(predicted, Torch.toFloats(head.logits(pooled)));
+      }
+    }
+  }
+
+  /** Beyond these numbers the loss is NaN, or its gradient 0. */
+  @ParameterizedTest
+  @CsvSource({
+    "1e-200, true",
+    "1e-20, true",
+    "1e-18, false",
+    "1, false",
+    "1e18, false",
+    "1e20, true",
+    "1e39, true",
+    "1e200, true"
+  })
+  void targetsThatFloat32CannotTrainOnAreRefused(double scale, boolean refused) {
+    double[] targets = {0, scale, 2 * scale, 3 * scale};
+    try (Head head = new Head(Schema.regression(), HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      if (refused) {
+        String message =
+            assertThrows(DataException.class, () -> head.standardise(targets)).getMessage();
+        assertTrue(message.contains("from 0.0 to " + 3 * scale), message);
+        assertTrue(message.contains("; scale the labels"), message);
+        return;
+      }
+      head.standardise(targets);
+      randomise(head);
+      Tensor pooled = Torch.floats(normal(4 * HIDDEN), 4, HIDDEN);
+      double loss = head.loss(head.logits(pooled), head.targets(targets)).item_double();
+      assertTrue(loss > 1e-3 && loss < 1e3, "" + loss);
+    }
+  }
+
+  /** Their mean is off by a rounding. */
+  @Test
+  void constantTargetsOfAnySizeAreTaken() {
+    for (double target : new double[] {0.1, 1e-3, 1e-12, 1e30}) {
+      double[] targets = new double[7];
+      java.util.Arrays.fill(targets, target);
+      try (Head head = new Head(Schema.regression(), HIDDEN);
+          PointerScope scope = new PointerScope()) {
+        head.standardise(targets);
+        Tensor logits = head.logits(Torch.floats(normal(7 * HIDDEN), 7, HIDDEN));
+        assertEquals((float) target, Torch.toFloats(logits)[0], 1e-6f * (float) target);
       }
     }
   }

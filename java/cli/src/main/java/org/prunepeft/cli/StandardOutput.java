@@ -1,0 +1,82 @@
+package org.prunepeft.cli;
+
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.FilterOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/** A stream of the process, in UTF-8, that knows why it could not be written. */
+final class StandardOutput extends PrintStream {
+  /** The exit code of what a closed pipe ends, as SIGPIPE's is. */
+  static final int CLOSED_PIPE = 141;
+
+  /** What a pipe's or a socket's link says on Linux. */
+  private static final String PIPE = "(pipe|socket):\\[[0-9]+\\]";
+
+  private final Remembering written;
+  private final Path link;
+
+  /**
+   * @param number of the file descriptor, 1 or 2
+   */
+  StandardOutput(FileDescriptor file, int number) {
+    this(new Remembering(new FileOutputStream(file)), Path.of("/proc/self/fd/" + number));
+  }
+
+  private StandardOutput(Remembering written, Path link) {
+    super(new BufferedOutputStream(written), true, StandardCharsets.UTF_8);
+    this.written = written;
+    this.link = link;
+  }
+
+  /** Whether it can't be written since nobody reads it any more. */
+  static boolean isClosedPipe(PrintStream stream) {
+    return stream instanceof StandardOutput own && own.written.failure != null && own.isPipe();
+  }
+
+  /** Why a stream could not be written, where that is known. */
+  static Optional<String> reason(PrintStream stream) {
+    return stream instanceof StandardOutput own
+        ? Optional.ofNullable(own.written.failure).map(IOException::getMessage)
+        : Optional.empty();
+  }
+
+  private boolean isPipe() {
+    try {
+      return Files.readSymbolicLink(link).toString().matches(PIPE);
+    } catch (IOException | UnsupportedOperationException e) {
+      // Not Linux: by what the system says.
+      return String.valueOf(written.failure.getMessage()).matches("(?i).*broken pipe.*");
+    }
+  }
+
+  private static final class Remembering extends FilterOutputStream {
+    private volatile IOException failure;
+
+    Remembering(OutputStream out) {
+      super(out);
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) throws IOException {
+      try {
+        out.write(bytes, offset, length);
+      } catch (IOException e) {
+        failure = e;
+        throw e;
+      }
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      write(new byte[] {(byte) b}, 0, 1);
+    }
+  }
+}
