@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,12 +40,16 @@ class GpuRunTest {
   private static Path texts;
   private static Path pairs;
 
-  @BeforeAll
-  static void write() throws IOException {
+  @BeforeEach
+  void findGpu() {
     if (DEVICE.startsWith("cuda")) {
       ComputeDevice.cudaAbsence()
           .ifPresent(reason -> assumeTrue(false, "no GPU can be used: " + reason));
     }
+  }
+
+  @BeforeAll
+  static void write() throws IOException {
     encoder = Small.model(temporary);
     decoder = LlamaDirectory.write(temporary.resolve("tiny-llama"));
     texts = temporary.resolve("texts.tsv");
