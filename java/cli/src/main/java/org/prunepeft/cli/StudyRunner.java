@@ -26,6 +26,9 @@ import picocli.CommandLine;
 final class StudyRunner {
   private static final long POLL_MILLIS = 200;
 
+  /** Of a run that fails each time and comes further. */
+  private static final int MOST_RESUMPTIONS = 20;
+
   /** After a run's process; another process may have been quicker to begin it. */
   private static final Set<StudyDirectory.State> ENDED_WELL =
       EnumSet.of(
@@ -143,6 +146,7 @@ final class StudyRunner {
    * @return why it failed; null: it is over
    */
   String attempt(PlannedRun run) {
+    int resumptions = 0;
     while (true) {
       StudyDirectory.Standing standing = directory.standing(run);
       switch (standing.state()) {
@@ -168,7 +172,7 @@ final class StudyRunner {
           return unread(run, standing);
         }
         case CUT_OFF -> {
-          String failure = goOn(run);
+          String failure = goOn(run, ++resumptions < MOST_RESUMPTIONS);
           if (failure != null) {
             return failure;
           }
@@ -194,9 +198,10 @@ final class StudyRunner {
    * Resumes a run that was cut off. One that can't be resumed is put aside; one that failed again,
    * as where the disk is full, is left as it is, unless it has come further.
    *
+   * @param again whether it may go on once more
    * @return why it failed; null: what there is now is to be looked at
    */
-  private String goOn(PlannedRun run) {
+  private String goOn(PlannedRun run, boolean again) {
     Path its = run.directory(directory.root());
     long checkpoint = RunStatus.newestCheckpoint(its);
     int code = start(run, List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
@@ -210,7 +215,7 @@ final class StudyRunner {
               .formatted(run.name(), why, directory.setAside(run)));
       return null;
     }
-    if (RunStatus.newestCheckpoint(its) > checkpoint) {
+    if (again && RunStatus.newestCheckpoint(its) > checkpoint) {
       say(
           "%s failed after another checkpoint, and goes on: %s"
               .formatted(run.name(), failure(run)));

@@ -36,6 +36,10 @@ public final class CheckpointStore implements AutoCloseable {
   private final Map<String, OfRun> runs = new LinkedHashMap<>();
 
   private boolean stopped;
+
+  /** Whether nothing was done since a state was taken from the checkpoint. */
+  private boolean restored;
+
   private long lastEnd = System.nanoTime();
   private long lastCost;
 
@@ -97,6 +101,11 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   private boolean due(int step) {
+    if (restored) {
+      // As it is there already.
+      restored = false;
+      return false;
+    }
     return !stopped
         && (settings.steps() > 0 && step % settings.steps() == 0
             || System.nanoTime() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * lastCost));
@@ -163,6 +172,7 @@ public final class CheckpointStore implements AutoCloseable {
         return false;
       }
       state.accept(new StateLoader(name + "/" + part + "/", saved.tensors(), (Map<?, ?>) values));
+      restored = true;
       return true;
     }
 
