@@ -313,7 +313,7 @@ class SearchTest {
     call(selected, "train", "--modules=" + runs.get(0), "--select=" + front.size()).exits(0);
     List<?> last = (List<?>) ((Map<?, ?>) front.get(front.size() - 1)).get("modules");
     assertEquals(last, modules(selected));
-    assertTrue(summary.contains("\n| " + front.size() + " | "), summary);
+    assertTrue(summary.matches("(?s).*\n\\| +" + front.size() + " \\| .*"), summary);
     Path none = temporary.resolve("not-selected");
     int beyond = front.size() + 1;
     call(none, "train", "--modules=" + runs.get(0), "--select=" + beyond)
