@@ -209,8 +209,10 @@ class QuantizationTest {
         ProcessPeak.of(Load.class, String.valueOf(many))
             - ProcessPeak.of(Load.class, String.valueOf(few));
     double bytes = (double) more / (many - few) / Load.SIZE / Load.SIZE;
-    // Both are there twice, for the products of either direction: bfloat16 takes four.
-    assertTrue(bytes > 1 && bytes < 4 / 3.0, () -> bytes + " bytes for each weight");
+    // Both are there twice, for the products of either direction: bfloat16 takes four, NF4 1.06.
+    // Two
+    // JVMs' peaks differ by some tens of megabytes, a tenth of a byte a weight.
+    assertTrue(bytes > 0.8 && bytes < 4 / 3.0, () -> bytes + " bytes for each weight");
   }
 
   /** Packs as many weights as its argument says, in a process of its own. */
