@@ -35,6 +35,7 @@ import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.TextEncoding;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Tape;
@@ -187,6 +188,11 @@ public final class TrainedModel implements TextGenerator {
   /** {@return what it was trained to predict} */
   public Schema schema() {
     return schema;
+  }
+
+  /** {@return the modules that are in the encoder} */
+  public List<Candidate> modules() {
+    return loaded.modules().candidates();
   }
 
   /**

@@ -230,6 +230,7 @@ class TrainedModelTest {
   void resultsAreInTheOrderOfTheTextsWhateverTheirLengths() {
     List<String> texts = texts(TestSeed.random(), 24);
     try (TrainedModel model = TrainedModel.load(single)) {
+      assertTrue(model.modules().stream().anyMatch(module -> module.type().equals("lora")));
       Predictions together = model.predict(texts);
       assertEquals(texts.size(), together.size());
       for (int i = 0; i < texts.size(); i++) {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.report.Environment;
 import org.prunepeft.torch.GpuMemoryException;
 import picocli.CommandLine;
@@ -18,8 +19,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /**
- * The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 or 143 interrupted, 141 the
- * reader of its output gone.
+ * The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 3 a run that can't be resumed, 130
+ * or 143 interrupted, 141 the reader of its output gone.
  */
 @Command(
     name = "prunepeft",
@@ -31,10 +32,14 @@ import picocli.CommandLine.Spec;
       "0:done",
       "1:failed",
       "2:wrong use",
+      "3:a run can't be resumed, and can be begun anew",
       "130, 143:interrupted by Ctrl-C or SIGTERM; the error stream says how to go on",
       "141:nobody reads the standard output any more, such as head that has its lines"
     })
 public final class Main implements Runnable {
+  /** The exit code where a run that was cut off can't be resumed, however often it is tried. */
+  static final int UNRESUMABLE = 3;
+
   /** In the order in which help lists them. */
   private static final List<Class<?>> COMMANDS =
       List.of(
@@ -209,6 +214,9 @@ public final class Main implements Runnable {
       error.printStackTrace(err);
     }
     err.flush();
+    if (error instanceof UnresumableRunException) {
+      return UNRESUMABLE;
+    }
     return error instanceof IllegalArgumentException
         ? CommandLine.ExitCode.USAGE
         : CommandLine.ExitCode.SOFTWARE;

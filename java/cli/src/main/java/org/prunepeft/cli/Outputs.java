@@ -18,6 +18,12 @@ import org.prunepeft.text.Reason;
 final class Outputs {
   private static final Path STANDARD_OUTPUT = Path.of("/dev/stdout");
 
+  /** Where the files that this process has open are, by their numbers. */
+  private static final Path DESCRIPTORS = Path.of("/dev/fd");
+
+  /** Links that name each other end somewhere. */
+  private static final int MOST_LINKS = 40;
+
   private Outputs() {}
 
   /** The text that a file shall hold. */
@@ -31,7 +37,12 @@ final class Outputs {
     String writeTo(Writer writer) throws IOException;
   }
 
+  /** Writes a file, or the standard output if that is what the name says. */
   static void write(Path file, TextContent content) throws IOException {
+    if (namesStandardOutput(file)) {
+      writeStandardOutput(content);
+      return;
+    }
     try {
       AtomicFile.write(
           file,
@@ -49,16 +60,15 @@ final class Outputs {
    * Writes a result to a file, and then says so on the standard output, unless that is where it
    * went; or to the standard output.
    *
-   * @param file replaced if it is there; null or {@code -}: the standard output
+   * @param file replaced if it is there; null, {@code -} or a name such as {@code /dev/stdout}: the
+   *     standard output, behind what a file that it was redirected to has
    * @throws ClosedPipeException if nobody reads the standard output any more
    * @throws IOException if it can't be written; of the standard output as soon as the writer is
    *     flushed
    */
   static void writeResult(Path file, RequestedContent result) throws IOException {
-    if (file == null || file.toString().equals("-")) {
-      Writer writer = new OutputStreamWriter(new CheckedOutput(System.out), StandardCharsets.UTF_8);
-      result.writeTo(writer);
-      writer.flush();
+    if (file == null || file.toString().equals("-") || namesStandardOutput(file)) {
+      writeStandardOutput(result::writeTo);
       return;
     }
     boolean said = isStandardOutput(file);
@@ -69,7 +79,39 @@ final class Outputs {
     }
   }
 
-  /** Whether a name leads to where the standard output goes, such as {@code /dev/stdout}. */
+  private static void writeStandardOutput(TextContent content) throws IOException {
+    Writer writer = new OutputStreamWriter(new CheckedOutput(System.out), StandardCharsets.UTF_8);
+    content.writeTo(writer);
+    writer.flush();
+  }
+
+  /**
+   * Whether a name is one of the standard output: {@code /dev/stdout}, {@code /dev/fd/1} or what
+   * links to these, and not a file that it was redirected to.
+   */
+  private static boolean namesStandardOutput(Path file) {
+    try {
+      Path descriptors = Files.exists(DESCRIPTORS) ? DESCRIPTORS.toRealPath() : DESCRIPTORS;
+      Path one = file.toAbsolutePath();
+      for (int i = 0; i < MOST_LINKS && one.getParent() != null; i++) {
+        Path parent = one.getParent().toRealPath();
+        one = parent.resolve(one.getFileName());
+        if (one.equals(STANDARD_OUTPUT) || one.equals(descriptors.resolve("1"))) {
+          return true;
+        }
+        if (!Files.isSymbolicLink(one)) {
+          return false;
+        }
+        one = parent.resolve(Files.readSymbolicLink(one));
+      }
+      return false;
+    } catch (IOException e) {
+      // It is in no directory that can be read.
+      return false;
+    }
+  }
+
+  /** Whether a name leads to where the standard output goes. */
   private static boolean isStandardOutput(Path file) {
     try {
       return Files.isSameFile(file, STANDARD_OUTPUT);

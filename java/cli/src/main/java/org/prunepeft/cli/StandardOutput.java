@@ -11,14 +11,17 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.Set;
 
 /** A stream of the process, in UTF-8, that knows why it could not be written. */
 final class StandardOutput extends PrintStream {
   /** The exit code of what a closed pipe ends, as SIGPIPE's is. */
   static final int CLOSED_PIPE = 141;
 
-  /** What a pipe's or a socket's link says on Linux. */
-  private static final String PIPE = "(pipe|socket):\\[[0-9]+\\]";
+  /** Of a file's mode what kind it is, and those that have a reader; as POSIX systems have them. */
+  private static final int KIND = 0170000;
+
+  private static final Set<Integer> READ_BY_ANOTHER = Set.of(0010000, 0140000);
 
   private final Remembering written;
   private final Path link;
@@ -48,12 +51,17 @@ final class StandardOutput extends PrintStream {
         : Optional.empty();
   }
 
+  /** Whether it is a pipe, with or without a name, or a socket. */
   private boolean isPipe() {
+    if (String.valueOf(written.failure.getMessage()).matches("(?i).*broken pipe.*")) {
+      return true;
+    }
     try {
-      return Files.readSymbolicLink(link).toString().matches(PIPE);
-    } catch (IOException | UnsupportedOperationException e) {
-      // Not Linux: by what the system says.
-      return String.valueOf(written.failure.getMessage()).matches("(?i).*broken pipe.*");
+      int mode = (Integer) Files.getAttribute(link, "unix:mode");
+      return READ_BY_ANOTHER.contains(mode & KIND);
+    } catch (IOException | UnsupportedOperationException | IllegalArgumentException e) {
+      // Not Linux, and by what the system says it is none.
+      return false;
     }
   }
 

@@ -74,7 +74,16 @@ final class StudyFile {
 
   /** By which methods of a task would not be measured alike. */
   private static final Set<String> SAME_FOR_ALL =
-      Set.of("--metric", "--test-seed", "--test-examples", "--test-file");
+      Set.of(
+          "--metric",
+          "--test-seed",
+          "--test-examples",
+          "--test-file",
+          "--dataset-name",
+          "--dataset-config-name",
+          "--train-split-name",
+          "--validation-split-name",
+          "--test-split-name");
 
   /** A budget as a number, not beyond what a run's directory can be called by. */
   private static final Pattern AMOUNT =

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionService;
@@ -19,8 +20,8 @@ import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
-import picocli.CommandLine;
 
 /** Makes the runs of a study, each in a process of its own, some at a time. */
 final class StudyRunner {
@@ -196,26 +197,31 @@ final class StudyRunner {
 
   /**
    * Resumes a run that was cut off. One that can't be resumed is put aside; one that failed again,
-   * as where the disk is full, is left as it is, unless it has come further.
+   * as where the disk is full or a directory is not mounted, is left as it is, unless it has come
+   * further.
    *
    * @param again whether it may go on once more
    * @return why it failed; null: what there is now is to be looked at
    */
   private String goOn(PlannedRun run, boolean again) {
     Path its = run.directory(directory.root());
-    long checkpoint = RunStatus.newestCheckpoint(its);
+    OptionalLong checkpoint = checkpoint(its);
     int code = start(run, List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
     if (directory.state(run) != StudyDirectory.State.CUT_OFF) {
       return null;
     }
-    if (code == CommandLine.ExitCode.USAGE || RunStatus.hasLostCheckpoints(its)) {
+    if (code == Main.UNRESUMABLE) {
       String why = failure(run);
       say(
           "%s can't go on (%s); it begins anew, and what there was is in %s"
               .formatted(run.name(), why, directory.setAside(run)));
       return null;
     }
-    if (again && RunStatus.newestCheckpoint(its) > checkpoint) {
+    OptionalLong newest = checkpoint(its);
+    if (again
+        && checkpoint.isPresent()
+        && newest.isPresent()
+        && newest.getAsLong() > checkpoint.getAsLong()) {
       say(
           "%s failed after another checkpoint, and goes on: %s"
               .formatted(run.name(), failure(run)));
@@ -223,6 +229,15 @@ final class StudyRunner {
     }
     return "%s; it is left in %s, where the same command goes on with it"
         .formatted(failure(run), its);
+  }
+
+  /** {@return the number of its newest checkpoint; empty: they can't be read now} */
+  private static OptionalLong checkpoint(Path run) {
+    try {
+      return OptionalLong.of(RunStatus.newestCheckpoint(run));
+    } catch (RunDirectoryException e) {
+      return OptionalLong.empty();
+    }
   }
 
   /** A complete run may be in order, so it stays where it is. */

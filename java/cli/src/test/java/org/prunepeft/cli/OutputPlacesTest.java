@@ -305,6 +305,21 @@ class OutputPlacesTest {
     assertEquals(Writer.PREDICT.text(), Files.readString(redirected));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"})
+  void whatAFileHasStaysWhereTheStandardOutputIsAppendedToIt(String name) throws Exception {
+    assumeTrue(Files.exists(Path.of("/dev/fd")), "there is no /dev/fd");
+    Path appended = Files.createTempFile(temporary, "appended", ".txt");
+    Files.writeString(appended, "earlier\n");
+    Path link = temporary.resolve("link to the standard output");
+    if (Files.notExists(link)) {
+      Files.createSymbolicLink(link, Path.of("/dev/stdout"));
+    }
+    String place = name.equals("link") ? link.toString() : name;
+    bash(quoted(List.of("predict", run, texts, "-o", place)) + " >> '" + appended + "'").exits(0);
+    assertEquals("earlier\n" + Writer.PREDICT.text(), Files.readString(appended));
+  }
+
   /** Far more texts than a chunk or a pipe holds. */
   private static Path many() throws IOException {
     Path many = temporary.resolve("many.txt");
@@ -325,6 +340,20 @@ class OutputPlacesTest {
     Call models = bash("exec 3> >(exec true); wait $!; " + quoted(List.of("models")) + " >&3");
     assertEquals(StandardOutput.CLOSED_PIPE, models.exit(), models.err());
     assertFalse(models.err().contains("prunepeft:"), models.err());
+  }
+
+  /** Also where messages are in another language than English. */
+  @Test
+  void aFifoThatIsClosedEndsTheWorkQuietly() throws Exception {
+    Path fifo = temporary.resolve("closed fifo");
+    bash("mkfifo '" + fifo + "'").exits(0);
+    String predict = quoted(List.of("predict", run, many()));
+    Call closed =
+        bash(
+            "head -1 < '%1$s' & %2$s > '%1$s'; code=$?; wait; exit $code".formatted(fifo, predict));
+    assertEquals(StandardOutput.CLOSED_PIPE, closed.exit(), closed.err());
+    assertEquals(1, closed.out().lines().count(), closed.out());
+    assertFalse(closed.err().contains("prunepeft:"), closed.err());
   }
 
   @Test

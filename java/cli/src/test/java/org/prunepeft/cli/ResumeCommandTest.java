@@ -233,7 +233,7 @@ class ResumeCommandTest {
     Call.of("search", "--resume", run)
         .exits(2, "is a train; go on with: prunepeft train --resume " + run);
     writeData("unkind");
-    Call.of("train", "--resume", run).exits(2, data + " is not what the run", "with SHA-256");
+    Call.of("train", "--resume", run).exits(3, data + " is not what the run", "with SHA-256");
     writeData("kind");
     Path weights = model.resolve("model.safetensors");
     byte[] content = Files.readAllBytes(weights);
@@ -242,7 +242,7 @@ class ResumeCommandTest {
     other[other.length / 2 | 3] ^= 0x40;
     Files.write(weights, other);
     Call.of("train", "--resume", run)
-        .exits(2, "the frozen encoder's outputs are not those that the run began with");
+        .exits(3, "the frozen encoder's outputs are not those that the run began with");
     Files.write(weights, content);
     Path page = run.resolve("report.html");
     Call.of("train", "--resume", run, "--watch").exits(0, "watch it at " + page.toUri());

@@ -9,11 +9,16 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -24,6 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.testing.FixedSeed;
 
@@ -418,5 +424,59 @@ class StudyTest {
     assertEquals(0, done.exit(), done.out());
     assertTrue(done.out().contains("can't go on (no checkpoint in "), done.out());
     assertTrue(Files.exists(output.resolve("earlier/words_tiny_supernet_seed-0-1/checkpoints")));
+  }
+
+  /** They are whole, and lack what this version keeps. */
+  @Test
+  @Order(12)
+  void aRunWhoseCheckpointsAnotherVersionWroteBeginsAnew() throws Exception {
+    Path output = shared.resolve("other-version");
+    Path file = single(output);
+    Path run = cutOff(output, file);
+    for (String name : Small.names(run.resolve("checkpoints"))) {
+      if (name.endsWith(".json")) {
+        Path json = run.resolve("checkpoints").resolve(name);
+        Map<String, Object> values = new LinkedHashMap<>(RunDirectory.parse(json));
+        values.remove("sha256");
+        ((Map<?, ?>) values.get("runs"))
+            .values()
+            .forEach(
+                parts -> ((Map<?, ?>) parts).values().forEach(part -> ((Map<?, ?>) part).clear()));
+        byte[] content = RunDirectory.format(name, values).getBytes(StandardCharsets.UTF_8);
+        values.put(
+            "sha256",
+            HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content)));
+        Files.writeString(json, RunDirectory.format(name, values));
+      }
+    }
+    Call done = study(file);
+    assertEquals(0, done.exit(), done.out());
+    assertTrue(done.out().contains("another version of PrunePEFT wrote it"), done.out());
+    assertTrue(Files.exists(output.resolve("earlier/words_tiny_supernet_seed-0-1/checkpoints")));
+  }
+
+  /** As where a directory is not mounted. */
+  @Test
+  @Order(13)
+  void aRunWhoseModelIsNotThereIsLeftAndGoesOnLater() throws Exception {
+    Path output = shared.resolve("without-model");
+    Path file = single(output);
+    Path run = cutOff(output, file);
+    Path away = Files.move(model, model.resolveSibling("away"));
+    Call failed;
+    try {
+      failed = study(file);
+    } finally {
+      Files.move(away, model);
+    }
+    assertEquals(1, failed.exit(), failed.out());
+    assertTrue(
+        failed.out().contains("; it is left in " + run + ", where the same command goes on"),
+        failed.out());
+    assertFalse(Files.exists(output.resolve("earlier")));
+    assertTrue(numbers(run.resolve("checkpoints").toFile()) > 0);
+    Call done = study(file);
+    assertEquals(0, done.exit(), done.out());
+    assertFalse(Files.exists(output.resolve("earlier")));
   }
 }

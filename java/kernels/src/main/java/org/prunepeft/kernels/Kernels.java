@@ -39,8 +39,10 @@ public final class Kernels {
    *
    * @param release is given the device's ordinal, on any thread, and says whether it gave something
    *     back; may not call this library. Null: nobody is asked
+   * @return who was asked before, and is not any more unless {@code release} asks it; null: nobody
    */
-  public static synchronized void releaseMemoryBy(IntPredicate release) {
+  public static synchronized IntPredicate releaseMemoryBy(IntPredicate release) {
+    IntPredicate before = Kernels.release == null ? null : Kernels.release.release;
     ReleaseMemory given = release == null ? null : new ReleaseMemory(release);
     if (given != null) {
       given.retainReference();
@@ -50,6 +52,7 @@ public final class Kernels {
       Kernels.release.releaseReference();
     }
     Kernels.release = given;
+    return before;
   }
 
   /** {@return the native library's version} */

@@ -1,12 +1,15 @@
 package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntPredicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -51,6 +54,16 @@ class MemoryReleaseTest {
     Kernels.releaseMemoryBy(null);
     askForTooMuch();
     assertEquals(List.of(0), asked);
+  }
+
+  @Test
+  void whoWasAskedBeforeIsGiven() {
+    IntPredicate one = device -> false;
+    IntPredicate other = device -> true;
+    assertNull(Kernels.releaseMemoryBy(one));
+    assertSame(one, Kernels.releaseMemoryBy(other));
+    assertSame(other, Kernels.releaseMemoryBy(null));
+    assertNull(Kernels.releaseMemoryBy(null));
   }
 
   @Test

@@ -488,7 +488,7 @@ public final class HuggingFaceDirectory {
               : "truncation to the left");
     }
     String kind = kind(settings);
-    if (!SequenceTokens.decides(kind)) {
+    if (!SequenceTokens.decides(kind) && SequenceTokens.named(settings)) {
       SequenceTokens.otherwiseInPython(tokenizer, kind, settings, settings(TOKENS_MAP))
           .ifPresent(
               placed ->

@@ -59,6 +59,11 @@ final class SequenceTokens {
     return CLASSES.matcher(kind).matches();
   }
 
+  /** {@return whether add_bos_token or add_eos_token is named} */
+  static boolean named(JsonNode settings) {
+    return settings.has(BEGIN) || settings.has(END);
+  }
+
   /**
    * {@return what version 5 of Hugging Face's library, whose base class of all fast tokenizers sets
    * the post-processor where add_bos_token or add_eos_token is named, places around a text, such as
@@ -71,7 +76,7 @@ final class SequenceTokens {
    */
   static Optional<String> otherwiseInPython(
       byte[] tokenizer, String kind, JsonNode settings, JsonNode tokensMap) throws IOException {
-    if (!settings.has(BEGIN) && !settings.has(END)) {
+    if (!named(settings)) {
       return Optional.empty();
     }
     SequenceTokens tokens = new SequenceTokens(tokenizer, kind, settings, tokensMap);

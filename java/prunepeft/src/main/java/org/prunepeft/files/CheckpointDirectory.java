@@ -17,9 +17,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.text.Reason;
 
 /**
@@ -121,27 +123,41 @@ public final class CheckpointDirectory {
    * Reads the newest checkpoint that is whole.
    *
    * @return to be closed by the caller; empty if there is none
-   * @throws RunDirectoryException if there are some and none can be read
+   * @throws UnresumableRunException if there are some and none is whole
+   * @throws RunDirectoryException if none is known to be whole, and one can't be read now
    */
   public Optional<Saved> newest() {
     List<String> damaged = new ArrayList<>();
+    boolean unread = false;
     try {
       for (long number : numbers()) {
         try {
           return Optional.of(read(number, damaged));
         } catch (IOException | RunDirectoryException e) {
           damaged.add(e.getMessage());
+          unread |= !isDamage(e);
         }
       }
     } catch (IOException e) {
       throw RunErrors.unread(directory, e);
     }
     if (!damaged.isEmpty()) {
-      throw new RunDirectoryException(
-          "no checkpoint in %s can be read; delete that directory to begin the run from its start: %s"
-              .formatted(directory, String.join("; ", damaged)));
+      String reasons = String.join("; ", damaged);
+      throw unread
+          ? new RunDirectoryException(
+              "no checkpoint in %s can be read now: %s".formatted(directory, reasons))
+          : new UnresumableRunException(
+              "no checkpoint in %s is whole; delete that directory to begin the run from its start: %s"
+                  .formatted(directory, reasons));
     }
     return Optional.empty();
+  }
+
+  /** Whether what can't be read is not what was written; else the disk or permissions are why. */
+  private static boolean isDamage(Exception e) {
+    return e instanceof FormatException
+        || e instanceof NoSuchFileException
+        || e instanceof DamagedRunException;
   }
 
   private Saved read(long number, List<String> damaged) throws IOException {

@@ -69,16 +69,58 @@ record ProcessIdentity(String boot, String namespace, long ticks) {
   /** When a process of this one's namespace began; empty: there is none of that number. */
   static OptionalLong ticks(long pid) {
     try {
-      // The name may have any bytes.
-      String figures =
-          Files.readString(
-              PROC.resolve(Long.toString(pid)).resolve("stat"), StandardCharsets.ISO_8859_1);
-      String[] behind = figures.substring(figures.lastIndexOf(')') + 1).strip().split(" ");
+      return ticksIn(PROC, pid);
+    } catch (IOException e) {
+      return OptionalLong.empty();
+    }
+  }
+
+  private static OptionalLong ticksIn(Path proc, long pid) throws IOException {
+    // The name may have any bytes.
+    String figures =
+        Files.readString(
+            proc.resolve(Long.toString(pid)).resolve("stat"), StandardCharsets.ISO_8859_1);
+    String[] behind = figures.substring(figures.lastIndexOf(')') + 1).strip().split(" ");
+    try {
       return behind.length <= START - FIRST || ENDED.contains(behind[0])
           ? OptionalLong.empty()
           : OptionalLong.of(Long.parseLong(behind[START - FIRST]));
-    } catch (IOException | NumberFormatException e) {
+    } catch (NumberFormatException e) {
       return OptionalLong.empty();
+    }
+  }
+
+  /**
+   * {@return whether the process goes on; empty: this system does not show it, as where {@code
+   * /proc} hides the processes of other users}
+   *
+   * @param pid its number
+   */
+  Optional<Boolean> goesOn(long pid) {
+    return goesOn(PROC, pid);
+  }
+
+  /**
+   * The same.
+   *
+   * @param proc where {@code /proc} is
+   */
+  Optional<Boolean> goesOn(Path proc, long pid) {
+    try {
+      return Optional.of(ticksIn(proc, pid).equals(OptionalLong.of(ticks)));
+    } catch (IOException e) {
+      // It may have ended since its file was opened.
+      boolean gone = Files.notExists(proc.resolve(Long.toString(pid)));
+      return gone && showsOthers(proc) ? Optional.of(false) : Optional.empty();
+    }
+  }
+
+  /** Whether there is the first process, which is another user's but for the superuser. */
+  private static boolean showsOthers(Path proc) {
+    try {
+      return !Files.readString(proc.resolve("1/stat"), StandardCharsets.ISO_8859_1).isEmpty();
+    } catch (IOException e) {
+      return false;
     }
   }
 

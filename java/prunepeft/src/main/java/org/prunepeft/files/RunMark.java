@@ -10,7 +10,6 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -238,10 +237,12 @@ public final class RunMark {
     return process != null && (isHere() ? isThere() : isRenewed());
   }
 
-  private boolean isThere() {
-    return identity.isPresent() && ProcessIdentity.current().isPresent()
-        ? ProcessIdentity.ticks(pid()).equals(OptionalLong.of(identity.get().ticks()))
-        : find().isPresent();
+  private boolean isThere() throws IOException {
+    if (identity.isEmpty() || ProcessIdentity.current().isEmpty()) {
+      return find().isPresent();
+    }
+    Optional<Boolean> goesOn = identity.get().goesOn(pid());
+    return goesOn.isPresent() ? goesOn.get() : isRenewed();
   }
 
   private boolean isRenewed() throws IOException {

@@ -28,7 +28,10 @@ public final class AtomicFile {
     void writeTo(FileChannel channel) throws IOException;
   }
 
-  /** What systems say of a directory that can be opened and not synced. */
+  /** A directory that Linux opens and never syncs, and says so in the words of its locale. */
+  private static final Path NEVER_SYNCED = Path.of("/proc/self");
+
+  /** What other systems say of a directory that can be opened and not synced, in English. */
   private static final Pattern UNSUPPORTED =
       Pattern.compile(
           "(?i).*(invalid argument|not supported|not implemented|bad file descriptor).*");
@@ -226,6 +229,15 @@ public final class AtomicFile {
    * @throws IOException if the disk can't
    */
   public static void forceDirectory(Path directory) throws IOException {
+    forceDirectory(directory, NEVER_SYNCED);
+  }
+
+  /**
+   * The same.
+   *
+   * @param never one that can't be synced, from which it is learnt how the system says so
+   */
+  static void forceDirectory(Path directory, Path never) throws IOException {
     FileChannel opened;
     try {
       opened = FileChannel.open(directory, StandardOpenOption.READ);
@@ -236,9 +248,23 @@ public final class AtomicFile {
     try (opened) {
       opened.force(true);
     } catch (IOException e) {
-      if (e.getMessage() == null || !UNSUPPORTED.matcher(e.getMessage()).matches()) {
-        throw new FileSystemException(directory.toString(), null, e.getMessage());
+      String why = e.getMessage();
+      if (why == null || !UNSUPPORTED.matcher(why).matches() && !why.equals(refusal(never))) {
+        throw new FileSystemException(directory.toString(), null, why);
       }
+    }
+  }
+
+  /** What the system says where it does not sync a directory; null: it does, or is not asked. */
+  static String refusal(Path directory) {
+    if (!Files.isDirectory(directory)) {
+      return null;
+    }
+    try (var opened = FileChannel.open(directory, StandardOpenOption.READ)) {
+      opened.force(true);
+      return null;
+    } catch (IOException e) {
+      return e.getMessage();
     }
   }
 

@@ -76,21 +76,4 @@ public enum RunStatus {
   public static long newestCheckpoint(Path run) {
     return new CheckpointDirectory(RunDirectory.look(run)).newestNumber();
   }
-
-  /**
-   * {@return whether a run has checkpoints and none can be read, so that it can't be resumed} Reads
-   * the newest.
-   *
-   * @param run its directory; may be absent
-   */
-  public static boolean hasLostCheckpoints(Path run) {
-    try {
-      new CheckpointDirectory(RunDirectory.look(run))
-          .newest()
-          .ifPresent(CheckpointDirectory.Saved::close);
-      return false;
-    } catch (RunDirectoryException e) {
-      return true;
-    }
-  }
 }

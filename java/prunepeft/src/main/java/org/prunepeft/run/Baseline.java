@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.torch.StateExchange;
@@ -127,7 +128,7 @@ public record Baseline(TaskHead head, Evaluation validation, Evaluation test) {
     String now = Checksum.of(pooled);
     String before = state.value("sha256", String.class, now);
     if (!before.equals(now)) {
-      throw new IllegalArgumentException(
+      throw new UnresumableRunException(
           "the frozen encoder's outputs are not those that the run began with: the model's files, the data, the processor or the libraries are others; go on where they are the same, or begin a new run");
     }
   }

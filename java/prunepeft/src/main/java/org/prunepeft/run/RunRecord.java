@@ -20,6 +20,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
@@ -162,7 +163,7 @@ public final class RunRecord {
 
   private static void requireSame(List<String> changes, String what) {
     if (!changes.isEmpty()) {
-      throw new IllegalArgumentException(
+      throw new UnresumableRunException(
           "%s; a run goes on with %s".formatted(String.join("; ", changes), what));
     }
   }
@@ -281,7 +282,7 @@ public final class RunRecord {
     }
     for (String member : now.keySet()) {
       if (!known(now.get(member)).equals(known(before.get(member)))) {
-        throw new IllegalArgumentException(
+        throw new UnresumableRunException(
             "the run in %s began with other settings or data: its %s has %s %s, and now it would be %s"
                 .formatted(
                     directory.path(),

@@ -9,8 +9,8 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.files.RunDirectory;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.StateExchange;
 
@@ -18,6 +18,9 @@ import org.prunepeft.torch.StateExchange;
 final class StateLoader implements StateExchange {
   /** Weights that are read at once, on their way to whichever device: 16 MB. */
   private static final long CHUNK = 1 << 22;
+
+  private static final String REMEDY =
+      "go on with that one, or delete the directory of checkpoints, and the run begins from its start";
 
   private final String prefix;
   private final SafeTensors tensors;
@@ -38,9 +41,10 @@ final class StateLoader implements StateExchange {
   public void tensor(String name, Tensor tensor) {
     long bytes = bytes(name);
     if (bytes != tensor.numel() * Float.BYTES) {
-      throw new RunDirectoryException(
-          "%s has %d bytes for %s%s, but this run has %d there"
-              .formatted(tensors.origin(), bytes, prefix, name, tensor.numel() * Float.BYTES));
+      throw new UnresumableRunException(
+          "%s has %d bytes for %s%s, but this run has %d there: another version of PrunePEFT wrote it; %s"
+              .formatted(
+                  tensors.origin(), bytes, prefix, name, tensor.numel() * Float.BYTES, REMEDY));
     }
     try (NoGradGuard guard = new NoGradGuard();
         Tensor all = tensor.view(-1);
@@ -96,10 +100,10 @@ final class StateLoader implements StateExchange {
     return RunDirectory.convert(values.get(name), type);
   }
 
-  private RunDirectoryException absent(String name) {
-    return new RunDirectoryException(
-        "the checkpoint with %s has no %s%s: another version of PrunePEFT wrote it; go on with that one, or delete the directory of checkpoints, and the run begins from its start"
-            .formatted(tensors.origin(), prefix, name));
+  private UnresumableRunException absent(String name) {
+    return new UnresumableRunException(
+        "the checkpoint with %s has no %s%s: another version of PrunePEFT wrote it; %s"
+            .formatted(tensors.origin(), prefix, name, REMEDY));
   }
 
   @Override

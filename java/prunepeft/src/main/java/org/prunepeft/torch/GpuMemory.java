@@ -1,5 +1,6 @@
 package org.prunepeft.torch;
 
+import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 import org.prunepeft.kernels.Kernels;
 import org.slf4j.Logger;
@@ -19,10 +20,17 @@ public final class GpuMemory {
 
   private GpuMemory() {}
 
-  /** Has our kernels take what LibTorch keeps without a use. LibTorch's GPU build is loaded. */
+  /**
+   * Has our kernels take what LibTorch keeps without a use, besides whom they ask already.
+   * LibTorch's GPU build is loaded.
+   */
   static synchronized void serveKernels() {
     if (!served) {
-      Kernels.releaseMemoryBy(device -> CudaRecorder.emptyCacheUnlessRecording());
+      IntPredicate libTorch = device -> CudaRecorder.emptyCacheUnlessRecording();
+      IntPredicate before = Kernels.releaseMemoryBy(libTorch);
+      if (before != null) {
+        Kernels.releaseMemoryBy(device -> libTorch.test(device) | before.test(device));
+      }
       served = true;
     }
   }

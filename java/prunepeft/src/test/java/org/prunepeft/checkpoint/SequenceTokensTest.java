@@ -147,6 +147,16 @@ class SequenceTokensTest {
   }
 
   @Test
+  void aMapOfTokensIsReadOnlyWhereTheSettingsPlaceTokens() throws IOException {
+    Files.writeString(directory.resolve("special_tokens_map.json"), "{");
+    String settings = "{'tokenizer_class': 'PreTrainedTokenizerFast'}";
+    assertEquals("sab sab", tokens(tokenizer(settings, post())));
+    assertThrows(
+        FormatException.class,
+        () -> tokenizer(settings.replace("}", ", 'add_bos_token': true}"), post()));
+  }
+
+  @Test
   void allElseOfATokenizerIsAsItWas() throws IOException {
     ((ObjectNode) tokenizer.get("model")).put("dropout", 0.1234567890123456789);
     String settings = "{'tokenizer_class': 'LlamaTokenizer', 'add_eos_token': true}";

@@ -422,6 +422,26 @@ class RunDirectoryTest {
     }
   }
 
+  /** As where /proc is mounted with hidepid. */
+  @Test
+  void aProcessThatTheSystemHidesIsNotTakenForGone() throws IOException {
+    Path proc = Files.createDirectories(directory.resolve("proc"));
+    ProcessIdentity its = new ProcessIdentity("a-boot", "pid:[1]", 77);
+    assertEquals(Optional.empty(), its.goesOn(proc, 5));
+    Files.createDirectories(proc.resolve("1"));
+    assertEquals(Optional.empty(), its.goesOn(proc, 5));
+    Path stat = Files.createDirectories(proc.resolve("5")).resolve("stat");
+    Files.createDirectory(stat);
+    Files.writeString(proc.resolve("1/stat"), "1 (init) S");
+    assertEquals(Optional.empty(), its.goesOn(proc, 5));
+    Files.delete(stat);
+    Files.writeString(stat, "5 (a name) S" + " 0".repeat(18) + " 77 0");
+    assertEquals(Optional.of(true), its.goesOn(proc, 5));
+    Files.writeString(stat, "5 (a name) S" + " 0".repeat(18) + " 78 0");
+    assertEquals(Optional.of(false), its.goesOn(proc, 5));
+    assertEquals(Optional.of(false), its.goesOn(proc, 6));
+  }
+
   @Test
   void aMarkHasTheProcessesIdentity() throws IOException {
     ProcessIdentity own = own();

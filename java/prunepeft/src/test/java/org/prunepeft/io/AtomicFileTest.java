@@ -3,6 +3,7 @@ package org.prunepeft.io;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -83,6 +84,22 @@ class AtomicFileTest {
 
   private static String permissions(Path file) throws IOException {
     return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+  }
+
+  /** In whichever language: what is said of another directory that can't be synced is no error. */
+  @Test
+  void whatTheSystemSaysOfDirectoriesItNeverSyncsIsPassedOver() throws IOException {
+    FailingWrites failing = new FailingWrites();
+    Path failed = failing.at(directory);
+    failing.failAt(1, true);
+    AtomicFile.forceDirectory(failed, failed);
+    IOException e =
+        assertThrows(IOException.class, () -> AtomicFile.forceDirectory(failed, directory));
+    assertTrue(e.getMessage().contains(FailingWrites.REASON), e.getMessage());
+    Path never = Path.of("/proc/self");
+    assumeTrue(Files.isDirectory(never), "needs Linux's /proc");
+    assertNotNull(AtomicFile.refusal(never));
+    AtomicFile.forceDirectory(never);
   }
 
   /** A file system whose directories can't be synced. */

@@ -16,8 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
@@ -77,8 +77,8 @@ class StateExchangeTest {
     try (PointerScope scope = new PointerScope()) {
       Path file = saved(Torch.floats(drawn(6), 2, 3));
       Tensor target = Torch.floats(new float[5], 5);
-      RunDirectoryException error =
-          assertThrows(RunDirectoryException.class, () -> load(file, target));
+      UnresumableRunException error =
+          assertThrows(UnresumableRunException.class, () -> load(file, target));
       assertTrue(
           error.getMessage().contains("24 bytes for part/values, but this run has 20"),
           error.getMessage());

@@ -3,6 +3,7 @@ package org.prunepeft.train.loop;
 import java.util.ArrayList;
 import java.util.List;
 import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
@@ -175,7 +176,7 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
     }
     PeerResult.Trial trial = trials.get(given);
     if (!trial.modules().equals(Candidate.names(candidates))) {
-      throw new IllegalStateException(
+      throw new UnresumableRunException(
           "trial %d of the checkpoint trained other modules than are proposed now: it was made by another version; begin the run anew"
               .formatted(given + 1));
     }

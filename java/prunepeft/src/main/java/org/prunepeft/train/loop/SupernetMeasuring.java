@@ -9,6 +9,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.peft.supernet.Slices;
@@ -139,8 +140,8 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     }
   }
 
-  private static IllegalStateException otherSubsets() {
-    return new IllegalStateException(
+  private static UnresumableRunException otherSubsets() {
+    return new UnresumableRunException(
         "the checkpoint measured other subsets than are asked for now: it was made by another version; begin the run anew");
   }
 

@@ -138,26 +138,25 @@ public final class FrozenPrefix implements AutoCloseable {
     return encoder.precision().of(x);
   }
 
-  /** Keeps the rows for which there is room. */
+  /** Keeps the rows for which there is room; on failure they are as unknown as before. */
   private void keep(Batch batch, Tensor x) {
     long[] from = new long[batch.rows() * batch.length()];
     long[] to = new long[from.length];
     int count = 0;
+    if (kept == null) {
+      torch.ScalarType type = half ? torch.ScalarType.Half : x.scalar_type().intern();
+      kept = torch.zeros(new long[] {keptTokens, x.size(1)}, ComputeDevice.of(x).options(type));
+      scope.attach(kept);
+    }
     for (int i = 0; i < batch.rows(); i++) {
       int example = batch.indices()[i];
       if (firstRow[example] == 0) {
         continue;
       }
-      known[example] = true;
       for (int t = 0; t < data.length(example); t++, count++) {
         from[count] = (long) i * batch.length() + t;
         to[count] = firstRow[example] + t;
       }
-    }
-    if (kept == null) {
-      torch.ScalarType type = half ? torch.ScalarType.Half : x.scalar_type().intern();
-      kept = torch.zeros(new long[] {keptTokens, x.size(1)}, ComputeDevice.of(x).options(type));
-      scope.attach(kept);
     }
     if (count > 0) {
       Tensor values =
@@ -166,6 +165,9 @@ public final class FrozenPrefix implements AutoCloseable {
           0,
           ComputeDevice.of(x).longs(Arrays.copyOf(to, count), count),
           half ? values.to(torch.ScalarType.Half) : values);
+    }
+    for (int example : batch.indices()) {
+      known[example] |= firstRow[example] != 0;
     }
   }
 

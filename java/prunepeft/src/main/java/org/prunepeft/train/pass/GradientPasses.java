@@ -439,7 +439,11 @@ public final class GradientPasses implements AutoCloseable {
             input.starts() != null);
     Recorded known = recordings.get(shape);
     // Predictions, too, may have had them given up.
-    recording &= recordings.values().stream().noneMatch(one -> one.work.givenUp());
+    if (recording && recordings.values().stream().anyMatch(one -> one.work.givenUp())) {
+      recording = false;
+      closeUnrecorded();
+      known = recordings.get(shape);
+    }
     if (!recording) {
       return known != null && known.work.recorded() ? known : null;
     }
@@ -454,6 +458,20 @@ public final class GradientPasses implements AutoCloseable {
     Recorded made = new Recorded(parts, x, input, targets);
     recordings.put(shape, made);
     return made;
+  }
+
+  /** None of them will be recorded any more, and their tensors hold memory. */
+  private void closeUnrecorded() {
+    recordings
+        .values()
+        .removeIf(
+            one -> {
+              boolean unused = !one.work.recorded();
+              if (unused) {
+                one.close();
+              }
+              return unused;
+            });
   }
 
   /** Whether a shape that has come once more may be expected to come often enough. */

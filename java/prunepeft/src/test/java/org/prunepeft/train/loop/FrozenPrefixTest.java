@@ -1,8 +1,10 @@
 package org.prunepeft.train.loop;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -11,6 +13,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
@@ -41,6 +44,9 @@ class FrozenPrefixTest {
   private static final class Counting extends ForwardingEncoder {
     private long lowerTokens;
 
+    /** What the next call of its layers gives, of what it would give. */
+    private UnaryOperator<Tensor> next = UnaryOperator.identity();
+
     Counting() {
       super(SmallBert.create());
     }
@@ -49,6 +55,13 @@ class FrozenPrefixTest {
     public Tensor embed(EncoderInput input) {
       lowerTokens += input.tokens();
       return super.embed(input);
+    }
+
+    @Override
+    public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
+      UnaryOperator<Tensor> now = next;
+      next = UnaryOperator.identity();
+      return now.apply(super.layers(from, to, x, input, insertions));
     }
   }
 
@@ -100,6 +113,20 @@ class FrozenPrefixTest {
       largest = Math.max(largest, Math.abs((double) a[i] - b[i]));
     }
     return largest;
+  }
+
+  /** As where a GPU's memory is short: the pass is made once more then. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void whatCouldNotBeKeptIsComputedAgain(boolean begun) {
+    float[] expected = states(null, 1);
+    try (FrozenPrefix prefix = new FrozenPrefix(encoder, 2, data, 1_000_000, false)) {
+      // Neither has the rows that are to be kept, and the first has no size to keep them in.
+      encoder.next = begun ? x -> x.narrow(0, 0, 1) : x -> x.reshape(-1);
+      assertThrows(RuntimeException.class, () -> states(prefix, 1));
+      assertTrue(largestDifference(expected, states(prefix, 1)) < 1e-5);
+      assertTrue(largestDifference(expected, states(prefix, 2)) < 1e-5);
+    }
   }
 
   @ParameterizedTest
