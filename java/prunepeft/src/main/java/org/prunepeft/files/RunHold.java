@@ -149,11 +149,16 @@ final class RunHold {
     requireThere();
     try {
       Files.delete(file);
-      AtomicFile.forceDirectory(directory);
     } catch (IOException e) {
       throw unwritten(file, e);
     }
     state = State.COMPLETE;
+    try {
+      AtomicFile.forceDirectory(directory);
+    } catch (IOException e) {
+      // All files are there. Where the machine fails before the disk has this, the mark is back, and
+      // the run is made again.
+    }
   }
 
   /** As {@link RunDirectory#fail} says. */
