@@ -189,7 +189,7 @@ if(NOT kept_compiler STREQUAL "nvcc ${VERSION}")
 elseif(NOT kept STREQUAL taken_here)
   file(WRITE ${OUTPUT}.new "${text}")
   message(FATAL_ERROR "The kernels take other resources than ${KEPT} says; they are in ${OUTPUT}.new. "
-                      "If that is meant, build the target update_cuda_resources.")
+                      "If that is meant, build the target update_cuda_resources, in a build without PRUNEPEFT_CUDA_ONLY.")
 endif()
 if(unknown AND kept_compiler STREQUAL "nvcc ${VERSION}")
   list(JOIN unknown ", " unknown)

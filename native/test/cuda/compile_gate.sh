@@ -1,8 +1,9 @@
 #!/bin/sh
 # CudaResources.cmake with a stand-in for nvcc: warnings are errors, and the assembler's notes, only if it is STRICT; and a file of
 # several architectures is compared in those that are built, as far as it has them.
+# And where a python3 is named: without a kernel cuda_loops.py writes no table.
 #
-#   compile_gate.sh <cmake> <CudaResources.cmake> <scratch folder>
+#   compile_gate.sh <cmake> <CudaResources.cmake> <scratch folder> [<python3> <cuda_loops.py>]
 set -eu
 rm -rf "$3"
 mkdir -p "$3/bin" "$3/source"
@@ -53,4 +54,24 @@ WARNS=1 check fails 90a "a warning, as an error" -DSTRICT=ON
 NOTES=1 check passes 90a "a note of lost performance" -DSTRICT=OFF
 said "Potential Performance Loss: wgmma"
 NOTES=1 check fails 90a "a note of lost performance, as an error" -DSTRICT=ON
+if [ $# -eq 5 ]; then
+  mkdir "$scratch/loops"
+  : > "$scratch/loops/kernels.txt"
+  echo "nvcc 1.2, sm_90a" > "$scratch/loops.txt"
+  echo "down float: 64" >> "$scratch/loops.txt"
+  cp "$scratch/loops.txt" "$scratch/loops-before.txt"
+  for update in "" --update; do
+    what="loops of no kernel $update"
+    # shellcheck disable=SC2086
+    if "$4" "$5" "$scratch/loops" 1.2 "$scratch/loops.txt" $update > "$scratch/log.txt" 2>&1; then
+      echo "FAILED: $what: it passes"
+      exit 1
+    fi
+    said "no kernel found in "
+    if ! cmp "$scratch/loops.txt" "$scratch/loops-before.txt"; then
+      echo "FAILED: $what: the table is another"
+      exit 1
+    fi
+  done
+fi
 echo passed
