@@ -1,8 +1,8 @@
 # Compiles the kernel sources for each architecture and writes what each kernel takes of a processor, a kernel a line: registers,
 # bytes of static shared memory and bytes of stack. Compares it with the file under version control, or with UPDATE writes that
-# file. Numbers differ between compilers, so they are compared only for the compiler that the file names, and for the architectures
-# that are given. What it compiles for sm_90a stays in the folder cubins beside OUTPUT, with the kernels' names, for cuda_loops.py.
-# STRICT makes the compiler's warnings, and its notes of lost performance, errors.
+# file. Numbers differ between compilers, so they are compared only for the compiler that the file names, and for those of the given
+# architectures that are in it. What it compiles for sm_90a stays in the folder cubins beside OUTPUT, with the kernels' names, for
+# cuda_loops.py. STRICT makes the compiler's warnings, and its notes of lost performance, errors.
 #
 #   cmake -DNVCC= -DVERSION= -DROOT= -DSOURCES=a.cu,b.cu -DARCHITECTURES=80,90a -DKEPT= -DOUTPUT= [-DSTRICT=ON] [-DUPDATE=ON] -P CudaResources.cmake
 
@@ -145,31 +145,54 @@ if(UPDATE)
   file(WRITE ${KEPT} "${text}")
   return()
 endif()
-# Of the file, the architectures that are here.
-file(STRINGS ${KEPT} kept_lines)
-list(POP_FRONT kept_lines kept_compiler)
-set(kept "${kept_compiler}\n")
-foreach(line IN LISTS kept_lines)
-  string(REGEX MATCH "^[^:]*:" kept_line "${line}")
-  string(REGEX MATCHALL "  sm_[0-9a]+ [0-9/]+" all_taken "${line}")
-  set(any FALSE)
-  foreach(taken IN LISTS all_taken)
-    string(REGEX MATCH "sm_([0-9a]+)" ignored "${taken}")
-    list(FIND ARCHITECTURES "${CMAKE_MATCH_1}" place)
-    if(NOT place EQUAL -1)
-      string(APPEND kept_line "${taken}")
-      set(any TRUE)
+# The lines of a table as far as they are of `architectures`.
+function(of_architectures lines architectures result)
+  set(found "")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCH "^[^:]*:" found_line "${line}")
+    string(REGEX MATCHALL "  sm_[0-9a]+ [0-9/]+" all_taken "${line}")
+    set(any FALSE)
+    foreach(taken IN LISTS all_taken)
+      string(REGEX MATCH "sm_([0-9a]+)" ignored "${taken}")
+      list(FIND architectures "${CMAKE_MATCH_1}" place)
+      if(NOT place EQUAL -1)
+        string(APPEND found_line "${taken}")
+        set(any TRUE)
+      endif()
+    endforeach()
+    if(any)
+      string(APPEND found "${found_line}\n")
     endif()
   endforeach()
-  if(any)
-    string(APPEND kept "${kept_line}\n")
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+# Compared are the architectures that are here and in the file.
+file(STRINGS ${KEPT} kept_lines)
+list(POP_FRONT kept_lines kept_compiler)
+string(REGEX REPLACE "\n$" "" lines "${text}")
+string(REPLACE "\n" ";" lines "${lines}")
+list(POP_FRONT lines)
+set(compared "")
+set(unknown "")
+foreach(architecture IN LISTS ARCHITECTURES)
+  if("${kept_lines}" MATCHES "  sm_${architecture} ")
+    list(APPEND compared ${architecture})
+  else()
+    list(APPEND unknown sm_${architecture})
   endif()
 endforeach()
+of_architectures("${kept_lines}" "${compared}" kept)
+of_architectures("${lines}" "${compared}" taken_here)
 if(NOT kept_compiler STREQUAL "nvcc ${VERSION}")
   message(STATUS "cuda-resources.txt is of ${kept_compiler}, not compared with nvcc ${VERSION}")
-elseif(NOT kept STREQUAL text)
+elseif(NOT kept STREQUAL taken_here)
   file(WRITE ${OUTPUT}.new "${text}")
   message(FATAL_ERROR "The kernels take other resources than ${KEPT} says; they are in ${OUTPUT}.new. "
-                      "If that is meant, build the target update_cuda_resources.")
+                      "If that is meant, build the target update_cuda_resources, in a build without PRUNEPEFT_CUDA_ONLY.")
+endif()
+if(unknown AND kept_compiler STREQUAL "nvcc ${VERSION}")
+  list(JOIN unknown ", " unknown)
+  message(STATUS "cuda-resources.txt has nothing of ${unknown}: not compared")
 endif()
 file(WRITE ${OUTPUT} "${text}")

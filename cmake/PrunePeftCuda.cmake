@@ -88,11 +88,14 @@ if(PRUNEPEFT_WITH_CUDA)
     set(update_loops COMMAND ${PRUNEPEFT_CUDA_LOOPS} ${CMAKE_CURRENT_BINARY_DIR}/cubins ${CMAKE_CUDA_COMPILER_VERSION}
         ${PRUNEPEFT_CUDA_LOOPS_TABLE} --update)
   endif()
-  add_custom_target(
-    update_cuda_resources
-    COMMAND ${resources_command} -DUPDATE=ON -P ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
-    ${update_loops}
-    VERBATIM)
+  # The files are of all architectures: a build for some would take the others' numbers out of them.
+  if(NOT PRUNEPEFT_CUDA_ONLY)
+    add_custom_target(
+      update_cuda_resources
+      COMMAND ${resources_command} -DUPDATE=ON -P ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
+      ${update_loops}
+      VERBATIM)
+  endif()
 endif()
 
 # prunepeft_add_cuda(<target>): adds the CUDA sources and the static CUDA runtime to the library.

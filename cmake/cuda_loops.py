@@ -5,7 +5,7 @@ usage: cuda_loops.py FOLDER VERSION TABLE [--update]
 
 FOLDER holds the cubins that CudaResources.cmake has made for sm_90a, and kernels.txt: a kernel a line, its name in the table, a
 tab and its name in the cubins. TABLE is the file under version control. It is compared if it is of the compiler VERSION, and
-written with --update. A kernel that uses local memory is an error in either case.
+written with --update if there is a kernel. A kernel that uses local memory is an error in either case.
 
 An instruction has 16 bytes; its lowest nine bits are the operation, the next three the form of its operands. A loop is a natural
 loop: it is entered at its head alone. Its instructions are all that lie in it, whether a turn comes to them or not, without those
@@ -361,7 +361,7 @@ def local_memory(code):
 
 
 def table_of(folder):
-    """The table, and what is wrong with kernels."""
+    """The table, empty if there is no kernel, and what is wrong with kernels."""
     names = dict(reversed(line.split("\t")) for line in (folder / "kernels.txt").read_text().splitlines())
     kernels, errors = {}, []
     for cubin in sorted(folder.glob("*.cubin")):
@@ -393,9 +393,11 @@ def main(arguments):
         sys.exit(__doc__)
     folder, version, kept = pathlib.Path(arguments[0]), arguments[1], pathlib.Path(arguments[2])
     text, errors = table_of(folder)
-    text = [f"nvcc {version}, sm_90a"] + text
     for error in errors:
         print(error, file=sys.stderr)
+    if not text:
+        return len(errors)
+    text = [f"nvcc {version}, sm_90a"] + text
     if update:
         kept.write_text("\n".join(text) + "\n")
         return len(errors)
@@ -407,7 +409,8 @@ def main(arguments):
     difference = list(difflib.unified_diff(before, text, str(kept), "this build", lineterm=""))
     if difference:
         print("\n".join(difference))
-        print("The kernels have other loops than the table says. If that is meant, build the target update_cuda_resources.")
+        print("The kernels have other loops than the table says. If that is meant, build the target update_cuda_resources,")
+        print("in a build without PRUNEPEFT_CUDA_ONLY.")
     return len(errors) + bool(difference)
 
 

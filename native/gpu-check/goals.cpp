@@ -19,6 +19,26 @@ std::string between(const std::string& text, const std::string& before, const st
   return text.substr(begin, text.find(after, begin) - begin);
 }
 
+/** Infinite if it was not measured. */
+struct Measured {
+  double value;
+  bool host_bound;
+
+  Measured& operator+=(const Measured& other) {
+    value += other.value;
+    host_bound = host_bound || other.host_bound;
+    return *this;
+  }
+};
+
+Measured operator+(Measured a, const Measured& b) {
+  return a += b;
+}
+
+Measured over(const Measured& a, const Measured& b) {
+  return {b.value < kInfinity ? a.value / b.value : kInfinity, a.host_bound || b.host_bound};
+}
+
 /** The table that time_all writes and torch_baseline.py adds to: all that is read here are its flat rows. */
 class Results {
  public:
@@ -32,26 +52,27 @@ class Results {
   bool is_complete() const { return is_complete_; }
 
   /** Microseconds of a call; infinite if it was left out. */
-  double time(const std::string& group, const std::string& call) const {
+  Measured time(const std::string& group, const std::string& call) const {
     for (const std::string& row : rows_)
-      if (text(row, "group") == group && text(row, "call") == call) return number(row, "us");
-    return kInfinity;
+      if (text(row, "group") == group && text(row, "call") == call) return {number(row, "us"), is_host_bound(row)};
+    return {kInfinity, false};
   }
 
   /** A path of a LoRA linear in a direction, under dropout or without. */
   struct Path {
     std::string name;
     double microseconds, over_frozen;
+    bool host_bound;
   };
   /** Of all that were timed, those among them that nobody gets who does not ask for them. */
   Path fastest(const std::string& group, const std::string& direction, bool dropout = true) const {
-    Path best = {"", kInfinity, kInfinity};
+    Path best = {"", kInfinity, kInfinity, false};
     for (const std::string& row : rows_) {
       const std::string call = text(row, "call");
       const bool is_path = call.rfind(direction + ", ", 0) == 0 && (call.find(", dropout") != std::string::npos) == dropout &&
                            call.find("as a graph") == std::string::npos;
       if (text(row, "group") != group || !is_path || number(row, "us") >= best.microseconds) continue;
-      best = {between(call + ", dropout", direction + ", ", ", dropout"), number(row, "us"), number(row, "over_frozen")};
+      best = path(between(call + ", dropout", direction + ", ", ", dropout"), row);
     }
     return best;
   }
@@ -63,30 +84,29 @@ class Results {
         continue;
       const std::string name = text(choice, direction), call = direction + ", " + name + (dropout ? ", dropout" : "");
       for (const std::string& row : rows_)
-        if (text(row, "group") == group && text(row, "call") == call)
-          return {name, number(row, "us"), number(row, "over_frozen")};
+        if (text(row, "group") == group && text(row, "call") == call) return path(name, row);
     }
-    return {"", kInfinity, kInfinity};
+    return {"", kInfinity, kInfinity, false};
   }
 
   /** What eight adapters that share out the rows take in one call, over one adapter on all rows: of the skinny calls together.
    */
-  double eight_over_one(const std::string& group) const {
-    double eight = 0, one = 0;
+  Measured eight_over_one(const std::string& group) const {
+    Measured eight = {0, false}, one = {0, false};
     for (const char* call :
          {"lora_down, dropout", "lora_up", "lora_grad_up", "lora_grad_down, dropout", "lora_grad_input, dropout"}) {
       one += time(group, call);
       eight += time(group, std::string(call) + ", 8 modules");
     }
-    return one < kInfinity ? eight / one : kInfinity;
+    return over(eight, one);
   }
 
   /** The share of the copy bandwidth at which a call moves its bytes, unless they may have been in the L2 cache. */
-  double share_of_copy(const std::string& group, const std::string& call) const {
+  Measured share_of_copy(const std::string& group, const std::string& call) const {
     for (const std::string& row : rows_)
       if (text(row, "group") == group && text(row, "call") == call && row.find("\"L2_warm\": true") == std::string::npos)
-        return number(row, "bytes") / number(row, "us") * 1e-3 / copy_;
-    return kInfinity;
+        return {number(row, "bytes") / number(row, "us") * 1e-3 / copy_, is_host_bound(row)};
+    return {kInfinity, false};
   }
 
  private:
@@ -103,6 +123,11 @@ class Results {
   static std::string text(const std::string& row, const std::string& field) {
     return between(row, "\"" + field + "\": \"", "\"");
   }
+  /** Whether its time, or one that it is compared with, is of how fast the host enqueues. */
+  static bool is_host_bound(const std::string& row) { return row.find("\"host_bound\": true") != std::string::npos; }
+  static Path path(const std::string& name, const std::string& row) {
+    return {name, number(row, "us"), number(row, "over_frozen"), is_host_bound(row)};
+  }
   /** Infinite if the field is missing. */
   static double number(const std::string& row, const std::string& field) {
     const std::string value = between(row, "\"" + field + "\": ", ",");
@@ -118,10 +143,12 @@ void print(const std::string& what, const std::string& measured, const char* goa
   printf("  %-100s %-28s %s\n", what.c_str(), measured.c_str(), goal);
 }
 
-std::string format(const char* pattern, double value) {
+/** `of`: what of it was measured. */
+std::string format(const char* pattern, const Measured& measured, const std::string& of = "") {
+  if (!(measured.value < kInfinity)) return "not measured";
   char text[64];
-  snprintf(text, sizeof text, pattern, value);
-  return value < kInfinity ? text : "not measured";
+  snprintf(text, sizeof text, pattern, measured.value);
+  return text + (of.empty() ? "" : " (" + of + ")") + (measured.host_bound ? " (host-bound)" : "");
 }
 
 /** Two lines: the fastest of all paths, and the one that a caller gets. */
@@ -129,7 +156,7 @@ void print_over_frozen(const Results& results, const std::string& group, const s
                        const char* goal) {
   const std::string what = group + (dropout ? ", dropout 0.1: " : ": ") + direction + " over the frozen linear";
   const auto text = [](const Results::Path& path) {
-    return format("%+.1f %%", 100 * path.over_frozen) + (path.over_frozen < kInfinity ? " (" + path.name + ")" : "");
+    return format("%+.1f %%", {100 * path.over_frozen, path.host_bound}, path.name);
   };
   print(what + ", as chosen", text(results.chosen(group, direction, dropout)), goal);
   print(what + ", best of all paths", text(results.fastest(group, direction, dropout)), goal);
@@ -148,15 +175,17 @@ int print_goals(const char* json_path) {
   print(group_name(kLlama) + ": eight adapters over one, skinny calls with dropout",
         format("%.2f times", results.eight_over_one(group_name(kLlama))), "1.15 times");
   const std::string roberta = group_name(kRobertaLarge);
-  const double eager =
+  const auto time_of = [](const Results::Path& path) { return Measured{path.microseconds, path.host_bound}; };
+  const Measured eager =
       results.time(roberta, "torch forward, eager, dropout") + results.time(roberta, "torch backward, eager, dropout");
   const std::string eager_over_ours = roberta + ", dropout 0.1: eager over ours, forward and backward";
-  const double chosen = results.chosen(roberta, "forward").microseconds + results.chosen(roberta, "backward").microseconds;
-  const double best = results.fastest(roberta, "forward").microseconds + results.fastest(roberta, "backward").microseconds;
-  for (const auto& [which, ours] : {std::pair<const char*, double>{", as chosen", chosen}, {", best of all paths", best}})
-    print(eager_over_ours + which, format("%.2f times", ours < kInfinity ? eager / ours : kInfinity), "2 times");
+  const Measured chosen = time_of(results.chosen(roberta, "forward")) + time_of(results.chosen(roberta, "backward"));
+  const Measured best = time_of(results.fastest(roberta, "forward")) + time_of(results.fastest(roberta, "backward"));
+  for (const auto& [which, ours] : {std::pair<const char*, Measured>{", as chosen", chosen}, {", best of all paths", best}})
+    print(eager_over_ours + which, format("%.2f times", over(eager, ours)), "2 times");
+  const Measured share = results.share_of_copy(kLlamaModules, "importance");
   print("importance of 448 tensors (" + std::string(kLlamaModules) + "), cold, of copy",
-        format("%.0f %%", 100 * results.share_of_copy(kLlamaModules, "importance")), "90 %");
+        format("%.0f %%", {100 * share.value, share.host_bound}), "90 %");
   if (file.is_open() && !results.is_complete())
     printf("  The timings ended before their end; what was not measured may be among what they did not come to.\n");
   if (!file.is_open()) {

@@ -6,9 +6,9 @@
 #   native/gpu-check/run.sh [results folder [build folder]]      default: ./gpu-check-results ./gpu-check-results-build
 #
 # Leaves table.txt, table.json, tests.txt and, where Nsight Compute may count, counters.csv in the results folder. Exit code 0: all
-# tests passed; 1: some failed, or were not done within the 60 seconds of a test (PRUNEPEFT_TEST_SECONDS); 2: none failed, and
-# some were left out for want of time. It ends within 480 seconds, or those of PRUNEPEFT_SECONDS; the table names what was left
-# out for want of time.
+# tests passed; 1: some failed, or were not done within the 60 seconds of a test (PRUNEPEFT_TEST_SECONDS), or the timings did not
+# end; 2: none failed, and some were left out for want of time. It ends within 480 seconds, or those of PRUNEPEFT_SECONDS; the table
+# names what was left out for want of time.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder() {  # folder <path>: makes it, and prints its whole path
@@ -174,10 +174,20 @@ count_result
 
 # The timings stop by themselves; the limit is for a device that no longer answers.
 seconds=$(time_left 180)
-within "$(time_left 220)" "$build/gpu-check/gpu_check" time "$out/table.json" "$((seconds > 30 ? seconds - 30 : 0))" > "$out/last.txt" 2>&1
+timing_seconds=$((seconds > 30 ? seconds - 30 : 0))
+limit=$(time_left 220)
+within "$limit" "$build/gpu-check/gpu_check" time "$out/table.json" "$timing_seconds" > "$out/last.txt" 2>&1
 case $? in
   0) ;;
-  124) echo "timings: left out, not done in time" >> "$out/last.txt" ;;
+  124)
+    if [ "$timing_seconds" -gt 0 ]; then
+      echo "timings: not done in $limit seconds, though they were to stop after $timing_seconds" >> "$out/last.txt"
+      failed=1
+    else
+      echo "timings: left out, not done in time" >> "$out/last.txt"
+      unfinished=1
+    fi
+    ;;
   *) echo "timings: FAILED" >> "$out/last.txt" && failed=1 ;;
 esac
 tee -a "$out/table.txt" < "$out/last.txt"

@@ -57,7 +57,7 @@ struct Sample {
 
 /** Of calls that were timed in turns with others, so that both see the same clocks. */
 struct Turns {
-  Sample time;
+  Sample time;  // marked as the host's if either is
   double other_microseconds;
   double ratio;  // median of the times over the others' just before
 };
@@ -103,7 +103,10 @@ class Timer {
       add_sample(&series);
       ratios.push_back(series.microseconds.back() / others.microseconds.back());
     }
-    return {summary(series), summary(others).microseconds, median(ratios)};
+    const Sample other_time = summary(others);
+    Sample time = summary(series);
+    time.host_bound = time.host_bound || other_time.host_bound;
+    return {time, other_time.microseconds, median(ratios)};
   }
 
  private:

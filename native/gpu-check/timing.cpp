@@ -458,7 +458,7 @@ int time_all(const char* json_path, double seconds) {
         "cuBLAS: for each layout of operands the fastest of the first 8 algorithms that cuBLASLt names, timed once each\n"
         "8 modules: each on rows of its own, in one call; 8 calls: the same by a call for each\n"
         "L2-warm: operands may lie in the L2 cache from the call before on the same ones; host-bound: the time that the host\n"
-        "takes to enqueue the calls, since the device had to wait for them\n");
+        "takes to enqueue the calls, or those of the frozen linear beside them, since the device had to wait for them\n");
     Table::print_head();
   }
   const auto run_in = [&](pp_dtype dtype) {

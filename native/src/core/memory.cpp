@@ -1,3 +1,5 @@
+#include "core/memory.h"
+
 #include <cstdlib>
 #include <cstring>
 
@@ -34,10 +36,10 @@ Handle memory_of(const pp_device* device) {
 }
 
 /** PP_OUT_OF_MEMORY where there is none. */
-pp_status allocate(const pp_device& device, size_t bytes, void** memory) {
+pp_status allocate(const pp_device& device, size_t bytes, [[maybe_unused]] bool release, void** memory) {
   if (bytes <= kMostBytes) {
     if constexpr (kCuda) {
-      if (is_cuda(&device)) return cuda::allocate(device, bytes, memory);
+      if (is_cuda(&device)) return cuda::allocate(device, bytes, release, memory);
     }
     *memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
@@ -58,6 +60,13 @@ pp_status copy_on_cpu(void* to, const void* from, size_t bytes) {
 }
 
 }  // namespace
+
+pp_status take_memory(const pp_device& device, size_t bytes, bool release, void** memory) {
+  void* made = nullptr;
+  const pp_status had = allocate(device, bytes, release, &made);
+  return had != PP_OK ? had : give_handle(memory_of(&device), made, memory, [&] { free_memory(device, made); });
+}
+
 }  // namespace prunepeft
 
 using namespace prunepeft;
@@ -69,10 +78,7 @@ pp_status pp_allocate(const pp_device* device, size_t bytes, void** memory) {
   arguments.not_null("memory", memory);
   if (arguments.failed()) return arguments.status();
   *memory = nullptr;
-  if (bytes == 0) return PP_OK;
-  void* made = nullptr;
-  const pp_status had = allocate(*device, bytes, &made);
-  return had != PP_OK ? had : give_handle(memory_of(device), made, memory, [&] { free_memory(*device, made); });
+  return bytes == 0 ? PP_OK : take_memory(*device, bytes, true, memory);
 }
 
 pp_status pp_set_release_memory([[maybe_unused]] pp_release_memory release) {

@@ -7,6 +7,7 @@
 
 #include "core/arguments.h"
 #include "core/context.h"
+#include "core/memory.h"
 #include "core/status.h"
 #include "cuda/availability.h"
 #include "prunepeft/device.h"
@@ -33,7 +34,8 @@ std::atomic<bool> exact{false};
 constexpr size_t kBefore = 65, kAfter = 256;
 constexpr unsigned char kPoison = 0xFF;
 
-pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& device) {
+/** For a call on the device's stream. `release`: whether another library may be asked to give memory back. */
+pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& device, bool release = true) {
   if constexpr (kCuda) {
     if (is_cuda(&device) && cuda::is_recording(device)) {
       return fail(PP_INVALID_ARGUMENT,
@@ -43,7 +45,7 @@ pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& devi
     }
   }
   void* block = nullptr;
-  pp_status status = pp_allocate(&workspace.device, bytes, &block);
+  pp_status status = take_memory(device, bytes, release, &block);
   if (status != PP_OK) return status;
   try {
     workspace.blocks.push_back({block, bytes});
@@ -56,11 +58,11 @@ pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& devi
   return PP_OK;
 }
 
-/** Doubles at least, if there is room for that. */
+/** Doubles at least, if there is room for that without another library's memory. */
 pp_status grow(pp_workspace& workspace, size_t bytes, const pp_device& device) {
   if (bytes <= workspace.bytes) return PP_OK;
   const size_t wanted = std::max({bytes, kLeastBytes, workspace.bytes <= SIZE_MAX / 2 ? 2 * workspace.bytes : bytes});
-  const pp_status status = add_block(workspace, wanted, device);
+  const pp_status status = add_block(workspace, wanted, device, wanted == bytes);
   return status == PP_OUT_OF_MEMORY && wanted > bytes ? add_block(workspace, bytes, device) : status;
 }
 

@@ -19,17 +19,25 @@ pp_status copy(const pp_device& device, void* to, const void* from, size_t bytes
 }  // namespace
 
 pp_status allocate(const pp_device& device, size_t bytes, void** memory) {
-  const CurrentDevice current(device);
-  if (current.status() != PP_OK) return current.status();
-  return allocate_current(device, bytes, memory, "allocating device memory");
+  return allocate(device, bytes, true, memory);
 }
 
-pp_status allocate_current(const pp_device& device, size_t bytes, void** memory, const char* action) {
+pp_status allocate(const pp_device& device, size_t bytes, bool release, void** memory) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  return allocate_current(device, bytes, memory, "allocating device memory", release);
+}
+
+pp_status allocate_current(const pp_device& device, size_t bytes, void** memory, const char* action, bool release) {
   cudaError_t error = cudaMalloc(memory, bytes);
-  const pp_release_memory release = release_memory;
-  if (error == cudaErrorMemoryAllocation && release != nullptr) {
+  const pp_release_memory by = release ? release_memory.load() : nullptr;
+  if (error == cudaErrorMemoryAllocation && by != nullptr) {
     cudaGetLastError();  // not to be met by what the other library does
-    if (!is_recording(device) && release(device.index) != 0) error = cudaMalloc(memory, bytes);
+    if (!is_recording(device) && by(device.index) != 0) {
+      const CurrentDevice again(device);
+      if (again.status() != PP_OK) return again.status();
+      error = cudaMalloc(memory, bytes);
+    }
   }
   return to_status(error, action);
 }

@@ -6,6 +6,12 @@
 namespace prunepeft::cuda {
 void set_release_memory(pp_release_memory release);
 
-/** cudaMalloc on a device that is current, tried again where pp_release_memory gave some back. */
-pp_status allocate_current(const pp_device& device, size_t bytes, void** memory, const char* action);
+/** What availability.h has by this name; without `release` pp_release_memory is not called. */
+pp_status allocate(const pp_device& device, size_t bytes, bool release, void** memory);
+
+/**
+ * cudaMalloc on a device that is current; with `release` tried again where pp_release_memory gave some back, which may have
+ * left another device current.
+ */
+pp_status allocate_current(const pp_device& device, size_t bytes, void** memory, const char* action, bool release = true);
 }  // namespace prunepeft::cuda

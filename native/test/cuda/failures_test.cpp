@@ -193,12 +193,24 @@ TEST(calls_for_another_device_leave_the_thread_what_it_had) {
 namespace {
 int releases = 0;
 int32_t released = 0;
+/** Whether allocations that fail do so no more after it. */
+bool frees = false;
 
 int32_t release(int32_t device_index) {
   CHECK_EQUAL(device_index, 0);
   CHECK(cudaGetLastError() == cudaSuccess);
   ++releases;
+  if (frees) simt::fail_allocation(0);
   return released;
+}
+
+/** As a library that works on another device. */
+int32_t release_and_choose_second(int32_t device_index) {
+  CHECK_EQUAL(device_index, 0);
+  simt::forget_contexts();
+  CHECK_EQUAL(cudaSetDevice(1), cudaSuccess);
+  ++releases;
+  return 1;
 }
 }  // namespace
 
@@ -225,24 +237,64 @@ TEST(memory_that_another_library_gives_back_is_taken) {
     CHECK_EQUAL(pp_workspace_reserve(&context, 4096), expected);
     CHECK_EQUAL(releases, 3 * (released + 1));
   }
-  // Not while a graph is recorded.
+  // Twice the size only if it is there; what is needed with what the other library has.
+  released = 0;
+  simt::fail_allocation(1);
+  CHECK_EQUAL(pp_workspace_reserve(&context, 4097), PP_OK);
+  CHECK_EQUAL(pp_workspace_bytes(workspace), size_t{4096 + 4097});
+  CHECK_EQUAL(releases, 6);
+  simt::fail_allocation(1, true);
+  CHECK_FAILS(pp_workspace_reserve(&context, 5000), PP_OUT_OF_MEMORY, "allocating device memory");
+  CHECK_EQUAL(pp_workspace_bytes(workspace), size_t{4096 + 4097});
+  CHECK_EQUAL(releases, 7);
+  released = frees = 1;
+  CHECK_EQUAL(pp_workspace_reserve(&context, 5000), PP_OK);
+  CHECK_EQUAL(pp_workspace_bytes(workspace), size_t{4096 + 4097 + 5000});
+  CHECK_EQUAL(releases, 8);
+  frees = false;
+  // Not while the call's stream is recorded. Another thread may allocate meanwhile, so that it is no error of the recording's.
   pp_device device = kDevice;
   pp_graph* graph = nullptr;
   void* memory = nullptr;
+  pp_workspace* of_stream = nullptr;
   CHECK_EQUAL(pp_stream_create(&kDevice, &device.stream), PP_OK);
+  CHECK_EQUAL(pp_workspace_create(&device, &of_stream), PP_OK);
   CHECK_EQUAL(pp_graph_begin(&device), PP_OK);
-  simt::fail_allocation(1);
-  CHECK(pp_allocate(&device, 100, &memory) != PP_OK);
-  CHECK_EQUAL(releases, 6);
+  std::thread([&] {
+    simt::fail_allocation(1);
+    CHECK_FAILS(pp_allocate(&device, 100, &memory), PP_OUT_OF_MEMORY, "allocating device memory");
+    CHECK_EQUAL(releases, 8);
+    // A call on another stream, though by a workspace that was made for this one.
+    const pp_context beside{kDevice, of_stream};
+    simt::fail_allocation(1);
+    CHECK_EQUAL(pp_workspace_reserve(&beside, 4096), PP_OK);
+    CHECK_EQUAL(releases, 9);
+  }).join();
+  CHECK_EQUAL(pp_graph_end(&device, &graph), PP_OK);
+  CHECK_EQUAL(pp_graph_destroy(graph), PP_OK);
+  CHECK_EQUAL(pp_workspace_destroy(of_stream), PP_OK);
   CHECK_EQUAL(pp_set_release_memory(nullptr), PP_OK);
-  simt::fail_allocation(0);
-  pp_graph_end(&device, &graph);
-  pp_graph_destroy(graph);
   CHECK_EQUAL(pp_stream_destroy(&device), PP_OK);
   simt::fail_allocation(1);
   CHECK_FAILS(pp_allocate(&kDevice, 100, &memory), PP_OUT_OF_MEMORY, "allocating device memory");
-  CHECK_EQUAL(releases, 6);
+  CHECK_EQUAL(releases, 9);
   CHECK_EQUAL(pp_workspace_destroy(workspace), PP_OK);
+}
+
+TEST(memory_is_taken_of_the_device_that_was_asked_for) {
+  simt::set_device_count(2);
+  std::thread([] {
+    releases = 0;
+    CHECK_EQUAL(pp_set_release_memory(release_and_choose_second), PP_OK);
+    void* memory = nullptr;
+    simt::fail_allocation(1);
+    CHECK_EQUAL(pp_allocate(&kDevice, 100, &memory), PP_OK);
+    CHECK_EQUAL(releases, 1);
+    CHECK(simt::has_context(0));  // of the second try, as the callback has left none
+    CHECK_EQUAL(pp_set_release_memory(nullptr), PP_OK);
+    CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
+  }).join();
+  simt::set_device_count(1);
 }
 
 TEST(objects_without_device_memory_are_not_made) {

@@ -27,15 +27,30 @@ TEST(calls_that_wait_are_not_marked) {
   CHECK(!sample.host_bound);
 }
 
+/** Waits for the device, and then lets it wait. */
+void be_slow(int64_t) {
+  simt::finish_streams();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+  while (std::chrono::steady_clock::now() < end) continue;
+}
+
 /** Where the device has done its work before the host has enqueued what follows, the time is the host's. */
 TEST(calls_that_the_device_waits_for_are_marked) {
   Timer timer;
-  const Sample sample = timer.time(1, [](int64_t) {
-    simt::finish_streams();
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
-    while (std::chrono::steady_clock::now() < end) continue;
-  });
+  const Sample sample = timer.time(1, be_slow);
   CHECK(sample.host_bound);
   CHECK(sample.microseconds >= 2e4);
+}
+
+/** A comparison is the host's if either of its sides is. */
+TEST(calls_beside_those_that_the_device_waits_for_are_marked) {
+  Timer timer;
+  const gpu_check::Memory memory(16);
+  const Timer::Call fill = [&](int64_t) {
+    gpu_check::check(cudaMemsetAsync(memory.data(), 1, memory.bytes(), nullptr), "cudaMemsetAsync");
+  };
+  CHECK(!timer.time_in_turns(1, fill, fill).time.host_bound);
+  CHECK(timer.time_in_turns(1, be_slow, fill).time.host_bound);
+  CHECK(timer.time_in_turns(1, fill, be_slow).time.host_bound);
 }
 }  // namespace

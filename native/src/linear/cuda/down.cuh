@@ -218,7 +218,7 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
         arguments.slots[(share * M + m) * stack.columns + column] = sum;
       } else {
         const float bias = arguments.bias != nullptr ? gpu::to_float(arguments.bias[column]) : 0.0f;
-        const T rounded = gpu::from_float<T>(__fmaf_rn(sum, module.scale, bias));  // in every kernel
+        const T rounded = gpu::from_float<T>(__fmaf_rn(sum, module.scale, bias));  // in every kernel that has no slots
         static_cast<T*>(module.s)[m * module.lds + ranks.first + rank] = rounded;
         if (kActivates && arguments.activated != nullptr)
           arguments.activated[m * stack.columns + column] = activated(arguments.activation, rounded);

@@ -2,8 +2,8 @@
 # Goes through gpu-check/run.sh from its first line to its last with stand-ins for what it calls: CMake, which gives the emulated
 # programs, nvcc, nvidia-smi, PyTorch, Nsight Compute and compute-sanitizer. Then once more without them, and with a test that
 # fails. Then with a fused linear that fails by warpgroups, or does not end, until a part of it is left out, step by step, and with
-# cuBLASLt among Python's packages; with tests that there is no time for; and with a fault amid the timings. A device's kernels run
-# in the emulator, so the lines are what is tested here.
+# cuBLASLt among Python's packages; with tests that there is no time for; with timings that do not end; and with a fault amid them.
+# A device's kernels run in the emulator, so the lines are what is tested here.
 #
 #   dry_run/run.sh <folder of the emulated programs> <scratch folder>
 set -eu
@@ -98,7 +98,7 @@ fi
 expect "$results/table.txt" "linear_cuda: not done in 2 seconds" "what follows leaves out S in the product"
 results=$scratch/slow
 code=0
-env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_SLOW=1 PRUNEPEFT_SECONDS=4 \
+env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_SLOW=1 PRUNEPEFT_SECONDS=15 \
   sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1 || code=$?
 if [ "$code" -ne 2 ] || grep -qE "FAILED|what follows" "$results/table.txt"; then
   cat "$results.txt"
@@ -106,6 +106,28 @@ if [ "$code" -ne 2 ] || grep -qE "FAILED|what follows" "$results/table.txt"; the
   exit 1
 fi
 expect "$results/table.txt" "graph_cuda: left out, not done in the " "linear_cuda: left out, no time"
+
+# Timings that do not end, though they had time to; and those that had none.
+mkdir "$scratch/hanging-timings-bin"
+for stand_in in ncu compute-sanitizer; do ln -s "$here/bin/$stand_in" "$scratch/hanging-timings-bin/$stand_in"; done
+ln -s "$here/timeout_at_timings" "$scratch/hanging-timings-bin/timeout"
+for case in "480|1|timings: not done in 220 seconds" "20|2|timings: left out, not done in time"; do
+  seconds=${case%%|*}
+  said=${case##*|}
+  expected=${case#*|}
+  expected=${expected%|*}
+  results=$scratch/hanging-timings-$seconds
+  code=0
+  env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/hanging-timings-bin:$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 \
+    PRUNEPEFT_DRY_WORKS_WITHOUT=S PRUNEPEFT_WITHOUT_S=1 PRUNEPEFT_DRY_TIMEOUT="$(command -v timeout)" PRUNEPEFT_SECONDS="$seconds" \
+    sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1 || code=$?
+  if [ "$code" -ne "$expected" ]; then
+    cat "$results.txt"
+    echo "FAILED: run.sh ended with $code in place of $expected, when its timings did not end"
+    exit 1
+  fi
+  expect "$results/table.txt" "linear_cuda: passed" "$said"
+done
 
 # A fault amid the timings: what was measured before it is there, and stays when PyTorch's rows and the goals come.
 table=$scratch/fault.json
