@@ -1,7 +1,7 @@
 // Products by cuBLASLt, which is loaded if it is there: no header and no link is needed. It is the first that works of those
 // that PRUNEPEFT_CUBLASLT names, separated by colons, or else of those that the loader finds. The Java binding's CublasProduct
 // makes the same calls, but takes the first algorithm that the library names; here, where the library is what others are
-// measured by, the first eight are timed once for each layout of operands, and the fastest is kept.
+// measured by, the first eight are timed once for each layout of operands, as its rows are, and the fastest is kept.
 #pragma once
 
 #include <dlfcn.h>
@@ -12,6 +12,7 @@
 #include <string>
 #include <tuple>
 
+#include "cold.h"
 #include "device.h"
 
 namespace gpu_check {
@@ -78,7 +79,16 @@ class Cublas {
   static constexpr uint32_t kInComputeType = 2;  // parts of a sum are added up in float32, not in the output's type
   static constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA recommends for Hopper
   static constexpr uint32_t kMostAlignment = 256;
-  static constexpr int kAlgorithms = 8, kCallsAnAlgorithm = 5;
+  static constexpr int kAlgorithms = 8;
+  /** An algorithm is timed over so many products, or over more where these take less: events resolve half a microsecond. */
+  static constexpr int kFewestProducts = 5, kMostProducts = 80;
+#if defined(PRUNEPEFT_EMULATED)  // times mean nothing
+  static constexpr double kLeastMilliseconds = 0;
+#else
+  static constexpr double kLeastMilliseconds = 1;
+#endif
+  /** So many are enqueued in the time of a read, by a host that is not slow. */
+  static constexpr int kProductsARead = 8;
   struct Algorithm {
     uint64_t data[8];
   };
@@ -168,14 +178,27 @@ class Cublas {
     return plan;
   }
 
-  /** Milliseconds of some products, after one that warms up; infinite if they fail. */
+  /** Milliseconds of a product, after one that warms up; infinite if it fails. */
   double time_plan(const Plan& plan, const void* a, const void* b, void* c) const {
+    if (multiply(plan, a, b, c, nullptr) != 0) return std::numeric_limits<double>::infinity();
+    double milliseconds = 0;
+    int products = kFewestProducts;
+    for (;; products *= 4) {
+      milliseconds = time_products(products, plan, a, b, c);
+      if (milliseconds >= kLeastMilliseconds || 4 * products > kMostProducts) return milliseconds / products;
+    }
+  }
+
+  /** Milliseconds of so many products, which wait until the device has read other memory; infinite if one fails. */
+  double time_products(int products, const Plan& plan, const void* a, const void* b, void* c) const {
+    if (cold_ == nullptr) cold_ = std::make_unique<ColdReads>();
     cudaEvent_t start = nullptr, stop = nullptr;
     check(cudaEventCreate(&start), "cudaEventCreate");
     check(cudaEventCreate(&stop), "cudaEventCreate");
-    int failed = multiply(plan, a, b, c, nullptr);
+    cold_->enqueue(1 + products / kProductsARead);
     check(cudaEventRecord(start, nullptr), "cudaEventRecord");
-    for (int i = 0; i < kCallsAnAlgorithm && failed == 0; i++) failed = multiply(plan, a, b, c, nullptr);
+    int failed = 0;
+    for (int i = 0; i < products && failed == 0; i++) failed = multiply(plan, a, b, c, nullptr);
     check(cudaEventRecord(stop, nullptr), "cudaEventRecord");
     check(cudaEventSynchronize(stop), "cudaEventSynchronize");
     float milliseconds = 0;
@@ -231,5 +254,6 @@ class Cublas {
   // Live as long as the process.
   mutable std::map<Key, Plan> plans_;
   mutable std::unique_ptr<Memory> workspace_;
+  mutable std::unique_ptr<ColdReads> cold_;
 };
 }  // namespace gpu_check

@@ -5,10 +5,10 @@
 #
 #   native/gpu-check/run.sh [results folder [build folder]]      default: ./gpu-check-results ./gpu-check-results-build
 #
-# Leaves table.txt, table.json, tests.txt and, where Nsight Compute may count, counters.csv in the results folder. Exit code 0: all
-# tests passed; 1: some failed, or were not done within the 60 seconds of a test (PRUNEPEFT_TEST_SECONDS), or the timings did not
-# end; 2: none failed, and some were left out for want of time. It ends within 480 seconds, or those of PRUNEPEFT_SECONDS; the table
-# names what was left out for want of time.
+# Leaves table.txt, table.json, tests.txt and, where Nsight Compute may count, counters.csv in the results folder. Exit code 0:
+# all tests passed; 1: some failed, or were not done within the 60 seconds of a test (PRUNEPEFT_TEST_SECONDS), or the timings
+# did not end; 2: none failed, and some, or the timings, were left out for want of time. It ends within 480 seconds, or those of
+# PRUNEPEFT_SECONDS; the table names what was left out for want of time.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder() {  # folder <path>: makes it, and prints its whole path

@@ -11,16 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include "cold.h"
 #include "gauge.h"
-#include "read.h"
 
 namespace gpu_check {
 #if defined(PRUNEPEFT_EMULATED)
 // Everything runs once; times mean nothing.
 constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kFewestCalls = 1, kLaunches = 1, kFirstCalls = 0;
-constexpr size_t kLeastReadBytes = 1 << 10, kMostReadBytes = 1 << 12;
 #else
-constexpr size_t kLeastReadBytes = size_t{128} << 20, kMostReadBytes = size_t{1} << 30;
 constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kFewestCalls = 3, kLaunches = 200, kFirstCalls = 1;
 #endif
 /**
@@ -35,12 +33,6 @@ constexpr double kDelayOfHost = 1.5;
 constexpr int kMostReads = 256;
 /** A round in which the device waited for calls took the host this share of its time or more. */
 constexpr double kHostBoundShare = 0.9;
-
-inline int attribute(cudaDeviceAttr which) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
-  return value;
-}
 
 inline double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
@@ -70,13 +62,10 @@ class Timer {
    */
   using Call = std::function<void(int64_t)>;
 
-  Timer()
-      : memory_(std::clamp(2 * static_cast<size_t>(attribute(cudaDevAttrL2CacheSize)), kLeastReadBytes, kMostReadBytes)),
-        blocks_(attribute(cudaDevAttrMultiProcessorCount)) {
+  Timer() {
     check(cudaEventCreate(&start_), "cudaEventCreate");
     check(cudaEventCreate(&stop_), "cudaEventCreate");
-    memory_.poison();
-    const Call reads = [this](int64_t) { read_memory(memory_, blocks_); };
+    const Call reads = [this](int64_t) { cold_.enqueue(1); };
     for (int i = 0; i < 2; i++) read_microseconds_ = round(1, 0, reads).microseconds;  // the first loads the code
     next_ = 0;
   }
@@ -152,7 +141,7 @@ class Timer {
   static int fitting(double count, int fewest, int most) { return static_cast<int>(std::clamp<double>(count, fewest, most)); }
 
   Round round(int calls, int reads, const Call& call) {
-    for (int i = 0; i < reads; i++) read_memory(memory_, blocks_);
+    cold_.enqueue(reads);
     check(cudaEventRecord(start_, nullptr), "cudaEventRecord");
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < calls; i++) call(next_++);
@@ -176,8 +165,7 @@ class Timer {
   }
 
   Gauge gauge_;
-  Memory memory_;  // to be read
-  int blocks_;
+  ColdReads cold_;
   double read_microseconds_ = 1;
   int64_t next_ = 0;
   cudaEvent_t start_ = nullptr, stop_ = nullptr;
