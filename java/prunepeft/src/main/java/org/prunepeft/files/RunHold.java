@@ -156,7 +156,8 @@ final class RunHold {
     try {
       AtomicFile.forceDirectory(directory);
     } catch (IOException e) {
-      // All files are there. Where the machine fails before the disk has this, the mark is back, and
+      // All files are there. Where the machine fails before the disk has this, the mark is back,
+      // and
       // the run is made again.
     }
   }
