@@ -46,6 +46,7 @@ import org.prunepeft.io.Gguf;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
@@ -88,6 +89,7 @@ class ReadersTest {
               DataException.class,
               FormatException.class,
               RunDirectoryException.class,
+              UnresumableRunException.class,
               DamagedRunException.class,
               IllegalArgumentException.class));
 
