@@ -32,6 +32,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.LanguageModelHead;
@@ -218,7 +219,8 @@ public class LanguageStepBenchmark extends StepBenchmark {
   private Tensor eagerLoss(EncoderInput input) {
     Tensor hidden = model.decoder.forward(input, eager);
     Tensor logits = torch.linear(hidden, model.decoder.outputWeight());
-    return torch.cross_entropy_loss(logits, model.head.targets(batch));
+    long[] labels = batch.labels();
+    return torch.cross_entropy_loss(logits, ComputeDevice.CPU.longs(labels, labels.length));
   }
 
   /** Bytes that the layers' linears take for a method, as the kernels read them. */
