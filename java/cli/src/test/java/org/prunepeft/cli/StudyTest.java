@@ -397,18 +397,11 @@ class StudyTest {
     Path run = cutOff(output, file);
     Path inTheWay = Files.createDirectories(run.resolve("result.json/in the way"));
     Call failed = study(file);
-    assertEquals(1, failed.exit(), failed.out());
+    assertLeft(output, run, failed);
     assertTrue(failed.out().contains("failed after another checkpoint, and goes on"), failed.out());
-    assertTrue(
-        failed.out().contains("; it is left in " + run + ", where the same command goes on"),
-        failed.out());
-    assertFalse(Files.exists(output.resolve("earlier")));
-    assertTrue(numbers(run.resolve("checkpoints").toFile()) > 0);
     Files.delete(inTheWay);
     Files.delete(inTheWay.getParent());
-    Call done = study(file);
-    assertEquals(0, done.exit(), done.out());
-    assertFalse(Files.exists(output.resolve("earlier")));
+    assertGoesOn(output, file);
   }
 
   @Test
@@ -420,10 +413,7 @@ class StudyTest {
     for (String name : Small.names(run.resolve("checkpoints"))) {
       Files.writeString(run.resolve("checkpoints").resolve(name), "{}");
     }
-    Call done = study(file);
-    assertEquals(0, done.exit(), done.out());
-    assertTrue(done.out().contains("can't go on (no checkpoint in "), done.out());
-    assertTrue(Files.exists(output.resolve("earlier/words_tiny_supernet_seed-0-1/checkpoints")));
+    assertBeginsAnew(output, file, "can't go on (no checkpoint in ");
   }
 
   /** They are whole, and lack what this version keeps. */
@@ -449,10 +439,7 @@ class StudyTest {
         Files.writeString(json, RunDirectory.format(name, values));
       }
     }
-    Call done = study(file);
-    assertEquals(0, done.exit(), done.out());
-    assertTrue(done.out().contains("another version of PrunePEFT wrote it"), done.out());
-    assertTrue(Files.exists(output.resolve("earlier/words_tiny_supernet_seed-0-1/checkpoints")));
+    assertBeginsAnew(output, file, "another version of PrunePEFT wrote it");
   }
 
   /** As where a directory is not mounted. */
@@ -469,14 +456,31 @@ class StudyTest {
     } finally {
       Files.move(away, model);
     }
+    assertLeft(output, run, failed);
+    assertGoesOn(output, file);
+  }
+
+  /** That a study ended with the error of a run, which is left as far as it came. */
+  private static void assertLeft(Path output, Path run, Call failed) {
     assertEquals(1, failed.exit(), failed.out());
     assertTrue(
         failed.out().contains("; it is left in " + run + ", where the same command goes on"),
         failed.out());
     assertFalse(Files.exists(output.resolve("earlier")));
     assertTrue(numbers(run.resolve("checkpoints").toFile()) > 0);
+  }
+
+  /** That the same command ends a study whose run was left. */
+  private static void assertGoesOn(Path output, Path file) throws Exception {
     Call done = study(file);
     assertEquals(0, done.exit(), done.out());
     assertFalse(Files.exists(output.resolve("earlier")));
+  }
+
+  private static void assertBeginsAnew(Path output, Path file, String why) throws Exception {
+    Call done = study(file);
+    assertEquals(0, done.exit(), done.out());
+    assertTrue(done.out().contains(why), done.out());
+    assertTrue(Files.exists(output.resolve("earlier/words_tiny_supernet_seed-0-1/checkpoints")));
   }
 }
