@@ -1,7 +1,9 @@
 package org.prunepeft.search;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Removes modules in a given order until the rest is within a target.
@@ -17,15 +19,19 @@ import java.util.List;
 record BudgetFill(List<Candidate> removed, List<Candidate> spared, List<Candidate> kept) {
   /**
    * {@return modules in a given order, each that still fits the budget, sorted by layer, type and
-   * name}
+   * name} Where a slice of a module does not fit, those of it that follow are not taken either.
    */
   static List<Candidate> take(List<Candidate> order, long budget) {
     List<Candidate> taken = new ArrayList<>();
+    Set<String> full = new HashSet<>();
     long left = budget;
-    for (Candidate module : order) {
-      if (module.parameters() <= left) {
-        taken.add(module);
-        left -= module.parameters();
+    for (Candidate candidate : order) {
+      String module = Slice.of(candidate).module();
+      if (candidate.parameters() <= left && !full.contains(module)) {
+        taken.add(candidate);
+        left -= candidate.parameters();
+      } else {
+        full.add(module);
       }
     }
     taken.sort(Candidate.CANONICAL);

@@ -2,7 +2,9 @@ package org.prunepeft.search;
 
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 
 /** The baselines that keep the modules of the last, the first or the middle layers. */
 public final class DepthOrder {
@@ -32,11 +34,21 @@ public final class DepthOrder {
   public static List<Candidate> keep(SearchSpace space, long budget, Layers layers) {
     space.requireBudget(budget);
     return BudgetFill.take(
-        space.candidates().stream().sorted(order(layers, space.layers())).toList(), budget);
+        space.candidates().stream().sorted(order(layers, space)).toList(), budget);
   }
 
-  /** Within a layer the smaller come first, so that a budget holds more of it. */
-  private static Comparator<Candidate> order(Layers layers, int count) {
+  /**
+   * Within a layer the smaller modules come first, so that a budget holds more of it, and of a
+   * module its leading slices.
+   */
+  private static Comparator<Candidate> order(Layers layers, SearchSpace space) {
+    int count = space.layers();
+    Map<String, Long> sizes =
+        space.candidates().stream()
+            .collect(
+                Collectors.groupingBy(
+                    candidate -> Slice.of(candidate).module(),
+                    Collectors.summingLong(Candidate::parameters)));
     ToDoubleFunction<Candidate> key =
         switch (layers) {
           case FIRST -> Candidate::layer;
@@ -45,7 +57,9 @@ public final class DepthOrder {
           case MIDDLE -> module -> Math.abs(module.layer() - (count - 1) / 2.0 - 0.25);
         };
     return Comparator.comparingDouble(key)
-        .thenComparing(Comparator.comparingLong(Candidate::parameters))
-        .thenComparing(Comparator.comparing(Candidate::name).reversed());
+        .thenComparing(candidate -> sizes.get(Slice.of(candidate).module()))
+        .thenComparing(
+            Comparator.comparing((Candidate candidate) -> Slice.of(candidate).module()).reversed())
+        .thenComparing(candidate -> Slice.of(candidate).index());
   }
 }

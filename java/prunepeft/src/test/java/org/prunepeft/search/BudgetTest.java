@@ -10,10 +10,12 @@ import static org.prunepeft.search.Scores.lora;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.DepthOrder.Layers;
 
@@ -98,6 +100,76 @@ class BudgetTest {
     List<Candidate> kept = RandomSelection.keep(space, 90, 7);
     assertEquals(kept, RandomSelection.keep(new SearchSpace(6, shuffled), 90, 7));
     assertNotEquals(kept, RandomSelection.keep(space, 90, 8));
+  }
+
+  /** A kept result names its random modules by a seed: the same seed must give the same. */
+  @Test
+  void drawsOfWholeModulesStayTheSame() {
+    assertEquals(
+        List.of("adapter.0", "lora.0", "adapter.2", "lora.2", "adapter.3", "lora.3"),
+        Candidate.names(RandomSelection.keep(Scores.space(6), 90, 7)));
+    assertEquals(
+        List.of("lora.0", "lora.1", "adapter.3", "lora.3", "adapter.4", "lora.4", "lora.5"),
+        Candidate.names(RandomSelection.keep(Scores.space(6), 90, 8)));
+  }
+
+  /** Modules of two types in each layer, cut into slices of these sizes. */
+  private static SearchSpace sliced(int layers, long... sizes) {
+    List<Candidate> slices = new ArrayList<>();
+    for (int layer = 0; layer < layers; layer++) {
+      for (String type : List.of(Candidate.ADAPTER, Candidate.LORA)) {
+        for (int i = 0; i < sizes.length; i++) {
+          slices.add(new Candidate(new Slice(type + "." + layer, i).name(), layer, type, sizes[i]));
+        }
+      }
+    }
+    return new SearchSpace(layers, slices);
+  }
+
+  /** How many slices each module keeps; a module's slices must be its leading ones. */
+  private static Map<String, Integer> kept(List<Candidate> slices) {
+    Map<String, Integer> kept = new TreeMap<>();
+    slices.stream()
+        .map(Slice::of)
+        .sorted(Comparator.comparingInt(Slice::index))
+        .forEach(
+            slice -> {
+              assertEquals(kept.getOrDefault(slice.module(), 0), slice.index(), slice::name);
+              kept.merge(slice.module(), 1, Integer::sum);
+            });
+    return kept;
+  }
+
+  @Test
+  void randomSlicesAreLeadingOnesAndAllModulesGiveTheirFirstBeforeOneGivesItsSecond() {
+    SearchSpace space = sliced(6, 10, 10, 10, 10);
+    for (int seed = 0; seed < 100; seed++) {
+      Map<String, Integer> few = kept(RandomSelection.keep(space, 50, seed));
+      assertEquals(Collections.nCopies(5, 1), List.copyOf(few.values()));
+      Map<String, Integer> more = kept(RandomSelection.keep(space, 150, seed));
+      assertEquals(12, more.size());
+      assertEquals(3, more.values().stream().filter(count -> count == 2).count());
+    }
+    assertNotEquals(RandomSelection.keep(space, 50, 1), RandomSelection.keep(space, 50, 2));
+  }
+
+  @Test
+  void aSliceThatDoesNotFitIsNotSkippedForALaterOneOfItsModule() {
+    SearchSpace space = sliced(2, 10, 7, 3);
+    for (int seed = 0; seed < 100; seed++) {
+      kept(RandomSelection.keep(space, 45, seed));
+      for (Layers layers : Layers.values()) {
+        kept(DepthOrder.keep(space, 12 + seed % 60, layers));
+      }
+    }
+  }
+
+  @Test
+  void depthOrderTakesAModulesSlicesFromTheFirst() {
+    SearchSpace space = sliced(3, 10, 10, 10);
+    assertEquals(Map.of("lora.0", 2), kept(DepthOrder.keep(space, 20, Layers.FIRST)));
+    assertEquals(
+        Map.of("lora.2", 3, "adapter.2", 1), kept(DepthOrder.keep(space, 40, Layers.LAST)));
   }
 
   @Test

@@ -17,6 +17,7 @@ import org.prunepeft.peft.ModuleType.Parameter;
 import org.prunepeft.peft.PeftModule;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.Slice;
 
 /**
  * Modules cut into slices of their rank or bottleneck. A search treats each slice as a module. The
@@ -28,8 +29,6 @@ import org.prunepeft.search.SearchSpace;
  * more than its own.
  */
 public final class Slices {
-  private static final String SLICE = ".slice-";
-
   private final PeftConfig config;
   private final EncoderConfig encoder;
 
@@ -51,7 +50,9 @@ public final class Slices {
     for (Candidate module : config.space(encoder).candidates()) {
       int own = Math.toIntExact(Math.min(count, size(module)));
       for (int i = 0; i < own; i++) {
-        slices.put(own == 1 ? module.name() : module.name() + SLICE + i, new Piece(module, i, own));
+        slices.put(
+            own == 1 ? module.name() : new Slice(module.name(), i).name(),
+            new Piece(module, i, own));
       }
     }
   }
