@@ -53,13 +53,14 @@ public final class MeasuredRun implements AutoCloseable {
    * Draws a supernet's weights, and looks for what it needs.
    *
    * @param budget trainable parameters to be left at most
-   * @throws IllegalArgumentException if there are too few validation examples, or too few steps of
-   *     the last training for AdaLoRA
+   * @throws IllegalArgumentException if there is but one module, there are too few validation
+   *     examples, or too few steps of the last training for AdaLoRA
    */
   public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
     this.session = session;
     slices = settings.slices(session.setup.peft(), session.encoder.config());
     space = slices.space();
+    MeasuredSearch.requireChoice(space);
     MeasuringSettings.Sizes sizes =
         settings.sizes(
             session.train.size(),

@@ -1,9 +1,11 @@
 package org.prunepeft.run;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -78,7 +80,7 @@ final class MeasuredSummary {
                           : "")
                       + ": kept is the best subset of the budget."
                   : NO_DIFFERENCE
-                      + ": kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by "
+                      + ": kept is the best by what was measured; no subset of the budget that was measured and may be as good costs 5 % less by "
                       + result.settings().objective().name()
                       + (result.settings().objective().fixed() > 0
                           ? ", of what modules add to it"
@@ -94,7 +96,7 @@ final class MeasuredSummary {
                   + result.settings().objective().name()
                   + String.format(
                       Locale.ROOT,
-                      " that is predicted to lie at most %.2f points below all modules.",
+                      " that is predicted to lie, a standard error added, at most %.2f points below all modules.",
                       100 * result.settings().tolerance().orElse(0));
         });
     line("");
@@ -115,21 +117,26 @@ final class MeasuredSummary {
     if (tolerance.isEmpty() || result.choice() == MeasuredResult.Choice.WITHIN_TOLERANCE) {
       return;
     }
-    OptionalDouble nearest =
+    Optional<Estimate> nearest =
         result.front().stream()
             .filter(each -> !each.modules().isEmpty())
             .filter(each -> Candidate.total(each.modules()) <= result.settings().budget())
-            .mapToDouble(each -> each.belowSupernet().mean())
-            .min();
+            .map(Configuration::belowSupernet)
+            .min(Comparator.comparingDouble(below -> below.mean() + below.standardError()));
     line(
         String.format(
             Locale.ROOT,
-            "The tolerance decided nothing: no configuration within the budget is predicted to lie within %.2f points of all modules%s.",
+            "The tolerance decided nothing: no configuration within the budget is predicted to lie, a standard error added, within %.2f points of all modules%s.",
             100 * tolerance.getAsDouble(),
-            nearest.isPresent()
-                ? String.format(
-                    Locale.ROOT, "; the nearest lies %.2f below", 100 * nearest.getAsDouble())
-                : ""));
+            nearest
+                .map(
+                    below ->
+                        String.format(
+                            Locale.ROOT,
+                            "; the nearest lies %.2f below, with a standard error of %.2f",
+                            100 * below.mean(),
+                            100 * below.standardError()))
+                .orElse("")));
     line("");
   }
 

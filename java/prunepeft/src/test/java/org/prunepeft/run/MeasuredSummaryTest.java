@@ -66,7 +66,7 @@ class MeasuredSummaryTest {
   void withoutADifferenceItSaysByWhatNoOtherIsCheaper() {
     assertHas(
         summary(KnownRun.measured(false, SPREAD, KnownRun.KEPT)),
-        "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by parameters.");
+        "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that was measured and may be as good costs 5 % less by parameters.");
   }
 
   @Test
@@ -77,7 +77,7 @@ class MeasuredSummaryTest {
                 ConfigurationCosts.of(List.of("latency"), KnownRun.ENCODER, KnownRun.SPACE, true));
     assertHas(
         summary(KnownRun.measured(settings, false, Optional.of(SPREAD), KnownRun.KEPT)),
-        "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that may be as good costs 5 % less by latency, of what modules add to it.");
+        "Which modules are kept makes no measurable difference here: kept is the best by what was measured; no subset of the budget that was measured and may be as good costs 5 % less by latency, of what modules add to it.");
   }
 
   @Test
@@ -90,7 +90,7 @@ class MeasuredSummaryTest {
                 true,
                 Optional.of(SPREAD),
                 KnownRun.KEPT)),
-        "The tolerance decided nothing: no configuration within the budget is predicted to lie within 0.50 points of all modules; the nearest lies 1.35 below.");
+        "The tolerance decided nothing: no configuration within the budget is predicted to lie, a standard error added, within 0.50 points of all modules; the nearest lies 1.35 below, with a standard error of 1.63.");
     assertHas(
         summary(
             KnownRun.measured(
@@ -98,7 +98,7 @@ class MeasuredSummaryTest {
                 true,
                 Optional.of(SPREAD),
                 KnownRun.KEPT)),
-        "The tolerance decided nothing: no configuration within the budget is predicted to lie within 0.50 points of all modules.");
+        "The tolerance decided nothing: no configuration within the budget is predicted to lie, a standard error added, within 0.50 points of all modules.");
     assertTrue(
         summary(SPREAD, KnownRun.KEPT).stream().noneMatch(line -> line.contains("tolerance")));
   }

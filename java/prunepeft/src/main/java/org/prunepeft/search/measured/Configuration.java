@@ -30,8 +30,10 @@ public record Configuration(
   }
 
   /**
-   * {@return the cheapest configuration that is expected to lie at most so much below the supernet;
-   * empty if none does}
+   * {@return the cheapest configuration that is expected to lie at most so much below the supernet,
+   * by one standard error more; empty if none does} The cheapest of many is one that noise made
+   * look better than it is: by their means alone too many of those that are chosen lie further
+   * below.
    *
    * @param front configurations, with the cost in question
    * @param cost name of the cost
@@ -40,7 +42,7 @@ public record Configuration(
   public static Optional<Configuration> cheapest(
       List<Configuration> front, String cost, double tolerance) {
     return front.stream()
-        .filter(each -> each.belowSupernet.mean() <= tolerance)
+        .filter(each -> each.belowSupernet.mean() + each.belowSupernet.standardError() <= tolerance)
         .min(
             Comparator.comparingDouble((Configuration each) -> each.costs.get(cost))
                 .thenComparing(each -> each.belowSupernet.mean()));

@@ -11,6 +11,17 @@ import java.util.Map;
  * @param high the interval's upper end
  */
 public record Estimate(double mean, double low, double high) {
+  /** So many standard errors of a normal distribution the interval reaches to each side. */
+  private static final double NORMAL = 1.959964;
+
+  /**
+   * {@return the standard error by which a normal distribution would give the interval's upper
+   * half}
+   */
+  public double standardError() {
+    return (high - mean) / NORMAL;
+  }
+
   /** {@return whether zero lies in the interval} */
   public boolean holdsZero() {
     return low <= 0 && high >= 0;

@@ -196,7 +196,10 @@ final class Front {
           pool.modules(subset),
           Statistics.estimate(
               metrics.mean(row), metrics.covariance(row, row) / examples, examples - 1),
-          Statistics.paired(metrics.values(supernet), metrics.values(row)),
+          // What it lies below itself is known.
+          row == supernet
+              ? new Estimate(0, 0, 0)
+              : Statistics.paired(metrics.values(supernet), metrics.values(row)),
           confirmation,
           costs);
     }

@@ -70,7 +70,21 @@ public final class MeasuredSearch {
   private final Map<Rival, BitSet> rivals = new EnumMap<>(Rival.class);
   private final List<BitSet> randomSubsets = new ArrayList<>();
 
+  /**
+   * Checks that there is something to choose among.
+   *
+   * @throws IllegalArgumentException if there is but one module
+   */
+  public static void requireChoice(SearchSpace space) {
+    if (space.candidates().size() < 2) {
+      throw new IllegalArgumentException(
+          "a measured search needs 2 modules or more to choose among, got 1 (%s); train it as it is, or give the supernet more"
+              .formatted(space.candidates().get(0).name()));
+    }
+  }
+
   private MeasuredSearch(SearchSpace space, MeasuredSettings settings, SubsetMeasurer measurer) {
+    requireChoice(space);
     space.requireBudget(settings.budget());
     this.space = space;
     this.settings = settings;
@@ -89,7 +103,7 @@ public final class MeasuredSearch {
    * @param measurer measures subsets; what it throws ends the search
    * @return the choice, with all that led to it
    * @throws IllegalArgumentException if the budget is out of range ({@link
-   *     SearchSpace#requireBudget})
+   *     SearchSpace#requireBudget}), or there is but one module
    * @throws IllegalStateException if the measurer gives other numbers of subsets or examples than
    *     asked for, or fewer than 20 examples
    * @throws ArithmeticException if a measurement is not finite
@@ -306,7 +320,7 @@ public final class MeasuredSearch {
   }
 
   private static boolean worse(BitSet subset, BitSet best, MetricModel model, double deviations) {
-    double loss = model.expected(best) - model.predict(subset);
+    double loss = model.expected(best) - model.expected(subset);
     return loss > deviations * Math.sqrt(model.varianceToBest(subset, best));
   }
 
@@ -343,7 +357,7 @@ public final class MeasuredSearch {
       return best;
     }
     return affordable()
-        .max(Comparator.comparingDouble(model::predict))
+        .max(Comparator.comparingDouble(model::expected))
         .filter(subset -> !worse(subset, best, model, BY_CHANCE))
         .orElse(best);
   }
@@ -364,13 +378,13 @@ public final class MeasuredSearch {
   }
 
   /**
-   * Measured subsets of the budget. Where parameters are the objective, those that fill it: it says
-   * how many there may be, so that fewer are no saving.
+   * Measured subsets of the budget, all modules too where they are within it. Where parameters are
+   * the objective, those that fill it: it says how many there may be, so that fewer are no saving.
    */
   private Stream<BitSet> affordable() {
     boolean filled = settings.objective() instanceof Cost.ParameterCount;
-    return Arrays.stream(chooseable())
-        .mapToObj(archive::subset)
+    return Stream.concat(
+            Arrays.stream(chooseable()).mapToObj(archive::subset), Stream.of(pool.all()))
         .filter(subset -> pool.size(subset) <= settings.budget())
         .filter(subset -> !filled || pool.fills(subset, settings.budget()));
   }

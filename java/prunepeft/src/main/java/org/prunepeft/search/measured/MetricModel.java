@@ -181,8 +181,14 @@ final class MetricModel {
 
   /** How far what is expected of a subset of modules, less that of the best, is from the truth. */
   double varianceToBest(BitSet subset, BitSet best) {
-    return fit.pool().isExtreme(best)
-        ? varianceBelow(archive.row(best), subset)
+    if (subset.equals(best)) {
+      return 0;
+    }
+    if (fit.pool().isExtreme(best)) {
+      return varianceBelow(archive.row(best), subset);
+    }
+    return fit.pool().isExtreme(subset)
+        ? varianceBelow(archive.row(subset), best)
         : varianceOfDifference(subset, best);
   }
 

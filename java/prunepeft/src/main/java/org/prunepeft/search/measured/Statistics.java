@@ -126,7 +126,9 @@ final class Statistics {
   record Shift(double mean, double variance, double degreesOfFreedom) {}
 
   /**
-   * Two-way analysis of variance without repetition: subsets by examples.
+   * Two-way analysis of variance without repetition: subsets by examples. Subsets share modules,
+   * and with them noise, so that their means vary in fewer directions than there are subsets;
+   * degrees of freedom are by the covariance of their values over the examples.
    *
    * @param values [subsets][examples], of distinct random subsets
    * @return empty: there is one alone, which says nothing of how they differ
@@ -146,15 +148,15 @@ final class Statistics {
       }
     }
     double grand = mean(means);
+    double[][] residuals = new double[subsets][examples];
     double squares = 0;
     for (int s = 0; s < subsets; s++) {
       for (int e = 0; e < examples; e++) {
-        double residual = values[s][e] - means[s] - difficulty[e] + grand;
-        squares += residual * residual;
+        residuals[s][e] = values[s][e] - means[s] - difficulty[e] + grand;
+        squares += residuals[s][e] * residuals[s][e];
       }
     }
-    double residuals = (subsets - 1.0) * (examples - 1.0);
-    double noise = squares / residuals / examples;
+    double noise = squares / ((subsets - 1.0) * (examples - 1.0)) / examples;
     double observed = variance(means);
     double between = Math.max(0, observed - noise);
     return Optional.of(
@@ -162,10 +164,34 @@ final class Statistics {
             Math.sqrt(observed),
             Math.sqrt(noise),
             Math.sqrt(between),
-            beyond(observed, noise, subsets - 1.0, residuals)));
+            beyond(observed, noise, directions(residuals), examples - 1.0)));
   }
 
-  private static Estimate beyond(double observed, double noise, double subsets, double residuals) {
+  /**
+   * The degrees of freedom of a variance between the means of subsets whose noise is correlated
+   * (Satterthwaite, 1946): the squared trace of their covariance by the trace of its square, less
+   * what the sample of examples adds to that in a normal distribution. From 1 to one less than
+   * there are subsets.
+   *
+   * @param residuals [subsets][examples], whose rows and columns have the mean 0
+   */
+  private static double directions(double[][] residuals) {
+    double n = residuals[0].length - 1.0;
+    double trace = 0;
+    double squares = 0;
+    for (int s = 0; s < residuals.length; s++) {
+      for (int other = 0; other < residuals.length; other++) {
+        double covariance = dot(residuals[s], residuals[other]) / n;
+        trace += s == other ? covariance : 0;
+        squares += covariance * covariance;
+      }
+    }
+    double unbiased = (squares - trace * trace / n) * n * n / ((n - 1) * (n + 2));
+    double most = residuals.length - 1.0;
+    return unbiased > 0 ? Math.max(1, Math.min(most, trace * trace / unbiased)) : most;
+  }
+
+  private static Estimate beyond(double observed, double noise, double freedom, double examples) {
     if (!(observed > 0)) {
       return new Estimate(0, 0, 0);
     }
@@ -173,7 +199,7 @@ final class Statistics {
       return new Estimate(1, 1, 1);
     }
     double ratio = observed / noise;
-    FDistribution f = new FDistribution(subsets, residuals);
+    FDistribution f = new FDistribution(freedom, freedom * examples);
     return new Estimate(
         Math.max(0, 1 - 1 / ratio),
         Math.max(0, 1 - f.inverseCumulativeProbability(UPPER) / ratio),

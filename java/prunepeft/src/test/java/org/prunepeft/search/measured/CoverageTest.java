@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
@@ -22,6 +23,9 @@ import org.prunepeft.testing.TestSeed;
 class CoverageTest {
   private static final int WORLDS = 1000;
   private static final int ANSWER_WORLDS = 300;
+  private static final int SPREAD_WORLDS = 400;
+  private static final double EXAMPLE_EFFECT = 0.2;
+  private static final double REMAINDER = 0.1;
   private static final double LEAST = 0.93;
   private static final double MOST = 0.97;
 
@@ -199,6 +203,64 @@ class CoverageTest {
       }
     }
     assertCovers("comparisons", all, CHANCE);
+  }
+
+  /** Many subsets of few modules: what they share of the noise is in all of their means. */
+  @Test
+  void theShareOfTheSpreadBeyondNoiseIsHeld() {
+    Random random = TestSeed.random();
+    for (double deviation : new double[] {0, 0.01, 0.02}) {
+      Held held = new Held();
+      for (int i = 0; i < SPREAD_WORLDS; i++) {
+        MadeUpWorld world =
+            new MadeUpWorld(
+                MadeUpWorld.space(6),
+                random.doubles(12).map(any -> deviation * random.nextGaussian()).toArray(),
+                400,
+                EXAMPLE_EFFECT,
+                REMAINDER,
+                false,
+                random);
+        long budget = Math.round((i % 2 == 0 ? 0.5 : 0.3) * world.space.totalParameters());
+        List<List<Candidate>> subsets =
+            Stream.generate(() -> RandomSelection.keep(world.space, budget, random.nextLong()))
+                .distinct()
+                .limit(24)
+                .toList();
+        float[][] metric = world.measure(subsets).metric();
+        double[][] values = new double[metric.length][400];
+        for (int s = 0; s < values.length; s++) {
+          for (int e = 0; e < values[s].length; e++) {
+            values[s][e] = metric[s][e];
+          }
+        }
+        held.count(
+            Statistics.spread(values).orElseThrow().beyond(), beyondNoise(world, budget, random));
+      }
+      assertTrue(held.share() >= 0.92, deviation + ": " + held.share());
+    }
+  }
+
+  /**
+   * The true share: of the variance between random subsets, and that of the noise of their means.
+   */
+  private static double beyondNoise(MadeUpWorld world, long budget, Random random) {
+    int draws = 200;
+    double[] truth = new double[draws];
+    double noise = 0;
+    for (int i = 0; i < draws; i++) {
+      List<Candidate> one = RandomSelection.keep(world.space, budget, random.nextLong());
+      List<Candidate> other = RandomSelection.keep(world.space, budget, random.nextLong());
+      truth[i] = world.truth(one);
+      long apart =
+          world.space.candidates().stream()
+              .filter(module -> one.contains(module) != other.contains(module))
+              .count();
+      double rest = apart == 0 ? 0 : 2 * REMAINDER * REMAINDER;
+      noise += (EXAMPLE_EFFECT * EXAMPLE_EFFECT * apart + rest) / 2 / 400 / draws;
+    }
+    double between = Statistics.variance(truth);
+    return between / (between + noise);
   }
 
   private static void assertCovers(String what, Held held, double chance) {

@@ -14,6 +14,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Random;
@@ -118,6 +119,70 @@ class MeasuredSearchTest {
       assertTrue(regret <= 0.15 * gain, layers + " layers: " + regret + " of " + gain);
       assertTrue(ahead > 0, layers + " layers: " + ahead);
     }
+  }
+
+  /** Twelve modules of four slices, the first of which do most, alike in all layers. */
+  private static MadeUpWorld sliced(double worth, Random random) {
+    double[] shares = {0.7, 0.2, 0.08, 0.02};
+    List<Candidate> slices = new ArrayList<>();
+    for (int layer = 0; layer < 6; layer++) {
+      for (String type : List.of(Candidate.ADAPTER, Candidate.LORA)) {
+        for (int i = 0; i < shares.length; i++) {
+          slices.add(new Candidate(type + "." + layer + ".slice-" + i, layer, type, 100));
+        }
+      }
+    }
+    SearchSpace space = new SearchSpace(6, slices);
+    double[] worths =
+        space.candidates().stream()
+            .mapToDouble(
+                slice -> worth * shares[slice.name().charAt(slice.name().length() - 1) - '0'])
+            .toArray();
+    MadeUpWorld world = new MadeUpWorld(space, worths, 600, 0.1, 0.3, true, random);
+    world.scored = true;
+    return world;
+  }
+
+  /** Against subsets that keep a third slice without the first any choice would be better. */
+  @Test
+  @FixedSeed("noise makes a choice look better in some worlds")
+  void whereLayersAreAlikePlacementOfSlicesDoesNotMatter() {
+    Random random = TestSeed.random();
+    int matters = 0;
+    for (int i = 0; i < 20; i++) {
+      MadeUpWorld world = sliced(0.2, random);
+      MeasuredSettings settings =
+          MeasuredSettings.of(world.space, budget(world, i % 2 == 0 ? 0.2 : 0.3))
+              .withEffort(Effort.ofTotal(48))
+              .withSeed(i);
+      matters += search(world, settings).placementMatters() ? 1 : 0;
+    }
+    assertTrue(matters <= 3, matters + " of 20");
+  }
+
+  @Test
+  @FixedSeed("noise makes a module look measurably harmful in one world of many")
+  void aBudgetOfAllParametersKeepsAllModulesUnlessThatDoesHarm() {
+    Random random = TestSeed.random();
+    int whole = 0;
+    for (int i = 0; i < 20; i++) {
+      MadeUpWorld world = normal(6, 0, 200, random);
+      whole += search(world, 1).kept().equals(world.space.candidates()) ? 1 : 0;
+    }
+    assertTrue(whole >= 19, whole + " of 20");
+  }
+
+  @Test
+  void oneModuleLeavesNothingToChoose() {
+    SearchSpace space = new SearchSpace(1, List.of(new Candidate("lora.0", 0, Candidate.LORA, 10)));
+    assertEquals(
+        "a measured search needs 2 modules or more to choose among, got 1 (lora.0); train it as it is, or give the supernet more",
+        assertThrows(
+                IllegalArgumentException.class,
+                () ->
+                    MeasuredSearch.run(
+                        space, MeasuredSettings.of(space, 10), s -> values(s.size(), 50)))
+            .getMessage());
   }
 
   @Test
@@ -364,6 +429,65 @@ class MeasuredSearchTest {
       assertTrue(cheaper.costs().get("training-seconds") < time.of(result.kept()));
     }
     assertTrue(upper > 10, "the upper half in " + upper + " of 20 worlds");
+  }
+
+  /** By their means alone 33 of 43 lay within it: the cheapest is one that noise made look good. */
+  @Test
+  @FixedSeed("noise makes one in several look better than it is")
+  void mostOfWhatIsKeptLiesWithinTheTolerance() {
+    Random random = TestSeed.random();
+    int chosen = 0;
+    int within = 0;
+    for (int i = 0; i < 60; i++) {
+      MadeUpWorld world =
+          MadeUpWorld.of(
+              6,
+              modules ->
+                  modules.stream()
+                      .mapToDouble(m -> 0.03 * (m.parameters() / 20.0 + random.nextGaussian()))
+                      .toArray(),
+              1000,
+              true,
+              random);
+      world.scored = true;
+      MeasuredSettings settings =
+          MeasuredSettings.of(world.space, budget(world, 0.5))
+              .withEffort(Effort.ofTotal(48))
+              .withSeed(i)
+              .withTolerance(OptionalDouble.of(0.01));
+      MeasuredResult result = search(world, settings);
+      if (result.choice() == Choice.WITHIN_TOLERANCE) {
+        chosen++;
+        double below = world.truth(world.space.candidates()) - world.truth(result.kept());
+        within += below <= 0.01 ? 1 : 0;
+      }
+    }
+    assertTrue(chosen >= 15, "chosen in " + chosen);
+    assertTrue(within >= 0.8 * chosen, within + " of " + chosen);
+  }
+
+  @Test
+  void aConfigurationIsWithinTheToleranceByAStandardErrorMore() {
+    Configuration dear = configuration("a", 0.002, 0.010);
+    Configuration cheap = configuration("b", 0.008, 0.016);
+    // Standard errors of 0.0041: 0.0061 and 0.0121.
+    assertEquals(
+        Optional.of(dear), Configuration.cheapest(List.of(dear, cheap), "parameters", 0.01));
+    assertEquals(
+        Optional.of(cheap), Configuration.cheapest(List.of(dear, cheap), "parameters", 0.0122));
+    assertEquals(
+        Optional.empty(), Configuration.cheapest(List.of(dear, cheap), "parameters", 0.006));
+  }
+
+  /** The earlier its name, the dearer. */
+  private static Configuration configuration(String name, double below, double high) {
+    Estimate estimate = new Estimate(below, 2 * below - high, high);
+    return new Configuration(
+        List.of(new Candidate(name, 0, Candidate.LORA, 1)),
+        estimate,
+        estimate,
+        Optional.empty(),
+        Map.of("parameters", name.equals("a") ? 2.0 : 1.0));
   }
 
   @Test
