@@ -19,6 +19,9 @@ public final class IterativePruning {
   /** Of a normal distribution 5 % lie so many standard deviations above the mean, or more. */
   private static final double BEYOND_CHANCE = 1.645;
 
+  /** With less precision even halves that agree wholly are no further above zero. */
+  private static final double LEAST_PRECISION = BEYOND_CHANCE * BEYOND_CHANCE;
+
   private final SearchSpace space;
   private final Strategy strategy;
   private final PruningSettings settings;
@@ -219,7 +222,8 @@ public final class IterativePruning {
    * Whether all reliabilities together are above zero by more than chance. Between the two halves
    * of n modules' scores that are noise a rank correlation has the mean 0 and the variance 1 / (n -
    * 1). Criteria see the same weights and gradients, so that those of a type may err alike: their
-   * mean is taken for one reading. Types weigh by the inverse of the variance.
+   * mean is taken for one reading. Types weigh by the inverse of the variance. Of very few modules
+   * no agreement is more than chance may give: that is not measured.
    */
   private static Information information(
       Iterable<Panel> panels, Scoreboard scoreboard, Map<String, List<Candidate>> peers) {
@@ -245,7 +249,7 @@ public final class IterativePruning {
         precision += own;
       }
     }
-    if (precision == 0) {
+    if (precision <= LEAST_PRECISION) {
       return judged ? Information.UNMEASURED : Information.NONE;
     }
     return sum / Math.sqrt(precision) > BEYOND_CHANCE ? Information.RELIABLE : Information.NONE;

@@ -34,10 +34,13 @@ public record PruningRound(
   public enum Information {
     /**
      * The training learnt something, and the reliabilities of all criteria that judged are together
-     * above zero by more than chance: of rounds whose scores are noise so are 5 % at most.
+     * above zero by more than chance: of rounds whose scores are noise so are about 5 %.
      */
     RELIABLE,
-    /** Criteria distinguished modules, but the reliability of none of them could be measured. */
+    /**
+     * Criteria distinguished modules, but the reliability of none of them could be measured, or
+     * there are so few modules that no reliability would be more than chance may give.
+     */
     UNMEASURED,
     /**
      * None: the training was not healthy, no criterion of any partition distinguished modules, or

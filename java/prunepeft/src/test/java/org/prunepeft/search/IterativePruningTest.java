@@ -441,20 +441,33 @@ class IterativePruningTest {
     PruningSettings settings = PruningSettings.of(1);
     SearchSpace space = Scores.loraOnly(3);
     PruningRound round = oneRound(space, Strategy.all(), settings, halves(false, true));
-    assertEquals(Information.NONE, round.information());
+    assertEquals(Information.UNMEASURED, round.information());
     assertEquals(-1, reading(round, "activation", "lora").reliability().getAsDouble(), 1e-15);
     assertEquals(0.5, reading(round, "gradient", "lora").reliability().getAsDouble(), 1e-15);
     assertEquals(OptionalDouble.empty(), reading(round, "weight", "lora").reliability());
     assertEquals(
-        Information.NONE,
-        oneRound(space, Strategy.all(), settings, halves(false, false)).information());
-    assertEquals(
         Information.UNMEASURED,
         oneRound(space, WEIGHT, settings, halves(false, false)).information());
-    // Of three modules the halves' orders are the same in one case of six.
+    // Of three modules the halves' orders are the same in one case of six: that is no evidence.
     assertEquals(
-        Information.NONE,
+        Information.UNMEASURED,
         oneRound(space, Strategy.all(), settings, halves(true, true)).information());
+  }
+
+  @Test
+  void fourModulesAreEnoughToMeasureReliability() {
+    double[] up = {1, 2, 3, 4};
+    double[] turned = {1, 2, 4, 3};
+    assertEquals(Information.RELIABLE, gradientHalves(up, up));
+    assertEquals(Information.NONE, gradientHalves(up, turned));
+  }
+
+  private static Information gradientHalves(double[] first, double[] second) {
+    Scores scores =
+        new Scores().set("gradient", "lora", first).setHalves("gradient", "lora", first, second);
+    return oneRound(
+            Scores.loraOnly(4), Strategy.single(Criteria.GRADIENT), PruningSettings.of(1), scores)
+        .information();
   }
 
   /** Of six LoRA modules and six adapters, by criteria that all err alike. */

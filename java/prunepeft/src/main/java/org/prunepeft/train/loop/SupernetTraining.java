@@ -143,7 +143,8 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
               .whoseModulesAreJudged();
       Probe probe = probe(fidelity);
       int steps = trainer.steps(run);
-      try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {
+      try (RoundStatistics statistics =
+          new RoundStatistics(modules, plan.criteria, steps, fidelity.epochs)) {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
         Observation observation = statistics.observe();
         double loss = objective(modules, own, probe.examples);

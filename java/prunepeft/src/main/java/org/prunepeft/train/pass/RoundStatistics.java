@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -20,26 +21,37 @@ import org.prunepeft.train.CriterionSettings;
 
 /**
  * Gathers what the criteria need while a supernet trains: gradients summed over the steps and sizes
- * of the modules' outputs, each in two halves of the steps, so that a criterion's reliability can
- * be measured. The sums stay where the gradients are; one importance pass at the end reads them.
+ * of the modules' outputs, each in two halves of the first epoch's steps, so that a criterion's
+ * reliability can be measured. Halves share no example: what later epochs see of the same ones is
+ * in the whole alone. The sums stay where the gradients are; one importance pass at the end reads
+ * them.
  */
 public final class RoundStatistics implements AutoCloseable {
   private final PeftModules modules;
   private final CriterionSettings settings;
   private final int steps;
+  private final int ofEpoch;
   private final PointerScope scope;
+
+  /** Of the first half, of the second and, where there are later epochs, of these. */
   private final Map<String, Tensor[]> gradientSums = new LinkedHashMap<>();
-  private final OutputMagnitudes[] magnitudes = {new OutputMagnitudes(), new OutputMagnitudes()};
+
+  private final OutputMagnitudes[] magnitudes;
   private int done;
   private float[] thresholds;
 
   /**
    * @param steps how many steps the training will have
+   * @param epochs of how many epochs these are, each of as many; 1 or more
    */
-  public RoundStatistics(PeftModules modules, CriterionSettings settings, int steps) {
+  public RoundStatistics(PeftModules modules, CriterionSettings settings, int steps, int epochs) {
     this.modules = modules;
     this.settings = settings;
     this.steps = steps;
+    ofEpoch = steps / epochs;
+    int parts = epochs == 1 ? 2 : 3;
+    magnitudes =
+        Stream.generate(OutputMagnitudes::new).limit(parts).toArray(OutputMagnitudes[]::new);
     try (PointerScope own = new PointerScope()) {
       scope = own;
       own.extend();
@@ -49,49 +61,63 @@ public final class RoundStatistics implements AutoCloseable {
               (type, group) -> {
                 long length = group.values().numel();
                 ComputeDevice device = ComputeDevice.of(group.values());
-                gradientSums.put(type, new Tensor[] {device.zeros(length), device.zeros(length)});
+                gradientSums.put(
+                    type,
+                    Stream.generate(() -> device.zeros(length))
+                        .limit(parts)
+                        .toArray(Tensor[]::new));
               });
     }
   }
 
-  private int half() {
-    return 2 * done < steps ? 0 : 1;
+  private int part() {
+    return done >= ofEpoch ? 2 : 2 * done < ofEpoch ? 0 : 1;
   }
 
   /** Where the step that begins should record output sizes; null if it is not in the sample. */
   public OutputMagnitudes magnitudes() {
-    int interval = Math.max(1, steps / settings.activationBatches());
-    return done % interval == 0 ? magnitudes[half()] : null;
+    return done % interval() == 0 ? magnitudes[part()] : null;
+  }
+
+  /** Of several epochs it is small enough for a step of each half. */
+  private int interval() {
+    int interval = steps / settings.activationBatches();
+    return Math.max(1, ofEpoch < steps ? Math.min(interval, ofEpoch / 2) : interval);
   }
 
   /** Adds the gradients of the step that ends. */
   public void stepDone() {
-    int half = half();
+    int part = part();
     modules
         .groups()
         .forEach(
-            (type, group) -> gradientSums.get(type)[half].add_(group.gradients(), new Scalar(1)));
+            (type, group) -> gradientSums.get(type)[part].add_(group.gradients(), new Scalar(1)));
     done++;
   }
 
   /**
-   * The statistics of every module, from the weights as they are now. One step has no halves: what
-   * agrees is not known.
+   * The statistics of every module, from the weights as they are now. An epoch of one step has no
+   * halves: what agrees is not known.
    */
   public Observation observe() {
-    if (done < 2) {
-      return new Observation(
-          measure(type -> gradientSums.get(type)[0], magnitudes[0]), Map.of(), Map.of());
+    boolean halves = Math.min(done, ofEpoch) >= 2;
+    Map<String, ModuleStatistics> first = halves ? measure(0) : Map.of();
+    Map<String, ModuleStatistics> second = halves ? measure(1) : Map.of();
+    for (Tensor[] parts : gradientSums.values()) {
+      for (int part = 1; part < parts.length; part++) {
+        parts[0].add_(parts[part], new Scalar(1));
+      }
     }
-    Map<String, ModuleStatistics> first = measure(type -> gradientSums.get(type)[0], magnitudes[0]);
-    Map<String, ModuleStatistics> second =
-        measure(type -> gradientSums.get(type)[1], magnitudes[1]);
-    gradientSums.values().forEach(halves -> halves[0].add_(halves[1], new Scalar(1)));
     try (OutputMagnitudes all = new OutputMagnitudes()) {
-      all.add(magnitudes[0]);
-      all.add(magnitudes[1]);
+      for (OutputMagnitudes part : magnitudes) {
+        all.add(part);
+      }
       return new Observation(measure(type -> gradientSums.get(type)[0], all), first, second);
     }
+  }
+
+  private Map<String, ModuleStatistics> measure(int part) {
+    return measure(type -> gradientSums.get(type)[part], magnitudes[part]);
   }
 
   @FunctionalInterface
@@ -150,19 +176,20 @@ public final class RoundStatistics implements AutoCloseable {
   /** Gives the sums to a checkpoint, or takes them from one. */
   public void exchange(StateExchange state) {
     done = state.number("steps", done);
-    for (int half = 0; half < magnitudes.length; half++) {
-      StateExchange own = state.part("half " + half);
+    for (int part = 0; part < magnitudes.length; part++) {
+      StateExchange own = state.part(part < 2 ? "half " + part : "later epochs");
       for (Map.Entry<String, Tensor[]> sums : gradientSums.entrySet()) {
-        own.tensor(sums.getKey(), sums.getValue()[half]);
+        own.tensor(sums.getKey(), sums.getValue()[part]);
       }
-      magnitudes[half].exchange(own.part("outputs"), place());
+      magnitudes[part].exchange(own.part("outputs"), place());
     }
   }
 
   @Override
   public void close() {
-    magnitudes[0].close();
-    magnitudes[1].close();
+    for (OutputMagnitudes part : magnitudes) {
+      part.close();
+    }
     scope.close();
   }
 }

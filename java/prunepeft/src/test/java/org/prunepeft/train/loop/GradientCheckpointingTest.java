@@ -153,7 +153,8 @@ class GradientCheckpointingTest extends TrainingTest {
       return new Outcome(values(modules), null);
     }
     CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, null, 7);
-    try (RoundStatistics statistics = new RoundStatistics(modules, criteria, trainer.steps(run))) {
+    try (RoundStatistics statistics =
+        new RoundStatistics(modules, criteria, trainer.steps(run), run.epochs())) {
       trainer.train(run, StepListener.NONE, statistics);
       return new Outcome(values(modules), statistics.observe());
     }

@@ -243,7 +243,7 @@ class GradientPassesTest extends TrainingTest {
       Trainer trainer = trainer(settings, by, by == null ? 1 : LOSSES);
       CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, null, 7);
       try (RoundStatistics statistics =
-          new RoundStatistics(run.modules(), criteria, trainer.steps(run))) {
+          new RoundStatistics(run.modules(), criteria, trainer.steps(run), run.epochs())) {
         trainer.train(run, StepListener.NONE, statistics);
         observations.add(statistics.observe());
       }
@@ -394,7 +394,7 @@ class GradientPassesTest extends TrainingTest {
       Trainer trainer = trainer(settings, by, by == null ? 1 : LOSSES);
       CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, null, 7);
       try (RoundStatistics statistics =
-          new RoundStatistics(run.modules(), criteria, trainer.steps(run))) {
+          new RoundStatistics(run.modules(), criteria, trainer.steps(run), run.epochs())) {
         trainer.train(run, StepListener.NONE, statistics);
         observations.add(statistics.observe());
       }

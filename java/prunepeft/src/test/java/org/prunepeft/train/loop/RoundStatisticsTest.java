@@ -7,7 +7,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
@@ -38,8 +39,10 @@ class RoundStatisticsTest extends TrainingTest {
   /** Half the smallest number of float16: up to here weights are 0 in it. */
   private static final double ZERO = 0x1p-25;
 
-  @Test
-  void sumsAreThoseOfTheWeightsAndOfTheSummedGradients() {
+  /** Halves are of the first epoch: a later one has the same examples in both. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void sumsAreThoseOfTheWeightsAndOfTheSummedGradients(int epochs) {
     PeftConfig config = loraAndAdapters(3, 0.2);
     EncodedDataset data = SmallTask.draw(6 * STEPS, TestSeed.draw());
     Trainer trainer =
@@ -48,22 +51,25 @@ class RoundStatisticsTest extends TrainingTest {
     PeftModules modules = modules(config, candidates(config));
     Head head = head();
     CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, 0.05, MEASURED);
-    try (RoundStatistics statistics = new RoundStatistics(modules, criteria, STEPS)) {
+    try (RoundStatistics statistics =
+        new RoundStatistics(modules, criteria, epochs * STEPS, epochs)) {
       fill(groups(modules, head), TestSeed.random());
       shrinkSome(modules);
-      TrainingRun run = new TrainingRun(modules, head, data, 1, 5, null);
+      TrainingRun run = new TrainingRun(modules, head, data, epochs, 5, null);
       List<Map<String, float[]>> gradients = new ArrayList<>();
       long[] measuredTokens = new long[2];
       int step = 0;
-      for (Batch batch : new Batches(data, 6).shuffled(5, 1)) {
-        groups(modules, head).forEach(FlatParameters::clearGradients);
-        new SingleStep(run, batch, step, statistics)
-            .loss(trainer, GradientPasses.Mode.of(ComputeDevice.CPU));
-        if (step % (STEPS / MEASURED) == 0) {
-          measuredTokens[2 * step / STEPS] += batch.tokens();
+      for (int epoch = 1; epoch <= epochs; epoch++) {
+        for (Batch batch : new Batches(data, 6).shuffled(5, epoch)) {
+          groups(modules, head).forEach(FlatParameters::clearGradients);
+          new SingleStep(run, batch, step, statistics)
+              .loss(trainer, GradientPasses.Mode.of(ComputeDevice.CPU));
+          if (step < STEPS && step % (STEPS / MEASURED) == 0) {
+            measuredTokens[2 * step / STEPS] += batch.tokens();
+          }
+          step++;
+          gradients.add(gradients(modules));
         }
-        step++;
-        gradients.add(gradients(modules));
       }
 
       Observation observation = statistics.observe();
@@ -72,6 +78,9 @@ class RoundStatisticsTest extends TrainingTest {
       check(modules, gradients.subList(0, STEPS / 2), observation.firstHalf());
       check(modules, gradients.subList(STEPS / 2, STEPS), observation.secondHalf());
       assertTrue(measuredTokens[0] > 0 && measuredTokens[1] > 0);
+      if (epochs > 1) {
+        return;
+      }
       observation
           .whole()
           .forEach(

@@ -301,7 +301,7 @@ class TrainingsInStepTest extends TrainingTest {
       for (int member = 0; member < 2; member++) {
         TrainingRun run = run(member, Kind.LORA_AND_ADAPTERS, 0, 1, 20);
         RoundStatistics statistics =
-            keep(new RoundStatistics(run.modules(), criteria, trainer.steps(run)));
+            keep(new RoundStatistics(run.modules(), criteria, trainer.steps(run), run.epochs()));
         if (together) {
           requests.add(new Trainer.Request(run, StepListener.NONE, statistics, Checkpoints.NONE));
         } else {
