@@ -90,6 +90,16 @@ record Study(
       return command.equals(SEARCH) || references.isEmpty();
     }
 
+    /** Whether its modules are drawn. */
+    boolean isRandom() {
+      return command.equals(TRAIN)
+          && options.entrySet().stream()
+              .anyMatch(
+                  option ->
+                      option.getKey().longestName().equals("--modules")
+                          && TrainCommand.isRandom(option.getValue()));
+    }
+
     Method within(List<Limit> others) {
       return new Method(name, command, options, references, others, draws, rates);
     }

@@ -94,7 +94,7 @@ final class StudyFiles {
         A seed's value is the mean over its random draws. Values are of the test part, in points: hundredths of the metric, but of a
         log-likelihood. Intervals are of 95 %, over seeds: by Student's t, and of differences also by a bootstrap of the pairs. p is
         Student's, and by Holm's correction over all pairs of a table. A difference shows only if neither interval holds zero and the
-        corrected p is below 5 %.
+        corrected p is below 5 %. Methods without a budget are compared with one another in a table of their own.
         """);
     overall.forEach(table -> overall(text, table));
     tables.forEach(table -> setting(text, table));
@@ -111,7 +111,8 @@ final class StudyFiles {
     text.append("\n## Over all tasks%s\n\n".formatted(within(table.budget())));
     text.append(
         "Each task and model counts alike. The rank is over those that have all methods, 1 for the highest mean; by itself it shows no\n"
-            + "difference. The interval is of these tasks, from the variance over seeds within each.\n\n");
+            + "difference. The interval is of these tasks, from the variance over seeds within each; beside it, where they have the same\n"
+            + "seeds, that of each seed's mean over them. p is the larger of the two.\n\n");
     List<List<Cell>> rows = new ArrayList<>();
     for (OverallTable.MethodRank row : table.rows()) {
       rows.add(
@@ -172,7 +173,7 @@ final class StudyFiles {
     List<List<Cell>> rows = new ArrayList<>();
     for (MethodComparison one : comparisons) {
       Interval student = one.difference().student();
-      Interval drawn = one.difference().bootstrap();
+      Interval drawn = metric == null ? one.difference().bySeed() : one.difference().bootstrap();
       rows.add(
           List.of(
               Cell.of(one.arm().method()),
@@ -194,7 +195,7 @@ final class StudyFiles {
                         "pairs",
                         "difference",
                         "Student",
-                        "bootstrap",
+                        metric == null ? "of seeds" : "bootstrap",
                         "p",
                         "p, Holm",
                         "shows"),
@@ -211,10 +212,7 @@ final class StudyFiles {
   }
 
   private static String none(DifferenceOverSeeds difference) {
-    if (difference.student() != null) {
-      return "no difference";
-    }
-    return difference.pairs() == 1 ? "one seed says nothing" : "too few seeds to judge";
+    return difference.unknown() == null ? "no difference" : difference.unknown().words();
   }
 
   private static String ends(Interval interval, Metric metric, boolean signed) {

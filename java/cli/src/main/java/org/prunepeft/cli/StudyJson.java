@@ -170,6 +170,7 @@ final class StudyJson {
     map.put("difference", one.difference().mean());
     map.put("student", interval(one.difference().student()));
     map.put("bootstrap", interval(one.difference().bootstrap()));
+    map.put("of_seeds", interval(one.difference().bySeed()));
     map.put("p", number(one.difference().p()));
     map.put("p_holm", number(one.adjusted()));
     map.put(
@@ -179,6 +180,9 @@ final class StudyJson {
           case WORSE -> "worse";
           case NO_DIFFERENCE -> null;
         });
+    map.put(
+        "why_unknown",
+        one.difference().unknown() == null ? null : one.difference().unknown().words());
     return map;
   }
 

@@ -131,11 +131,19 @@ final class StudyPlan {
     if (run.limit() != null && run.method().takesBudget()) {
       words.add(run.limit().option() + "=" + run.limit().text());
     }
-    if (run.method().draws() > 1) {
-      words.add(TrainCommand.DRAW + "=" + run.draw());
+    if (run.method().isRandom()) {
+      words.add(TrainCommand.DRAW + "=" + draw(run));
     }
     words.add("--seed=" + run.seed());
     words.add("--threads=" + study.threads());
     return words;
+  }
+
+  /**
+   * A number of its own for each task and draw: the same random subsets in all tasks would say less
+   * of random subsets than different ones.
+   */
+  private static int draw(PlannedRun run) {
+    return (run.taskAndModel().task().hashCode() * 0x9e3779b9 >>> 2) + run.draw();
   }
 }

@@ -156,6 +156,15 @@ class StudyFileTest {
     assertTrue(names.contains("acceptability_minilm_supernet_seed-3"));
     PlannedRun random = plan.run("wordnet_minilm_random_200k_seed-4_draw-1").orElseThrow();
     assertEquals(1, plan.stage(random));
+    // Tasks have random subsets of their own, and so have draws.
+    int draw = draw(plan, random);
+    assertEquals(
+        draw, draw(plan, plan.run("wordnet_minilm_random_0.5_seed-3_draw-1").orElseThrow()));
+    assertEquals(
+        draw, 1 + draw(plan, plan.run("wordnet_minilm_random_200k_seed-4_draw-0").orElseThrow()));
+    int other =
+        draw(plan, plan.run("acceptability_minilm_random_200k_seed-4_draw-1").orElseThrow());
+    assertTrue(Math.abs(draw - other) > 1000, draw + " and " + other);
     assertEquals(
         List.of(
             "train",
@@ -165,13 +174,41 @@ class StudyFileTest {
             "--modules=random",
             "--learning-rate=1e-3",
             "--budget=200k",
-            "--draw=1",
+            "--draw=" + draw,
             "--seed=4",
             "--threads=1"),
         plan.arguments(random, "1e-3"));
     PlannedRun search = plan.run("wordnet_minilm_search_0.5_seed-3").orElseThrow();
     assertEquals(0, plan.stage(search));
     assertEquals(List.of(), plan.needs(search));
+  }
+
+  private static int draw(StudyPlan plan, PlannedRun run) {
+    return plan.arguments(run, "1e-3").stream()
+        .filter(word -> word.startsWith("--draw="))
+        .map(word -> Integer.parseInt(word.substring("--draw=".length())))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void randomModulesOfOneDrawAreOfTheirTaskToo() throws IOException {
+    StudyPlan plan =
+        plan(
+            """
+            tasks: {wordnet: , acceptability: }
+            models: [minilm]
+            methods:
+              random: {command: train, modules: random}
+              first: {command: train, modules: first-layers}
+            budgets: [0.5]
+            """);
+    int one = draw(plan, plan.run("wordnet_minilm_random_0.5_seed-0").orElseThrow());
+    int other = draw(plan, plan.run("acceptability_minilm_random_0.5_seed-0").orElseThrow());
+    assertTrue(one >= 0 && other >= 0 && one != other, one + " and " + other);
+    List<String> first =
+        plan.arguments(plan.run("wordnet_minilm_first_0.5_seed-0").orElseThrow(), "1e-3");
+    assertTrue(first.stream().noneMatch(word -> word.startsWith("--draw")), first::toString);
   }
 
   @Test

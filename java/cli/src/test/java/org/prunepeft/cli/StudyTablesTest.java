@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -330,6 +331,80 @@ class StudyTablesTest {
     Call.of("report", output, "-o", page)
         .exits(1, output.resolve(name) + " is damaged: ", message, "--collect writes it anew");
     assertFalse(Files.exists(page));
+  }
+
+  @Test
+  void itIsSaidWhyADifferenceHasNoIntervalAndOverTasksThatOfTheSeedsMeansIsShown()
+      throws IOException {
+    double[] random = {0.50, 0.60, 0.55};
+    double[] far = {0.30, 0.41, 0.345};
+    Path file =
+        classified(
+            """
+            tasks: [wordnet, acceptability]
+            methods:
+              random: {command: train, modules: random}
+              same: {command: search}
+              far: {command: search, strategy: gates}
+              head: {command: train, modules: head}
+              supernet: {command: train, modules: supernet}
+            compare_with: [random, head]
+            budgets: [0.5]
+            seeds: [0, 1, 2]
+            """,
+            run -> {
+              int seed = (int) run.seed();
+              boolean second = run.taskAndModel().task().equals("acceptability");
+              return switch (run.method().name()) {
+                case "far" -> Optional.of(new Given(far[seed]));
+                case "supernet" -> Optional.of(new Given(0.7 + 0.01 * seed * seed));
+                case "head" -> seed > 0 && second ? Optional.empty() : Optional.of(new Given(0.2));
+                default -> Optional.of(new Given(random[seed]));
+              };
+            });
+    Call.of("study", file, "--collect").exits(0);
+    List<String> words = new ArrayList<>();
+    JsonNode study = json("study.json");
+    for (String tables : List.of("overall", "tables")) {
+      study
+          .get(tables)
+          .forEach(
+              table ->
+                  table
+                      .get("comparisons")
+                      .forEach(
+                          one ->
+                              words.add(
+                                  "%s %s to %s: %s"
+                                      .formatted(
+                                          table.get("budget").asText(),
+                                          one.get("method").asText(),
+                                          one.get("to").asText(),
+                                          one.get("why_unknown").asText()))));
+    }
+    assertTrue(
+        words.contains("0.5 same to random: all seeds of a task differ by the same"),
+        words::toString);
+    assertTrue(words.contains("0.5 same to random: all seeds differ by the same"), words::toString);
+    assertTrue(words.contains("0.5 random to head: a task has one seed"), words::toString);
+    assertTrue(words.contains("0.5 random to head: one seed says nothing"), words::toString);
+    assertTrue(words.contains("0.5 far to random: null"), words::toString);
+    // Methods without a budget are compared with one another once.
+    assertTrue(words.contains("null supernet to head: null"), words::toString);
+    assertTrue(
+        words.stream().noneMatch(one -> one.startsWith("0.5 supernet to head")), words::toString);
+    JsonNode overall =
+        StreamSupport.stream(study.get("overall").spliterator(), false)
+            .filter(table -> table.get("budget").asText().equals("0.5"))
+            .findFirst()
+            .orElseThrow();
+    for (JsonNode one : overall.get("comparisons")) {
+      boolean same =
+          one.get("method").asText().equals("far") && one.get("to").asText().equals("random");
+      assertTrue(!same || one.get("of_seeds").size() == 2, one::toString);
+    }
+    assertTrue(tables().contains("| of seeds "), tables());
+    assertTrue(tables().contains("| all seeds differ by the same"), tables());
   }
 
   @Test

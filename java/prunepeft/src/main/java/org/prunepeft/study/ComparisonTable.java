@@ -15,6 +15,8 @@ import org.prunepeft.data.Metric;
 
 /**
  * Methods side by side on one task and model: those within one budget, and those that have none.
+ * Where there are budgets, pairs of methods that have none are compared in a table of their own: in
+ * that of each budget they would be tested again.
  *
  * @param taskAndModel where it is
  * @param budget of those that have one; null: none has
@@ -89,8 +91,9 @@ public record ComparisonTable(
               .map(run -> run.arm().budget())
               .filter(Objects::nonNull)
               .forEach(budgets::add);
-          if (budgets.isEmpty()) {
-            tables.add(of(taskAndModel, null, own, comparedWith));
+          ComparisonTable without = of(taskAndModel, null, own, comparedWith);
+          if (budgets.isEmpty() || !without.comparisons.isEmpty()) {
+            tables.add(without);
           }
           budgets.forEach(budget -> tables.add(of(taskAndModel, budget, own, comparedWith)));
         });
@@ -116,11 +119,20 @@ public record ComparisonTable(
     List<MethodResult> rows = new ArrayList<>();
     byArm.forEach((arm, own) -> rows.add(MethodResult.of(arm, own)));
     return new ComparisonTable(
-        taskAndModel, budget, runs.get(0).result().metric(), rows, compared(rows, comparedWith));
+        taskAndModel,
+        budget,
+        runs.get(0).result().metric(),
+        rows,
+        compared(budget, rows, comparedWith));
+  }
+
+  /** Whether two methods are compared in the table of a budget: one of them at least has it. */
+  static boolean compares(String budget, Arm arm, Arm other) {
+    return !arm.equals(other) && (budget == null || arm.budget() != null || other.budget() != null);
   }
 
   private static List<MethodComparison> compared(
-      List<MethodResult> rows, List<String> comparedWith) {
+      String budget, List<MethodResult> rows, List<String> comparedWith) {
     List<MethodResult> others =
         comparedWith.stream()
             .flatMap(name -> rows.stream().filter(row -> row.arm.method().equals(name)))
@@ -129,7 +141,7 @@ public record ComparisonTable(
     for (MethodResult other : others) {
       for (MethodResult row : rows) {
         double[][] pairs = pairs(row, other);
-        if (row != other && pairs[0].length > 0) {
+        if (compares(budget, row.arm, other.arm) && pairs[0].length > 0) {
           all.add(
               new MethodComparison(
                   row.arm, other.arm, DifferenceOverSeeds.of(pairs[0], pairs[1]), Double.NaN));

@@ -2,6 +2,10 @@ package org.prunepeft.study;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.stream.Stream;
 import org.prunepeft.train.Bootstrap;
 
 /**
@@ -10,16 +14,52 @@ import org.prunepeft.train.Bootstrap;
  *
  * @param pairs how many
  * @param mean of the differences, the first less the second
- * @param student its interval by Student's t; null: a group of pairs has but one, or all of it
- *     differ by the same, which says nothing of their spread
- * @param bootstrap its interval by drawing pairs anew, with replacement; null as well, and over
- *     several groups. Of few pairs it is too narrow: of three it is their range, which holds the
- *     true mean in 75 % of cases
+ * @param intervals of the mean; null: a group of pairs has but one, or all of it differ by the
+ *     same, which says nothing of their spread
  * @param p how probable a mean at least so far from zero is if the methods are alike, by Student's
- *     t; NaN where there is no interval
+ *     t, the larger one where there are two intervals by it; NaN where there is no interval
+ * @param unknown why there is no interval; null: there is
  */
 public record DifferenceOverSeeds(
-    int pairs, double mean, Interval student, Interval bootstrap, double p) {
+    int pairs, double mean, Intervals intervals, double p, Unknown unknown) {
+  /**
+   * Intervals of a mean.
+   *
+   * @param student by Student's t
+   * @param bootstrap by drawing pairs anew, with replacement; null over several groups. Of few
+   *     pairs it is too narrow: of three it is their range, which holds the true mean in 75 % of
+   *     cases
+   * @param bySeed over several groups of the same seeds: by Student's t of each seed's mean over
+   *     the groups, which holds also where a seed shifts all groups alike; else null
+   */
+  public record Intervals(Interval student, Interval bootstrap, Interval bySeed) {}
+
+  /** Why there is no interval. */
+  public enum Unknown {
+    /** There is one pair. */
+    ONE_PAIR("one seed says nothing"),
+    /** All pairs differ by the same. */
+    ALL_THE_SAME("all seeds differ by the same"),
+    /** One of several groups has one pair. */
+    GROUP_OF_ONE_PAIR("a task has one seed"),
+    /** In one of several groups all pairs differ by the same. */
+    GROUP_OF_THE_SAME("all seeds of a task differ by the same");
+
+    private final String words;
+
+    Unknown(String words) {
+      this.words = words;
+    }
+
+    /** {@return it in words} */
+    public String words() {
+      return words;
+    }
+  }
+
+  /** So many differences that are all 0 may be so by chance. */
+  private static final int FEW = 3;
+
   /** Far below the least step of a metric of some thousand examples. */
   private static final double ROUNDING = 1e-12;
 
@@ -35,7 +75,8 @@ public record DifferenceOverSeeds(
     Sample sample = Sample.of(differences);
     int n = differences.length;
     if (saysNothingOfItsSpread(sample)) {
-      return new DifferenceOverSeeds(n, sample.mean(), null, null, Double.NaN);
+      Unknown why = n == 1 ? Unknown.ONE_PAIR : Unknown.ALL_THE_SAME;
+      return new DifferenceOverSeeds(n, sample.mean(), null, Double.NaN, why);
     }
     Bootstrap drawn =
         Bootstrap.of(
@@ -43,18 +84,39 @@ public record DifferenceOverSeeds(
     return new DifferenceOverSeeds(
         n,
         sample.mean(),
-        sample.interval(),
-        new Interval(drawn.low(), drawn.high()),
-        Student.p(sample.mean(), sample.deviation() / Math.sqrt(n), n - 1.0));
+        new Intervals(sample.interval(), new Interval(drawn.low(), drawn.high()), null),
+        p(sample),
+        null);
+  }
+
+  /** {@return the mean's interval by Student's t; null: there is none} */
+  public Interval student() {
+    return intervals == null ? null : intervals.student;
+  }
+
+  /** {@return that by a bootstrap; null: there is none} */
+  public Interval bootstrap() {
+    return intervals == null ? null : intervals.bootstrap;
+  }
+
+  /** {@return that of the seeds' means over several groups; null: there is none} */
+  public Interval bySeed() {
+    return intervals == null ? null : intervals.bySeed;
+  }
+
+  private static double p(Sample sample) {
+    int n = sample.count();
+    return Student.p(sample.mean(), sample.deviation() / Math.sqrt(n), n - 1.0);
   }
 
   /**
-   * Of one pair, or where the difference is the same in all, but for rounding. No difference at all
-   * is one.
+   * Of one pair, or where the difference is the same in all, but for rounding. Of more than a few
+   * pairs no difference at all is one.
    */
   private static boolean saysNothingOfItsSpread(Sample sample) {
     return sample.count() == 1
-        || Math.abs(sample.mean()) > ROUNDING && sample.deviation() < ROUNDING;
+        || sample.deviation() < ROUNDING
+            && (Math.abs(sample.mean()) > ROUNDING || sample.count() <= FEW);
   }
 
   /**
@@ -81,13 +143,18 @@ public record DifferenceOverSeeds(
   /**
    * {@return the mean difference over several tasks, each of which counts alike} The interval is of
    * these tasks: its variance is that over seeds within each, with Satterthwaite's degrees of
-   * freedom. A task whose pairs all differ by the same is no more known than one of a single pair.
+   * freedom, as if a seed did nothing to several tasks alike. Where tasks have the same seeds there
+   * is also that of the seeds' means, which does not suppose it. A task whose pairs all differ by
+   * the same is no more known than one of a single pair.
    *
    * @param tasks the differences of each task, by seed, 1 or more
    * @throws IllegalArgumentException if there are no tasks, or one has no differences
    */
-  public static DifferenceOverSeeds pooled(List<double[]> tasks) {
-    List<Sample> samples = tasks.stream().map(task -> Sample.of(withoutRounding(task))).toList();
+  public static DifferenceOverSeeds pooled(List<? extends SortedMap<Long, Double>> tasks) {
+    List<Sample> samples =
+        tasks.stream()
+            .map(task -> Sample.of(withoutRounding(values(task.values().stream()))))
+            .toList();
     int k = samples.size();
     if (k == 0) {
       throw new IllegalArgumentException("a mean over tasks needs 1 or more, got none");
@@ -95,7 +162,11 @@ public record DifferenceOverSeeds(
     double mean = samples.stream().mapToDouble(Sample::mean).sum() / k;
     int pairs = samples.stream().mapToInt(Sample::count).sum();
     if (samples.stream().anyMatch(DifferenceOverSeeds::saysNothingOfItsSpread)) {
-      return new DifferenceOverSeeds(pairs, mean, null, null, Double.NaN);
+      Unknown why =
+          samples.stream().anyMatch(sample -> sample.count() == 1)
+              ? Unknown.GROUP_OF_ONE_PAIR
+              : Unknown.GROUP_OF_THE_SAME;
+      return new DifferenceOverSeeds(pairs, mean, null, Double.NaN, why);
     }
     double variance = 0;
     double denominator = 0;
@@ -106,7 +177,36 @@ public record DifferenceOverSeeds(
     }
     double error = Math.sqrt(variance) / k;
     double freedom = denominator > 0 ? variance * variance / denominator : pairs - k;
+    double p = Student.p(mean, error, freedom);
+    Optional<Sample> means = seedMeans(tasks);
     return new DifferenceOverSeeds(
-        pairs, mean, Student.interval(mean, error, freedom), null, Student.p(mean, error, freedom));
+        pairs,
+        mean,
+        new Intervals(
+            Student.interval(mean, error, freedom), null, means.map(Sample::interval).orElse(null)),
+        means.map(own -> Math.max(p, p(own))).orElse(p),
+        null);
+  }
+
+  /** Each seed's mean over several tasks, if all have the same seeds and the means a spread. */
+  private static Optional<Sample> seedMeans(List<? extends SortedMap<Long, Double>> tasks) {
+    Set<Long> seeds = tasks.get(0).keySet();
+    if (tasks.size() == 1 || tasks.stream().anyMatch(task -> !task.keySet().equals(seeds))) {
+      return Optional.empty();
+    }
+    Sample means =
+        Sample.of(
+            withoutRounding(
+                values(
+                    seeds.stream()
+                        .map(
+                            seed ->
+                                tasks.stream().mapToDouble(task -> task.get(seed)).sum()
+                                    / tasks.size()))));
+    return Optional.of(means).filter(own -> !saysNothingOfItsSpread(own));
+  }
+
+  private static double[] values(Stream<Double> values) {
+    return values.mapToDouble(Double::doubleValue).toArray();
   }
 }

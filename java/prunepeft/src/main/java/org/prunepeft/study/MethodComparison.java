@@ -1,5 +1,7 @@
 package org.prunepeft.study;
 
+import java.util.stream.Stream;
+
 /**
  * One method against another in a table.
  *
@@ -23,15 +25,14 @@ public record MethodComparison(
   }
 
   /**
-   * {@return what it shows: a difference shows only if neither of its intervals holds zero and it
-   * is below 5 % after Holm's correction}
+   * {@return what it shows: a difference shows only if none of its intervals holds zero and it is
+   * below 5 % after Holm's correction}
    */
   public Conclusion conclusion() {
-    Interval drawn = difference.bootstrap();
     boolean shows =
         difference.student() != null
-            && !difference.student().holdsZero()
-            && (drawn == null || !drawn.holdsZero())
+            && Stream.of(difference.student(), difference.bootstrap(), difference.bySeed())
+                .noneMatch(interval -> interval != null && interval.holdsZero())
             && adjusted < LEVEL;
     return !shows
         ? Conclusion.NO_DIFFERENCE

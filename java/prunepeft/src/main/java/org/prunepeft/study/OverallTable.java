@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -102,8 +104,10 @@ public record OverallTable(
     List<MethodComparison> all = new ArrayList<>();
     for (Arm other : arms.stream().filter(one -> comparedWith.contains(one.method())).toList()) {
       for (Arm arm : arms) {
-        List<double[]> differences =
-            arm.equals(other) ? List.of() : differences(tables, arm, other);
+        List<SortedMap<Long, Double>> differences =
+            ComparisonTable.compares(tables.get(0).budget(), arm, other)
+                ? differences(tables, arm, other)
+                : List.of();
         if (!differences.isEmpty()) {
           all.add(
               new MethodComparison(
@@ -114,15 +118,18 @@ public record OverallTable(
     return ComparisonTable.corrected(all);
   }
 
-  private static List<double[]> differences(List<ComparisonTable> tables, Arm arm, Arm other) {
-    List<double[]> differences = new ArrayList<>();
+  private static List<SortedMap<Long, Double>> differences(
+      List<ComparisonTable> tables, Arm arm, Arm other) {
+    List<SortedMap<Long, Double>> differences = new ArrayList<>();
     for (ComparisonTable table : tables) {
       Optional<ComparisonTable.MethodResult> row = table.row(arm);
       Optional<ComparisonTable.MethodResult> its = table.row(other);
       if (row.isPresent() && its.isPresent()) {
-        double[][] pairs = ComparisonTable.pairs(row.get(), its.get());
-        if (pairs[0].length > 0) {
-          differences.add(DifferenceOverSeeds.differences(pairs[0], pairs[1]));
+        SortedMap<Long, Double> own = new TreeMap<>(row.get().bySeed());
+        own.keySet().retainAll(its.get().bySeed().keySet());
+        own.replaceAll((seed, value) -> value - its.get().bySeed().get(seed));
+        if (!own.isEmpty()) {
+          differences.add(own);
         }
       }
     }

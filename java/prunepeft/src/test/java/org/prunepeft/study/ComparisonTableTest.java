@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -128,6 +129,37 @@ class ComparisonTableTest {
           List.of("supernet", "search"),
           table.rows().stream().map(row -> row.arm().method()).collect(Collectors.toList()));
     }
+  }
+
+  /** In the table of each budget they would be tested, and corrected for, again. */
+  @Test
+  void methodsWithoutABudgetAreComparedWithOneAnotherOnce() {
+    Arm head = new Arm("head", null);
+    List<StudyRun> runs =
+        all(
+            runs(SUPERNET, 0.9, 0.8, 0.7),
+            runs(head, 0.5, 0.6, 0.4),
+            runs(new Arm("search", "0.5"), 0.8, 0.6, 0.7),
+            runs(SEARCH, 0.7, 0.5, 0.7));
+    TaskAndModel other = new TaskAndModel("numbers", "tiny");
+    List<StudyRun> more = new ArrayList<>(runs);
+    runs.forEach(run -> more.add(run(other, run.arm(), run.seed(), 0, 0.9 * run.result().test())));
+    List<String> compared = List.of("supernet");
+    List<ComparisonTable> tables = ComparisonTable.of(more, compared);
+    assertEquals(
+        Arrays.asList(null, "0.5", "0.25", null, "0.5", "0.25"),
+        tables.stream().map(ComparisonTable::budget).toList());
+    for (ComparisonTable table : tables) {
+      assertEquals(1, table.comparisons().size());
+      Arm arm = table.comparisons().get(0).arm();
+      assertEquals(table.budget(), arm.budget());
+      assertEquals(
+          table.comparisons().get(0).difference().p(), table.comparisons().get(0).adjusted());
+    }
+    List<OverallTable> overall = OverallTable.of(tables, compared);
+    assertEquals(
+        Arrays.asList(null, "0.5", "0.25"), overall.stream().map(OverallTable::budget).toList());
+    overall.forEach(table -> assertEquals(1, table.comparisons().size()));
   }
 
   @Test

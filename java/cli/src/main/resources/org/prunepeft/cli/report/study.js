@@ -54,7 +54,7 @@ function pointsRange(interval, metric) {
 
 /** What a difference shows; without an interval it says nothing. */
 function verdict(comparison) {
-  return comparison.shows ?? (known(comparison.student) ? "no difference" : comparison.pairs === 1 ? "one seed says nothing" : "too few seeds to judge");
+  return comparison.shows ?? (known(comparison.student) ? "no difference" : comparison.why_unknown ?? "its spread is not known");
 }
 
 function overTasks(table) {
@@ -139,7 +139,8 @@ function differences(title, comparisons, metric) {
           {name: "pairs", kind: "number", value: (one) => one.pairs},
           {name: "difference", kind: "number", value: (one) => one.difference, text: (one) => signedPoints(one.difference, metric)},
           {name: "Student", value: (one) => one.student?.[0], text: (one) => pointsRange(one.student, metric)},
-          {name: "bootstrap", value: (one) => one.bootstrap?.[0], text: (one) => pointsRange(one.bootstrap, metric)},
+          known(metric) ? {name: "bootstrap", value: (one) => one.bootstrap?.[0], text: (one) => pointsRange(one.bootstrap, metric)}
+            : {name: "of seeds", value: (one) => one.of_seeds?.[0], text: (one) => pointsRange(one.of_seeds, metric)},
           {name: "p", kind: "number", value: (one) => one.p, text: (one) => fixed(one.p, 4)},
           {name: "p, Holm", kind: "number", value: (one) => one.p_holm, text: (one) => fixed(one.p_holm, 4)},
           {name: "shows", value: verdict},
