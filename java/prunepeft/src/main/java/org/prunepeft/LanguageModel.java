@@ -16,6 +16,7 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.LibraryLoading;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -64,6 +65,7 @@ public final class LanguageModel implements TextGenerator {
    */
   public static LanguageModel load(
       String model, int threads, String device, Precision precision, Quantization quantization) {
+    LibraryLoading.load();
     Torch.setThreads(threads);
     Models.LoadedModel loaded =
         Models.byName(model).loader().load(precision, quantization, ComputeDevice.parse(device));
