@@ -64,7 +64,7 @@ record LoadedRun(
    */
   static LoadedRun of(RunDirectory directory, Setup setup) {
     LibraryLoading.load();
-    Schema schema = RunSchema.of(directory);
+    Schema schema = RunSchema.of(directory.path());
     EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
     Models.Loader loader = Models.byName(setup.model()).loader();
