@@ -3,6 +3,7 @@ package org.prunepeft;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.BiFunction;
@@ -125,6 +126,8 @@ public final class PrunePeft {
       BiFunction<Session, RunRecord, T> work) {
     Setup own = setup.asRecorded();
     RunsTogether together = SharedEncoder.runs(shared);
+    Objects.requireNonNull(
+        listener, "the listener must not be null; ProgressListener.NONE follows nothing");
     Interruption interruption = new Interruption(together);
     ProgressListener progress = ProgressListener.of(listener, interruption);
     if (interruption.cancelled()) {

@@ -154,6 +154,14 @@ class CancelledRunTest {
   }
 
   @Test
+  void aRunWithoutAListenerIsRefusedBeforeItBegins() {
+    Path run = temporary.resolve("none");
+    var refused = assertThrows(NullPointerException.class, () -> train(setup(run), null));
+    assertTrue(refused.getMessage().contains("ProgressListener.NONE"), refused.getMessage());
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
   void anInterruptedThreadBeginsNoRun() {
     Path run = temporary.resolve("not-begun");
     Thread.currentThread().interrupt();
