@@ -27,10 +27,6 @@ module org.prunepeft {
   uses org.prunepeft.peft.ModuleType;
   uses org.prunepeft.search.Criterion;
 
-  // The same in META-INF/services, for the class path.
-  provides org.prunepeft.peft.ModuleType with
-      org.prunepeft.peft.type.Vera;
-
   exports org.prunepeft;
   exports org.prunepeft.data;
   exports org.prunepeft.data.chat;

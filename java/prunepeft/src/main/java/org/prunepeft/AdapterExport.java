@@ -398,7 +398,7 @@ public final class AdapterExport {
               ((List<?>) value).stream().map(one -> withFileNames(one, Set.of("file"))).toList());
       origin.replace(ModelFiles.DIRECTORY, null);
     }
-    origin.putAll(RunSchema.of(source).toMap());
+    origin.putAll(RunSchema.of(source.path()).toMap());
     if (setup.pairEncoding() == PairEncoding.SEPARATE) {
       origin.put("head_features", PairFeatures.NAMES);
     }
@@ -445,7 +445,7 @@ public final class AdapterExport {
     List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunFiles.ADAPTER));
-    boolean languageModel = TaskKind.LANGUAGE_MODELING == RunSchema.of(run).kind();
+    boolean languageModel = TaskKind.LANGUAGE_MODELING == RunSchema.of(run.path()).kind();
     Map<String, SafeTensors.Tensor> head =
         languageModel ? Map.of() : tensors(run.file(RunFiles.HEAD));
     PeftConfig peft = setup.peft();

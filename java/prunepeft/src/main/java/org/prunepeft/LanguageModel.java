@@ -2,6 +2,7 @@ package org.prunepeft;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.generate.Generation;
@@ -14,14 +15,17 @@ import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
+import org.prunepeft.run.Interruption;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.LibraryLoading;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
  * A pre-trained language model as it is, without a run: writes texts after prompts, and answers in
- * conversations. One thread may call it at a time. The owner closes it, which frees native memory.
+ * conversations. One thread may call it at a time. The owner closes it, which frees native memory;
+ * a later call that computes is an {@link IllegalStateException}.
  */
 public final class LanguageModel implements TextGenerator {
   private final String name;
@@ -31,6 +35,8 @@ public final class LanguageModel implements TextGenerator {
 
   /** While a listener may be told. */
   private boolean writing;
+
+  private boolean closed;
 
   private LanguageModel(String name, Decoder decoder, Tokenizer tokenizer) {
     this.name = name;
@@ -64,6 +70,12 @@ public final class LanguageModel implements TextGenerator {
    */
   public static LanguageModel load(
       String model, int threads, String device, Precision precision, Quantization quantization) {
+    return Interruption.cancelling(() -> loaded(model, threads, device, precision, quantization));
+  }
+
+  private static LanguageModel loaded(
+      String model, int threads, String device, Precision precision, Quantization quantization) {
+    LibraryLoading.load();
     Torch.setThreads(threads);
     Models.LoadedModel loaded =
         Models.byName(model).loader().load(precision, quantization, ComputeDevice.parse(device));
@@ -99,13 +111,31 @@ public final class LanguageModel implements TextGenerator {
   @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
+    requireGiven(prompts, settings, listener);
     requireNotWriting();
+    requireOpen();
+    if (prompts.isEmpty()) {
+      return List.of();
+    }
     writing = true;
     try {
       return generate(decoder, tokenizer, Insertions.none(tape), prompts, settings, listener);
     } finally {
       writing = false;
     }
+  }
+
+  /** Refuses what is null, by its name. */
+  static void requireGiven(
+      List<String> prompts, GenerationSettings settings, GenerationListener listener) {
+    Objects.requireNonNull(prompts, "the prompts must not be null");
+    for (int i = 0; i < prompts.size(); i++) {
+      int index = i;
+      Objects.requireNonNull(prompts.get(i), () -> "prompt " + index + " must not be null");
+    }
+    Objects.requireNonNull(settings, "the settings must not be null");
+    Objects.requireNonNull(
+        listener, "the listener must not be null; GenerationListener.NONE does nothing");
   }
 
   private void requireNotWriting() {
@@ -122,8 +152,15 @@ public final class LanguageModel implements TextGenerator {
     return tokens.cut() ? 0 : tokenizer.maxLength() - tokens.ids().length;
   }
 
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the model %s is closed; load it again".formatted(name));
+    }
+  }
+
   @Override
   public int room(String prompt, boolean addSpecialTokens) {
+    requireOpen();
     return room(tokenizer, prompt, addSpecialTokens);
   }
 
@@ -137,9 +174,18 @@ public final class LanguageModel implements TextGenerator {
     return chatFormat(name, template);
   }
 
+  /**
+   * Frees its memory. Twice is no more than once.
+   *
+   * @throws IllegalStateException if a listener calls it while it is told
+   */
   @Override
   public void close() {
     requireNotWriting();
+    if (closed) {
+      return;
+    }
+    closed = true;
     tokenizer.close();
     tape.close();
     decoder.close();

@@ -28,6 +28,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.LibraryLoading;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.LanguageModelHead;
@@ -62,7 +63,8 @@ record LoadedRun(
    * @throws IllegalArgumentException if its model is not known
    */
   static LoadedRun of(RunDirectory directory, Setup setup) {
-    Schema schema = RunSchema.of(directory);
+    LibraryLoading.load();
+    Schema schema = RunSchema.of(directory.path());
     EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
     Models.Loader loader = Models.byName(setup.model()).loader();

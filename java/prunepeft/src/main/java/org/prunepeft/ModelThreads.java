@@ -1,11 +1,12 @@
 package org.prunepeft;
 
 import java.util.Deque;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -62,7 +63,9 @@ final class ModelThreads implements AutoCloseable {
           inside.set(true);
           work.run();
         };
-    Thread thread = new Thread(withThreads, "prunepeft-model");
+    // They outlive the call that begins them, and whose they are: nothing of it is kept.
+    Thread thread = new Thread(null, withThreads, "prunepeft-model", 0, false);
+    thread.setContextClassLoader(ModelThreads.class.getClassLoader());
     thread.setDaemon(true);
     return thread;
   }
@@ -74,16 +77,38 @@ final class ModelThreads implements AutoCloseable {
    */
   <T> T call(Function<ThreadState, T> work) {
     requireAnotherThread();
+    FutureTask<T> call = new FutureTask<>(() -> withState(work));
     try {
-      return CompletableFuture.supplyAsync(() -> withState(work), threads).join();
+      threads.execute(call);
     } catch (RejectedExecutionException e) {
       throw new IllegalStateException(closed, e);
-    } catch (CompletionException e) {
-      if (e.getCause() instanceof Error error) {
-        throw error;
-      }
-      throw (RuntimeException) e.getCause();
     }
+    return await(call);
+  }
+
+  private static <T> T await(Future<T> call) {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          return call.get();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        } catch (ExecutionException e) {
+          throw ModelThreads.<RuntimeException>rethrown(e.getCause());
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /** Throws what a call has thrown, as it is: a listener may be of a language with no checks. */
+  @SuppressWarnings("unchecked")
+  private static <E extends Throwable> RuntimeException rethrown(Throwable thrown) throws E {
+    throw (E) thrown;
   }
 
   /**

@@ -1,10 +1,12 @@
 package org.prunepeft;
 
+import java.io.IOException;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Enumeration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.ServiceConfigurationError;
@@ -47,8 +49,8 @@ public final class Plugins {
     if (!Files.isRegularFile(file)) {
       throw new IllegalArgumentException("%s is not a jar: there is no such file".formatted(jar));
     }
-    // Not closed: its classes load others when they are first used.
-    ClassLoader loader = new URLClassLoader(new URL[] {url(file)}, Plugins.class.getClassLoader());
+    // Not closed once something is registered: its classes load others when they are first used.
+    OfJar loader = new OfJar(url(file));
     try {
       List<Criterion> criteria = own(loader, Criterion.class);
       List<Task> tasks = own(loader, Task.class);
@@ -68,11 +70,42 @@ public final class Plugins {
       criteria.forEach(Criteria::register);
       tasks.forEach(Tasks::register);
       types.forEach(ModuleTypes::register);
-    } catch (IllegalArgumentException | ServiceConfigurationError | LinkageError e) {
-      throw new IllegalArgumentException(
-          "nothing can be registered from %s: %s".formatted(jar, e.getMessage()), e);
+    } catch (RuntimeException | ServiceConfigurationError | LinkageError e) {
+      IllegalArgumentException refused =
+          new IllegalArgumentException(
+              "nothing can be registered from %s: %s".formatted(jar, reason(e)), e);
+      close(loader, refused);
+      throw refused;
     }
     REGISTERED.add(file);
+  }
+
+  /** Of an exception of the jar's own its kind too: its message may be little, or none. */
+  private static String reason(Throwable e) {
+    boolean said = e instanceof IllegalArgumentException || e instanceof Error;
+    return said && e.getMessage() != null ? e.getMessage() : e.toString();
+  }
+
+  private static void close(URLClassLoader loader, Exception refused) {
+    try {
+      loader.close();
+    } catch (IOException e) {
+      refused.addSuppressed(e);
+    }
+  }
+
+  /** A jar's classes, and of services the jar's alone: others of the program may be damaged. */
+  private static final class OfJar extends URLClassLoader {
+    OfJar(URL jar) {
+      super(new URL[] {jar}, Plugins.class.getClassLoader());
+    }
+
+    @Override
+    public Enumeration<URL> getResources(String name) throws IOException {
+      boolean service =
+          SERVICES.stream().anyMatch(one -> name.equals("META-INF/services/" + one.getName()));
+      return service ? findResources(name) : super.getResources(name);
+    }
   }
 
   private static URL url(Path file) {
@@ -84,7 +117,7 @@ public final class Plugins {
   }
 
   /** Those of the class path are left to their programs. */
-  private static <T> List<T> own(ClassLoader loader, Class<T> service) {
+  private static <T> List<T> own(OfJar loader, Class<T> service) {
     return ServiceLoader.load(service, loader).stream()
         .filter(provider -> provider.type().getClassLoader() == loader)
         .map(ServiceLoader.Provider::get)

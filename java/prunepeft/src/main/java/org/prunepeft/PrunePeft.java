@@ -3,7 +3,9 @@ package org.prunepeft;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.CancellationException;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.prunepeft.data.DataException;
@@ -23,6 +25,7 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.AllLinear;
 import org.prunepeft.run.Demand;
 import org.prunepeft.run.FinalTraining;
+import org.prunepeft.run.Interruption;
 import org.prunepeft.run.MeasuredRun;
 import org.prunepeft.run.PeerRun;
 import org.prunepeft.run.RunData;
@@ -66,8 +69,18 @@ public final class PrunePeft {
    * @return what was found, and what it cost
    * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is
    *     written then
-   * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
-   *     says so
+   * @throws DataException if data are missing or wrong; with file and line
+   * @throws org.prunepeft.io.AssetException if a model or data of a jar can't be had
+   * @throws java.io.UncheckedIOException if a file of the model can't be read or is damaged
+   * @throws RunDirectoryException if the run's directory has files already, can't be written, or
+   *     can't be gone on with
+   * @throws org.prunepeft.torch.HostMemoryException if this machine has too little memory
+   * @throws org.prunepeft.torch.GpuMemoryException if the GPU has too little memory
+   * @throws org.prunepeft.train.DivergedException if a loss, a gradient or a prediction is not
+   *     finite
+   * @throws org.prunepeft.search.NotFiniteException if a criterion's score is not
+   * @throws CancellationException if the listener cancels, or the thread is interrupted; the run
+   *     directory says so
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress) {
@@ -106,13 +119,20 @@ public final class PrunePeft {
    */
   private static <T> T run(
       Setup setup,
-      ProgressListener progress,
+      ProgressListener listener,
       SharedEncoder shared,
       BiFunction<Setup, EncoderConfig, Setup> onModel,
       Function<SearchSpace, Demand> demand,
       BiFunction<Session, RunRecord, T> work) {
     Setup own = setup.asRecorded();
     RunsTogether together = SharedEncoder.runs(shared);
+    Objects.requireNonNull(
+        listener, "the listener must not be null; ProgressListener.NONE follows nothing");
+    Interruption interruption = new Interruption(together);
+    ProgressListener progress = ProgressListener.of(listener, interruption);
+    if (interruption.cancelled()) {
+      throw new CancellationException("cancelled by an interrupt before it began");
+    }
     RunRecord record = RunRecord.of(own, progress, together);
     return record.guard(
         () -> {
@@ -281,8 +301,17 @@ public final class PrunePeft {
    * @return what was trained, and how good it is
    * @throws IllegalArgumentException if a setting or a name is out of range; nothing is written
    *     then
-   * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
-   *     says so
+   * @throws DataException if data are missing or wrong; with file and line
+   * @throws org.prunepeft.io.AssetException if a model or data of a jar can't be had
+   * @throws java.io.UncheckedIOException if a file of the model can't be read or is damaged
+   * @throws RunDirectoryException if the run's directory has files already, can't be written, or
+   *     can't be gone on with
+   * @throws org.prunepeft.torch.HostMemoryException if this machine has too little memory
+   * @throws org.prunepeft.torch.GpuMemoryException if the GPU has too little memory
+   * @throws org.prunepeft.train.DivergedException if a loss, a gradient or a prediction is not
+   *     finite
+   * @throws CancellationException if the listener cancels, or the thread is interrupted; the run
+   *     directory says so
    */
   public static TrainOutcome train(Setup setup, ModuleChoice selection, ProgressListener progress) {
     return train(setup, selection, progress, null);

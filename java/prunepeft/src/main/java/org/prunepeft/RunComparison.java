@@ -81,20 +81,20 @@ public record RunComparison(
   }
 
   private static Difference difference(RunDirectory run, RunDirectory first) {
-    Schema schema = RunSchema.of(run);
-    if (!schema.labels().equals(RunSchema.of(first).labels())
-        || schema.kind() != RunSchema.of(first).kind()) {
+    Schema schema = RunSchema.of(run.path());
+    if (!schema.labels().equals(RunSchema.of(first.path()).labels())
+        || schema.kind() != RunSchema.of(first.path()).kind()) {
       return new Difference(null, "other labels");
     }
-    Optional<TestPredictions> own = TestPredictions.read(run, schema);
-    Optional<TestPredictions> its = TestPredictions.read(first, RunSchema.of(first));
+    Optional<TestPredictions> own = TestPredictions.read(run.path(), schema);
+    Optional<TestPredictions> its = TestPredictions.read(first.path(), RunSchema.of(first.path()));
     if (own.isEmpty() || its.isEmpty()) {
       return new Difference(null, "no predictions were kept");
     }
     if (!own.get().comparesWith(its.get())) {
       return new Difference(null, "other test examples");
     }
-    Metric metric = RunSchema.of(first).primary();
+    Metric metric = RunSchema.of(first.path()).primary();
     if (schema.kind() == TaskKind.LANGUAGE_MODELING && !schema.metrics().contains(metric)) {
       return new Difference(
           null, "%s was not measured by %s".formatted(metric.label(), run.path()));

@@ -131,11 +131,12 @@ public record RunContents(
           optional(
               RunFiles.PEER,
               () -> RunDirectory.convert(run.readJson(RunFiles.PEER), PeerResult.class)),
-          optional(RunFiles.METRICS, () -> LearningCurve.read(run)).orElse(List.of()),
+          optional(RunFiles.METRICS, () -> LearningCurve.read(run.path())).orElse(List.of()),
           schema.flatMap(
               own ->
                   optional(
-                      RunFiles.PREDICTIONS, () -> TestPredictions.read(run, own).orElseThrow())),
+                      RunFiles.PREDICTIONS,
+                      () -> TestPredictions.read(run.path(), own).orElseThrow())),
           notes.stream().distinct().toList());
     }
 

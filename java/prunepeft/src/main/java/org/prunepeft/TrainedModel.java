@@ -2,13 +2,17 @@ package org.prunepeft;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CancellationException;
+import java.util.function.IntConsumer;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
@@ -31,7 +35,9 @@ import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.RunSchema;
+import org.prunepeft.run.Interruption;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.TextEncoding;
@@ -69,6 +75,7 @@ import org.slf4j.LoggerFactory;
 public final class TrainedModel implements TextGenerator {
   private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
   private static final String EVALUATED = "evaluated";
+  private static final String EXAMPLES = "examples";
 
   private final LoadedRun loaded;
   private final RunDirectory run;
@@ -127,6 +134,11 @@ public final class TrainedModel implements TextGenerator {
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged, if a
    *     file of it or of its model has another checksum than the run left, or holds a NaN
    * @throws IllegalArgumentException if its model is not known
+   * @throws org.prunepeft.io.AssetException if its model comes in a jar, which can't be had
+   * @throws java.io.UncheckedIOException if a file of its model can't be read or is damaged
+   * @throws org.prunepeft.data.DataException if the tokenizer or its native library does not load
+   * @throws LinkageError if LibTorch or the kernels do not load
+   * @throws CancellationException if the thread is interrupted
    */
   public static TrainedModel load(Path run) {
     return load(run, LoadSettings.DEFAULT);
@@ -141,11 +153,16 @@ public final class TrainedModel implements TextGenerator {
    * @throws org.prunepeft.io.RunDirectoryException as {@link #load(Path)}
    * @throws IllegalArgumentException if its model is not known, or tooLong is named and it is no
    *     language model
+   * @throws RuntimeException others as {@link #load(Path)}
    */
   public static TrainedModel load(Path run, LoadSettings settings) {
+    return Interruption.cancelling(() -> loaded(run, settings));
+  }
+
+  private static TrainedModel loaded(Path run, LoadSettings settings) {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
-    Schema schema = RunSchema.of(directory);
+    Schema schema = RunSchema.of(directory.path());
     TooLong tooLong = settings.tooLong();
     if (tooLong != null && schema.kind() != TaskKind.LANGUAGE_MODELING) {
       throw new IllegalArgumentException(
@@ -347,12 +364,30 @@ public final class TrainedModel implements TextGenerator {
    *     task, or needs what an example has not
    */
   public Evaluation evaluate(List<Example> examples, List<Metric> metrics) {
+    return evaluate(examples, metrics, ProgressListener.NONE);
+  }
+
+  /**
+   * {@return the same for work that takes long}
+   *
+   * @param examples at least one, labelled as the {@link #schema()} says
+   * @param metrics 1 or more
+   * @param progress hears how many examples are done, and may cancel; on another thread, and must
+   *     not call the model
+   * @throws IllegalArgumentException as {@link #evaluate(List, List)}
+   * @throws CancellationException if the listener cancels
+   */
+  public Evaluation evaluate(
+      List<Example> examples, List<Metric> metrics, ProgressListener progress) {
     requireTexts(examples);
+    requireListener(progress);
     Schema asked = schema.withMetrics(metrics);
     return threads.call(
         state -> {
-          EncodedDataset data = encoded(examples, asked);
-          Predictions predictions = state.predictor().predict(state.modules(), loaded.head(), data);
+          progress.started("evaluate", EXAMPLES, examples.size());
+          EncodedDataset data = encoded(examples, asked, () -> requireNotCancelled(progress));
+          Predictions predictions =
+              state.predictor().predict(state.modules(), loaded.head(), data, counted(progress));
           return Evaluation.of(
               generates() ? predictions : new Predictions(asked, predictions.outputs()),
               data.targets());
@@ -372,11 +407,47 @@ public final class TrainedModel implements TextGenerator {
    * @throws IllegalStateException if the model is closed, or a prediction is not finite
    */
   public Predictions predict(List<Example> examples) {
+    return predict(examples, ProgressListener.NONE);
+  }
+
+  /**
+   * {@return the same for work that takes long}
+   *
+   * @param examples as {@link #predict(List)} takes them
+   * @param progress hears how many are done, and may cancel; on another thread, and must not call
+   *     the model
+   * @throws IllegalArgumentException as {@link #predict(List)}
+   * @throws IllegalStateException as {@link #predict(List)}
+   * @throws CancellationException if the listener cancels
+   */
+  public Predictions predict(List<Example> examples, ProgressListener progress) {
     requireTexts(examples);
     requireWords(examples);
+    requireListener(progress);
     return threads.call(
-        state ->
-            state.predictor().predict(state.modules(), loaded.head(), encoded(examples, null)));
+        state -> {
+          progress.started("predict", EXAMPLES, examples.size());
+          EncodedDataset data = encoded(examples, null, () -> requireNotCancelled(progress));
+          return state.predictor().predict(state.modules(), loaded.head(), data, counted(progress));
+        });
+  }
+
+  private static void requireListener(ProgressListener progress) {
+    Objects.requireNonNull(
+        progress, "the listener must not be null; ProgressListener.NONE follows nothing");
+  }
+
+  private static void requireNotCancelled(ProgressListener progress) {
+    if (progress.cancelled()) {
+      throw new CancellationException("cancelled");
+    }
+  }
+
+  private static IntConsumer counted(ProgressListener progress) {
+    return done -> {
+      progress.progress(done, "");
+      requireNotCancelled(progress);
+    };
   }
 
   /**
@@ -388,11 +459,27 @@ public final class TrainedModel implements TextGenerator {
    * @throws IllegalStateException as {@link #predict(List)}
    */
   public Predictions predict(Collection<String> texts) {
+    return predict(examples(texts));
+  }
+
+  /**
+   * {@return the same for work that takes long}
+   *
+   * @param texts as {@link #predict(Collection)} takes them
+   * @param progress as {@link #predict(List, ProgressListener)} has it
+   * @throws IllegalArgumentException as {@link #predict(Collection)}
+   * @throws CancellationException if the listener cancels
+   */
+  public Predictions predict(Collection<String> texts, ProgressListener progress) {
+    return predict(examples(texts), progress);
+  }
+
+  private static List<Example> examples(Collection<String> texts) {
     List<Example> examples = new ArrayList<>();
     for (String text : texts) {
       examples.add(new Example(requireText("text " + examples.size(), text), null));
     }
-    return predict(examples);
+    return examples;
   }
 
   /**
@@ -422,6 +509,74 @@ public final class TrainedModel implements TextGenerator {
     return predict(List.of(example)).get(0);
   }
 
+  /**
+   * {@return a text as the head sees it: [hidden size] the encoder's last hidden states, with the
+   * run's modules in it, pooled as its head pools them} Texts of like meaning for the run's task
+   * have vectors of like direction; they are not normalised.
+   *
+   * @param text not blank
+   * @throws NullPointerException if it is null
+   * @throws IllegalArgumentException if it is blank, the run's pairs are encoded as one text, or it
+   *     is a language model
+   * @throws IllegalStateException if the model is closed, or a value is not finite
+   */
+  public float[] embed(String text) {
+    return embed(List.of(requireText("the text", text))).get(0);
+  }
+
+  /**
+   * {@return texts as the head sees them, in their order; see {@link #embed(String)}}
+   *
+   * @param texts none of them blank
+   * @throws NullPointerException if one is null; names it
+   * @throws IllegalArgumentException as {@link #embed(String)}; names the text
+   * @throws IllegalStateException as {@link #embed(String)}
+   */
+  public List<float[]> embed(Collection<String> texts) {
+    return embed(texts, ProgressListener.NONE);
+  }
+
+  /**
+   * {@return the same for work that takes long}
+   *
+   * @param texts as {@link #embed(Collection)} takes them
+   * @param progress as {@link #predict(List, ProgressListener)} has it
+   * @throws IllegalArgumentException as {@link #embed(Collection)}
+   * @throws IllegalStateException as {@link #embed(Collection)}
+   * @throws CancellationException if the listener cancels
+   */
+  public List<float[]> embed(Collection<String> texts, ProgressListener progress) {
+    requireEmbeds();
+    List<Example> examples = examples(texts);
+    requireListener(progress);
+    return threads.call(
+        state -> {
+          progress.started("embed", EXAMPLES, examples.size());
+          EncodedDataset data =
+              EncodedDataset.of(
+                  tokenizer, examples, PairEncoding.JOINT, () -> requireNotCancelled(progress));
+          float[] all = state.predictor().embeddings(state.modules(), data, counted(progress));
+          List<float[]> vectors = new ArrayList<>();
+          for (int i = 0; i < examples.size(); i++) {
+            int width = all.length / examples.size();
+            vectors.add(Arrays.copyOfRange(all, i * width, (i + 1) * width));
+          }
+          return vectors;
+        });
+  }
+
+  private void requireEmbeds() {
+    if (generates()) {
+      throw new IllegalArgumentException(
+          "the run %s is a language model, which has no vector of a text".formatted(run.path()));
+    }
+    if (schema.textColumns() == 2 && setup.pairEncoding() != PairEncoding.SEPARATE) {
+      throw new IllegalArgumentException(
+          "the run %s encodes the two texts of a pair as one, so that a text alone has no vector; train with the pair encoding separate"
+              .formatted(run.path()));
+    }
+  }
+
   /** {@return whether it is a language model, which {@link #generate} takes} */
   public boolean generates() {
     return schema.kind() == TaskKind.LANGUAGE_MODELING;
@@ -431,8 +586,12 @@ public final class TrainedModel implements TextGenerator {
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
     requireLanguageModel();
+    LanguageModel.requireGiven(prompts, settings, listener);
     return threads.call(
         state -> {
+          if (prompts.isEmpty()) {
+            return List.of();
+          }
           try (Tape tape = new Tape()) {
             state.modules().begin(ForwardPass.evaluation(tape));
             return LanguageModel.generate(
@@ -507,18 +666,19 @@ public final class TrainedModel implements TextGenerator {
    * As token ids; says what of a language model's texts is cut.
    *
    * @param asked with the metrics to evaluate by; null: predicted, of which more may follow
+   * @param beforeEach is called before some texts at a time
    */
-  private EncodedDataset encoded(List<Example> examples, Schema asked) {
+  private EncodedDataset encoded(List<Example> examples, Schema asked, Runnable beforeEach) {
     if (!generates()) {
-      return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
+      return EncodedDataset.of(tokenizer, examples, setup.pairEncoding(), beforeEach);
     }
     List<Example> texts = texts(examples);
     if (asked == null) {
-      EncodedTexts predicted = encoding.someTexts(texts);
+      EncodedTexts predicted = encoding.someTexts(texts, beforeEach);
       encoding.cutNote("predicted", predicted).ifPresent(LOG::warn);
       return predicted.data();
     }
-    EncodedTexts evaluated = encoding.texts(texts);
+    EncodedTexts evaluated = encoding.texts(texts, beforeEach);
     Answers answers = encoding.answers(asked, texts, prompter);
     encoding.cutNote(EVALUATED, evaluated).ifPresent(LOG::warn);
     TextEncoding.cutNote(EVALUATED, answers).ifPresent(LOG::warn);

@@ -20,6 +20,7 @@ import java.lang.module.ModuleFinder;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +32,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.ModuleTypes;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.ModuleStatistics;
@@ -188,14 +190,19 @@ class ArchitectureTest {
   }
 
   @Test
-  void moduleTypesOfTheClassPathAreThoseOfTheModulePath() throws IOException, URISyntaxException {
-    ModuleDescriptor.Provides types =
-        module().provides().stream()
-            .filter(one -> one.service().equals(ModuleType.class.getName()))
-            .findFirst()
-            .orElseThrow();
-    Path services = library().resolve("META-INF/services").resolve(types.service());
-    assertEquals(types.providers(), Files.readAllLines(services));
+  void moduleTypesOfTheLibraryThatNeedNoSettingsAreKnownByTheirNames() throws Exception {
+    Set<String> types = new TreeSet<>();
+    for (JavaClass type : CLASSES) {
+      if (type.getPackageName().equals(ROOT + ".peft.type")
+          && type.isAssignableTo(ModuleType.class)
+          && type.tryGetConstructor().isPresent()
+          && type.getConstructor().getModifiers().contains(JavaModifier.PUBLIC)) {
+        Object one = Class.forName(type.getName()).getConstructor().newInstance();
+        types.add(((ModuleType) one).name());
+      }
+    }
+    assertEquals(Set.of("vera"), types);
+    types.forEach(ModuleTypes::byName);
   }
 
   /** But for constructors of records that have a builder, and of results. */
@@ -211,6 +218,52 @@ class ArchitectureTest {
             .map(JavaCodeUnit::getFullName)
             .toList();
     assertEquals(List.of(), wide);
+  }
+
+  /**
+   * Methods of exported classes that other packages of the library call, and that take or give what
+   * no program can name.
+   */
+  private static final Map<String, String> INTERNAL =
+      Map.of(
+          "settings.Setup.peft",
+          "a run's and a loaded run's modules; a program trains them by PrunePeft",
+          "settings.Setup.sized",
+          "what a measured search chose; a program has it by ModuleChoice",
+          "settings.MeasuringSettings.slices",
+          "a measured search cuts modules; a program has their names in its outcome");
+
+  /** But for the interfaces to extend the library by, which name LibTorch's tensors too. */
+  private static final Set<String> EXTENDED =
+      Set.of(ROOT + ".model", ROOT + ".peft", ROOT + ".torch");
+
+  @Test
+  void signaturesForEveryoneNameWhatIsExported() throws URISyntaxException {
+    Set<String> exported = exported();
+    Set<String> found = new TreeSet<>();
+    for (JavaClass type : CLASSES) {
+      String name = type.getPackageName();
+      if (!exported.contains(name) || EXTENDED.contains(name) || !isPublic(type)) {
+        continue;
+      }
+      for (JavaCodeUnit unit : type.getCodeUnits()) {
+        List<JavaClass> named = new ArrayList<>(unit.getRawParameterTypes());
+        named.add(unit.getRawReturnType());
+        boolean hidden =
+            named.stream()
+                .map(JavaClass::getBaseComponentType)
+                .filter(one -> one.getPackageName().startsWith(ROOT))
+                .anyMatch(one -> !exported.contains(one.getPackageName()) || !isPublic(one));
+        if (hidden && isPublic(unit) && !isSynthetic(unit)) {
+          found.add(type.getName().substring(ROOT.length() + 1) + "." + unit.getName());
+        }
+      }
+    }
+    assertEquals(new TreeSet<>(INTERNAL.keySet()), found);
+  }
+
+  private static boolean isSynthetic(HasModifiers what) {
+    return what.getModifiers().contains(JavaModifier.SYNTHETIC);
   }
 
   private static boolean isPublic(HasModifiers what) {

@@ -3,16 +3,20 @@ package org.prunepeft;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.FutureTask;
@@ -70,11 +74,44 @@ class ModelThreadsTest {
     assertEquals("done", threads.call(state -> "done"));
   }
 
-  private static Object raise(Throwable thrown) {
-    if (thrown instanceof Error error) {
-      throw error;
+  @Test
+  void whatAListenerThrowsIsThrownAsItIsEvenIfItIsAnExceptionOfFutures() {
+    for (Throwable thrown :
+        List.of(
+            new CompletionException(new IOException("the client has gone")),
+            new CompletionException("without a cause", null),
+            new CancellationException("enough"),
+            new IOException("of a language without checks"))) {
+      assertSame(thrown, assertThrows(Throwable.class, () -> threads.call(state -> raise(thrown))));
     }
-    throw (RuntimeException) thrown;
+    assertEquals("done", threads.call(state -> "done"));
+  }
+
+  private static Object raise(Throwable thrown) {
+    return ModelThreadsTest.<RuntimeException>raised(thrown);
+  }
+
+  @SuppressWarnings("unchecked")
+  private static <E extends Throwable> Object raised(Throwable thrown) throws E {
+    throw (E) thrown;
+  }
+
+  @Test
+  void threadsKeepNothingOfTheCallThatBeginsThem() {
+    InheritableThreadLocal<String> tenant = new InheritableThreadLocal<>();
+    tenant.set("one");
+    Thread caller = Thread.currentThread();
+    ClassLoader context = caller.getContextClassLoader();
+    caller.setContextClassLoader(ClassLoader.getPlatformClassLoader());
+    try {
+      assertNull(threads.call(state -> tenant.get()));
+      assertSame(
+          ModelThreads.class.getClassLoader(),
+          threads.call(state -> Thread.currentThread().getContextClassLoader()));
+    } finally {
+      caller.setContextClassLoader(context);
+      tenant.remove();
+    }
   }
 
   @Test

@@ -14,6 +14,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -24,6 +25,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -32,6 +34,7 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.SmallBertDirectory;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -342,6 +345,97 @@ class TrainedModelTest {
     try (TrainedModel model =
         TrainedModel.load(larger, LoadSettings.DEFAULT.withThreads(processors + 1))) {
       assertEquals(processors + 1, model.setup().threads());
+    }
+  }
+
+  @Test
+  void embeddingsAreWhatTheHeadSees() throws IOException {
+    List<String> texts = texts(TestSeed.random(), 9);
+    for (Path run : List.of(single, number)) {
+      try (TrainedModel model = TrainedModel.load(run);
+          SafeTensors head = SafeTensors.open(run.resolve("head.safetensors"))) {
+        float[] weight = head.finiteFloats("classifier.weight");
+        float[] bias = head.finiteFloats("classifier.bias");
+        List<float[]> vectors = model.embed(texts);
+        float[] outputs = model.predict(texts).outputs();
+        assertEquals(texts.size(), vectors.size());
+        for (int i = 0; i < outputs.length; i++) {
+          float[] vector = vectors.get(i / bias.length);
+          assertEquals(weight.length / bias.length, vector.length);
+          double sum = bias[i % bias.length];
+          for (int k = 0; k < vector.length; k++) {
+            sum += (double) weight[i % bias.length * vector.length + k] * vector[k];
+          }
+          assertEquals(sum, outputs[i], 1e-3 * (1 + Math.abs(sum)), "output " + i);
+        }
+        assertArrayEquals(vectors.get(4), model.embed(texts.get(4)), ROUNDING);
+        assertEquals(List.of(), model.embed(List.of()));
+        says("text 1", assertThrows(Exception.class, () -> model.embed(List.of("film", " "))));
+      }
+    }
+    try (TrainedModel model = TrainedModel.load(paired)) {
+      assertEquals(model.embed("film").length, model.embed("a long evening").length);
+    }
+  }
+
+  @Test
+  void aListenerHearsHowManyExamplesAreDoneAndMayCancel() {
+    List<String> texts = texts(TestSeed.random(), 100);
+    List<Example> labelled =
+        texts.stream().map(text -> new Example(text, null, text.length() % 2)).toList();
+    List<String> heard = new ArrayList<>();
+    ProgressListener listener =
+        new ProgressListener() {
+          @Override
+          public void started(String name, String unit, long total) {
+            heard.add(name + " " + total + " " + unit);
+          }
+
+          @Override
+          public void progress(long done, String detail) {
+            heard.set(heard.size() - 1, heard.get(heard.size() - 1).split(":")[0] + ": " + done);
+          }
+        };
+    try (TrainedModel model = TrainedModel.load(single)) {
+      Predictions alone = model.predict(texts);
+      assertArrayEquals(alone.outputs(), model.predict(texts, listener).outputs());
+      assertEquals(
+          model.evaluate(labelled).metrics(),
+          model.evaluate(labelled, model.schema().metrics(), listener).metrics());
+      model.embed(texts, listener);
+      assertEquals(
+          List.of(
+              "predict 100 examples: 100", "evaluate 100 examples: 100", "embed 100 examples: 100"),
+          heard);
+      ProgressListener cancelling =
+          new ProgressListener() {
+            private boolean begun;
+
+            @Override
+            public void progress(long done, String detail) {
+              begun = true;
+            }
+
+            @Override
+            public boolean cancelled() {
+              return begun;
+            }
+          };
+      for (Executable call :
+          List.<Executable>of(
+              () -> model.predict(texts, cancelling),
+              () -> model.evaluate(labelled, model.schema().metrics(), cancelling),
+              () -> model.embed(texts, cancelling))) {
+        assertThrows(CancellationException.class, call);
+      }
+      says("NONE", assertThrows(NullPointerException.class, () -> model.predict(texts, null)));
+      List<String> labels = new ArrayList<>();
+      for (Prediction one : alone) {
+        labels.add(one.label());
+      }
+      assertEquals(labels, alone.stream().map(Prediction::label).toList());
+      assertEquals(texts.size(), labels.size());
+      assertEquals(alone.get(3).label(), labels.get(3));
     }
   }
 

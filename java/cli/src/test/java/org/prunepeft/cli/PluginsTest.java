@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -134,6 +135,55 @@ class PluginsTest {
     Files.writeString(classes.resolve(service), "org.example.Absent");
     Call.of("tasks", "--plugins=" + jar("broken.jar", classes))
         .exits(2, "broken.jar", "org.example.Absent");
+  }
+
+  /** Files of a name that this process has open, where the system tells. */
+  private static List<Path> open(String name) throws IOException {
+    Path all = Path.of("/proc/self/fd");
+    List<Path> open = new ArrayList<>();
+    if (Files.isDirectory(all)) {
+      try (Stream<Path> files = Files.list(all)) {
+        for (Path file : files.toList()) {
+          if (Files.isSymbolicLink(file) && Files.readSymbolicLink(file).endsWith(name)) {
+            open.add(file);
+          }
+        }
+      }
+    }
+    return open;
+  }
+
+  @Test
+  void anExceptionOfAJarsClassIsSaidWithTheJar() throws IOException {
+    Path source = Files.createDirectories(temporary.resolve("failing-source"));
+    Path file =
+        Files.writeString(
+            source.resolve("Failing.java"),
+            """
+            import org.prunepeft.data.*;
+            public class Failing implements Task {
+              public String name() { throw new UnsupportedOperationException(); }
+              public String description() { return "none"; }
+              public String source() { return "none"; }
+              public String licence() { return "none"; }
+              public Dataset load(SplitSizes sizes, long seed, long testSeed) { return null; }
+            }
+            """);
+    Path classes = Files.createDirectory(temporary.resolve("failing"));
+    String[] arguments = {
+      "-proc:none",
+      "-cp",
+      System.getProperty("java.class.path"),
+      "-d",
+      classes.toString(),
+      file.toString()
+    };
+    assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments));
+    Path services = Files.createDirectories(classes.resolve("META-INF/services"));
+    Files.writeString(services.resolve("org.prunepeft.data.Task"), "Failing");
+    Call.of("tasks", "--plugins=" + jar("failing.jar", classes))
+        .exits(2, "failing.jar: java.lang.UnsupportedOperationException");
+    assertEquals(List.of(), open("failing.jar"));
   }
 
   @Test

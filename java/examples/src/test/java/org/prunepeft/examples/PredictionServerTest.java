@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.report.ProgressListener;
@@ -89,6 +90,27 @@ class PredictionServerTest {
       server.stop(0);
     } finally {
       clients.shutdownNow();
+    }
+  }
+
+  @Test
+  void failuresHaveTheirStatus() throws IOException {
+    Map<Integer, RuntimeException> failures =
+        Map.of(
+            400, new IllegalArgumentException("blank"),
+            422, new DataException("too long"),
+            500, new IllegalStateException("of the server alone"));
+    for (Map.Entry<Integer, RuntimeException> failure : failures.entrySet()) {
+      HttpServer server =
+          PredictionServer.start(
+              text -> {
+                throw failure.getValue();
+              },
+              0);
+      int status = failure.getKey();
+      String said = status == 500 ? "the text was not predicted" : failure.getValue().getMessage();
+      assertEquals(said + "\n", post(server, status, "a boat"));
+      server.stop(0);
     }
   }
 

@@ -21,6 +21,7 @@ import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.Uninterrupted;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.text.Reason;
 
@@ -132,7 +133,9 @@ public final class CheckpointDirectory {
     try {
       for (long number : numbers()) {
         try {
-          return Optional.of(read(number, damaged));
+          Saved[] read = new Saved[1];
+          Uninterrupted.run(() -> read[0] = read(number, damaged));
+          return Optional.of(read[0]);
         } catch (IOException | RunDirectoryException e) {
           damaged.add(e.getMessage());
           unread |= !isDamage(e);
@@ -254,13 +257,17 @@ public final class CheckpointDirectory {
   private static String checksum(Path file) throws IOException {
     CRC32C crc = new CRC32C();
     ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      while (channel.read(buffer.clear()) >= 0) {
-        crc.update(buffer.flip());
-      }
-    } catch (NoSuchFileException e) {
-      throw new NoSuchFileException(file + " does not exist");
-    }
+    Uninterrupted.run(
+        () -> {
+          crc.reset();
+          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            while (channel.read(buffer.clear()) >= 0) {
+              crc.update(buffer.flip());
+            }
+          } catch (NoSuchFileException e) {
+            throw new NoSuchFileException(file + " does not exist");
+          }
+        });
     return HexFormat.of().toHexDigits((int) crc.getValue());
   }
 }

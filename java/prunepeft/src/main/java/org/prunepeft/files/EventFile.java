@@ -5,11 +5,10 @@ import static org.prunepeft.protobuf.MessageFields.message;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
+import java.nio.channels.ClosedChannelException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.zip.CRC32C;
 import org.prunepeft.io.AtomicFile;
@@ -40,10 +39,11 @@ public final class EventFile implements AutoCloseable {
 
   private static final int LENGTH_BYTES = Long.BYTES + Integer.BYTES;
 
-  private final FileChannel channel;
+  private final Path file;
+  private boolean closed;
 
-  private EventFile(FileChannel channel) {
-    this.channel = channel;
+  private EventFile(Path file) {
+    this.file = file;
   }
 
   /**
@@ -58,9 +58,8 @@ public final class EventFile implements AutoCloseable {
     if (file.getParent() != null) {
       Files.createDirectories(file.getParent());
     }
-    FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-    EventFile events = new EventFile(channel);
+    Files.createFile(file);
+    EventFile events = new EventFile(file);
     try {
       events.write(
           message(
@@ -70,7 +69,6 @@ public final class EventFile implements AutoCloseable {
               }));
       return events;
     } catch (IOException | RuntimeException e) {
-      channel.close();
       Files.deleteIfExists(file);
       throw e;
     }
@@ -147,8 +145,10 @@ public final class EventFile implements AutoCloseable {
     record.putInt(masked(record.array(), Long.BYTES));
     record.put(data);
     record.putInt(masked(data, data.length));
-    record.flip();
-    AtomicFile.append(channel, record);
+    if (closed) {
+      throw new ClosedChannelException();
+    }
+    AtomicFile.append(file, record.array());
   }
 
   private static int masked(byte[] data, int length) {
@@ -158,7 +158,7 @@ public final class EventFile implements AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException {
-    channel.close();
+  public void close() {
+    closed = true;
   }
 }

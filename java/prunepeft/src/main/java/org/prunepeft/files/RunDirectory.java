@@ -3,7 +3,6 @@ package org.prunepeft.files;
 import static org.prunepeft.files.RunErrors.unwritten;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,6 +16,7 @@ import java.util.Set;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.NewDirectories;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.Uninterrupted;
 import org.prunepeft.text.Reason;
 
 /**
@@ -31,7 +31,7 @@ import org.prunepeft.text.Reason;
  * {@code "-Infinity"}. Text is UTF-8 with lines ended by a line feed.
  *
  * <p>File names are relative to the directory and may have parents, with {@code /}. May be used by
- * several threads at once.
+ * several threads at once. An interrupt of a thread ends no writing of a file.
  */
 public final class RunDirectory {
   /** The file that marks a run that isn't finished; its text says since when, or why. */
@@ -94,7 +94,7 @@ public final class RunDirectory {
         hold.complete();
         throw e;
       }
-      AtomicFile.removePartial(directory);
+      removePartial(directory, hold);
       return running(directory, made, hold);
     } catch (IOException e) {
       throw new RunDirectoryException(
@@ -123,14 +123,24 @@ public final class RunDirectory {
     try {
       RunHold hold =
           RunHold.take(directory, mark, found -> requireCutOff(directory, complete, found));
+      removePartial(directory, hold);
+      return running(directory, null, hold);
+    } catch (IOException e) {
+      throw unwritten(RunMark.file(directory), e);
+    }
+  }
+
+  /** Removes what was being written when a run was cut off. */
+  private static void removePartial(Path directory, RunHold hold) throws IOException {
+    try {
       AtomicFile.removePartial(directory);
       Path checkpoints = directory.resolve(CheckpointDirectory.NAME);
       if (Files.isDirectory(checkpoints)) {
         AtomicFile.removePartial(checkpoints);
       }
-      return running(directory, null, hold);
     } catch (IOException e) {
-      throw unwritten(RunMark.file(directory), e);
+      hold.letGo();
+      throw e;
     }
   }
 
@@ -324,10 +334,7 @@ public final class RunDirectory {
     byte[] line = RunJson.line(name, value).getBytes(StandardCharsets.UTF_8);
     try {
       Files.createDirectories(file.getParent());
-      try (var channel =
-          FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-        AtomicFile.append(channel, ByteBuffer.wrap(line));
-      }
+      AtomicFile.append(file, line);
     } catch (IOException e) {
       throw unwritten(file, e);
     }
@@ -488,9 +495,14 @@ public final class RunDirectory {
     if (Files.notExists(file)) {
       return 0;
     }
-    try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      channel.force(true);
-      return channel.size();
+    try {
+      Uninterrupted.run(
+          () -> {
+            try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+              channel.force(true);
+            }
+          });
+      return Files.size(file);
     } catch (IOException e) {
       throw unwritten(file, e);
     }
@@ -507,13 +519,19 @@ public final class RunDirectory {
     if (Files.notExists(file) && length == 0) {
       return;
     }
-    try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      if (channel.size() < length) {
+    try {
+      long size = Files.size(file);
+      if (size < length) {
         throw new RunDirectoryException(
             "%s has %d bytes, but had %d when the checkpoint was written; it was changed since"
-                .formatted(file, channel.size(), length));
+                .formatted(file, size, length));
       }
-      channel.truncate(length);
+      Uninterrupted.run(
+          () -> {
+            try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+              channel.truncate(length);
+            }
+          });
     } catch (IOException e) {
       throw unwritten(file, e);
     }

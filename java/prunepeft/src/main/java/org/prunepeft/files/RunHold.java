@@ -10,7 +10,10 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Optional;
+import java.util.Set;
+import java.util.WeakHashMap;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.RunDirectoryException;
 
@@ -38,11 +41,25 @@ final class RunHold {
 
   private State state;
 
+  /** Those of this process that nobody has let go of, by their marks. */
+  private static final Set<RunHold> HELD =
+      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
   private RunHold(Path directory, String mark, State state) {
     this.directory = directory;
     file = RunMark.file(directory);
     this.mark = mark;
     this.state = state;
+    if (state == State.RUNNING) {
+      HELD.add(this);
+    }
+  }
+
+  /** Whether a run of this process goes on that has this mark. */
+  static boolean isHeld(String mark) {
+    synchronized (HELD) {
+      return HELD.stream().anyMatch(hold -> hold.mark.equals(mark));
+    }
   }
 
   /** Of a run that is complete, or is looked at. */
@@ -152,7 +169,7 @@ final class RunHold {
     } catch (IOException e) {
       throw unwritten(file, e);
     }
-    state = State.COMPLETE;
+    end(State.COMPLETE);
     try {
       AtomicFile.forceDirectory(directory);
     } catch (IOException e) {
@@ -168,15 +185,25 @@ final class RunHold {
       return;
     }
     if (state == State.RUNNING && isTakenOver()) {
-      state = State.LOST;
+      end(State.LOST);
       return;
     }
-    state = State.FAILED;
+    end(State.FAILED);
     try {
       AtomicFile.write(file, RunMark.ofFailure(reason).getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       // What made the run fail matters more, such as a full disk.
     }
+  }
+
+  /** The directory could not be opened: what the mark says does not go on. */
+  void letGo() {
+    HELD.remove(this);
+  }
+
+  private void end(State how) {
+    state = how;
+    HELD.remove(this);
   }
 
   /** As {@link RunDirectory#requireThere} says. */

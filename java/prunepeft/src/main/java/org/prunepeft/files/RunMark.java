@@ -200,13 +200,18 @@ public final class RunMark {
   }
 
   /**
-   * Requires that no other process goes on with the run.
+   * Requires that no other process goes on with the run, and this one neither: of it there may be
+   * the mark of a run that ended and could not say so.
    *
    * @throws RunDirectoryException if one does
    */
   void requireNoOther() throws IOException {
     if (process == null || !isHere() || pid() != ProcessHandle.current().pid()) {
       requireGone();
+    } else if (RunHold.isHeld(content)) {
+      throw new RunDirectoryException(
+          "the run in %s goes on in this process; wait for its end, or cancel it, and resume it then"
+              .formatted(directory));
     }
   }
 

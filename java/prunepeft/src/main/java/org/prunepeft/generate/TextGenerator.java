@@ -12,9 +12,10 @@ public interface TextGenerator extends AutoCloseable {
   /**
    * {@return what the model writes after prompts, in their order}
    *
-   * @param prompts one or more; as one batch
+   * @param prompts as one batch; of none nothing is written, and the list is empty
    * @param settings how it goes on
    * @param listener reads along; may be called by another thread, and must not call the model
+   * @throws NullPointerException if an argument or a prompt is null; names it
    * @throws PromptTooLongException if a prompt leaves the model no position for what follows
    * @throws IllegalArgumentException if a prompt has no token, or the model writes none
    * @throws IllegalStateException if the model is closed, gives a logit that is not finite, or is

@@ -2,6 +2,7 @@ package org.prunepeft.io;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
@@ -52,7 +53,10 @@ public final class AtomicFile {
    * <p>What is there and no regular file, such as a device, a FIFO or a pipe, is written to and
    * stays what it is. A symbolic link stays too: the file that it names is written.
    *
+   * <p>An interrupt of the thread does not end it.
+   *
    * @param file where to; replaced if it is there
+   * @param content asked again where an interrupt has ended its writing
    * @throws NoSuchFileException if the directory that it is to be in is absent; names that
    * @throws IOException if it can't be written
    */
@@ -81,16 +85,7 @@ public final class AtomicFile {
         file.resolveSibling("." + name + "." + ProcessHandle.current().pid() + ".partial");
     begin(partial);
     try {
-      try (var channel =
-          FileChannel.open(
-              partial,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
-        keepPermissions(file, partial);
-        content.writeTo(channel);
-        channel.force(true);
-      }
+      Uninterrupted.run(() -> writePartial(file, partial, content));
       Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
       forceDirectory(file.toAbsolutePath().getParent());
     } catch (Throwable e) {
@@ -102,6 +97,19 @@ public final class AtomicFile {
       throw e;
     } finally {
       BEING_WRITTEN.remove(partial);
+    }
+  }
+
+  private static void writePartial(Path file, Path partial, Content content) throws IOException {
+    try (var channel =
+        FileChannel.open(
+            partial,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE)) {
+      keepPermissions(file, partial);
+      content.writeTo(channel);
+      channel.force(true);
     }
   }
 
@@ -215,11 +223,17 @@ public final class AtomicFile {
   }
 
   private static void writeNew(Path file, byte[] content) throws IOException {
-    try (var channel =
-        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      writeFully(channel, ByteBuffer.wrap(content));
-      channel.force(true);
-    }
+    // Made once, and written again where an interrupt ends the writing.
+    Files.createFile(file);
+    Uninterrupted.run(
+        () -> {
+          try (var channel =
+              FileChannel.open(
+                  file, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
+            writeFully(channel, ByteBuffer.wrap(content));
+            channel.force(true);
+          }
+        });
   }
 
   /**
@@ -238,6 +252,10 @@ public final class AtomicFile {
    * @param never one that can't be synced, from which it is learnt how the system says so
    */
   static void forceDirectory(Path directory, Path never) throws IOException {
+    Uninterrupted.run(() -> forceOnce(directory, never));
+  }
+
+  private static void forceOnce(Path directory, Path never) throws IOException {
     FileChannel opened;
     try {
       opened = FileChannel.open(directory, StandardOpenOption.READ);
@@ -247,6 +265,8 @@ public final class AtomicFile {
     }
     try (opened) {
       opened.force(true);
+    } catch (ClosedByInterruptException e) {
+      throw e;
     } catch (IOException e) {
       String why = e.getMessage();
       if (why == null || !UNSUPPORTED.matcher(why).matches() && !why.equals(refusal(never))) {
@@ -304,14 +324,25 @@ public final class AtomicFile {
   }
 
   /**
-   * Appends all that is left of the bytes to a file.
+   * Appends bytes to a file, which is made if it is not there. An interrupt of the thread does not
+   * end it.
    *
    * @throws IOException if writing fails; the file is then as it was, if possible
    */
-  public static void append(FileChannel channel, ByteBuffer bytes) throws IOException {
-    long size = channel.size();
+  public static void append(Path file, byte[] bytes) throws IOException {
+    long size = Files.exists(file) ? Files.size(file) : 0;
+    Uninterrupted.run(
+        () -> {
+          try (var channel =
+              FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            append(channel, size, ByteBuffer.wrap(bytes));
+          }
+        });
+  }
+
+  private static void append(FileChannel channel, long size, ByteBuffer bytes) throws IOException {
     try {
-      writeFully(channel.position(size), bytes);
+      writeFully(channel.truncate(size).position(size), bytes);
     } catch (IOException e) {
       try {
         channel.truncate(size);

@@ -2,7 +2,6 @@ package org.prunepeft.peft;
 
 import java.util.List;
 import java.util.Map;
-import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListMap;
 import org.prunepeft.search.Candidate;
@@ -13,19 +12,31 @@ public final class ModuleTypes {
   private static final ConcurrentSkipListMap<String, ModuleType> TYPES =
       new ConcurrentSkipListMap<>();
 
-  /** The library's own are services of it, as those of a plugin are. */
+  /**
+   * The library's own, which this package does not know. By their names and not as services: of
+   * those a program may have others, damaged ones too.
+   */
+  private static final List<String> CLASSES = List.of("Vera");
+
   static {
-    String own = ModuleTypes.class.getPackageName() + ".type";
-    ServiceLoader.load(ModuleType.class, ModuleTypes.class.getClassLoader()).stream()
-        .filter(provider -> provider.type().getPackageName().equals(own))
-        .map(ServiceLoader.Provider::get)
-        .forEach(type -> TYPES.put(type.name(), type));
+    for (String name : CLASSES) {
+      ModuleType type = made(ModuleTypes.class.getPackageName() + ".type." + name);
+      TYPES.put(type.name(), type);
+    }
   }
 
   /** What names of the library's own begin with, up to the first dot. */
   private static final Set<String> OWN = Set.of(Candidate.LORA, Candidate.ADAPTER);
 
   private ModuleTypes() {}
+
+  private static ModuleType made(String name) {
+    try {
+      return (ModuleType) Class.forName(name).getConstructor().newInstance();
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException("the library lacks its class " + name, e);
+    }
+  }
 
   /**
    * Adds a module type. A run that used it needs it registered again before it is loaded.

@@ -1,5 +1,6 @@
 package org.prunepeft.report;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,10 +39,11 @@ public record LearningCurve(String training, List<Double> losses, List<Epoch> ep
   /**
    * {@return the trainings of a run, in the order in which they began}
    *
-   * @param run its directory, complete or not; one that has none of them yet has none
+   * @param directory of the run, complete or not; one that has none of them yet has none
    * @throws RunDirectoryException if the file is damaged; names the line
    */
-  public static List<LearningCurve> read(RunDirectory run) {
+  public static List<LearningCurve> read(Path directory) {
+    RunDirectory run = RunDirectory.look(directory);
     Map<String, List<Double>> losses = new LinkedHashMap<>();
     Map<String, List<Epoch>> epochs = new LinkedHashMap<>();
     for (Map<?, ?> line : run.readJsonLines(RunFiles.METRICS, Map.class)) {

@@ -7,6 +7,10 @@ import java.util.Map;
 /**
  * Follows a run, on its thread; of runs that are trained together, on the thread of any of them,
  * but never on two at a time. What it throws ends the run.
+ *
+ * <p>An interrupt of a run's thread cancels it as {@link #cancelled} does, and so does one of the
+ * thread that waits for runs together. The thread is still interrupted when the run has ended. A
+ * file that is being written is written to its end.
  */
 public interface ProgressListener {
   /** Follows nothing. */
@@ -40,8 +44,8 @@ public interface ProgressListener {
    * A piece of work begins; the one before it is over.
    *
    * @param name in a few words
-   * @param unit of what is counted: steps, examples
-   * @param total how many there will be
+   * @param unit of what is counted: steps, examples; empty: it is not counted
+   * @param total how many there will be; 0: it is not counted, and {@link #progress} is not called
    */
   default void started(String name, String unit, long total) {}
 
@@ -72,8 +76,9 @@ public interface ProgressListener {
   default void message(String line) {}
 
   /**
-   * Asked before each step; true ends the run with {@link
-   * java.util.concurrent.CancellationException}.
+   * Asked before each step, and between batches of examples that are tokenised, validated or
+   * tested; true ends the run with {@link java.util.concurrent.CancellationException}. Not asked
+   * while a model is loaded or a head fitted.
    *
    * @return true to end it; false, unless overridden
    */

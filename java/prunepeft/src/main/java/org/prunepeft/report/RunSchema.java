@@ -1,5 +1,6 @@
 package org.prunepeft.report;
 
+import java.nio.file.Path;
 import org.prunepeft.data.Schema;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -12,9 +13,11 @@ public final class RunSchema {
   /**
    * Reads it.
    *
+   * @param directory of the run, complete or not
    * @throws RunDirectoryException if the file can't be read or is damaged
    */
-  public static Schema of(RunDirectory run) {
+  public static Schema of(Path directory) {
+    RunDirectory run = RunDirectory.look(directory);
     try {
       return Schema.fromMap(run.readJson(RunFiles.CONFIG));
     } catch (IllegalArgumentException e) {

@@ -75,12 +75,8 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
 
   @Override
   public void close() {
-    try {
-      if (events != null) {
-        events.close();
-      }
-    } catch (IOException e) {
-      throw unwritten(e);
+    if (events != null) {
+      events.close();
     }
   }
 }

@@ -2,6 +2,7 @@ package org.prunepeft.report;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -74,11 +75,12 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
   /**
    * Reads them; empty for a run of before they were kept.
    *
-   * @param run its directory
+   * @param directory of the run, complete or not
    * @param schema of the run's task
    * @throws RunDirectoryException if the file is damaged; names the line
    */
-  public static Optional<TestPredictions> read(RunDirectory run, Schema schema) {
+  public static Optional<TestPredictions> read(Path directory, Schema schema) {
+    RunDirectory run = RunDirectory.look(directory);
     if (Files.notExists(run.file(RunFiles.PREDICTIONS))) {
       return Optional.empty();
     }

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.report.RunPhase;
@@ -158,8 +159,7 @@ public final class FinalTraining {
       if (session.baseline.validation() == null) {
         return new Start(warm.epochs, null, true);
       }
-      Evaluation validated =
-          session.trainer.predictor().evaluate(modules, trainedHead, session.validation);
+      Evaluation validated = evaluated(modules, trainedHead, session.validation);
       if (validated.primary() >= session.baseline.validation().primary()) {
         return new Start(warm.epochs, validated, true);
       }
@@ -174,6 +174,13 @@ public final class FinalTraining {
         FINAL_STAGE,
         session.dataset.schema().kind() != TaskKind.CLASSIFICATION);
     return new Start(epochs, session.baseline.validation(), false);
+  }
+
+  private Evaluation evaluated(PeftModules modules, TaskHead head, EncodedDataset set) {
+    return session
+        .trainer
+        .predictor()
+        .evaluate(modules, head, set, done -> session.requireNotCancelled());
   }
 
   private TrainOutcome train(TrainingRun run) {
@@ -213,11 +220,10 @@ public final class FinalTraining {
     // The head's own result came from larger batches: its last bits may be others.
     Evaluation validated =
         result.bestEpoch() == 0 || tuned
-            ? session.trainer.predictor().evaluate(run.modules(), run.head(), session.validation)
+            ? evaluated(run.modules(), run.head(), session.validation)
             : result.validation();
     long begun = System.nanoTime();
-    Evaluation tested =
-        session.trainer.predictor().evaluate(run.modules(), run.head(), session.test);
+    Evaluation tested = evaluated(run.modules(), run.head(), session.test);
     testSeconds = Stopwatch.seconds(begun);
     log.test(FINAL, tested);
     session.progress.metrics(FINAL, session.trainer.steps(run), MetricsLog.of("test", tested));

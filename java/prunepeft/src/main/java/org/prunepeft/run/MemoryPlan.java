@@ -10,6 +10,7 @@ import java.util.OptionalLong;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.torch.HostMemory;
+import org.prunepeft.torch.HostMemoryException;
 
 /**
  * What a training on the CPU takes of memory, predicted from shapes; bytes.
@@ -96,14 +97,14 @@ record MemoryPlan(
    *
    * @param available bytes
    * @return a warning with what takes less, if full rows may exceed it; else empty
-   * @throws IllegalStateException if the prediction exceeds it clearly; names what takes less
+   * @throws HostMemoryException if the prediction exceeds it clearly; names what takes less
    */
   static Optional<String> requireFits(TrainingShape shape, long available) {
     TrainingShape least =
         shape.packed() ? shape : shape.withLength(Math.min(SHORT, shape.length()));
     MemoryPlan plan = of(least);
     if (plan.total() > TOLERANCE * available) {
-      throw new IllegalStateException(
+      throw new HostMemoryException(
           "the training takes about %s GB of memory%s, and there are %s GB (%s); %s"
               .formatted(
                   gigabytes(plan.total()),

@@ -68,7 +68,7 @@ public final class ModelFiles {
   public static Setup setup(RunDirectory run, String file, String model) {
     Setup setup = run.readJson(file, "setup", Setup.class);
     if (file.equals(RunFiles.CONFIG)) {
-      setup = setup.sizedAs(run);
+      setup = setup.sizedAs(run.path());
     }
     if (model != null) {
       return setup.withModel(model);

@@ -31,7 +31,7 @@ public final class OutcomeFile {
   public static TrainOutcome read(Path directory) {
     RunDirectory run = RunDirectory.open(directory);
     Manifest.verify(run);
-    Schema schema = RunSchema.of(run);
+    Schema schema = RunSchema.of(run.path());
     Candidate[] modules = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Members result = new Members(run.file(RunFiles.RESULT), run.readJson(RunFiles.RESULT));
     return new TrainOutcome(

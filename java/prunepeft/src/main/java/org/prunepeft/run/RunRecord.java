@@ -42,9 +42,9 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GpuMemoryException;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.loop.Checkpoints;
-import org.prunepeft.train.pass.DivergedException;
 
 /** Writes a run into its directory as it goes; a record without a directory writes nothing. */
 public final class RunRecord {
@@ -88,6 +88,7 @@ public final class RunRecord {
    *     made then
    */
   public static RunRecord of(Setup setup, ProgressListener progress, RunsTogether together) {
+    requireUsed(setup);
     Models.byName(setup.model());
     setup.resolveTask();
     setup.peft();
@@ -115,6 +116,21 @@ public final class RunRecord {
         store.close();
       }
       throw e;
+    }
+  }
+
+  /** Refuses what would have no effect beside the rest. */
+  private static void requireUsed(Setup setup) {
+    if (setup.files() != null && setup.data() != null) {
+      throw new IllegalArgumentException(
+          "own files are named one by one, and data is the directory of a named task; got files and data %s, leave out one of them"
+              .formatted(setup.data()));
+    }
+    boolean checkpoints = setup.checkpoints().resume() || setup.checkpoints().steps() > 0;
+    if (setup.output() == null && checkpoints) {
+      throw new IllegalArgumentException(
+          "checkpoints lie in the directory of a run, and this one has none; name an output, or leave out %s"
+              .formatted(setup.checkpoints()));
     }
   }
 
@@ -174,7 +190,7 @@ public final class RunRecord {
       if (task != null && directory != null && Files.exists(directory.file(RunFiles.CONFIG))) {
         requireSame(RunData.changes(directory, task), "the data that it began with");
       }
-      return work.get();
+      return Interruption.cancelling(work);
     } catch (RuntimeException | Error e) {
       failed(directory, e);
       if (!own) {

@@ -27,6 +27,9 @@ public final class RunsTogether implements AutoCloseable {
 
   private final int runs;
 
+  /** Whether the thread that waits for them was interrupted. */
+  private volatile boolean interrupted;
+
   private RunsTogether(int runs, CheckpointStore store) {
     this.runs = runs;
     this.store = store;
@@ -105,25 +108,31 @@ public final class RunsTogether implements AutoCloseable {
         threads.add(thread);
       }
       threads.forEach(Thread::start);
-      threads.forEach(RunsTogether::await);
+      threads.forEach(together::await);
     }
     throwFirst(failures);
     return results;
   }
 
-  private static void await(Thread thread) {
-    boolean interrupted = false;
+  private void await(Thread thread) {
+    boolean now = false;
     while (thread.isAlive()) {
       try {
         thread.join();
       } catch (InterruptedException e) {
-        // The runs are cancelled by their listeners; what they hold is not given up before.
+        // The runs cancel themselves; what they hold is not given up before.
         interrupted = true;
+        now = true;
       }
     }
-    if (interrupted) {
+    if (now) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** Whether the runs are to end since the thread that waits for them was interrupted. */
+  boolean isInterrupted() {
+    return interrupted;
   }
 
   private static void throwFirst(List<Throwable> failures) {

@@ -171,7 +171,10 @@ public final class Session implements AutoCloseable {
         progress.message(memory.text());
       }
       progress.started("tokenise " + dataset.name(), "", 0);
-      TaskEncoding encoding = owned.add(new TaskEncoding(dataset, loaded, setup.training(), pairs));
+      TaskEncoding encoding =
+          owned.add(
+              new TaskEncoding(
+                  dataset, loaded, setup.training(), pairs, this::requireNotCancelled));
       train = encoding.train();
       validation = encoding.validation();
       test = encoding.test();
@@ -245,6 +248,7 @@ public final class Session implements AutoCloseable {
     return setup.with().lora(whole.lora()).adapter(whole.adapter()).build();
   }
 
+  /** Asks whether the run shall end; of what goes on meanwhile. */
   void requireNotCancelled() {
     if (progress.cancelled()) {
       throw new CancellationException("cancelled");

@@ -27,6 +27,8 @@ public final class TaskEncoding implements AutoCloseable {
   private final EncodedDataset test;
   private final List<String> notes = new ArrayList<>();
 
+  private final Runnable beforeEach;
+
   /** Of prompts whose answers are written; null: none are. */
   private final Tokenizer prompter;
 
@@ -34,15 +36,21 @@ public final class TaskEncoding implements AutoCloseable {
    * Encodes; of a language model the training texts may be packed into rows, the others are not.
    *
    * @param pairs how the texts of a pair are encoded
+   * @param beforeEach is called before some texts at a time; what it throws ends the work
    * @throws DataException if a language model has nothing to learn in a part
    */
   TaskEncoding(
-      Dataset dataset, Models.LoadedModel model, TrainingSettings settings, PairEncoding pairs) {
+      Dataset dataset,
+      Models.LoadedModel model,
+      TrainingSettings settings,
+      PairEncoding pairs,
+      Runnable beforeEach) {
+    this.beforeEach = beforeEach;
     try (Tokenizer tokenizer = Tokenizer.of(model.tokenizer(), settings.maxLength())) {
       if (dataset.schema().kind() != TaskKind.LANGUAGE_MODELING) {
-        train = EncodedDataset.of(tokenizer, dataset.train(), pairs);
-        validation = EncodedDataset.of(tokenizer, dataset.validation(), pairs);
-        test = EncodedDataset.of(tokenizer, dataset.test(), pairs);
+        train = EncodedDataset.of(tokenizer, dataset.train(), pairs, beforeEach);
+        validation = EncodedDataset.of(tokenizer, dataset.validation(), pairs, beforeEach);
+        test = EncodedDataset.of(tokenizer, dataset.test(), pairs, beforeEach);
         prompter = null;
         return;
       }
@@ -89,7 +97,7 @@ public final class TaskEncoding implements AutoCloseable {
   }
 
   private EncodedDataset texts(String part, TextEncoding encoding, List<Example> examples) {
-    EncodedTexts texts = encoding.texts(examples);
+    EncodedTexts texts = encoding.texts(examples, beforeEach);
     noteConversations(part, examples);
     encoding.cutNote(part, texts).ifPresent(note -> notes.add(note + MORE));
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {

@@ -73,21 +73,40 @@ public final class TextEncoding {
    *     that the model has no embedding for
    */
   public EncodedTexts texts(List<Example> examples) {
-    return texts(examples, " (%,d of %,d texts are longer)");
+    return texts(examples, () -> {});
   }
 
   /**
-   * {@return texts as {@link #texts}, of which more may follow: an error counts none}
+   * {@return texts as {@link #texts(List)}, for work that takes long}
+   *
+   * @param beforeEach is called before some texts at a time; what it throws ends the work
+   */
+  public EncodedTexts texts(List<Example> examples, Runnable beforeEach) {
+    return texts(examples, " (%,d of %,d texts are longer)", beforeEach);
+  }
+
+  /**
+   * {@return texts as {@link #texts(List)}, of which more may follow: an error counts none}
    *
    * @param examples with what is learnt of them
    */
   public EncodedTexts someTexts(List<Example> examples) {
-    return texts(examples, "");
+    return someTexts(examples, () -> {});
   }
 
-  private EncodedTexts texts(List<Example> examples, String count) {
+  /**
+   * {@return texts as {@link #texts(List, Runnable)}, of which more may follow: an error counts
+   * none}
+   *
+   * @param examples with what is learnt of them
+   */
+  public EncodedTexts someTexts(List<Example> examples, Runnable beforeEach) {
+    return texts(examples, "", beforeEach);
+  }
+
+  private EncodedTexts texts(List<Example> examples, String count, Runnable beforeEach) {
     List<TrainingText> training = examples.stream().map(Example::training).toList();
-    EncodedTexts texts = EncodedTexts.of(tokenizer, training, end);
+    EncodedTexts texts = EncodedTexts.of(tokenizer, training, end, beforeEach);
     OptionalInt tooLong = firstRefused(texts.cut());
     if (tooLong.isPresent()) {
       int i = tooLong.getAsInt();

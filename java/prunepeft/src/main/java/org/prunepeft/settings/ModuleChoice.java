@@ -183,7 +183,7 @@ public record ModuleChoice(
     return chosen(
         directory,
         Arrays.stream(kept).map(Candidate::name).toList(),
-        Setup.of(directory).sizedAs(directory));
+        Setup.of(directory).sizedAs(directory.path()));
   }
 
   /** Those of a run, in the sizes of a setup that is the run's in all else. */

@@ -9,6 +9,7 @@ import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.text.Required;
 import org.prunepeft.train.CriterionSettings;
 
 /**
@@ -19,7 +20,8 @@ import org.prunepeft.train.CriterionSettings;
  * @param budget trainable parameters to keep at most, the head apart
  * @param start modules that the search begins with, such as those that an earlier one kept; null:
  *     all
- * @param strategy which criteria judge which partition; null: a warm-up finds it
+ * @param strategy which criteria judge which partition; null: a warm-up finds it, or modules are
+ *     measured or chosen in another way
  * @param warmUp how the warm-up goes; its seed is the run's, and what it says of scores (the least
  *     spread, c) holds in the rounds as well
  * @param warmUpCriteria that the warm-up chooses from, one or more, by their names in {@link
@@ -97,6 +99,16 @@ public record SearchSettings(
       throw new IllegalArgumentException(
           "a search measures modules or goes another way, got settings of both");
     }
+    if (strategy != null && (measured != null || peer != null)) {
+      throw new IllegalArgumentException(
+          "a strategy says which criteria judge the modules of a search by pruning, and this one %s; leave out the strategy, or that"
+              .formatted(measured != null ? "measures them" : "goes another way (peer)"));
+    }
+    Required.present("warmUp", warmUp);
+    Required.present("warmUpCriteria", warmUpCriteria);
+    Required.present("selection", selection);
+    Required.present("weights", weights);
+    Required.present("criteria", criteria);
     if (warmUpCriteria.isEmpty()) {
       throw new IllegalArgumentException("the warm-up needs at least one criterion, got none");
     }

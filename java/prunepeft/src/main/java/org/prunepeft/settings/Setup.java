@@ -38,7 +38,8 @@ import org.prunepeft.train.TrainingSettings;
  * @param task a name in {@link org.prunepeft.data.task.Tasks}; of own files their {@link
  *     DataFiles#name}
  * @param files own files to learn from; null: the data of the task that is named
- * @param data directory of the named task's data, such as GLUE's; null: it comes with the program
+ * @param data directory of the named task's data, such as GLUE's, not beside own files; null: it
+ *     comes with the program
  * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
  * @param pairEncoding how the two texts of a pair go through the encoder; a run keeps the way that
  *     it went, joint or separate; null: joint
@@ -59,7 +60,8 @@ import org.prunepeft.train.TrainingSettings;
  * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
  * @param threads of all native pools, 1 to 1,024
  * @param output the run directory to be made; null: nothing is written
- * @param checkpoints when it writes checkpoints, and whether it goes on from one; null: the default
+ * @param checkpoints when it writes checkpoints, and whether it goes on from one, both in the run
+ *     directory; null: the default
  */
 @RecordBuilder
 public record Setup(
@@ -219,9 +221,11 @@ public record Setup(
   /**
    * {@return the same with modules in the sizes that a run chose for them}
    *
-   * @param run of this setup, which has chosen its modules
+   * @param directory of a run of this setup, which has chosen its modules
+   * @throws RunDirectoryException if the file that says it can't be read or is damaged
    */
-  public Setup sizedAs(RunDirectory run) {
+  public Setup sizedAs(Path directory) {
+    RunDirectory run = RunDirectory.look(directory);
     Map<String, Object> chosen = run.readJson(RunFiles.CONFIGURATION);
     try {
       return with()

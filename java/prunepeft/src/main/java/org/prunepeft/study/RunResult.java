@@ -54,7 +54,7 @@ public record RunResult(
   public static RunResult read(Path directory) {
     RunDirectory run = Manifest.open(directory, Set.of(RunFiles.CONFIG, RunFiles.METRICS));
     Map<String, Object> result = run.readJson(RunFiles.RESULT);
-    Metric metric = RunSchema.of(run).primary();
+    Metric metric = RunSchema.of(run.path()).primary();
     Map<String, Double> test = numbers(result.get("test"));
     if (!test.containsKey(metric.key())) {
       throw new RunDirectoryException(
@@ -81,7 +81,9 @@ public record RunResult(
       return new Costs(null, training, peak, gpuPeak);
     }
     List<LearningCurve> searched =
-        LearningCurve.read(run).stream().filter(one -> !one.training().equals(KEPT)).toList();
+        LearningCurve.read(run.path()).stream()
+            .filter(one -> !one.training().equals(KEPT))
+            .toList();
     double seconds =
         required(run, result, "warm_up_seconds").doubleValue()
             + required(run, result, "round_seconds").doubleValue();

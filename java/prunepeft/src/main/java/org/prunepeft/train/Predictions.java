@@ -1,14 +1,16 @@
 package org.prunepeft.train;
 
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 
 /** What a head gives for each example of a set, in the set's order. Immutable. */
-public final class Predictions {
+public final class Predictions implements Iterable<Prediction> {
   private final Schema schema;
   private final float[] outputs;
 
@@ -70,6 +72,16 @@ public final class Predictions {
    */
   public Prediction get(int i) {
     return new Prediction(this, Objects.checkIndex(i, size()));
+  }
+
+  /** {@return what is predicted of each example, in their order} */
+  public Stream<Prediction> stream() {
+    return IntStream.range(0, size()).mapToObj(this::get);
+  }
+
+  @Override
+  public Iterator<Prediction> iterator() {
+    return stream().iterator();
   }
 
   /**

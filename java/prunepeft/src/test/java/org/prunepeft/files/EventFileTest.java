@@ -2,6 +2,7 @@ package org.prunepeft.files;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.CodedInputStream;
 import java.io.IOException;
@@ -37,6 +38,18 @@ class EventFileTest {
       events.add(event(CodedInputStream.newInstance(data)));
     }
     return events;
+  }
+
+  @Test
+  void anInterruptedThreadWritesEvents(@TempDir Path temporary) throws IOException {
+    Path file = temporary.resolve("tfevents");
+    Thread.currentThread().interrupt();
+    try (EventFile events = EventFile.create(file, 1)) {
+      events.scalars(2, 1, Map.of("loss", 0.5));
+      events.scalars(3, 2, Map.of("loss", 0.25));
+    }
+    assertTrue(Thread.interrupted());
+    assertEquals(3, read(file).size());
   }
 
   private static int unmasked(int masked) {

@@ -489,13 +489,35 @@ class RunDirectoryTest {
   }
 
   @Test
-  void ofTwoResumptionsInOneProcessTheLaterHasTheRun() {
+  void ofTwoResumptionsInOneProcessTheEarlierHasTheRunUntilItEnds() {
     RunDirectory earlier = RunDirectory.create(directory);
+    earlier.writeText("a.txt", "");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, false));
+    assertEquals(
+        "the run in %s goes on in this process; wait for its end, or cancel it, and resume it then"
+            .formatted(directory),
+        e.getMessage());
+    earlier.fail("cancelled");
     RunDirectory later = RunDirectory.resume(directory, false);
-    var e = assertThrows(RunDirectoryException.class, () -> earlier.writeText("a.txt", ""));
-    assertTrue(e.getMessage().startsWith("another process has taken over"), e.getMessage());
-    later.writeText("a.txt", "");
+    assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, false));
+    later.writeText("b.txt", "");
     later.complete();
+    RunDirectory.resume(directory, true).complete();
+  }
+
+  @Test
+  void anInterruptedThreadWritesAndSaysWhyItFailed() throws IOException {
+    RunDirectory run = RunDirectory.create(directory);
+    Thread.currentThread().interrupt();
+    run.writeText("a.txt", "a");
+    run.appendJsonLine("a.jsonl", 1);
+    run.appendJsonLine("a.jsonl", 2);
+    assertEquals(4, run.force("a.jsonl"));
+    run.truncate("a.jsonl", 2);
+    run.fail("cancelled");
+    assertTrue(Thread.interrupted());
+    assertEquals("failed: cancelled", RunMark.state(directory));
+    assertEquals("1\n", Files.readString(directory.resolve("a.jsonl")));
   }
 
   /** What a directory may be when it is taken. */

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
@@ -57,11 +58,17 @@ class WriteFailureTest {
 
   /** A run that goes on; its object outlives a failure. */
   private static RunDirectory run(Path directory) {
-    return RunDirectory.resume(directory.resolve("run"), false);
+    return RunDirectory.resume(directory.resolve("run"), false, ofGone());
+  }
+
+  /** The mark of a process that is gone, so that the next may resume the run. */
+  private static String ofGone() {
+    return "running since 2026-01-01T00:00:00Z, as process 999999999\n%s\n"
+        .formatted(UUID.randomUUID());
   }
 
   private static void makeRun(Path directory) {
-    RunDirectory run = RunDirectory.create(directory.resolve("run"));
+    RunDirectory run = RunDirectory.create(directory.resolve("run"), ofGone());
     run.writeJson(RunFiles.CONFIG, Map.of("task", "first"));
     run.appendJsonLine(RunFiles.METRICS, Map.of("step", 1));
   }

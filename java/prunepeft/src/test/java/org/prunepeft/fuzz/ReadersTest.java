@@ -476,7 +476,7 @@ class ReadersTest {
     put("predicted/predictions.jsonl", file);
     RunDirectory run = RunDirectory.look(DIRECTORY.resolve("predicted"));
     Schema schema = Schema.classification(List.of("a", "b"));
-    READING.check(file.length, () -> TestPredictions.read(run, schema));
+    READING.check(file.length, () -> TestPredictions.read(run.path(), schema));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -571,7 +571,7 @@ class ReadersTest {
   void runMetrics(byte[] file) throws IOException {
     put("metrics/metrics.jsonl", file);
     RunDirectory run = RunDirectory.look(DIRECTORY.resolve("metrics"));
-    READING.check(file.length, () -> LearningCurve.read(run));
+    READING.check(file.length, () -> LearningCurve.read(run.path()));
   }
 
   /** Read, and shown as reports and explanations do. */

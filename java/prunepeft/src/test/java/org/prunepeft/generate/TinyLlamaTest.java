@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.LanguageModel;
 import org.prunepeft.data.batch.Tokenizer;
@@ -51,6 +52,38 @@ class TinyLlamaTest {
   static void close() {
     if (model != null) {
       model.close();
+    }
+  }
+
+  @Test
+  void ofNoPromptsNothingIsWrittenAndWhatIsNullIsNamed() {
+    GenerationSettings settings = settings(1).build();
+    assertEquals(List.of(), model.generate(List.of(), settings, GenerationListener.NONE));
+    var prompt =
+        assertThrows(
+            NullPointerException.class,
+            () -> model.generate(Arrays.asList(PROMPT, null), settings, GenerationListener.NONE));
+    assertEquals("prompt 1 must not be null", prompt.getMessage());
+    var listener =
+        assertThrows(
+            NullPointerException.class, () -> model.generate(List.of(PROMPT), settings, null));
+    assertTrue(listener.getMessage().startsWith("the listener must not be null"));
+  }
+
+  @Test
+  void aClosedModelRefusesCallsAndIsClosedOnce() {
+    LanguageModel closed =
+        LanguageModel.load(directory.toString(), 1, "cpu", Precision.FLOAT32, Quantization.NONE);
+    closed.close();
+    closed.close();
+    GenerationSettings settings = settings(1).build();
+    for (Executable call :
+        List.<Executable>of(
+            () -> closed.generate(List.of(PROMPT), settings, GenerationListener.NONE),
+            () -> closed.room(PROMPT, true))) {
+      assertEquals(
+          "the model %s is closed; load it again".formatted(directory),
+          assertThrows(IllegalStateException.class, call).getMessage());
     }
   }
 

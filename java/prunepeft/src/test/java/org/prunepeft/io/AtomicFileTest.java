@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.testing.FailingWrites;
@@ -43,6 +44,41 @@ class AtomicFileTest {
     AtomicFile.write(file, CONTENT);
     assertArrayEquals(CONTENT, Files.readAllBytes(file));
     assertEquals(List.of("file"), names());
+  }
+
+  @Test
+  void anInterruptEndsNoWritingAndIsThereAfterwards() throws IOException {
+    Path file = directory.resolve("file");
+    Thread.currentThread().interrupt();
+    AtomicFile.write(file, CONTENT);
+    assertTrue(Thread.interrupted());
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
+    Thread.currentThread().interrupt();
+    AtomicFile.append(file, new byte[] {4});
+    assertTrue(Thread.interrupted());
+    assertArrayEquals(new byte[] {1, 2, 3, 4}, Files.readAllBytes(file));
+    Thread.currentThread().interrupt();
+    assertTrue(AtomicFile.create(directory.resolve("new"), CONTENT));
+    assertTrue(Thread.interrupted());
+    assertEquals(List.of("file", "new"), names());
+  }
+
+  @Test
+  void anInterruptAmidAWritingHasItWrittenAgain() throws IOException {
+    Path file = directory.resolve("file");
+    AtomicInteger times = new AtomicInteger();
+    AtomicFile.write(
+        file,
+        channel -> {
+          AtomicFile.writeFully(channel, ByteBuffer.wrap(CONTENT, 0, 2));
+          if (times.incrementAndGet() == 1) {
+            Thread.currentThread().interrupt();
+          }
+          AtomicFile.writeFully(channel, ByteBuffer.wrap(CONTENT, 2, 1));
+        });
+    assertTrue(Thread.interrupted());
+    assertEquals(2, times.get());
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
   }
 
   @Test

@@ -12,6 +12,7 @@ import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
+import org.prunepeft.torch.HostMemoryException;
 
 /** Predictions from shapes alone. */
 class MemoryPlanTest {
@@ -200,7 +201,7 @@ class MemoryPlanTest {
   }
 
   private static String refusal(TrainingShape shape, long available) {
-    return assertThrows(IllegalStateException.class, () -> MemoryPlan.requireFits(shape, available))
+    return assertThrows(HostMemoryException.class, () -> MemoryPlan.requireFits(shape, available))
         .getMessage();
   }
 }

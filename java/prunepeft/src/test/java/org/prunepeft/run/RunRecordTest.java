@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -49,6 +50,23 @@ class RunRecordTest {
     Path run = temporary.resolve("run");
     assertFails(setup(run, Checkpointing.DEFAULT));
     assertFalse(Files.exists(run));
+  }
+
+  private static String refused(Setup setup) {
+    return assertThrows(
+            IllegalArgumentException.class, () -> RunRecord.of(setup, ProgressListener.NONE, null))
+        .getMessage();
+  }
+
+  @Test
+  void whatWouldHaveNoEffectIsRefused() {
+    Setup files = Setup.builder().files(DataFiles.of(Path.of("a.csv"))).data(temporary).build();
+    String both = refused(files);
+    assertTrue(both.endsWith(temporary + ", leave out one of them"), both);
+    for (Checkpointing checkpoints : List.of(Checkpointing.RESUME, new Checkpointing(5, false))) {
+      String message = refused(setup(null, checkpoints));
+      assertTrue(message.contains("name an output, or leave out " + checkpoints), message);
+    }
   }
 
   @Test

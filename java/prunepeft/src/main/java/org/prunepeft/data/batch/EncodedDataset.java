@@ -53,9 +53,20 @@ public final class EncodedDataset {
    *     themselves; else pairs are encoded jointly
    */
   public static EncodedDataset of(Tokenizer tokenizer, List<Example> examples, PairEncoding pairs) {
+    return of(tokenizer, examples, pairs, () -> {});
+  }
+
+  /**
+   * The same for work that takes long.
+   *
+   * @param beforeEach is called before some texts at a time; what it throws ends the work
+   */
+  public static EncodedDataset of(
+      Tokenizer tokenizer, List<Example> examples, PairEncoding pairs, Runnable beforeEach) {
     boolean separate = pairs == PairEncoding.SEPARATE;
     List<Encoding> encodings = new ArrayList<>(examples.size());
     for (int from = 0; from < examples.size(); from += CHUNK) {
+      beforeEach.run();
       List<Example> chunk = examples.subList(from, Math.min(examples.size(), from + CHUNK));
       encodings.addAll(tokenizer.encode(separate ? texts(chunk) : chunk));
     }

@@ -1,5 +1,6 @@
 package org.prunepeft.data.batch;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
@@ -16,6 +17,9 @@ import org.prunepeft.data.TrainingText.Span;
  * @param unlearnt of how many no token contributes to the loss
  */
 public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
+  /** Texts that are encoded at once: enough to keep all cores busy. */
+  private static final int CHUNK = 1024;
+
   /** A text, and whether it was cut. */
   private record EncodedText(Encoding encoding, boolean cut) {}
 
@@ -25,8 +29,23 @@ public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
    * @param end id of the token that ends a text; empty: none is appended
    */
   public static EncodedTexts of(Tokenizer tokenizer, List<TrainingText> texts, OptionalInt end) {
-    List<EncodedText> encoded =
-        texts.parallelStream().map(text -> text(tokenizer, text, end)).toList();
+    return of(tokenizer, texts, end, () -> {});
+  }
+
+  /**
+   * The same for work that takes long.
+   *
+   * @param beforeEach is called before some texts at a time; what it throws ends the work
+   */
+  public static EncodedTexts of(
+      Tokenizer tokenizer, List<TrainingText> texts, OptionalInt end, Runnable beforeEach) {
+    List<EncodedText> encoded = new ArrayList<>(texts.size());
+    for (int from = 0; from < texts.size(); from += CHUNK) {
+      beforeEach.run();
+      texts.subList(from, Math.min(texts.size(), from + CHUNK)).parallelStream()
+          .map(text -> text(tokenizer, text, end))
+          .forEachOrdered(encoded::add);
+    }
     EncodedDataset data =
         EncodedDataset.labelled(encoded.stream().map(EncodedText::encoding).toList());
     BitSet cut = new BitSet();

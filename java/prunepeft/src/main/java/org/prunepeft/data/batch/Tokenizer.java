@@ -15,6 +15,7 @@ import java.util.OptionalInt;
 import java.util.function.Supplier;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.text.NativeLibraries;
 
 /**
  * Turns texts into token ids as a model's {@code tokenizer.json} says, by Hugging Face's own
@@ -101,21 +102,30 @@ public final class Tokenizer implements AutoCloseable {
             length,
             "modelMaxLength",
             length);
+    Thread thread = Thread.currentThread();
+    ClassLoader context = thread.getContextClassLoader();
     try {
+      // With it the library looks for its own properties, when it is first used.
+      thread.setContextClassLoader(HuggingFaceTokenizer.class.getClassLoader());
       return new Tokenizer(
           HuggingFaceTokenizer.newInstance(
               new ByteArrayInputStream(TokenizerFile.checked(tokenizerJson, decoding)), options),
           maxLength);
-    } catch (EngineException | LinkageError e) {
+    } catch (EngineException | LinkageError | AssertionError e) {
       throw new DataException(
-          "the native library of ai.djl.huggingface:tokenizers does not load; it needs Linux with"
-              + " glibc on x86-64 or arm64, and a directory to write to: set DJL_CACHE_DIR to one",
+          "the native library of ai.djl.huggingface:tokenizers does not load: "
+              + NativeLibraries.remedy(e)
+                  .orElse(
+                      "it needs Linux with glibc on x86-64 or arm64, and a directory to write to:"
+                          + " set DJL_CACHE_DIR to one"),
           e);
     } catch (IOException | RuntimeException e) {
       throw new DataException(
           "tokenizer.json (%d bytes) is not understood: %s; take the file again from the model"
               .formatted(tokenizerJson.length, e.getMessage()),
           e);
+    } finally {
+      thread.setContextClassLoader(context);
     }
   }
 

@@ -24,6 +24,7 @@ final class AnswerScores {
   private final PeftModules modules;
   private final TaskHead head;
   private final Answers answers;
+  private final Runnable beforeEach;
 
   /** Null: not computed yet. */
   private ChoiceScores choices;
@@ -32,8 +33,15 @@ final class AnswerScores {
    * @param predictor with the model
    * @param modules that are in it
    * @param answers what it is asked
+   * @param beforeEach is called before some answers at a time; what it throws ends the work
    */
-  AnswerScores(Predictor predictor, PeftModules modules, TaskHead head, Answers answers) {
+  AnswerScores(
+      Predictor predictor,
+      PeftModules modules,
+      TaskHead head,
+      Answers answers,
+      Runnable beforeEach) {
+    this.beforeEach = beforeEach;
     this.predictor = predictor;
     this.modules = modules;
     this.head = head;
@@ -63,7 +71,9 @@ final class AnswerScores {
   private boolean[] chosen(Metric metric) {
     if (choices == null) {
       choices =
-          new ChoiceScores(answers, predictor.predict(modules, head, answers.choices().data()));
+          new ChoiceScores(
+              answers,
+              predictor.predict(modules, head, answers.choices().data(), done -> beforeEach.run()));
     }
     return choices.chosen(metric);
   }
@@ -82,6 +92,7 @@ final class AnswerScores {
     Generator generator = predictor.generator(modules, answers.prompter());
     List<String> ends = ends(texts, answers.prompter());
     for (int from = 0; from < byLength.size(); from += ROWS) {
+      beforeEach.run();
       List<Integer> rows = byLength.subList(from, Math.min(byLength.size(), from + ROWS));
       boolean special = texts.get(rows.get(0)).addSpecialTokens();
       List<Generation> written =

@@ -16,9 +16,9 @@ import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.search.peer.PeerTrainer;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.TaskHead;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.TrainingRun;
 
 /**

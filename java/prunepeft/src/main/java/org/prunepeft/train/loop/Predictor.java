@@ -22,12 +22,12 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.GpuMemory;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FirstNonFinite;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.Inputs;
@@ -72,15 +72,25 @@ public final class Predictor implements AutoCloseable {
    *     module whose output is not
    */
   public Predictions predict(PeftModules modules, TaskHead head, EncodedDataset data) {
-    return predict(modules, head, data, null);
+    return outputs(modules, head, data, null, done -> {});
   }
 
-  Predictions predict(
-      PeftModules modules, TaskHead head, EncodedDataset data, FrozenPrefix prefix) {
-    return outputs(modules, head, data, prefix, done -> {});
+  /**
+   * The same for work that takes long.
+   *
+   * @param progress is given the number of examples that are done; what it throws ends the work
+   */
+  public Predictions predict(
+      PeftModules modules, TaskHead head, EncodedDataset data, IntConsumer progress) {
+    return outputs(modules, head, data, null, progress);
   }
 
-  private Predictions outputs(
+  /**
+   * The same.
+   *
+   * @param prefix what layers below the modules say of an example; null: they are computed
+   */
+  Predictions outputs(
       PeftModules modules,
       TaskHead head,
       EncodedDataset data,
@@ -106,7 +116,8 @@ public final class Predictor implements AutoCloseable {
     Predictions predictions = new Predictions(head.schema(), outputs);
     return data.answers() == null
         ? predictions
-        : new AnswerScores(this, modules, head, data.answers()).with(predictions);
+        : new AnswerScores(this, modules, head, data.answers(), () -> progress.accept(data.size()))
+            .with(predictions);
   }
 
   /** What comes of a batch without gradients, row by row; without recordings if memory is short. */
@@ -206,9 +217,23 @@ public final class Predictor implements AutoCloseable {
    * @param progress is given the number of examples that are done
    */
   public float[] features(PeftModules modules, EncodedDataset data, IntConsumer progress) {
+    return features(modules, data, ForwardPass.evaluation(tape), progress);
+  }
+
+  /**
+   * The same as predictions compute it, to some roundings.
+   *
+   * @param progress is given the number of examples that are done; what it throws ends the work
+   */
+  public float[] embeddings(PeftModules modules, EncodedDataset data, IntConsumer progress) {
+    return features(modules, data, ForwardPass.prediction(tape), progress);
+  }
+
+  private float[] features(
+      PeftModules modules, EncodedDataset data, ForwardPass pass, IntConsumer progress) {
     int width = Head.width(encoder.config().hidden(), data.towers());
     float[] features = new float[Math.multiplyExact(data.size(), width)];
-    modules.begin(ForwardPass.evaluation(tape));
+    modules.begin(pass);
     int done = 0;
     for (Batch batch : Inputs.batches(encoder.device(), data)) {
       float[] rows =

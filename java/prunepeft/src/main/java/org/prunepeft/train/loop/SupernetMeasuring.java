@@ -17,9 +17,9 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Measurements;
 import org.prunepeft.search.measured.SubsetMeasurer;
 import org.prunepeft.torch.StateExchange;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.TaskHead;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.TrainingRun;
 
 /**

@@ -17,9 +17,9 @@ import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.TaskHead;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
 

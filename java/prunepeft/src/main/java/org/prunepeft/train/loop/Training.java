@@ -9,6 +9,7 @@ import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.torch.StateExchange;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.PairedDifference;
@@ -17,7 +18,6 @@ import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.Optimizer;
 import org.prunepeft.train.optimizer.ParameterGroup;
 import org.prunepeft.train.optimizer.Snapshot;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.RoundStatistics;
@@ -204,7 +204,14 @@ final class Training implements AutoCloseable {
     }
     if (validationPrefix != null && epoch > 1) {
       // It remembers an example from the batch in which it first came.
-      trainer.predictor().predict(run.modules(), run.head(), run.validation(), validationPrefix);
+      trainer
+          .predictor()
+          .outputs(
+              run.modules(),
+              run.head(),
+              run.validation(),
+              validationPrefix,
+              done -> requireNotCancelled());
     }
   }
 
@@ -437,7 +444,12 @@ final class Training implements AutoCloseable {
       Predictions predictions =
           trainer
               .predictor()
-              .predict(run.modules(), run.head(), run.validation(), validationPrefix);
+              .outputs(
+                  run.modules(),
+                  run.head(),
+                  run.validation(),
+                  validationPrefix,
+                  done -> requireNotCancelled());
       validation = Evaluation.of(predictions, run.validation().targets());
       if (settled() && (highest == null || validation.primary() > highest)) {
         highest = validation.primary();
@@ -451,6 +463,13 @@ final class Training implements AutoCloseable {
       }
     }
     listener.epoch(epoch, run.epochs(), lossSum / (run.data().weight() - skipped), validation);
+  }
+
+  /** Asked between the batches of a validation, after which a step may be far. */
+  private void requireNotCancelled() {
+    if (listener.cancelled()) {
+      throw new CancellationException("cancelled after step " + step + " of " + steps);
+    }
   }
 
   private boolean better(Evaluation validation) {

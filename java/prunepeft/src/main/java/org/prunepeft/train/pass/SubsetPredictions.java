@@ -21,6 +21,7 @@ import org.prunepeft.torch.GpuMemory;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.TaskHead;
 

@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.testing.EndedProcess;
 
 class TokenizerTest {
   @Test
@@ -120,6 +123,28 @@ class TokenizerTest {
     MiniLm.tokenizer(16).close();
     assertTrue(ai.djl.util.Utils.isOfflineMode());
     assertEquals("true", System.getProperty("OPT_OUT_TRACKING"));
+  }
+
+  @Test
+  void theContextClassLoaderNeedNotKnowTheLibraryAndASecondOneIsToldToShareIt() throws Exception {
+    ProcessBuilder builder =
+        new ProcessBuilder(
+                System.getProperty("java.home") + "/bin/java",
+                "-Xmx256m",
+                "-XX:+UseSerialGC",
+                IsolatedTokenizer.class.getName())
+            .redirectError(ProcessBuilder.Redirect.DISCARD);
+    builder.environment().put("CLASSPATH", System.getProperty("java.class.path"));
+    List<String> lines = EndedProcess.of(builder, Duration.ofMinutes(5)).text().lines().toList();
+    assertEquals(
+        Arrays.toString(
+            new int[] {
+              CharacterTokenizer.START, CharacterTokenizer.id('a'), CharacterTokenizer.id('b')
+            }),
+        lines.get(0));
+    assertEquals("true", lines.get(1));
+    assertTrue(lines.get(2).contains("a class loader that all applications share"), lines.get(2));
+    assertEquals("true", lines.get(3));
   }
 
   @Test

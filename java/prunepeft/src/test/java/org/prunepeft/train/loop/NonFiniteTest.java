@@ -23,10 +23,10 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.TrainingRun;
 

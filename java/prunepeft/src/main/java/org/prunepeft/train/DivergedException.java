@@ -1,12 +1,16 @@
-package org.prunepeft.train.pass;
+package org.prunepeft.train;
 
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** A loss, a gradient or a prediction that is NaN or infinite. */
+/**
+ * A loss, a gradient or a prediction that is NaN or infinite: the training diverged. The message
+ * says where, and mostly that a lower learning rate helps.
+ */
 public final class DivergedException extends IllegalStateException {
   private static final long serialVersionUID = 1;
 
+  /** {@code message} is for the user: what is not finite, and where. */
   public DivergedException(String message) {
     super(message);
   }

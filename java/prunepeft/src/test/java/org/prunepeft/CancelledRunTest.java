@@ -1,0 +1,228 @@
+package org.prunepeft;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.SmallBertDirectory;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.RunStatus;
+import org.prunepeft.settings.Checkpointing;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.train.TrainingSettings;
+
+/** Runs that a listener or an interrupt ends, and whose they are meanwhile. */
+class CancelledRunTest {
+  private static final List<String> WORDS = List.of("the", "film", "was", "not", "long");
+
+  @TempDir static Path temporary;
+  private static String model;
+  private static Path file;
+
+  @BeforeAll
+  static void write() throws IOException {
+    Random random = TestSeed.random();
+    model = SmallBertDirectory.write(temporary.resolve("bert"), WORDS, 16, random).toString();
+    List<String> lines = new ArrayList<>(List.of("text,label"));
+    for (int i = 0; i < 48; i++) {
+      lines.add(WORDS.get(random.nextInt(WORDS.size())) + " film," + (i % 2 == 0 ? "no" : "yes"));
+    }
+    file = Files.write(temporary.resolve("examples.csv"), lines);
+  }
+
+  @AfterEach
+  void noInterruptIsLeft() {
+    Thread.interrupted();
+  }
+
+  private static Setup setup(Path output) {
+    return Setup.builder()
+        .model(model)
+        .files(DataFiles.of(file))
+        .training(TrainingSettings.builder().maxLength(16).batchSize(4).build())
+        .epochs(2)
+        .threads(1)
+        .output(output)
+        .build();
+  }
+
+  private static void train(Setup setup, ProgressListener listener) {
+    PrunePeft.train(setup, ModuleChoice.supernet(), listener);
+  }
+
+  /** Interrupts a thread at a piece of work of this name. */
+  private static ProgressListener interrupting(String work, Thread thread) {
+    return new ProgressListener() {
+      private boolean here;
+
+      @Override
+      public void started(String name, String unit, long total) {
+        here = name.startsWith(work);
+      }
+
+      @Override
+      public void progress(long done, String detail) {
+        if (here && done == 2) {
+          thread.interrupt();
+        }
+      }
+    };
+  }
+
+  private static void assertInterruptCancels(Path run) throws IOException {
+    assertThrows(
+        CancellationException.class,
+        () -> train(setup(run), interrupting("train", Thread.currentThread())));
+    assertTrue(Thread.interrupted());
+    if (run != null) {
+      assertEquals("failed: cancelled", state(run));
+      assertFalse(RunStatus.isRunning(run));
+    }
+  }
+
+  private static String state(Path run) throws IOException {
+    return Files.readString(run.resolve("INCOMPLETE")).strip();
+  }
+
+  @Test
+  void anInterruptCancelsARunWithADirectoryAndOneWithout() throws IOException {
+    assertInterruptCancels(null);
+    Path run = temporary.resolve("interrupted");
+    assertInterruptCancels(run);
+    train(setup(run).withCheckpoints(Checkpointing.RESUME), ProgressListener.NONE);
+    assertTrue(Files.exists(run.resolve("result.json")));
+  }
+
+  @Test
+  void whetherARunIsCancelledIsAskedWhereverWorkTakesLong() {
+    Map<String, Integer> asked = new LinkedHashMap<>();
+    AtomicInteger inValidation = new AtomicInteger();
+    AtomicInteger sinceStep = new AtomicInteger();
+    train(
+        setup(null),
+        new ProgressListener() {
+          private String work;
+
+          @Override
+          public void started(String name, String unit, long total) {
+            work = name;
+          }
+
+          @Override
+          public void progress(long done, String detail) {
+            sinceStep.set(0);
+          }
+
+          @Override
+          public void metrics(String training, long step, Map<String, Double> values) {
+            if (values.containsKey("validation_loss")) {
+              // One of these is before the step that there is not.
+              inValidation.set(sinceStep.get() - 1);
+            }
+          }
+
+          @Override
+          public boolean cancelled() {
+            sinceStep.incrementAndGet();
+            asked.merge(String.valueOf(work).split(" ")[0], 1, Integer::sum);
+            return false;
+          }
+        });
+    assertTrue(asked.keySet().containsAll(List.of("tokenise", "train", "test")), asked.toString());
+    assertTrue(inValidation.get() > 0, inValidation.toString());
+  }
+
+  @Test
+  void aRunWithoutAListenerIsRefusedBeforeItBegins() {
+    Path run = temporary.resolve("none");
+    var refused = assertThrows(NullPointerException.class, () -> train(setup(run), null));
+    assertTrue(refused.getMessage().contains("ProgressListener.NONE"), refused.getMessage());
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
+  void anInterruptedThreadBeginsNoRun() {
+    Path run = temporary.resolve("not-begun");
+    Thread.currentThread().interrupt();
+    assertThrows(CancellationException.class, () -> train(setup(run), ProgressListener.NONE));
+    assertTrue(Thread.interrupted());
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
+  void anInterruptOfWhoWaitsForRunsTogetherCancelsAllAndTheirDirectorySaysSo() throws IOException {
+    Path runs = temporary.resolve("together");
+    Thread caller = Thread.currentThread();
+    assertThrows(
+        CancellationException.class,
+        () ->
+            SeedRuns.together(
+                setup(runs),
+                List.of(1L, 2L),
+                ProgressListener.NONE,
+                (own, shared) ->
+                    PrunePeft.train(
+                        own, ModuleChoice.supernet(), interrupting("train", caller), shared)));
+    assertTrue(Thread.interrupted());
+    for (Path directory : List.of(runs, runs.resolve("seed-1"), runs.resolve("seed-2"))) {
+      assertEquals("failed: cancelled", state(directory), directory.toString());
+    }
+  }
+
+  @Test
+  void anInterruptAsAModelIsLoadedCancelsThat() {
+    Path run = temporary.resolve("loaded");
+    train(setup(run), ProgressListener.NONE);
+    Thread.currentThread().interrupt();
+    assertThrows(CancellationException.class, () -> TrainedModel.load(run));
+    assertTrue(Thread.interrupted());
+    TrainedModel.load(run).close();
+  }
+
+  @Test
+  void aRunThatGoesOnInThisProcessIsNotResumedBesideItself() throws Exception {
+    Path run = temporary.resolve("two");
+    AtomicReference<RuntimeException> refused = new AtomicReference<>();
+    AtomicInteger steps = new AtomicInteger();
+    train(
+        setup(run),
+        new ProgressListener() {
+          @Override
+          public void progress(long done, String detail) {
+            if (steps.incrementAndGet() == 20) {
+              refused.set(
+                  assertThrows(
+                      RunDirectoryException.class,
+                      () ->
+                          train(
+                              setup(run).withCheckpoints(Checkpointing.RESUME),
+                              ProgressListener.NONE)));
+            }
+          }
+        });
+    assertTrue(refused.get().getMessage().contains("goes on in this process"), refused.toString());
+    assertNull(refused.get().getCause());
+    assertTrue(Files.exists(run.resolve("result.json")));
+  }
+}
