@@ -163,7 +163,7 @@ final class ReportCommand implements Callable<Integer> {
             setup.data(),
             setup.files(),
             setup.sizes(),
-            setup.testSeed() == null ? setup.seed() : setup.testSeed()),
+            setup.testSeed()),
         key -> {
           try {
             return run.testExamples();

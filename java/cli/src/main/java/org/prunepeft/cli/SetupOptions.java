@@ -77,7 +77,7 @@ final class SetupOptions {
       paramLabel = "N",
       description =
           "Random seed of the test set, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
-  private Long testSeed;
+  private long testSeed;
 
   @Option(
       names = SEEDS,

@@ -153,7 +153,7 @@ final class TrainingOptions {
       description =
           "Of a language model: pack short training texts into rows of --max-seq-length tokens,"
               + " which attention does not cross (default: ${DEFAULT-VALUE}).")
-  Boolean packing;
+  boolean packing;
 
   @Option(
       names = "--gradient-checkpointing",
