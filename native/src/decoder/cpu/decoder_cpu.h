@@ -1,6 +1,7 @@
 // The CPU side of decoder.h, behind decoder.cpp, which has checked the arguments. float32 and bfloat16.
 #pragma once
 
+#include "core/both_types.h"
 #include "prunepeft/decoder.h"
 
 namespace prunepeft {
@@ -13,11 +14,6 @@ struct DecoderKernels {
   void (*rotate)(const pp_rotary& rotary, const pp_matrix& x, const pp_matrix& y);
   void (*gate_forward)(pp_gate gate, const pp_matrix& gate_up, const pp_matrix& out);
   void (*gate_backward)(pp_gate gate, const pp_matrix& dout, const pp_matrix& gate_up, const pp_matrix& dgate_up);
-};
-
-/** Both element types. */
-struct DecoderTables {
-  DecoderKernels float32, bfloat16;
 };
 
 /** The kernels of the instruction set in use. */

@@ -165,8 +165,8 @@ constexpr DecoderKernels kKernels = {rms_norm_forward<Type>, rms_norm_backward<T
 
 }  // namespace
 
-extern const DecoderTables decoder_kernels;
-const DecoderTables decoder_kernels = {kKernels<Float32>, kKernels<BFloat16>};
+extern const BothTypes<DecoderKernels> decoder_kernels;
+const BothTypes<DecoderKernels> decoder_kernels = {kKernels<Float32>, kKernels<BFloat16>};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

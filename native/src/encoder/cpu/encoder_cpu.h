@@ -2,6 +2,7 @@
 // float32 and bfloat16.
 #pragma once
 
+#include "core/both_types.h"
 #include "prunepeft/encoder.h"
 
 namespace prunepeft {
@@ -12,11 +13,6 @@ struct EncoderKernels {
   void (*layer_norm)(const pp_layer_norm& norm, const pp_matrix& x, const pp_matrix* residual, const pp_matrix& y);
   /** x = σ(x). */
   void (*activate)(pp_activation activation, const pp_matrix& x);
-};
-
-/** Both element types. */
-struct EncoderTables {
-  EncoderKernels float32, bfloat16;
 };
 
 /** The kernels of the instruction set in use. */

@@ -60,8 +60,8 @@ constexpr EncoderKernels kKernels = {layer_norm<Type>, activate_rows<Type>};
 
 }  // namespace
 
-extern const EncoderTables encoder_kernels;
-const EncoderTables encoder_kernels = {kKernels<Float32>, kKernels<BFloat16>};
+extern const BothTypes<EncoderKernels> encoder_kernels;
+const BothTypes<EncoderKernels> encoder_kernels = {kKernels<Float32>, kKernels<BFloat16>};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

@@ -1,6 +1,7 @@
 // The CPU side of loss.h, behind loss.cpp, which has checked the arguments. float32 and bfloat16.
 #pragma once
 
+#include "core/both_types.h"
 #include "prunepeft/loss.h"
 
 namespace prunepeft {
@@ -8,11 +9,6 @@ namespace prunepeft {
 /** The kernels of one instruction set and element type; as the functions of loss.h. */
 struct LossKernels {
   void (*cross_entropy)(const pp_cross_entropy& target, const pp_matrix& z, const pp_matrix& losses, const pp_matrix* dz);
-};
-
-/** Both element types. */
-struct LossTables {
-  LossKernels float32, bfloat16;
 };
 
 /** The kernels of the instruction set in use. */

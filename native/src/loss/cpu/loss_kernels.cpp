@@ -113,8 +113,8 @@ void cross_entropy(const pp_cross_entropy& target, const pp_matrix& z, const pp_
 
 }  // namespace
 
-extern const LossTables loss_kernels;
-const LossTables loss_kernels = {{cross_entropy<Float32>}, {cross_entropy<BFloat16>}};
+extern const BothTypes<LossKernels> loss_kernels;
+const BothTypes<LossKernels> loss_kernels = {{cross_entropy<Float32>}, {cross_entropy<BFloat16>}};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

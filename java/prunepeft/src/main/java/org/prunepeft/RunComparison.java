@@ -18,6 +18,7 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunSchema;
 import org.prunepeft.report.TestPredictions;
+import org.prunepeft.train.Bootstrap;
 import org.prunepeft.train.PairedDifference;
 
 /**
@@ -101,7 +102,11 @@ public record RunComparison(
     }
     return new Difference(
         PairedDifference.of(
-            metric, own.get().predictions(), its.get().predictions(), own.get().targets()),
+            metric,
+            own.get().predictions(),
+            its.get().predictions(),
+            own.get().targets(),
+            Bootstrap.DRAWS),
         null);
   }
 }

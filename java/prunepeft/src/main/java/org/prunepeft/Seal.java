@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.files.Manifest;
-import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
@@ -50,10 +49,6 @@ public final class Seal {
       object.put("setup", ModelFiles.withModel(object.get("setup"), model));
     }
     ModelFiles.put(object, setup.model(), files(setup.model()));
-    if (file.equals(RunFiles.CONFIG)) {
-      // Of an older run that is when the file was written.
-      object.putIfAbsent(RunFiles.BEGAN, RunDirectories.written(run.path()).toString());
-    }
     Manifest.replace(run, file, object);
   }
 

@@ -96,13 +96,13 @@ final class BudgetOptions {
    * @throws IllegalArgumentException if one is on the command line
    */
   void refuse(CommandSpec command, String modules) {
-    for (String option : new String[] {SHARE, PARAMETERS}) {
-      if (ConfigFile.isTyped(option, command)) {
-        throw new IllegalArgumentException(
-            "%s is for --modules all-linear, random, first-layers, middle-layers and last-layers, and for search, but --modules is %s, which says itself what is trained; leave %s out"
-                .formatted(option, modules, option));
-      }
-    }
+    new IdleOptions(command)
+        .refuse(
+            true,
+            "%s is for --modules all-linear, random, first-layers, middle-layers and last-layers, and for search, but --modules is "
+                + modules
+                + ", which says itself what is trained; leave %s out",
+            List.of(SHARE, PARAMETERS));
     keep = null;
     parameters = null;
   }

@@ -59,8 +59,8 @@ final class CompareCommand implements Runnable {
                       : Cell.of(null)));
     }
     rows.add(row("modules", runs, run -> Cell.of(run.modules())));
-    rows.add(row("parameters", runs, run -> RunsCommand.number(run.parameters(), "%,d")));
-    rows.add(row("seconds", runs, run -> RunsCommand.number(run.seconds(), "%.1f")));
+    rows.add(row("parameters", runs, run -> Cell.number(run.parameters(), "%,d")));
+    rows.add(row("seconds", runs, run -> Cell.number(run.seconds(), "%.1f")));
     List<Cell> differences =
         row("to the first", comparison.differences(), each -> cell(each, runs.get(0).metric()));
     differences.add(1, Cell.of(null));

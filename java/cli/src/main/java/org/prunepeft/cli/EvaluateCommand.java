@@ -120,10 +120,11 @@ final class EvaluateCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--test-file goes with neither --task nor --data; leave one out");
     }
-    if (file != null && ConfigFile.isTyped(SPLIT, spec)) {
-      throw new IllegalArgumentException(
-          "--split has no effect with --test-file, which is evaluated as a whole; leave one of the two out");
-    }
+    new IdleOptions(spec)
+        .refuse(
+            file != null,
+            IdleOptions.beside("--test-file, which is evaluated as a whole"),
+            List.of(SPLIT));
     try (TrainedModel model = run.load()) {
       if (file != null) {
         print(file.toString(), model, model.read(file, columns.orElse(model.columns())));
@@ -137,11 +138,11 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private void print(String name, TrainedModel model, List<Example> examples) {
     TaskKind kind = model.schema().kind();
-    if (kind != TaskKind.CLASSIFICATION && ConfigFile.isTyped(CONFUSION, spec)) {
-      throw new IllegalArgumentException(
-          "%s is for classes, and the task is a %s; leave it out"
-              .formatted(CONFUSION, kind.problemType()));
-    }
+    new IdleOptions(spec)
+        .refuse(
+            kind != TaskKind.CLASSIFICATION,
+            "%s is for classes, and the task is a " + kind.problemType() + "; leave it out",
+            List.of(CONFUSION));
     Evaluation evaluation =
         metrics == null
             ? model.evaluate(examples)

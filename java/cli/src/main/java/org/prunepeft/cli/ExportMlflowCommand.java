@@ -15,11 +15,10 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.cli.MlflowStore.MetricPoint;
 import org.prunepeft.cli.MlflowStore.Status;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.LearningCurve;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 @Command(
     name = "export-mlflow",
@@ -54,14 +53,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
           "result.json",
           "summary.md");
 
-  @Parameters(
-      arity = "1..*",
-      paramLabel = "RUN",
-      description =
-          "Directories of runs, or with runs in them, up to "
-              + RunContents.DEPTH
-              + " levels below, such as those of several seeds.")
-  private List<Path> directories;
+  @Mixin private RunsArgument named;
 
   @Option(
       names = {"-o", "--output"},
@@ -81,14 +73,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    List<Path> runs =
-        directories.stream()
-            .flatMap(directory -> RunContents.directories(directory).stream())
-            .distinct()
-            .toList();
-    if (runs.isEmpty()) {
-      throw new RunDirectoryException(directories + " have no runs; name the directory of a run");
-    }
+    List<Path> runs = named.runs(RunContents::directories);
     // A damaged one is found before any is written; one at a time is in memory.
     runs.forEach(RunContents::of);
     MlflowStore store = new MlflowStore(output, experiment);

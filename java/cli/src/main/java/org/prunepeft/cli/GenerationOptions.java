@@ -63,13 +63,11 @@ final class GenerationOptions {
    */
   GenerationSettings settings(CommandSpec command) {
     GenerationSettings settings = RecordOptions.fill(GenerationSettings.builder(), this).build();
-    for (String option : List.of(TOP_K, TOP_P, SEED)) {
-      if (temperature == 0 && ConfigFile.isTyped(option, command)) {
-        throw new IllegalArgumentException(
-            "%s has no effect with --temperature 0, which takes the most probable token each time; name a --temperature above 0, or leave it out"
-                .formatted(option));
-      }
-    }
+    new IdleOptions(command)
+        .refuse(
+            temperature == 0,
+            "%s has no effect with --temperature 0, which takes the most probable token each time; name a --temperature above 0, or leave it out",
+            List.of(TOP_K, TOP_P, SEED));
     return settings;
   }
 }

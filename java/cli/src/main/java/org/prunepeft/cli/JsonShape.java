@@ -1,15 +1,25 @@
 package org.prunepeft.cli;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.Map;
-import java.util.function.Predicate;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.List;
 
-/** What a member of a JSON document has to be. */
-@FunctionalInterface
-interface JsonShape {
-  JsonShape TEXT = kind("a text", JsonNode::isTextual);
-  JsonShape NUMBER = kind("a number", JsonNode::isNumber);
-  JsonShape FLAG = kind("true or false", JsonNode::isBoolean);
+/**
+ * What a JSON document has to be, itself written as JSON: an object with the members that are
+ * needed, others being allowed, a list with the shape of all elements, or "text", "number" or
+ * "flag". A member whose name ends with ? may be missing, or null; the name * is any.
+ */
+record JsonShape(JsonNode shape) {
+  static final JsonShape NUMBER = of("\"number\"");
+
+  static JsonShape of(String shape) {
+    try {
+      return new JsonShape(new JsonMapper().readTree(shape));
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(e);
+    }
+  }
 
   /**
    * Checks a member.
@@ -18,60 +28,46 @@ interface JsonShape {
    * @param node may be missing
    * @throws IllegalArgumentException if it is something else; names the place
    */
-  void require(String place, JsonNode node);
-
-  private static JsonShape kind(String name, Predicate<JsonNode> is) {
-    return (place, node) -> {
-      if (!is.test(node)) {
-        throw new IllegalArgumentException(
-            "%s%s is needed, got %s"
-                .formatted(
-                    place.isEmpty() ? "" : place + ": ",
-                    name,
-                    node.isMissingNode()
-                        ? "nothing"
-                        : node.isContainerNode() ? "something else" : node));
-      }
-    };
-  }
-
-  /** May be missing, or null. */
-  static JsonShape optional(JsonShape shape) {
-    return (place, node) -> {
-      if (!node.isMissingNode() && !node.isNull()) {
-        shape.require(place, node);
-      }
-    };
-  }
-
-  static JsonShape list(JsonShape shape) {
-    return (place, node) -> {
-      kind("a list", JsonNode::isArray).require(place, node);
+  void require(String place, JsonNode node) {
+    if (shape.isArray()) {
+      require(node.isArray(), "a list", place, node);
       for (int i = 0; i < node.size(); i++) {
-        shape.require("%s[%d]".formatted(place, i), node.get(i));
+        new JsonShape(shape.get(0)).require("%s[%d]".formatted(place, i), node.get(i));
       }
-    };
+    } else if (shape.isObject()) {
+      require(node.isObject(), "an object", place, node);
+      shape.properties().forEach(own -> members(own.getKey(), own.getValue(), place, node));
+    } else {
+      switch (shape.asText()) {
+        case "text" -> require(node.isTextual(), "a text", place, node);
+        case "number" -> require(node.isNumber(), "a number", place, node);
+        case "flag" -> require(node.isBoolean(), "true or false", place, node);
+        default -> throw new IllegalStateException("no shape: " + shape);
+      }
+    }
   }
 
-  /** An object with these members, and maybe others. */
-  static JsonShape object(Map<String, JsonShape> members) {
-    return (place, node) -> {
-      kind("an object", JsonNode::isObject).require(place, node);
-      members.forEach((name, shape) -> shape.require(member(place, name), node.path(name)));
-    };
+  private static void members(String key, JsonNode shape, String place, JsonNode node) {
+    boolean optional = key.endsWith("?");
+    String name = optional ? key.substring(0, key.length() - 1) : key;
+    Iterable<String> names = name.equals("*") ? node::fieldNames : List.of(name);
+    for (String one : names) {
+      if (!optional || node.hasNonNull(one)) {
+        new JsonShape(shape).require(place.isEmpty() ? one : place + "." + one, node.path(one));
+      }
+    }
   }
 
-  /** An object whose members, whatever they are called, are all alike. */
-  static JsonShape values(JsonShape shape) {
-    return (place, node) -> {
-      kind("an object", JsonNode::isObject).require(place, node);
-      node.fields()
-          .forEachRemaining(
-              member -> shape.require(member(place, member.getKey()), member.getValue()));
-    };
-  }
-
-  private static String member(String place, String name) {
-    return place.isEmpty() ? name : place + "." + name;
+  private static void require(boolean is, String name, String place, JsonNode node) {
+    if (!is) {
+      throw new IllegalArgumentException(
+          "%s%s is needed, got %s"
+              .formatted(
+                  place.isEmpty() ? "" : place + ": ",
+                  name,
+                  node.isMissingNode()
+                      ? "nothing"
+                      : node.isContainerNode() ? "something else" : node));
+    }
   }
 }

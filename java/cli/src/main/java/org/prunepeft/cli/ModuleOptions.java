@@ -271,7 +271,7 @@ final class ModuleOptions {
 
   /** Puts the adapters' size in place of a factor of the model's. */
   void settle(String model, CommandSpec command) {
-    refuseIdle(command);
+    refuseIdle(new IdleOptions(command));
     if (ConfigFile.isTyped(TARGETS, command)) {
       compareWithPeft(model, command.commandLine().getErr());
     }
@@ -335,39 +335,17 @@ final class ModuleOptions {
     return Objects.equals(value, earlier);
   }
 
-  /** Options that were typed and have no effect beside the others. */
-  private void refuseIdle(CommandSpec command) {
-    for (String option : OF_ADALORA) {
-      if (!useAdaLora && ConfigFile.isTyped(option, command)) {
-        throw new IllegalArgumentException(
-            "%s is for %s; add that, or leave it out".formatted(option, ADALORA));
-      }
-    }
-    if (earlier == null && useAdaLora && ConfigFile.isTyped(RANK, command)) {
-      throw noEffect(RANK, ADALORA);
-    }
-    if (earlier == null && !useAdaLora && rank == 0) {
-      refuse(OF_LORA, RANK + " 0", command);
-    }
-    if (earlier == null && bottleneck == 0 && reductionFactor == null) {
-      refuse(OF_ADAPTERS, SIZE + " 0", command);
-    }
-    if (ConfigFile.isTyped(SIZE, command) && ConfigFile.isTyped(FACTOR, command)) {
-      throw noEffect(SIZE, FACTOR);
-    }
-  }
-
-  private static void refuse(List<String> idle, String with, CommandSpec command) {
-    for (String option : idle) {
-      if (ConfigFile.isTyped(option, command)) {
-        throw noEffect(option, with);
-      }
-    }
-  }
-
-  private static IllegalArgumentException noEffect(String option, String with) {
-    return new IllegalArgumentException(
-        "%s has no effect with %s; leave one of the two out".formatted(option, with));
+  private void refuseIdle(IdleOptions idle) {
+    boolean own = earlier == null;
+    idle.refuse(!useAdaLora, "%s is for " + ADALORA + "; add that, or leave it out", OF_ADALORA);
+    idle.refuse(own && useAdaLora, IdleOptions.beside(ADALORA), List.of(RANK));
+    idle.refuse(own && !useAdaLora && rank == 0, IdleOptions.beside(RANK + " 0"), OF_LORA);
+    idle.refuse(
+        own && bottleneck == 0 && reductionFactor == null,
+        IdleOptions.beside(SIZE + " 0"),
+        OF_ADAPTERS);
+    boolean factor = ConfigFile.isTyped(FACTOR, idle.command());
+    idle.refuse(factor, IdleOptions.beside(FACTOR), List.of(SIZE));
   }
 
   /** By type and name, as texts. */

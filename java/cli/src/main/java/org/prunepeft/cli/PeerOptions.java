@@ -1,9 +1,8 @@
 package org.prunepeft.cli;
 
-import java.util.Map;
+import java.util.List;
 import org.prunepeft.settings.PeerSettings;
 import org.prunepeft.settings.PeerSettingsBuilder;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** How a search goes that PrunePEFT is compared with. */
@@ -12,16 +11,6 @@ final class PeerOptions {
   private static final String GATE_RATE = "--gate-learning-rate";
   private static final String TRIALS = "--trials";
   private static final String PATIENCE = "--trial-patience";
-
-  /** Those that one way to search alone has. */
-  private static final Map<String, PeerSettings.Method> OF_ONE =
-      Map.of(
-          GATE_RATE,
-          PeerSettings.Method.GATES,
-          TRIALS,
-          PeerSettings.Method.BAYESIAN,
-          PATIENCE,
-          PeerSettings.Method.BAYESIAN);
 
   @Option(
       names = "--search-examples",
@@ -57,19 +46,18 @@ final class PeerOptions {
   int trialPatience;
 
   /**
-   * Refuses options that were typed and that the way to search has not.
+   * Refuses options that the way to search has not.
    *
    * @param method name of one of these ways
    */
-  static void refuseIdle(String method, CommandSpec command) {
-    OF_ONE.forEach(
-        (option, own) -> {
-          if (!own.toString().equals(method) && ConfigFile.isTyped(option, command)) {
-            throw new IllegalArgumentException(
-                "%s has no effect with --strategy %s; leave one of the two out"
-                    .formatted(option, method));
-          }
-        });
+  static void refuseIdle(String method, IdleOptions idle) {
+    String message = IdleOptions.beside("--strategy " + method);
+    idle.refuse(!is(PeerSettings.Method.GATES, method), message, List.of(GATE_RATE));
+    idle.refuse(!is(PeerSettings.Method.BAYESIAN, method), message, List.of(TRIALS, PATIENCE));
+  }
+
+  private static boolean is(PeerSettings.Method one, String name) {
+    return one.toString().equals(name);
   }
 
   /**
@@ -78,7 +66,7 @@ final class PeerOptions {
    */
   PeerSettings settings(String method) {
     for (PeerSettings.Method each : PeerSettings.Method.values()) {
-      if (each.toString().equals(method)) {
+      if (is(each, method)) {
         return RecordOptions.fill(PeerSettingsBuilder.builder(PeerSettings.DEFAULT), this)
             .method(each)
             .build();

@@ -15,12 +15,10 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 @Command(
     name = "report",
@@ -55,14 +53,7 @@ final class ReportCommand implements Callable<Integer> {
     }
   }
 
-  @Parameters(
-      arity = "1..*",
-      paramLabel = "RUN",
-      description =
-          "Directories of runs, or with runs in them, up to "
-              + RunContents.DEPTH
-              + " levels below, such as those of several seeds or of a study.")
-  private List<Path> directories;
+  @Mixin private RunsArgument named;
 
   @Option(
       names = {"-o", "--output"},
@@ -94,13 +85,8 @@ final class ReportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    directories.forEach(directory -> StudyJson.read(directory).ifPresent(studies::add));
-    List<RunContents> runs =
-        directories.stream()
-            .flatMap(directory -> runs(directory).stream())
-            .distinct()
-            .map(RunContents::of)
-            .toList();
+    named.directories.forEach(directory -> StudyJson.read(directory).ifPresent(studies::add));
+    List<RunContents> runs = named.runs(StudyJson::runs).stream().map(RunContents::of).toList();
     ReportData data =
         new ReportData(
             runs, studies, format == Format.HTML ? ReportData.MOST_COMPARED : Integer.MAX_VALUE);
@@ -125,22 +111,13 @@ final class ReportCommand implements Callable<Integer> {
   /** A study's own tables; else all runs. */
   private String plain(ReportData data) throws IOException {
     StringBuilder text = new StringBuilder();
-    for (Path directory : directories) {
+    for (Path directory : named.directories) {
       Path tables = directory.resolve(StudyFiles.TABLES);
       if (Files.isRegularFile(tables)) {
         text.append(Files.readString(tables)).append('\n');
       }
     }
     return text.isEmpty() ? data.table().text(Table.Format.MD) : text.toString();
-  }
-
-  private static List<Path> runs(Path directory) {
-    List<Path> runs = StudyJson.runs(directory);
-    if (runs.isEmpty()) {
-      throw new RunDirectoryException(
-          directory + " has no runs; name the directory of a run, or one with runs in it");
-    }
-    return runs;
   }
 
   private Map<String, Object> map(ReportData data, long most) {
@@ -158,12 +135,7 @@ final class ReportCommand implements Callable<Integer> {
     }
     Setup setup = run.setup().get();
     return read.computeIfAbsent(
-        Arrays.asList(
-            setup.task(),
-            setup.data(),
-            setup.files(),
-            setup.sizes(),
-            setup.testSeed() == null ? setup.seed() : setup.testSeed()),
+        Arrays.asList(setup.task(), setup.data(), setup.files(), setup.sizes(), setup.testSeed()),
         key -> {
           try {
             return run.testExamples();

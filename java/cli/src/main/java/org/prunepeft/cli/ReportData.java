@@ -348,8 +348,8 @@ final class ReportData {
     row.add(Cell.of(info.task()));
     row.add(Cell.of(run.setup().map(setup -> setup.seed()).orElse(null)));
     row.add(Cell.of(info.modules()));
-    row.add(RunsCommand.number(info.share(), "%.3f"));
-    row.add(RunsCommand.number(info.parameters(), "%,d"));
+    row.add(Cell.number(info.share(), "%.3f"));
+    row.add(Cell.number(info.parameters(), "%,d"));
     row.add(Cell.of(metric == null ? null : metric.key()));
     row.add(metric(metric, info.test()));
     List<Double> interval = interval(info);
@@ -358,9 +358,8 @@ final class ReportData {
     row.add(metric(metric, difference == null ? null : difference.difference()));
     row.add(metric(metric, difference == null ? null : difference.low()));
     row.add(metric(metric, difference == null ? null : difference.high()));
-    row.add(RunsCommand.number(info.seconds(), "%.1f"));
-    figures.forEach(
-        figure -> row.add(RunsCommand.number(figure.of.apply(run.result()), figure.format)));
+    row.add(Cell.number(info.seconds(), "%.1f"));
+    figures.forEach(figure -> row.add(Cell.number(figure.of.apply(run.result()), figure.format)));
     settings.forEach(name -> row.add(Cell.of(run.settings().get(name))));
     return row;
   }

@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
-import java.util.Locale;
 import org.prunepeft.RunContents;
 import org.prunepeft.RunInfo;
 import org.prunepeft.cli.Table.Cell;
@@ -68,20 +67,16 @@ final class RunsCommand implements Runnable {
         new Cell(run.model(), run.model() == null ? "" : model(run)),
         Cell.of(run.task()),
         Cell.of(run.modules()),
-        number(run.share(), "%.3f"),
-        number(run.parameters(), "%,d"),
+        Cell.number(run.share(), "%.3f"),
+        Cell.number(run.parameters(), "%,d"),
         Cell.of(run.metric() == null ? null : run.metric().key()),
         new Cell(run.test(), run.test() == null ? "" : run.metric().format(run.test())),
-        number(run.seconds(), "%.1f"),
+        Cell.number(run.seconds(), "%.1f"),
         Cell.of(run.state()));
   }
 
   /** The model's name, or that of its directory; null: not known. */
   static String model(RunInfo run) {
     return run.model() == null ? null : Path.of(run.model()).getFileName() + "";
-  }
-
-  static Cell number(Number value, String format) {
-    return new Cell(value, value == null ? "" : String.format(Locale.ROOT, format, value));
   }
 }

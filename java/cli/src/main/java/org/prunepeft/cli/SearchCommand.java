@@ -1,6 +1,5 @@
 package org.prunepeft.cli;
 
-import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -32,7 +31,6 @@ import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
@@ -265,13 +263,6 @@ final class SearchCommand implements Callable<Integer> {
           : Criteria.names().contains(strategyName) && !strategyName.equals(name);
     }
 
-    /** What is said of an option that has no effect. */
-    String idle() {
-      return "%s has no effect with --strategy "
-          + strategyName.replace("%", "%%")
-          + "; leave one of the two out";
-    }
-
     private Strategy strategy(Partitioning cut) {
       if (strategyName.equals(WARM_UP) || !prunes()) {
         return null;
@@ -299,63 +290,46 @@ final class SearchCommand implements Callable<Integer> {
 
   /** Options that say nothing in the way of searching that was chosen; in a file they may stand. */
   private void refuseIdleOptions() {
-    if (!search.prunes()) {
-      refuse(Search.class, search.idle());
-    }
-    if (!search.strategyName.equals(Search.MEASURED)) {
-      refuse(MeasuringOptions.class, "%s is for --strategy measured; add that, or leave it out");
-    }
-    if (!PeerSettings.Method.names().contains(search.strategyName)) {
-      refuse(
-          PeerOptions.class,
-          "%s is for --strategy "
-              + String.join(", ", PeerSettings.Method.names())
-              + "; add one of these, or leave it out");
+    IdleOptions idle = new IdleOptions(spec);
+    String name = search.strategyName;
+    String beside = IdleOptions.beside(STRATEGY + " " + name);
+    List<String> own = idle.of(Search.class).stream().filter(one -> !one.equals(STRATEGY)).toList();
+    idle.refuse(!search.prunes(), beside, own);
+    idle.refuse(
+        !name.equals(Search.MEASURED),
+        "%s is for --strategy measured; add that, or leave it out",
+        idle.of(MeasuringOptions.class));
+    List<String> peers = PeerSettings.Method.names();
+    if (peers.contains(name)) {
+      PeerOptions.refuseIdle(name, idle);
     } else {
-      PeerOptions.refuseIdle(search.strategyName, spec);
+      idle.refuse(
+          true,
+          "%s is for --strategy "
+              + String.join(", ", peers)
+              + "; add one of these, or leave it out",
+          idle.of(PeerOptions.class));
     }
-    if (search.isGiven()) {
-      refuse(List.of(Search.TURNS, Search.CRITERIA, Search.EXAMPLES, Search.EPOCHS), search.idle());
-    }
-    if (search.isOfFile()) {
-      refuse(List.of(Search.PARTITIONING), search.idle());
-    }
+    idle.refuse(
+        search.isGiven(),
+        beside,
+        List.of(Search.TURNS, Search.CRITERIA, Search.EXAMPLES, Search.EPOCHS));
+    idle.refuse(search.isOfFile(), beside, List.of(Search.PARTITIONING));
     Map.of(Search.ZERO_TYPE, Criteria.ZEROS, Search.THRESHOLD, Criteria.THRESHOLD)
         .forEach(
-            (option, criterion) -> {
-              if (search.isWithout(criterion)) {
-                refuse(
-                    List.of(option),
+            (option, criterion) ->
+                idle.refuse(
+                    search.isWithout(criterion),
                     "%s is for the criterion "
                         + criterion.name()
                         + ", which does not judge here; add it to "
                         + Search.CRITERIA
-                        + ", or leave the option out");
-              }
-            });
-    refuse(
-        List.of(TrainingOptions.ENCODER_RATE),
-        "%s is for train --modules full; a search trains modules alone, so leave it out");
-  }
-
-  private void refuse(List<String> idle, String message) {
-    for (String option : idle) {
-      if (ConfigFile.isTyped(option, spec)) {
-        throw new IllegalArgumentException(message.formatted(option));
-      }
-    }
-  }
-
-  private void refuse(Class<?> idle, String message) {
-    for (OptionSpec option : spec.options()) {
-      String name = option.longestName();
-      if (option.userObject() instanceof Field field
-          && field.getDeclaringClass() == idle
-          && !name.equals(STRATEGY)
-          && ConfigFile.isTyped(name, spec)) {
-        throw new IllegalArgumentException(message.formatted(name));
-      }
-    }
+                        + ", or leave the option out",
+                    List.of(option)));
+    idle.refuse(
+        true,
+        "%s is for train --modules full; a search trains modules alone, so leave it out",
+        List.of(TrainingOptions.ENCODER_RATE));
   }
 
   @Override

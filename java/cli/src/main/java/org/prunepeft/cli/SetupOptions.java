@@ -77,7 +77,7 @@ final class SetupOptions {
       paramLabel = "N",
       description =
           "Random seed of the test set, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
-  private Long testSeed;
+  private long testSeed;
 
   @Option(
       names = SEEDS,
@@ -168,10 +168,8 @@ final class SetupOptions {
       refuseOthers(command);
       output = resume;
     }
-    if (ConfigFile.isTyped(SEED, command) && ConfigFile.isTyped(SEEDS, command)) {
-      throw new IllegalArgumentException(
-          "%s has no effect with %s; leave one of the two out".formatted(SEED, SEEDS));
-    }
+    IdleOptions idle = new IdleOptions(command);
+    idle.refuse(ConfigFile.isTyped(SEEDS, command), IdleOptions.beside(SEEDS), List.of(SEED));
     if (ConfigFile.isTypedInstead(SEED, SEEDS, command)) {
       seeds = null;
       together = false;
@@ -188,13 +186,10 @@ final class SetupOptions {
     training.settle(command);
     DataFiles own = files.settle(columns, Models.isDecoder(data.model));
     boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
-    for (String option : List.of(TrainingOptions.PACKING, DataOptions.TOO_LONG)) {
-      if (!texts && ConfigFile.isTyped(option, command)) {
-        throw new IllegalArgumentException(
-            "%s is for the texts of a language model; leave it out, or name a --train-file without labels and a decoder as --model"
-                .formatted(option));
-      }
-    }
+    idle.refuse(
+        !texts,
+        "%s is for the texts of a language model; leave it out, or name a --train-file without labels and a decoder as --model",
+        List.of(TrainingOptions.PACKING, DataOptions.TOO_LONG));
     own = withChat(own, command);
     if (texts && !ConfigFile.isNamed(TrainingOptions.BATCH_SIZE, command)) {
       training.batchSize = TrainingSettings.DEFAULT_TEXT_ROWS;

@@ -117,7 +117,7 @@ final class StudyCosts {
         new ArrayList<>(List.of(Cell.of(row.arm().method()), Cell.of(row.runs().size())));
     for (CostColumn column : shown) {
       Double mean = column.mean(row.runs());
-      cells.add(RunsCommand.number(mean == null ? null : mean / column.unit, column.format));
+      cells.add(Cell.number(mean == null ? null : mean / column.unit, column.format));
     }
     return cells;
   }

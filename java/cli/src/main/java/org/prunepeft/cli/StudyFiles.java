@@ -148,7 +148,7 @@ final class StudyFiles {
               new Cell(
                   row.test().deviation(),
                   row.test().count() == 1 ? "" : points(row.test().deviation(), table.metric())),
-              RunsCommand.number(Math.round(row.parameters()), "%,d")));
+              Cell.number(Math.round(row.parameters()), "%,d")));
     }
     text.append(
         new Table(
@@ -228,12 +228,12 @@ final class StudyFiles {
 
   private static String points(double value, Metric metric) {
     return metric == Metric.LOG_LIKELIHOOD
-        ? RunsCommand.number(value, "%.4f").text()
-        : RunsCommand.number(100 * value, "%.2f").text();
+        ? Cell.number(value, "%.4f").text()
+        : Cell.number(100 * value, "%.2f").text();
   }
 
   static Cell number(double value, String format) {
-    return Double.isNaN(value) ? Cell.of(null) : RunsCommand.number(value, format);
+    return Double.isNaN(value) ? Cell.of(null) : Cell.number(value, format);
   }
 
   /**

@@ -50,6 +50,11 @@ record Table(List<String> columns, List<List<Cell>> rows) {
       return new Cell(value, value == null ? "" : value.toString());
     }
 
+    /** A number in a format of Java's, or none. */
+    static Cell number(Number value, String format) {
+      return new Cell(value, value == null ? "" : String.format(Locale.ROOT, format, value));
+    }
+
     private boolean isNumber() {
       return value == null || value instanceof Number;
     }

@@ -110,20 +110,15 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     boolean ofRun = Files.isDirectory(Path.of(modules));
-    for (String option : List.of(SELECT, MAP_LAYERS)) {
-      if (!ofRun && ConfigFile.isTyped(option, spec)) {
-        throw new IllegalArgumentException(
-            "%s is for --modules RUN, the directory of an earlier run, but --modules is %s; leave %s out"
-                .formatted(option, modules, option));
-      }
-    }
+    IdleOptions idle = new IdleOptions(spec);
+    String here = ", but --modules is " + modules + "; leave %s out";
+    idle.refuse(
+        !ofRun,
+        "%s is for --modules RUN, the directory of an earlier run" + here,
+        List.of(SELECT, MAP_LAYERS));
     row = ofRun ? row : null;
     if (!isRandom(modules)) {
-      if (draw != 0 && ConfigFile.isTyped(DRAW, spec)) {
-        throw new IllegalArgumentException(
-            "%s is for --modules random, but --modules is %s; leave %s out"
-                .formatted(DRAW, modules, DRAW));
-      }
+      idle.refuse(draw != 0, "%s is for --modules random" + here, List.of(DRAW));
       draw = 0;
     }
     if (!goesByBudget(modules)) {
@@ -158,11 +153,11 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private Runs<TrainOutcome> runs(ModuleChoice selection) {
-    if (!selection.trainsEncoder() && ConfigFile.isTyped(TrainingOptions.ENCODER_RATE, spec)) {
-      throw new IllegalArgumentException(
-          "%s is for --modules full, but --modules is %s; leave one of the two out"
-              .formatted(TrainingOptions.ENCODER_RATE, modules));
-    }
+    new IdleOptions(spec)
+        .refuse(
+            !selection.trainsEncoder(),
+            "%s is for --modules full, but --modules is " + modules + "; leave one of the two out",
+            List.of(TrainingOptions.ENCODER_RATE));
     return new Runs<>(
         spec,
         options,

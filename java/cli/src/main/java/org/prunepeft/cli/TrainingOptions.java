@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import java.util.List;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.Precision;
@@ -153,7 +154,7 @@ final class TrainingOptions {
       description =
           "Of a language model: pack short training texts into rows of --max-seq-length tokens,"
               + " which attention does not cross (default: ${DEFAULT-VALUE}).")
-  Boolean packing;
+  boolean packing;
 
   @Option(
       names = "--gradient-checkpointing",
@@ -231,16 +232,14 @@ final class TrainingOptions {
    * @throws IllegalArgumentException if there is one
    */
   static void refuseIdle(Task task, CommandSpec command) {
-    if (task.kind() == TaskKind.REGRESSION && ConfigFile.isTyped(LABEL_SMOOTHING, command)) {
-      throw new IllegalArgumentException(
-          "%s is for classes, and the task is a %s; leave it out"
-              .formatted(LABEL_SMOOTHING, task.kind().problemType()));
-    }
-    if (task.kind() != TaskKind.LANGUAGE_MODELING && ConfigFile.isTyped(MAX_NEW_TOKENS, command)) {
-      throw new IllegalArgumentException(
-          "%s is for what language models write, and the task is a %s; leave it out"
-              .formatted(MAX_NEW_TOKENS, task.kind().problemType()));
-    }
+    IdleOptions idle = new IdleOptions(command);
+    String here = ", and the task is a " + task.kind().problemType() + "; leave it out";
+    idle.refuse(
+        task.kind() == TaskKind.REGRESSION, "%s is for classes" + here, List.of(LABEL_SMOOTHING));
+    idle.refuse(
+        task.kind() != TaskKind.LANGUAGE_MODELING,
+        "%s is for what language models write" + here,
+        List.of(MAX_NEW_TOKENS));
   }
 
   /** Puts in place what is in effect; the rate of all is then no longer set. */

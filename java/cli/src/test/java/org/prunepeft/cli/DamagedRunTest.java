@@ -18,7 +18,6 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -49,6 +48,7 @@ import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.study.RunResult;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.TrainingSettings;
 
@@ -168,7 +168,7 @@ class DamagedRunTest {
         files(export),
         () -> {
           AdapterImport.read(export, new AdapterImport.Options(null, null, null, false), imported);
-          deleteAll(imported);
+          Directories.delete(imported);
         });
     assertTrue(Files.notExists(imported));
   }
@@ -211,14 +211,6 @@ class DamagedRunTest {
             }
           }
         });
-  }
-
-  private static void deleteAll(Path directory) throws IOException {
-    try (var files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
   }
 
   private static void flip(List<Path> files, Executable reading) throws IOException {

@@ -2,24 +2,23 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
+import org.prunepeft.testing.EndedProcess;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.train.Predictions;
 
@@ -54,18 +53,11 @@ class DjlTest {
         Child.java(
             List.of("-Dai.djl.offline=true"), System.getProperty("java.class.path"), arguments);
     Path errors = temporary.resolve("errors");
-    Path printed = temporary.resolve("printed");
-    ProcessBuilder builder =
-        new ProcessBuilder(command).redirectError(errors.toFile()).redirectOutput(printed.toFile());
+    ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
     builder.environment().put("OPT_OUT_TRACKING", "true");
-    Process process = builder.start();
-    try {
-      assertTrue(process.waitFor(2, TimeUnit.MINUTES), Child.text(errors));
-      assertEquals(0, process.exitValue(), Child.text(errors));
-    } finally {
-      process.destroyForcibly();
-    }
-    return Files.readAllLines(printed);
+    EndedProcess ended = EndedProcess.of(builder, Duration.ofMinutes(2));
+    assertEquals(0, ended.exitValue(), Child.text(errors));
+    return ended.text().lines().toList();
   }
 
   @ParameterizedTest

@@ -247,7 +247,7 @@ class ExportMlflowTest {
   void aDirectoryWithoutRunsIsRefused() throws IOException {
     Path empty = Files.createDirectories(temporary.resolve("empty"));
     Path store = temporary.resolve("none");
-    Call.of("export-mlflow", empty, "-o", store).exits(1, "have no runs");
+    Call.of("export-mlflow", empty, "-o", store).exits(1, "has no runs");
     assertFalse(Files.exists(store));
   }
 }

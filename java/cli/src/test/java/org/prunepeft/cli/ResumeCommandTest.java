@@ -26,6 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.ProcessorTime;
 
@@ -120,7 +121,7 @@ class ResumeCommandTest {
         assertTrue(hasCheckpoint(run), Child.text(said));
         return process;
       }
-      Small.delete(run);
+      Directories.delete(run);
     }
   }
 

@@ -52,6 +52,7 @@ import org.prunepeft.settings.PeerSettings;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.OptimizerType;
@@ -535,7 +536,7 @@ class ResumeTest {
                 () -> Kind.BAYESIAN.run(run, true, ProgressListener.NONE))
             .getMessage();
     assertTrue(said.contains("peer/trials: another version of PrunePEFT wrote it; "), said);
-    Small.delete(checkpoints);
+    Directories.delete(checkpoints);
     Kind.BAYESIAN.run(run, true, ProgressListener.NONE);
     RunDirectory.open(run);
   }
@@ -558,7 +559,7 @@ class ResumeTest {
           @Override
           public void progress(long done, String detail) {
             if (detail.startsWith("loss") && done == 3) {
-              Small.delete(run);
+              Directories.delete(run);
             }
           }
         };

@@ -1,10 +1,8 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -12,6 +10,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.Directories;
 
 /** Runs of seconds, and what they leave behind. */
 final class Small {
@@ -34,18 +33,8 @@ final class Small {
   /** A directory that is there until the process ends, for what repetitions of tests share. */
   static Path lasting() throws IOException {
     Path directory = Files.createTempDirectory("prunepeft-tests");
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> delete(directory)));
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> Directories.delete(directory)));
     return directory;
-  }
-
-  static void delete(Path directory) {
-    try (var files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   /** Options for few examples of so many tokens, in one epoch. */

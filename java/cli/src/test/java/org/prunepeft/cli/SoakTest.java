@@ -15,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -29,6 +28,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 import picocli.CommandLine;
 
@@ -152,7 +152,7 @@ class SoakTest {
       Path output = temporary.resolve("soak-" + run);
       Call.of(search(output, run)).exits(0);
       Call.of("predict", output, texts).exits(0);
-      remove(output);
+      Directories.delete(output);
       minutes = (System.nanoTime() - begun) / 60e9;
       held.add(Held.after(minutes));
     }
@@ -200,14 +200,6 @@ class SoakTest {
   private static double median(List<Held> held, ToDoubleFunction<Held> of) {
     double[] sorted = held.stream().mapToDouble(of).sorted().toArray();
     return sorted[sorted.length / 2];
-  }
-
-  private static void remove(Path directory) throws IOException {
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
   }
 
   @Test

@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Yaml;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 
 /** Studies of a tiny model, whose runs are processes of seconds. */
@@ -379,7 +380,7 @@ class StudyTest {
       }
       // It was quicker, as on a fast machine.
       assertTrue(Files.exists(run.resolve("result.json")), Child.text(said));
-      Small.delete(output);
+      Directories.delete(output);
     }
   }
 

@@ -316,13 +316,6 @@ class TrainTest {
     assertEquals(3, setup.training().warmupSteps());
     assertEquals(4, setup.seed());
     assertEquals(0, setup.testSeed());
-    // A run of before there was a seed of the test part drew it by its own.
-    Path config = others.resolve("seed-4/config.json");
-    String text = Files.readString(config);
-    assertTrue(text.contains("\"testSeed\""), text);
-    Files.writeString(config, text.replaceFirst("\"testSeed\" : 0,\\s*", ""));
-    Call.of("seal", others.resolve("seed-4")).exits(0);
-    assertEquals(4, Setup.ofRun(others.resolve("seed-4")).testSeed());
   }
 
   private static void assertRates(

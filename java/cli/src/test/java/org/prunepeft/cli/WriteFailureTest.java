@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -14,6 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.model.OnnxOptions;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.WriteFailures;
 
@@ -65,11 +65,7 @@ class WriteFailureTest {
             directory -> {
               Path output = directory.resolve("out");
               if (Files.exists(output)) {
-                try (var files = Files.walk(output)) {
-                  for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                    Files.delete(file);
-                  }
-                }
+                Directories.delete(output);
               }
               try {
                 export.run(output);

@@ -8,17 +8,15 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
-import java.util.Comparator;
-import java.util.List;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
-import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.Directories;
 
 /** In JavaCPP's own cache, under a name that no archive has. */
 class NativeLibrariesTest {
@@ -37,13 +35,7 @@ class NativeLibrariesTest {
   void clear() throws IOException {
     Path extracted = Loader.getCacheDir().toPath().resolve(name);
     if (Files.exists(extracted)) {
-      List<Path> all;
-      try (Stream<Path> files = Files.walk(extracted)) {
-        all = files.sorted(Comparator.reverseOrder()).toList();
-      }
-      for (Path file : all) {
-        Files.delete(file);
-      }
+      Directories.delete(extracted);
     }
   }
 

@@ -42,7 +42,7 @@ public final class RunFiles {
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
   public static final String FULL = "full_fine_tuning";
 
-  /** When a run's settings were written first, in {@link #CONFIG}; older runs have none. */
+  /** When a run's settings were written first, in {@link #CONFIG}. */
   public static final String BEGAN = "began";
 
   /** All that a run may have written when it is complete, but {@link #RESULT}. */

@@ -9,7 +9,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
@@ -297,7 +296,7 @@ public final class RunRecord {
       now.remove(ENCODER);
     }
     for (String member : now.keySet()) {
-      if (!known(now.get(member)).equals(known(before.get(member)))) {
+      if (!Objects.equals(now.get(member), before.get(member))) {
         throw new UnresumableRunException(
             "the run in %s began with other settings or data: its %s has %s %s, and now it would be %s"
                 .formatted(
@@ -321,21 +320,6 @@ public final class RunRecord {
 
   private static Stream<Integer> ends(EncoderConfig model) {
     return model.decoder().endTokens().stream();
-  }
-
-  /** Without members that are null, which older versions may not have. */
-  private static Object known(Object value) {
-    if (!(value instanceof Map<?, ?> members)) {
-      return Optional.ofNullable(value);
-    }
-    Map<Object, Object> known = new LinkedHashMap<>();
-    members.forEach(
-        (name, member) -> {
-          if (member != null) {
-            known.put(name, known(member));
-          }
-        });
-    return known;
   }
 
   /** Of a member those of its own members that the other has not. */

@@ -88,11 +88,6 @@ final class StateLoader implements StateExchange {
   }
 
   @Override
-  public boolean has(String name) {
-    return values.containsKey(name);
-  }
-
-  @Override
   public <T> T value(String name, Class<T> type, T now) {
     if (!values.containsKey(name)) {
       throw absent(name);

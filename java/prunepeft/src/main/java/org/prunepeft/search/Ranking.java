@@ -1,27 +1,41 @@
 package org.prunepeft.search;
 
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.stream.IntStream;
 
 /** Ranks and rank correlation, with ties. */
-final class Ranking {
+public final class Ranking {
   private Ranking() {}
 
-  /** The rank of each value from the largest, which has 0; equal values share their mean rank. */
-  static double[] descendingMeanRanks(double[] values) {
+  /** {@return the rank of each value from the smallest, which has 0; ties share their mean rank} */
+  public static double[] ascendingMeanRanks(double[] values) {
+    int[] order =
+        IntStream.range(0, values.length)
+            .boxed()
+            .sorted(Comparator.comparingDouble(i -> values[i]))
+            .mapToInt(Integer::intValue)
+            .toArray();
     double[] ranks = new double[values.length];
-    for (int i = 0; i < values.length; i++) {
-      int before = 0;
-      int equal = 0;
-      for (double other : values) {
-        if (other > values[i]) {
-          before++;
-        } else if (other == values[i]) {
-          equal++;
-        }
+    int first = 0;
+    while (first < order.length) {
+      int end = first + 1;
+      while (end < order.length && values[order[end]] == values[order[first]]) {
+        end++;
       }
-      ranks[i] = before + (equal - 1) / 2.0;
+      for (int i = first; i < end; i++) {
+        ranks[order[i]] = (first + end - 1) / 2.0;
+      }
+      first = end;
     }
     return ranks;
+  }
+
+  /** {@return the rank of each value from the largest, which has 0; ties share their mean rank} */
+  public static double[] descendingMeanRanks(double[] values) {
+    return Arrays.stream(ascendingMeanRanks(values))
+        .map(rank -> values.length - 1 - rank)
+        .toArray();
   }
 
   /**

@@ -42,7 +42,7 @@ import org.prunepeft.train.TrainingSettings;
  *     comes with the program
  * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
  * @param pairEncoding how the two texts of a pair go through the encoder; a run keeps the way that
- *     it went, joint or separate; null: joint
+ *     it went, joint or separate
  * @param lora LoRA candidates; null: none
  * @param adapter adapter candidates; null: none
  * @param modules further types of candidates, by their names in {@link
@@ -53,11 +53,11 @@ import org.prunepeft.train.TrainingSettings;
  * @param training how a training goes
  * @param epochs of the (re)training whose result is kept, 1 or more
  * @param seed of everything that is drawn but the test part
- * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
- * @param precision of frozen weights and activations; null: float32
+ * @param testSeed of the test part, which is so the same for every seed
+ * @param precision of frozen weights and activations
  * @param quantization what the layers' frozen weights are kept in; full fine-tuning takes them
- *     dense; null: dense
- * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
+ *     dense
+ * @param device where it is computed: cpu, cuda, cuda:N or auto
  * @param threads of all native pools, 1 to 1,024
  * @param output the run directory to be made; null: nothing is written
  * @param checkpoints when it writes checkpoints, and whether it goes on from one, both in the run
@@ -78,7 +78,7 @@ public record Setup(
     TrainingSettings training,
     int epochs,
     long seed,
-    Long testSeed,
+    long testSeed,
     Precision precision,
     Quantization quantization,
     String device,
@@ -97,7 +97,7 @@ public record Setup(
           .adapter(AdapterConfig.DEFAULT)
           .training(TrainingSettings.DEFAULT)
           .epochs(8)
-          .testSeed(0L)
+          .testSeed(0)
           .precision(Precision.FLOAT32)
           .quantization(Quantization.AUTO)
           .device("cpu")
@@ -109,18 +109,15 @@ public record Setup(
    */
   public Setup {
     task = files == null ? task : files.name();
-    // Runs of before there was a choice.
-    testSeed = testSeed == null ? seed : testSeed;
-    pairEncoding = pairEncoding == null ? PairEncoding.JOINT : pairEncoding;
-    precision = precision == null ? Precision.FLOAT32 : precision;
-    // Runs of before there was a choice.
-    quantization = quantization == null ? Quantization.NONE : quantization;
-    device = device == null ? "cpu" : device;
-    ComputeDevice.requireName(device);
     Required.present("model", model);
     Required.present("task", task);
     Required.present("sizes", sizes);
+    Required.present("the pair encoding", pairEncoding);
     Required.present("training", training);
+    Required.present("the precision", precision);
+    Required.present("the quantization", quantization);
+    Required.present("the device", device);
+    ComputeDevice.requireName(device);
     checkpoints = checkpoints == null ? Checkpointing.DEFAULT : checkpoints;
     modules = modules == null ? List.of() : List.copyOf(modules);
     moduleSettings = copied(moduleSettings);

@@ -2,6 +2,7 @@ package org.prunepeft.study;
 
 import java.util.Arrays;
 import java.util.List;
+import org.prunepeft.search.Ranking;
 
 /** Ranks of methods by their metric: 1 is the best, and those that are equal share their mean. */
 public final class Ranks {
@@ -13,14 +14,7 @@ public final class Ranks {
    * @param values more is better
    */
   public static double[] of(double... values) {
-    return Arrays.stream(values)
-        .map(
-            own -> {
-              long better = Arrays.stream(values).filter(other -> other > own).count();
-              long equal = Arrays.stream(values).filter(other -> other == own).count();
-              return better + (equal + 1) / 2.0;
-            })
-        .toArray();
+    return Arrays.stream(Ranking.descendingMeanRanks(values)).map(rank -> rank + 1).toArray();
   }
 
   /**

@@ -67,15 +67,6 @@ public interface StateExchange {
   }
 
   /**
-   * {@return whether a number or value is there to be restored; always if it is given}
-   *
-   * @param name of the piece, which checkpoints of earlier versions may lack
-   */
-  default boolean has(String name) {
-    return true;
-  }
-
-  /**
    * {@return where the pieces of a part go, whose names are its own}
    *
    * @param name of the part

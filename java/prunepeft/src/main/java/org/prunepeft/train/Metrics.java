@@ -1,10 +1,10 @@
 package org.prunepeft.train;
 
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.stream.IntStream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.search.Ranking;
 
 /**
  * Measures of quality. Classes are numbers from 0; gold and predictions, or the two series of a
@@ -145,7 +145,7 @@ public final class Metrics {
     for (int i = 0; i < margins.length; i++) {
       margins[i] = (double) outputs[2 * i + 1] - outputs[2 * i];
     }
-    double[] ranks = ranks(margins);
+    double[] ranks = Ranking.ascendingMeanRanks(margins);
     double sum = 0;
     double positive = 0;
     for (int i = 0; i < gold.length; i++) {
@@ -184,29 +184,7 @@ public final class Metrics {
   /** Spearman's rank correlation: Pearson's of the ranks, ties sharing their mean rank. */
   public static double spearman(double[] x, double[] y) {
     checkLengths(x.length, y.length);
-    return pearson(ranks(x), ranks(y));
-  }
-
-  private static double[] ranks(double[] values) {
-    int[] order =
-        IntStream.range(0, values.length)
-            .boxed()
-            .sorted(Comparator.comparingDouble(i -> values[i]))
-            .mapToInt(Integer::intValue)
-            .toArray();
-    double[] ranks = new double[values.length];
-    int first = 0;
-    while (first < order.length) {
-      int end = first + 1;
-      while (end < order.length && values[order[end]] == values[order[first]]) {
-        end++;
-      }
-      for (int i = first; i < end; i++) {
-        ranks[order[i]] = (first + end - 1) / 2.0;
-      }
-      first = end;
-    }
-    return ranks;
+    return pearson(Ranking.ascendingMeanRanks(x), Ranking.ascendingMeanRanks(y));
   }
 
   private static void checkLengths(int first, int second) {

@@ -33,21 +33,6 @@ public record PairedDifference(double difference, double low, double high) {
   }
 
   /**
-   * Compares, always with the same draws.
-   *
-   * @param metric of the predictions' task
-   * @param first predictions of n examples, 1 or more
-   * @param second predictions of the same examples, for which the metric was measured too
-   * @param targets [n] numbers of the classes, or the numbers to be predicted
-   * @return the difference and its interval
-   * @throws IllegalArgumentException if the lengths differ or are 0
-   */
-  public static PairedDifference of(
-      Metric metric, Predictions first, Predictions second, double[] targets) {
-    return of(metric, first, second, targets, Bootstrap.DRAWS);
-  }
-
-  /**
    * Compares by the task's first metric, with fewer draws where there are many examples.
    *
    * @param first of n examples, 1 or more
@@ -66,7 +51,7 @@ public record PairedDifference(double difference, double low, double high) {
   }
 
   /**
-   * The same with another number of draws.
+   * Compares, always with the same draws.
    *
    * @param metric of the predictions' task
    * @param first predictions of n examples, 1 or more

@@ -31,20 +31,18 @@ import org.prunepeft.text.Required;
  * @param activationCacheMegabytes memory in which the outputs of layers below the lowest module are
  *     kept from epoch to epoch, for each data set; 0: they are computed each time
  * @param activationCacheHalf whether they are kept as float16
- * @param nonFinite what becomes of a step whose loss or gradient is NaN or infinite; null: it stops
- *     the training. A search tries a round with such a step again at half the rates, whatever this
- *     says
- * @param classWeights how much the examples of each class count in the loss; null: the same
+ * @param nonFinite what becomes of a step whose loss or gradient is NaN or infinite. A search tries
+ *     a round with such a step again at half the rates, whatever this says
+ * @param classWeights how much the examples of each class count in the loss
  * @param tuneThreshold whether, of two classes, the second is predicted from the probability on
  *     that is best on validation examples, not from one half; the head's bias takes that in
  * @param packing whether short texts that a language model learns from share rows of maxLength
- *     tokens, which attention does not cross; null: they do
+ *     tokens, which attention does not cross
  * @param gradientCheckpointing whether a layer is computed again in the backward pass, so that of
  *     each no more than its input is kept: less memory, a third more time, the same gradients
- * @param maxNewTokens the most tokens that a language model writes as an answer, for exact match;
- *     0: 256
- * @param tooLong what becomes of a language model's texts of more than maxLength tokens; null: they
- *     are cut
+ * @param maxNewTokens the most tokens that a language model writes as an answer, for exact match; 1
+ *     or more
+ * @param tooLong what becomes of a language model's texts of more than maxLength tokens
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -68,7 +66,7 @@ public record TrainingSettings(
     NonFinite nonFinite,
     ClassWeights classWeights,
     boolean tuneThreshold,
-    Boolean packing,
+    boolean packing,
     boolean gradientCheckpointing,
     int maxNewTokens,
     TooLong tooLong)
@@ -119,15 +117,12 @@ public record TrainingSettings(
    * @throws IllegalArgumentException if a value is out of its range
    */
   public TrainingSettings {
-    // Runs of before there was a choice.
-    nonFinite = nonFinite == null ? NonFinite.STOP : nonFinite;
-    classWeights = classWeights == null ? ClassWeights.NONE : classWeights;
-    packing = packing == null || packing;
-    maxNewTokens = maxNewTokens == 0 ? DEFAULT_NEW_TOKENS : maxNewTokens;
-    tooLong = tooLong == null ? TooLong.CUT : tooLong;
     require(maxNewTokens >= 1, "max new tokens must be at least 1", maxNewTokens);
     Required.present("the optimizer", optimizer);
     Required.present("the schedule", schedule);
+    Required.present("non-finite", nonFinite);
+    Required.present("class weights", classWeights);
+    Required.present("too long", tooLong);
     require(batchSize >= 1, "batch size must be at least 1", batchSize);
     require(
         gradientAccumulationSteps >= 1 && gradientAccumulationSteps <= MOST_ACCUMULATION_STEPS,

@@ -26,7 +26,7 @@ class PairedDifferenceTest {
 
   private static PairedDifference of(boolean[] first, boolean[] second) {
     return PairedDifference.of(
-        Metric.ACCURACY, right(first), right(second), new double[first.length]);
+        Metric.ACCURACY, right(first), right(second), new double[first.length], Bootstrap.DRAWS);
   }
 
   @Test
@@ -41,7 +41,8 @@ class PairedDifferenceTest {
     Predictions second = right(false, true, true, false, true, true, false, false);
     PairedDifference one = PairedDifference.of(Metric.ACCURACY, first, second, new double[8], 1);
     assertEquals(one.low(), one.high());
-    PairedDifference many = PairedDifference.of(Metric.ACCURACY, first, second, new double[8]);
+    PairedDifference many =
+        PairedDifference.of(Metric.ACCURACY, first, second, new double[8], Bootstrap.DRAWS);
     assertEquals(many.difference(), one.difference());
     assertTrue(many.low() < many.high());
   }

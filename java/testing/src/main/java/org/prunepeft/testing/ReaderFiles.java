@@ -6,7 +6,6 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -80,12 +79,8 @@ public final class ReaderFiles {
   }
 
   /** Deletes those of the moment. */
-  public static void clean() throws IOException {
+  public static void clean() {
     MADE.clear();
-    try (Stream<Path> files = Files.walk(DIRECTORY)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
+    Directories.delete(DIRECTORY);
   }
 }

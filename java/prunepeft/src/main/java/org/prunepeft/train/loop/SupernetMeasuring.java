@@ -131,9 +131,6 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     exchange(state, "score ", scores, count);
     exchange(state, "metric ", metrics, count);
     if (count > 0) {
-      if (!state.has("subsets")) {
-        throw otherSubsets();
-      }
       String all = state.value("subsets", String.class, String.join(" ", measured));
       measured.clear();
       measured.addAll(List.of(all.split(" ")));

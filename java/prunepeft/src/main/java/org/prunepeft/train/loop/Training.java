@@ -166,10 +166,8 @@ final class Training implements AutoCloseable {
       skipped = state.number("skipped weight", skipped);
     }
     bestEpoch = state.number("best epoch", bestEpoch);
-    // Checkpoints of earlier versions lack it: what was better was kept.
-    highestEpoch =
-        state.has("highest epoch") ? state.number("highest epoch", highestEpoch) : bestEpoch;
-    if (highestEpoch > 0 && state.has("highest")) {
+    highestEpoch = state.number("highest epoch", highestEpoch);
+    if (highestEpoch > 0) {
       highest = state.number("highest", highest == null ? 0 : highest);
     }
     optimizer.exchange(state.part("weights"));
