@@ -311,6 +311,31 @@ TEST(grad_up_gives_both_products_of_one_reading) {
   }
 }
 
+TEST(gradients_are_the_same_with_more_threads_than_chunks_of_rows) {
+  const int32_t threads = pp_num_threads();
+  for (const pp_dtype dtype : kBoth) {
+    for (const int64_t M : {5, 97, 400}) {
+      const Problem problem(dtype, M, check::pick(600, 1100), check::pick(600, 1100), {5, 17}, 0.25);
+      const pp_matrix x = problem.x.view(), dy = problem.dy.view();
+      std::vector<Matrix> one_thread;
+      for (const int count : {1, 2, 40, 100}) {
+        check::context() = problem.text() + ", " + std::to_string(count) + " threads";
+        pp_set_num_threads(count);
+        Given given(problem);
+        CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, given.table.data(), given.count()), PP_OK);
+        CHECK_EQUAL(pp_lora_grad_down(Context(), &x, given.table.data(), given.count()), PP_OK);
+        std::vector<Matrix> seen;
+        for (Matrix Module::*matrix : {&Module::ds, &Module::da, &Module::db}) {
+          for (const Matrix& one : dense(given.all(matrix))) seen.push_back(one);
+        }
+        if (count == 1) one_thread = seen;
+        CHECK(seen == one_thread);
+      }
+    }
+  }
+  pp_set_num_threads(threads);
+}
+
 TEST(grad_down_is_the_product_with_the_same_mask) {
   for (const Problem& problem : problems(kBoth)) {
     std::vector<Reference> da;
