@@ -2,7 +2,7 @@
 // translation units alone.
 #pragma once
 
-#include "core/call.h"
+#include "core/chunk_parts.h"
 #include "core/product.h"
 #include "core/slots.h"
 #include "linear/cpu/lora_cpu.h"
@@ -20,28 +20,6 @@ static inline int64_t items_of(int64_t n, int64_t size) {
 static inline double operations(int64_t M, int64_t N, int64_t r) {
   return 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(r);
 }
-
-/**
- * Chunks of rows as items of work. Where there are more threads than chunks, a chunk is cut into parts of columns: each element
- * of a slot is summed in the same order then, by another thread.
- */
-class ChunkParts {
- public:
-  ChunkParts(const RowChunks& chunks, int64_t columns) : chunks_(chunks.count), columns_(columns) {
-    const int64_t threads = call_threads(), blocks = items_of(columns, kDepth);
-    const int64_t wanted = threads > chunks_ ? least(items_of(2 * threads, chunks_), blocks) : 1;
-    part_ = items_of(blocks, wanted) * kDepth;
-    parts_ = items_of(columns, part_);
-  }
-  int64_t items() const { return chunks_ * parts_; }
-  bool cut() const { return parts_ > 1; }
-  int64_t chunk(int64_t item) const { return item / parts_; }
-  int64_t first(int64_t item) const { return item % parts_ * part_; }
-  int64_t last(int64_t item) const { return least(first(item) + part_, columns_); }
-
- private:
-  int64_t chunks_, columns_, part_, parts_;
-};
 
 /** Each module's columns in a slot of dAᵀ, in rows of `step` floats. */
 struct SlotColumns {
