@@ -114,6 +114,11 @@ class Operations {
           {"pp_linear_grad_input borrowed",
            [=](const pp_context& in) { return pp_linear_grad_input(&in, borrowed, &dy_view_, modules, 3, &dx_view_); },
            {&dx_}});
+      for (const pp_linear* of : {linear, quantized, borrowed}) {
+        all.push_back({of == quantized ? "pp_linear_rows quantised" : "pp_linear_rows",
+                       [=](const pp_context& in) { return pp_linear_rows(&in, of, 3, &dx_view_); },
+                       {&dx_}});
+      }
       all.push_back({"pp_attention_forward",
                      [=](const pp_context& in) {
                        return pp_attention_forward(&in, &attention_, &qkv_view_, &values_view_, log_sums_.data());

@@ -122,6 +122,33 @@ TEST(backward_gives_all_gradients) {
   }
 }
 
+TEST(gradients_are_the_same_with_more_threads_than_chunks_of_rows) {
+  const int32_t threads = pp_num_threads();
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    for (const int64_t M : {5, 97, 400}) {
+      const Problem problem(dtype, M, check::pick(600, 1100), 17, PP_GELU);
+      const Matrix dout = Matrix::random(M, problem.K, dtype), z = Matrix::random(M, problem.m);
+      const pp_adapter adapter = problem.adapter();
+      std::vector<Matrix> one_thread;
+      for (const int count : {1, 2, 40, 100}) {
+        check::context() = problem.text() + ", " + std::to_string(count) + " threads";
+        pp_set_num_threads(count);
+        std::vector<Matrix> seen{Matrix::empty(problem.m, problem.K), Matrix::empty(1, problem.m),
+                                 Matrix::empty(problem.K, problem.m), Matrix::empty(1, problem.K),
+                                 Matrix::empty(M, problem.K, dtype)};
+        const pp_adapter_gradients gradients{seen[0].view(), seen[1].view(), seen[2].view(), seen[3].view()};
+        const pp_matrix dout_view = dout.view(), v = problem.v.view(), z_view = z.view(), dv = seen[4].view();
+        CHECK_EQUAL(pp_adapter_backward(Context(), &dout_view, &v, &z_view, &adapter, &gradients, &dv), PP_OK);
+        for (const Matrix& one : seen) CHECK(one.padding_intact());
+        seen = dense(seen);
+        if (count == 1) one_thread = seen;
+        CHECK(seen == one_thread);
+      }
+    }
+  }
+  pp_set_num_threads(threads);
+}
+
 TEST(gelu_and_silu_hold_in_their_tails) {
   // One bottleneck unit whose input is the bias: z runs over a grid, out is σ(z).
   const int64_t n = 4001;

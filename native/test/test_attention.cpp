@@ -290,6 +290,113 @@ TEST(the_last_tokens_of_a_cache_are_those_of_the_whole) {
   }
 }
 
+TEST(one_token_of_many_keys_is_that_of_all_their_runs) {
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    for (const int64_t keys : {1023, 1024, 1025, 2048, 3100}) {
+      const int64_t B = check::pick(1, 2), key_heads = check::pick(1, 2), heads = key_heads * check::pick(1, 5);
+      const int64_t d = check::pick(std::vector<int64_t>{3, 16, 40}), capacity = keys + check::pick(0, 3);
+      Matrix q = Matrix::random(B, heads * d, dtype), k = Matrix::random(B * capacity, key_heads * d, dtype),
+             v = Matrix::random(B * capacity, key_heads * d, dtype);
+      pp_attention attention{B, 1, heads, d, 1.0f / std::sqrt(static_cast<float>(d)), nullptr, key_heads, nullptr, 0, 0.0f, 1};
+      if (check::pick(0, 1) == 0) attention.window = check::pick(1, keys + 3);
+      if (check::pick(0, 1) == 0) attention.cap = 2.0f;
+      std::vector<uint8_t> mask(B * capacity, 1);
+      std::vector<int32_t> starts(B);
+      for (int64_t b = 0; b < B; ++b) {
+        starts[b] = static_cast<int32_t>(check::pick(0, keys - 1));
+        // A whole run that none sees, and holes.
+        for (int64_t j = 0; j < keys; ++j) mask[b * capacity + j] = (j < 1024 || j >= 2048) && check::pick(0, 9) > 0;
+      }
+      const bool masks = check::pick(0, 1) == 0, packs = check::pick(0, 1) == 0;
+      if (masks) attention.mask = mask.data();
+      if (packs) attention.starts = starts.data();
+      Reference expected(B, heads * d);
+      for (int64_t b = 0; b < B; ++b) {
+        for (int64_t h = 0; h < heads; ++h) {
+          const int64_t column = h / (heads / key_heads) * d;
+          double sum = 0.0;
+          std::vector<double> values(d, 0.0);
+          for (int64_t j = 0; j < keys; ++j) {
+            if (masks && mask[b * capacity + j] == 0) continue;
+            if (packs && j < starts[b]) continue;
+            if (attention.window > 0 && j < keys - attention.window) continue;
+            double score = 0.0;
+            for (int64_t i = 0; i < d; ++i) {
+              score += static_cast<double>(q(b, h * d + i)) * static_cast<double>(k(b * capacity + j, column + i));
+            }
+            score *= static_cast<double>(attention.scale);
+            if (attention.cap > 0.0f) score = 2.0 * std::tanh(score / 2.0);
+            sum += std::exp(score);
+            for (int64_t i = 0; i < d; ++i) {
+              values[i] += std::exp(score) * static_cast<double>(v(b * capacity + j, column + i));
+            }
+          }
+          for (int64_t i = 0; i < d; ++i) expected(b, h * d + i) = sum == 0.0 ? 0.0 : values[i] / sum;
+        }
+      }
+      on_all_settings("one token of " + std::to_string(keys) + " keys", [&] {
+        Matrix out = Matrix::empty(B, heads * d, dtype);
+        const pp_matrix queries = q.view(), all_keys = k.view(), all_values = v.view(), values = out.view();
+        CHECK_EQUAL(pp_attention_cached(Context(), &attention, keys, &queries, &all_keys, &all_values, &values), PP_OK);
+        CHECK_OUTPUT_OF(dtype, out, expected);
+        CHECK(out.padding_intact());
+        return dense({out});
+      });
+      // A sequence's values do not depend on the others.
+      Matrix together(B, heads * d, heads * d, 0, dtype), alone(1, heads * d, heads * d, 0, dtype);
+      const pp_matrix queries = q.view(), all_keys = k.view(), all_values = v.view(), values = together.view();
+      CHECK_EQUAL(pp_attention_cached(Context(), &attention, keys, &queries, &all_keys, &all_values, &values), PP_OK);
+      pp_matrix first_query = queries, first_keys = all_keys, first_values = all_values, own = alone.view();
+      first_query.rows = attention.sequences = 1;
+      first_keys.rows = first_values.rows = capacity;
+      CHECK_EQUAL(pp_attention_cached(Context(), &attention, keys, &first_query, &first_keys, &first_values, &own), PP_OK);
+      CHECK(std::memcmp(values.data, own.data, static_cast<size_t>(heads * d) * pp_dtype_size(dtype)) == 0);
+    }
+  }
+}
+
+TEST(large_scores_in_one_of_many_runs_come_through) {
+  constexpr int64_t kKeys = 2500, d = 8;
+  Matrix q = Matrix::random(1, d), k = Matrix::random(kKeys, d), v = Matrix::random(kKeys, d);
+  for (int64_t i = 0; i < d; ++i) {
+    q.set(0, i, 40);
+    for (int64_t j = 0; j < kKeys; ++j) k.set(j, i, j == 1500 ? 40.0f : -40.0f);
+  }
+  const pp_attention attention{1, 1, 1, d, 1.0f, nullptr, 0, nullptr, 0, 0.0f, 1};
+  Matrix out(1, d, d, 0);
+  const pp_matrix queries = q.view(), keys = k.view(), key_values = v.view(), values = out.view();
+  const auto run = [&] {
+    CHECK_EQUAL(pp_attention_cached(Context(), &attention, kKeys, &queries, &keys, &key_values, &values), PP_OK);
+  };
+  run();
+  for (int64_t i = 0; i < d; ++i) CHECK_EQUAL(out(0, i), v(1500, i));
+  k.set(2400, 3, NAN);
+  run();
+  for (int64_t i = 0; i < d; ++i) CHECK(std::isnan(out(0, i)));
+}
+
+TEST(attention_takes_scratch_for_the_threads_that_have_work) {
+  const int32_t threads = pp_num_threads();
+  pp_set_num_threads(64);
+  // One head of keys for two of queries, which are two items, whose dK and dV are apart.
+  const Problem problem(PP_FLOAT32, 1, 100, 2, 32, 1);
+  const pp_attention attention = problem.attention();
+  pp_context context{kCpu, nullptr};
+  CHECK_EQUAL(pp_workspace_create(&kCpu, &context.workspace), PP_OK);
+  Matrix log_sums(2, 100, 100, 0), dqkv = Matrix::empty(100, problem.qkv.columns());
+  for (int64_t t = 0; t < 100; ++t) {
+    log_sums.set(0, t, 10.0f);
+    log_sums.set(1, t, 10.0f);
+  }
+  const pp_matrix dvalues = problem.dcontext.view(), qkv = problem.qkv.view(), to = dqkv.view();
+  CHECK_EQUAL(pp_attention_backward(&context, &attention, &dvalues, &qkv, log_sums.data(), &to), PP_OK);
+  constexpr int64_t kPadded = 112;
+  const int64_t floats = 2 * (kPadded + 3 * kPadded * 32 + 48 * (4 * kPadded + 3 * 32)) + 2 * 2 * kPadded * 32;
+  CHECK(static_cast<int64_t>(pp_workspace_bytes(context.workspace)) <= 4 * floats + 1024);  // guards, and pieces at cache lines
+  CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+  pp_set_num_threads(threads);
+}
+
 TEST(what_a_block_does_not_see_is_not_computed) {
   // NaN in keys and values that no token of the other blocks sees, although the last ones do.
   for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {

@@ -48,6 +48,20 @@ TEST(keep_bits_follow_the_documented_counter) {
   }
 }
 
+TEST(a_workspace_of_the_cpu_frees_what_it_has_outgrown) {
+  pp_context context{kCpu, nullptr};
+  CHECK_EQUAL(pp_workspace_create(&kCpu, &context.workspace), PP_OK);
+  size_t bytes = 5000;
+  for (int i = 0; i < 10; ++i, bytes = bytes * 3 / 2) {
+    CHECK_EQUAL(pp_workspace_reserve(&context, bytes), PP_OK);
+    const size_t has = pp_workspace_bytes(context.workspace);
+    CHECK(has >= bytes && has <= 2 * bytes);
+    CHECK_EQUAL(pp_workspace_reserve(&context, bytes / 2), PP_OK);
+    CHECK_EQUAL(pp_workspace_bytes(context.workspace), has);
+  }
+  CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+}
+
 TEST(counts_devices) {
   int32_t count = -1;
   CHECK_EQUAL(pp_device_count(PP_CPU, &count), PP_OK);

@@ -82,6 +82,7 @@ TEST(fake_objects_are_refused) {
   for (pp_linear* fake : fakes(linear, freed_linear, {workspace, plan})) {
     CHECK_FAILS(pp_linear_forward(&context, fake, &view, nullptr, 0, &view), PP_INVALID_ARGUMENT, kNobody);
     CHECK_FAILS(pp_linear_grad_input(&context, fake, &view, nullptr, 0, &view), PP_INVALID_ARGUMENT, kNobody);
+    CHECK_FAILS(pp_linear_rows(&context, fake, 0, &view), PP_INVALID_ARGUMENT, kNobody);
     pp_encoder_layer layer{};
     layer.attention.sequences = layer.attention.tokens = layer.attention.heads = layer.attention.head_size = 1;
     layer.qkv.linear = fake;

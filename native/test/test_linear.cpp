@@ -175,6 +175,64 @@ TEST(a_borrowed_w_gives_the_bits_of_a_copied_one) {
   }
 }
 
+TEST(rows_of_w_are_what_the_plan_was_given_bit_for_bit) {
+  for (const pp_dtype dtype : kBoth) {
+    const size_t size = pp_dtype_size(dtype);
+    for (int turn = 0; turn < 20; ++turn) {
+      const int64_t N = pick_size(), K = turn == 0 ? 1000 : pick_size();
+      Matrix w = Matrix::empty(N, K, dtype);
+      const pp_matrix w_view = w.view();
+      const auto at = [&](const pp_matrix& matrix, int64_t i, int64_t j) {
+        return static_cast<char*>(matrix.data) + static_cast<size_t>(i * matrix.ld + j) * size;
+      };
+      // Any bits: NaN of any payload, infinities, subnormal numbers, and zeros of both signs.
+      for (int64_t i = 0; i < N; ++i) {
+        for (int64_t j = 0; j < K; ++j) {
+          uint32_t bits = static_cast<uint32_t>(check::random()());
+          if (check::pick(0, 3) == 0)
+            bits = check::pick(std::vector<uint32_t>{0x80000000u, 0x7F812345u, 0xFF800000u, 0x00011111u});
+          if (dtype == PP_BFLOAT16) bits >>= 16;
+          std::memcpy(at(w_view, i, j), &bits, size);
+        }
+      }
+      pp_linear *copied, *borrowed;
+      CHECK_EQUAL(pp_linear_create(Context(), &w_view, nullptr, &copied), PP_OK);
+      CHECK_EQUAL(pp_linear_borrow(Context(), &w_view, nullptr, &borrowed), PP_OK);
+      const int64_t first = check::pick(0, N - 1), count = check::pick(0, N - first);
+      for (const pp_linear* linear : {copied, borrowed}) {
+        on_all_settings("rows of " + std::to_string(N) + " x " + std::to_string(K), [&] {
+          Matrix out = Matrix::empty(count, K, dtype);
+          const pp_matrix to = out.view();
+          CHECK_EQUAL(pp_linear_rows(Context(), linear, first, &to), PP_OK);
+          CHECK(out.padding_intact());
+          for (int64_t i = 0; i < count; ++i) {
+            CHECK(std::memcmp(at(to, i, 0), at(w_view, first + i, 0), static_cast<size_t>(K) * size) == 0);
+          }
+          return dense({out});
+        });
+      }
+      CHECK_EQUAL(pp_linear_destroy(copied), PP_OK);
+      CHECK_EQUAL(pp_linear_destroy(borrowed), PP_OK);
+    }
+  }
+}
+
+TEST(rows_that_w_does_not_have_are_refused) {
+  const Problem problem(PP_FLOAT32, 1, 12, 10, {}, 0.0);
+  const Plan plan(problem);
+  Matrix out = Matrix::empty(4, 10);
+  const std::vector<Matrix> before = {out};
+  pp_matrix to = out.view();
+  CHECK_FAILS(pp_linear_rows(Context(), plan.linear, -1, &to), PP_INVALID_ARGUMENT, "first must be at least 0, got -1");
+  CHECK_FAILS(pp_linear_rows(Context(), plan.linear, 9, &to), PP_INVALID_ARGUMENT, "first must be at most 8, got 9");
+  CHECK_FAILS(pp_linear_rows(Context(), plan.linear, INT64_MAX, &to), PP_INVALID_ARGUMENT, "first must be at most 8");
+  CHECK_FAILS(pp_linear_rows(Context(), plan.linear, 0, nullptr), PP_INVALID_ARGUMENT, "to must not be null");
+  CHECK_FAILS(pp_linear_rows(Context(), nullptr, 0, &to), PP_INVALID_ARGUMENT, "linear must not be null");
+  to.cols = 9;
+  CHECK_FAILS(pp_linear_rows(Context(), plan.linear, 0, &to), PP_INVALID_ARGUMENT, "to must be float32 [4, 10]");
+  CHECK(before == std::vector<Matrix>{out});
+}
+
 TEST(down_is_the_scaled_product_with_the_masked_input) {
   for (const Problem& problem : problems(kFloat32)) {
     std::vector<Reference> s;
@@ -251,6 +309,31 @@ TEST(grad_up_gives_both_products_of_one_reading) {
       return dense(outputs);
     });
   }
+}
+
+TEST(gradients_are_the_same_with_more_threads_than_chunks_of_rows) {
+  const int32_t threads = pp_num_threads();
+  for (const pp_dtype dtype : kBoth) {
+    for (const int64_t M : {5, 97, 400}) {
+      const Problem problem(dtype, M, check::pick(600, 1100), check::pick(600, 1100), {5, 17}, 0.25);
+      const pp_matrix x = problem.x.view(), dy = problem.dy.view();
+      std::vector<Matrix> one_thread;
+      for (const int count : {1, 2, 40, 100}) {
+        check::context() = problem.text() + ", " + std::to_string(count) + " threads";
+        pp_set_num_threads(count);
+        Given given(problem);
+        CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, given.table.data(), given.count()), PP_OK);
+        CHECK_EQUAL(pp_lora_grad_down(Context(), &x, given.table.data(), given.count()), PP_OK);
+        std::vector<Matrix> seen;
+        for (Matrix Module::*matrix : {&Module::ds, &Module::da, &Module::db}) {
+          for (const Matrix& one : dense(given.all(matrix))) seen.push_back(one);
+        }
+        if (count == 1) one_thread = seen;
+        CHECK(seen == one_thread);
+      }
+    }
+  }
+  pp_set_num_threads(threads);
 }
 
 TEST(grad_down_is_the_product_with_the_same_mask) {

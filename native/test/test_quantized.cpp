@@ -246,6 +246,57 @@ TEST(codes_decode_to_their_values) {
   }
 }
 
+TEST(a_linear_of_codes_gives_rows_of_their_values) {
+  for (const pp_dtype dtype : kBoth) {
+    for (int turn = 0; turn < 20; ++turn) {
+      // Some larger than a run.
+      const int64_t rows = turn % 5 == 0 ? 801 : pick_size(), columns = pick_columns();
+      Quantized quantized = random_quantized(rows, columns);
+      pp_linear* linear;
+      const pp_quantized view = quantized.view();
+      CHECK_EQUAL(pp_linear_create_quantized(Context(), &view, nullptr, dtype, &linear), PP_OK);
+      const int64_t first = check::pick(0, rows - 1), count = check::pick(0, rows - first);
+      Matrix expected(count, columns, columns, 0, dtype);
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t j = 0; j < columns; ++j) expected.set(i, j, quantized(first + i, j));
+      }
+      // The plan has copies.
+      quantized.spoil();
+      on_all_settings("rows, " + quantized.text(), [&] {
+        Matrix out = Matrix::empty(count, columns, dtype);
+        const pp_matrix to = out.view();
+        CHECK_EQUAL(pp_linear_rows(Context(), linear, first, &to), PP_OK);
+        CHECK(out.padding_intact());
+        CHECK(dense({out}) == std::vector<Matrix>{expected});
+        return dense({out});
+      });
+      CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
+    }
+  }
+}
+
+TEST(rows_of_codes_are_those_that_pp_dequantize_gives_whatever_the_scales) {
+  for (const pp_dtype dtype : kBoth) {
+    for (const float scale : {NAN, INFINITY, -INFINITY, 1e-44f, 3e-39f, -0.0f, 3e38f}) {
+      Quantized quantized(dtype == PP_FLOAT32 ? PP_INT8 : PP_NF4, 5, 96, 32);
+      quantized.fill();
+      const pp_quantized view = quantized.view();
+      for (int64_t j = 0; j < 5; ++j) std::memcpy(view.scales + j, &scale, sizeof scale);
+      pp_linear* linear;
+      CHECK_EQUAL(pp_linear_create_quantized(Context(), &view, nullptr, dtype, &linear), PP_OK);
+      on_all_settings("rows by scale " + std::to_string(scale), [&] {
+        Matrix of_codes(5, 96, 96, 0, dtype), of_linear(5, 96, 96, 0, dtype);
+        const pp_matrix to = of_codes.view(), rows = of_linear.view();
+        CHECK_EQUAL(pp_dequantize(Context(), &view, &to), PP_OK);
+        CHECK_EQUAL(pp_linear_rows(Context(), linear, 0, &rows), PP_OK);
+        CHECK(std::memcmp(to.data, rows.data, 5 * 96 * pp_dtype_size(dtype)) == 0);
+        return std::vector<Matrix>{of_linear};
+      });
+      CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
+    }
+  }
+}
+
 TEST(nf4_takes_the_nearest_value_and_the_lower_of_two) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 20; ++turn) {

@@ -1,6 +1,7 @@
 #include "core/threads.h"
 
 #include <atomic>
+#include <cfenv>
 #include <thread>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
+#if defined(__x86_64__)
+#include <xmmintrin.h>
 #endif
 
 #include "check.h"
@@ -55,21 +59,112 @@ int64_t faults_of_a_call(std::mt19937_64& random, int64_t most_items) {
 }  // namespace
 
 #if defined(__linux__)
-// Before another test, since the number is taken once.
-TEST(at_first_there_are_as_many_threads_as_the_process_may_have_processors) {
+namespace {
+
+/** Whether `run` returns `expected` in a forked child. */
+template <class Run>
+bool gives_in_a_child(int expected, const Run& run) {
   const pid_t child = fork();
   if (child == 0) {
-    cpu_set_t own;
-    sched_getaffinity(0, sizeof own, &own);
-    int first = 0;
-    while (!CPU_ISSET(first, &own)) ++first;
-    CPU_ZERO(&own);
-    CPU_SET(first, &own);
-    _exit(sched_setaffinity(0, sizeof own, &own) == 0 && pp_num_threads() == 1 ? 0 : 1);
+    const int seen = run();
+    if (seen != expected) std::fprintf(stderr, "got %d, expected %d\n", seen, expected);
+    _exit(seen == expected ? 0 : 1);
   }
   int status = -1;
   waitpid(child, &status, 0);
-  CHECK_EQUAL(status, 0);
+  return status == 0;
+}
+
+cpu_set_t own_processors() {
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  sched_getaffinity(0, sizeof own, &own);
+  return own;
+}
+
+/** Binds the calling thread to one processor. */
+void bind_to_one() {
+  cpu_set_t own = own_processors();
+  int first = 0;
+  while (!CPU_ISSET(first, &own)) ++first;
+  CPU_ZERO(&own);
+  CPU_SET(first, &own);
+  sched_setaffinity(0, sizeof own, &own);
+}
+
+/** How many processors a helper may run on. */
+int processors_of_a_helper() {
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> begun{0}, seen{0};
+  // Both items wait for each other, so that one is the helper's.
+  const auto item = [&](int64_t) {
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+    if (std::this_thread::get_id() == caller) return;
+    const cpu_set_t own = own_processors();
+    seen = CPU_COUNT(&own);
+  };
+  prunepeft::run_phases(kMuch, prunepeft::phase(2, item));
+  return seen;
+}
+
+/** On a thread of its own. */
+template <class Run>
+void on_a_thread(const Run& run) {
+  std::thread(run).join();
+}
+
+}  // namespace
+
+// These before another test, since the number is taken once, and a child of a process without helpers has its own.
+TEST(at_first_there_are_as_many_threads_as_the_process_may_have_processors) {
+  CHECK(gives_in_a_child(1, [] {
+    bind_to_one();
+    return pp_num_threads();
+  }));
+}
+
+TEST(a_bound_thread_that_calls_first_gives_its_processors_to_none) {
+  const cpu_set_t own = own_processors();
+  const int all = CPU_COUNT(&own);
+  CHECK(gives_in_a_child(all, [] {
+    on_a_thread([] {
+      bind_to_one();
+      pp_num_threads();
+    });
+    return pp_num_threads();
+  }));
+  CHECK(gives_in_a_child(all, [] {
+    int seen = 0;
+    on_a_thread([&] {
+      bind_to_one();
+      pp_set_num_threads(2);
+      seen = processors_of_a_helper();
+    });
+    return seen;
+  }));
+}
+
+TEST(a_main_thread_bound_later_gives_its_processors_to_none) {
+  const cpu_set_t own = own_processors();
+  const int all = CPU_COUNT(&own);
+  // As an OpenMP library leaves it: the others of its team are bound elsewhere, or not at all.
+  const auto beside_another = [](const auto& run) {
+    std::atomic<bool> ended{false};
+    std::thread other([&] {
+      while (!ended) std::this_thread::yield();
+    });
+    bind_to_one();
+    const int result = run();
+    ended = true;
+    other.join();
+    return result;
+  };
+  CHECK(gives_in_a_child(all, [&] { return beside_another(pp_num_threads); }));
+  CHECK(gives_in_a_child(all, [&] {
+    pp_set_num_threads(2);
+    return beside_another(processors_of_a_helper);
+  }));
 }
 #endif
 
@@ -114,6 +209,41 @@ TEST(sleeping_threads_are_woken) {
     };
     prunepeft::run_phases(kMuch, prunepeft::phase(2, item));
     CHECK_EQUAL(begun.load(), 2);
+  }
+}
+
+TEST(helpers_round_as_their_caller_does) {
+  pp_set_num_threads(2);
+  const std::thread::id caller = std::this_thread::get_id();
+  // A helper that is there already is offered first; both of its callers' settings come in turn.
+  for (int call = 0; call < 20; ++call) {
+    const bool upward = call % 2 == 1;
+    std::atomic<int> begun{0}, seen{-1};
+    const auto item = [&](int64_t) {
+      ++begun;
+      while (begun < 2) std::this_thread::yield();
+      if (std::this_thread::get_id() == caller) return;
+      const volatile float one = 1.0f, little = 1e-20f, subnormal = 2e-39f;
+      int bits = one + little > 1.0f ? 1 : 0;
+      if (subnormal * one == 0.0f) bits |= 2;
+      seen = bits;
+    };
+    std::fesetround(upward ? FE_UPWARD : FE_TONEAREST);
+    int expected = upward ? 1 : 0;
+#if defined(__x86_64__)
+    const unsigned before = _mm_getcsr();
+    constexpr unsigned kFlushes = 0x8040;  // FTZ and DAZ
+    if (call % 4 > 1) {
+      _mm_setcsr(before | kFlushes);
+      expected |= 2;
+    }
+#endif
+    prunepeft::run_phases(kMuch, prunepeft::phase(2, item));
+#if defined(__x86_64__)
+    _mm_setcsr(before);
+#endif
+    std::fesetround(FE_TONEAREST);
+    CHECK_EQUAL(seen.load(), expected);
   }
 }
 

@@ -59,12 +59,12 @@ enum { PP_MOST_THREADS = 1024 };
 
 /**
  * Sets how many threads CPU calls use, in [1, PP_MOST_THREADS], for the whole process. It changes no result. A call that runs
- * on another thread keeps the number that it began with. Callers on several threads share the process's helpers; the child of a
- * fork has none of them.
+ * on another thread keeps the number that it began with. Callers on several threads share the process's helpers, which run on
+ * any processor that the process may, and round and flush as their caller does; the child of a fork has none of them.
  */
 PP_API pp_status pp_set_num_threads(int32_t threads);
 
-/** How many threads CPU calls use; at first, the number of processors that this process may run on. */
+/** How many threads CPU calls use; at first, the number of processors that this process, any thread of it, may run on. */
 PP_API int32_t pp_num_threads(void);
 
 /** The widest instruction set that this processor has and that the library knows. */

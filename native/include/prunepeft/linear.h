@@ -126,6 +126,13 @@ PP_API pp_status pp_linear_borrow(const pp_context* context, const pp_matrix* w,
 PP_API pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantized* w, const pp_matrix* bias,
                                             pp_dtype dtype, pp_linear** linear);
 
+/**
+ * Rows [first, first + to.rows) of W, as many as `to` [count,K] of the plan's dtype has: bit for bit those that the plan was
+ * given, of a quantised W those of pp_dequantize. On the CPU alone (PP_UNSUPPORTED elsewhere, where W and its codes are still
+ * the caller's).
+ */
+PP_API pp_status pp_linear_rows(const pp_context* context, const pp_linear* linear, int64_t first, const pp_matrix* to);
+
 /** Frees a plan; null is allowed. No call that uses it may be running. */
 PP_API pp_status pp_linear_destroy(pp_linear* linear);
 

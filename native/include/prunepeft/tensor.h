@@ -60,9 +60,9 @@ PP_API pp_status pp_workspace_destroy(pp_workspace* workspace);
 
 /**
  * Makes room in the context's workspace for calls that need `bytes` bytes, as a call itself does where it needs more than there
- * is: the size at least doubles then, and the memory from before is kept until pp_workspace_destroy, since work and graphs that
- * were enqueued may still use it. PP_OUT_OF_MEMORY where it cannot be had; PP_INVALID_ARGUMENT while a graph is recorded on the
- * context's stream (graph.h): make the call, or this one, once before.
+ * is: the size at least doubles then. On the CPU the memory from before is freed; on CUDA it is kept until
+ * pp_workspace_destroy, since work and graphs that were enqueued may still use it. PP_OUT_OF_MEMORY where it cannot be had;
+ * PP_INVALID_ARGUMENT while a graph is recorded on the context's stream (graph.h): make the call, or this one, once before.
  */
 PP_API pp_status pp_workspace_reserve(const pp_context* context, size_t bytes);
 

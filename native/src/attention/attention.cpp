@@ -53,11 +53,15 @@ pp_status check_device(const pp_device& device, pp_dtype dtype) {
   return check_trainable(&device, dtype);
 }
 
-pp_status take_floats(const pp_context& context, int64_t floats_of_a_thread, void** memory, int64_t floats_of_a_part = 0,
-                      int64_t parts = 0) {
+/** Scratch for the threads of so many items, and what these leave for a second phase. */
+struct Floats {
+  int64_t items, of_a_thread, parts, of_a_part;
+};
+
+pp_status take_floats(const pp_context& context, const Floats& floats, void** memory) {
   WorkspaceSize size;
-  size.floats(floats_of_a_thread, call_threads());
-  size.floats(floats_of_a_part, parts);
+  size.floats(floats.of_a_thread, scratch_threads(floats.items));
+  size.floats(floats.of_a_part, floats.parts);
   return take_workspace(context, size.total(), memory);
 }
 
@@ -78,7 +82,8 @@ pp_status pp_attention_forward(const pp_context* context, const pp_attention* at
   pp_status status = check_device(context->device, qkv->dtype);
   if (status != PP_OK || extents.rows == 0) return status;
   void* memory;
-  status = take_floats(*context, HeadExtents(*attention, attention->tokens).forward_floats(), &memory);
+  const HeadExtents head(*attention, attention->tokens);
+  status = take_floats(*context, {attention->sequences * attention->heads, head.forward_floats(), 0, 0}, &memory);
   if (status == PP_OK) {
     const char* q = static_cast<const char*>(qkv->data);
     const int64_t size = static_cast<int64_t>(pp_dtype_size(qkv->dtype));
@@ -117,8 +122,8 @@ pp_status pp_attention_backward(const pp_context* context, const pp_attention* a
   if (status != PP_OK || extents.rows == 0) return status;
   void* memory;
   const HeadExtents head(*attention, attention->tokens);
-  const int64_t parts = gradient_parts(*attention) == 1 ? 0 : attention->sequences * attention->heads;
-  status = take_floats(*context, head.backward_floats(), &memory, head.part_floats(), parts);
+  const int64_t parts = gradient_parts(*attention), items = attention->sequences * key_heads(*attention) * parts;
+  status = take_floats(*context, {items, head.backward_floats(parts), parts == 1 ? 0 : items, head.part_floats()}, &memory);
   if (status == PP_OK) {
     attention_cpu(dvalues->dtype)
         .backward({*attention, dvalues->data, dvalues->ld, qkv->data, qkv->ld, log_sums, dqkv->data, dqkv->ld, memory});
@@ -149,7 +154,13 @@ pp_status pp_attention_cached(const pp_context* context, const pp_attention* att
   void* memory;
   const HeadExtents head(*attention, key_count);
   const bool one = attention->tokens == 1;
-  status = take_floats(*context, one ? head.one_token_floats() : head.forward_floats(), &memory);
+  if (one) {
+    const int64_t runs = key_runs(*attention, key_count), items = sequences * key_heads(*attention) * runs;
+    const int64_t parts = runs == 1 ? 0 : items * head.group;
+    status = take_floats(*context, {items, head.one_token_floats(), parts, head.run_floats()}, &memory);
+  } else {
+    status = take_floats(*context, {sequences * attention->heads, head.forward_floats(), 0, 0}, &memory);
+  }
   if (status == PP_OK) {
     const AttentionKernels& kernels = attention_cpu(q->dtype);
     (one ? kernels.one_token : kernels.forward)({*attention,

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <new>
 #include <thread>
 
 #if defined(__linux__)
+#include <dirent.h>
 #include <sched.h>
+#include <unistd.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -31,13 +34,50 @@ constexpr int kPausesAtABarrier = 1000, kPausesWhenIdle = 2000, kPausesBeforeYie
 
 constexpr size_t kCacheLine = 64;
 
+#if defined(__linux__)
+
+/**
+ * Adds the processors of all of the process's threads; false where they are not known. One thread's are not the process's: an
+ * OpenMP library may have bound it to one processor.
+ */
+bool own_processors(cpu_set_t& own) {
+  CPU_ZERO(&own);
+  bool any = false;
+  const auto add = [&](pid_t thread) {
+    cpu_set_t of_thread;
+    if (sched_getaffinity(thread, sizeof of_thread, &of_thread) != 0) return;
+    CPU_OR(&own, &own, &of_thread);
+    any = true;
+  };
+  if (DIR* const threads = opendir("/proc/self/task")) {
+    while (const dirent* const entry = readdir(threads)) {
+      const int thread = std::atoi(entry->d_name);
+      if (thread > 0) add(thread);
+    }
+    closedir(threads);
+  }
+  if (!any) add(getpid());
+  if (!any) add(0);
+  return any;
+}
+
+#endif
+
+/** Lets the calling thread run wherever the process may: it has begun with the processors of the thread that made it. */
+void take_own_processors() {
+#if defined(__linux__)
+  cpu_set_t own;
+  if (own_processors(own)) sched_setaffinity(0, sizeof own, &own);
+#endif
+}
+
 /** Processors that this process may run on, as it began; hardware_concurrency may count those that it may not. */
 int32_t processors() {
   static const int32_t count = [] {
     int found = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
     cpu_set_t own;
-    if (sched_getaffinity(0, sizeof own, &own) == 0) found = CPU_COUNT(&own);
+    if (own_processors(own)) found = CPU_COUNT(&own);
 #endif
     return std::clamp(found, 1, static_cast<int>(PP_MOST_THREADS));
   }();
@@ -60,6 +100,40 @@ void pause() {
   std::this_thread::yield();
 #endif
 }
+
+/** How the calling thread's arithmetic rounds and whether it flushes subnormal numbers: MXCSR, or FPCR. */
+class Rounding {
+ public:
+#if defined(__x86_64__) || defined(_M_X64)
+  static Rounding own() {
+    return Rounding(_mm_getcsr() & ~kFlags);
+  }
+  void use() const {
+    if ((_mm_getcsr() & ~kFlags) != word_) _mm_setcsr(static_cast<unsigned>(word_));
+  }
+#elif defined(__aarch64__)
+  static Rounding own() {
+    uint64_t word;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(word));
+    return Rounding(word);
+  }
+  void use() const {
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(word_));
+  }
+#else
+  static Rounding own() {
+    return Rounding(0);
+  }
+  void use() const {}
+#endif
+
+ private:
+  explicit Rounding(uint64_t word) : word_(word) {}
+
+  /** What operations have set, which is no setting. */
+  static constexpr unsigned kFlags = 0x3F;
+  uint64_t word_;
+};
 
 /** Watches for a condition, for a moment. */
 template <class Condition>
@@ -99,6 +173,9 @@ class Job {
   bool wants_help() const { return places_.load(std::memory_order_relaxed) > 0; }
 
   bool deserted() const { return members_.load(std::memory_order_acquire) == 0; }
+
+  /** The caller's, which an item's bits may depend on. */
+  const Rounding& rounding() const { return rounding_; }
 
   /** The next of the numbers that name a member's scratch memory; the caller has 0. */
   int64_t next_number() { return numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
@@ -156,6 +233,7 @@ class Job {
 
   const Phase* const phases_;
   const int count_;
+  const Rounding rounding_ = Rounding::own();
   std::atomic<int64_t> places_;
   const int64_t places_at_first_ = places_.load(std::memory_order_relaxed);
   std::atomic<int64_t> members_{0}, numbers_{0};
@@ -284,6 +362,7 @@ void Job::work() {
 }
 
 void Helper::run() {
+  take_own_processors();
   for (;;) {
     const auto offered = [&] { return offered_.load() != nullptr; };
     if (!comes_soon(kPausesWhenIdle, offered)) {
@@ -296,6 +375,7 @@ void Helper::run() {
     if (job == nullptr) continue;  // taken back
     own_number = job->next_number();
     Pool::instance().recruit(*job);
+    job->rounding().use();
     job->work();
     offered_.store(nullptr);
     job->leave();

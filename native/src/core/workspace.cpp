@@ -1,4 +1,5 @@
-// Workspaces: blocks of a device's memory, of which the newest is the largest and in use.
+// Workspaces: blocks of a device's memory, of which the newest is the largest and in use. On the CPU, where a call is over when
+// it returns, there is no other.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -58,12 +59,21 @@ pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& devi
   return PP_OK;
 }
 
+/** Frees all blocks but the newest. */
+void free_outgrown(pp_workspace& workspace) {
+  for (size_t i = 0; i + 1 < workspace.blocks.size(); ++i) pp_free(&workspace.device, workspace.blocks[i].memory);
+  workspace.blocks.erase(workspace.blocks.begin(), workspace.blocks.end() - 1);
+  workspace.all_bytes = workspace.bytes;
+}
+
 /** Doubles at least, if there is room for that without another library's memory. */
 pp_status grow(pp_workspace& workspace, size_t bytes, const pp_device& device) {
   if (bytes <= workspace.bytes) return PP_OK;
   const size_t wanted = std::max({bytes, kLeastBytes, workspace.bytes <= SIZE_MAX / 2 ? 2 * workspace.bytes : bytes});
-  const pp_status status = add_block(workspace, wanted, device, wanted == bytes);
-  return status == PP_OUT_OF_MEMORY && wanted > bytes ? add_block(workspace, bytes, device) : status;
+  pp_status status = add_block(workspace, wanted, device, wanted == bytes);
+  if (status == PP_OUT_OF_MEMORY && wanted > bytes) status = add_block(workspace, bytes, device);
+  if (status == PP_OK && device.type == PP_CPU) free_outgrown(workspace);
+  return status;
 }
 
 }  // namespace

@@ -21,9 +21,8 @@ namespace prunepeft {
 namespace {
 std::atomic<int> forced_path{cuda::kChosenPath};
 
-/** What both directions check; `in` and `out` are as wide as the plan says. */
-void check_call(Arguments& arguments, const pp_context* context, const pp_linear* linear, const pp_matrix* in,
-                const pp_matrix* out, const pp_lora_module* modules, int32_t count, unsigned use, bool forward) {
+/** The plan, and that it is of the context's device. */
+void check_plan(Arguments& arguments, const pp_context* context, const pp_linear* linear) {
   arguments.context(context);
   arguments.handle("linear", Handle::kLinear, linear);
   if (arguments.failed()) return;
@@ -32,6 +31,14 @@ void check_call(Arguments& arguments, const pp_context* context, const pp_linear
                     "context->device must be the plan's (type %d, index %d), got type %d, index %d",
                     static_cast<int>(linear->device_type), static_cast<int>(linear->device_index),
                     static_cast<int>(device.type), static_cast<int>(device.index));
+}
+
+/** What both directions check; `in` and `out` are as wide as the plan says. */
+void check_call(Arguments& arguments, const pp_context* context, const pp_linear* linear, const pp_matrix* in,
+                const pp_matrix* out, const pp_lora_module* modules, int32_t count, unsigned use, bool forward) {
+  check_plan(arguments, context, linear);
+  if (arguments.failed()) return;
+  const pp_device& device = context->device;
   const int64_t N = linear->N, K = linear->K;
   if (!arguments.matrix(forward ? "x" : "dy", in, linear->dtype, Arguments::kAny, forward ? K : N)) return;
   if (!arguments.matrix(forward ? "y" : "dx", out, linear->dtype, in->rows, forward ? N : K)) return;
@@ -157,6 +164,23 @@ pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantiz
   return make_linear(
       {device.type, device.index, dtype, w->rows, w->cols, w->codes, w->cols, data_of(bias), decoding_of(*w), {}, {}, {}, {}},
       linear);
+}
+
+pp_status pp_linear_rows(const pp_context* context, const pp_linear* linear, int64_t first, const pp_matrix* to) {
+  Arguments arguments;
+  check_plan(arguments, context, linear);
+  if (arguments.failed() || !arguments.matrix("to", to, linear->dtype, Arguments::kAny, linear->K)) return arguments.status();
+  arguments.at_least("first", first, 0);
+  if (!arguments.failed()) arguments.at_most("first", first, linear->N - to->rows);
+  if (arguments.failed()) return arguments.status();
+  if (is_cuda(&context->device)) {
+    return fail(PP_UNSUPPORTED, "pp_linear_rows is for the CPU; on CUDA W, or its codes, are the caller's: pp_dequantize");
+  }
+  if (to->rows == 0) return PP_OK;
+  void* memory;
+  const pp_status status = take_workspace(*context, linear_rows_cpu_workspace(*linear), &memory);
+  if (status == PP_OK) linear_rows_cpu({linear, first, to->rows, to->data, to->ld, memory});
+  return status;
 }
 
 pp_status pp_linear_destroy(pp_linear* linear) {

@@ -99,7 +99,7 @@ struct BlockScratch {
   int64_t step;
   float* a;
   float* dz;
-  /** Of σ(z), then of dz: as pairs of rows. */
+  /** Of σ(z), then of dz: as pairs of rows. The thread's own. */
   float* interleaved;
   /** dz, rounded. */
   Bfloat16* rounded;
@@ -117,11 +117,16 @@ void apply_slope(const AdapterBackward& c, const BlockScratch& block, const floa
   }
 }
 
-/** sums (+)= Σ_i large(i, k)·small(i, j) over a block of rows, for all columns k. */
-void add_outer(const AdapterBackward& c, const Bfloat16* large, int64_t ld, const float* small, int64_t step, int64_t rows,
-               float* sums, bool starts) {
+/** Columns [first, last) of K. */
+struct ColumnSpan {
+  int64_t first, last;
+};
+
+/** sums (+)= Σ_i large(i, k)·small(i, j) over a block of rows, for some columns k. */
+void add_outer(const AdapterBackward& c, const ColumnSpan& span, const Bfloat16* large, int64_t ld, const float* small,
+               int64_t step, int64_t rows, float* sums, bool starts) {
   alignas(kCacheLine) float interleaved[kBlockRows / 2 * kDepth];
-  for (int64_t first = 0; first < c.K; first += kDepth) {
+  for (int64_t first = span.first; first < span.last; first += kDepth) {
     const int64_t columns = least(kDepth, c.K - first);
     interleave(rows, columns, large + first, ld, interleaved, kDepth);
     times_rows(columns, PairColumns{interleaved, kDepth}, pairs(rows), small, step, c.m,
@@ -129,11 +134,10 @@ void add_outer(const AdapterBackward& c, const Bfloat16* large, int64_t ld, cons
   }
 }
 
-void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockScratch& block, const Slot& slot,
-                   int64_t row, int64_t rows, bool starts_slot) {
+/** Makes σ(z) and dz. */
+void backward_rows(const AdapterBackward& c, const Panels& up, const BlockScratch& block, int64_t row, int64_t rows) {
   const int64_t step = block.step;
   const Bfloat16* dout = static_cast<const Bfloat16*>(c.dout) + row * c.lddout;
-  const Bfloat16* v = static_cast<const Bfloat16*>(c.v) + row * c.ldv;
   with_pair_rows(dout, c.lddout, c.K, [&](const auto& large) {
     for (int64_t first = 0; first < up.depth; first += kDepth) {
       times_panels(rows, large.skip(first), first, least(kDepth, up.depth - first), up, 0, c.m,
@@ -141,13 +145,25 @@ void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& dow
     }
   });
   apply_slope(c, block, c.z + row * c.ldz, rows);
+}
+
+/** Adds some columns of the sums over a block of rows to a slot. */
+void add_rows(const AdapterBackward& c, const BlockScratch& block, const Slot& slot, int64_t row, int64_t rows,
+              const ColumnSpan& span, bool starts_slot) {
+  const int64_t step = block.step;
+  const Bfloat16* dout = static_cast<const Bfloat16*>(c.dout) + row * c.lddout;
+  const Bfloat16* v = static_cast<const Bfloat16*>(c.v) + row * c.ldv;
   interleave(rows, c.m, block.a, step, 1.0f, block.interleaved, step);
-  add_outer(c, dout, c.lddout, block.interleaved, step, rows, slot.up, starts_slot);
+  add_outer(c, span, dout, c.lddout, block.interleaved, step, rows, slot.up, starts_slot);
   interleave(rows, c.m, block.dz, step, 1.0f, block.interleaved, step);
-  add_outer(c, v, c.ldv, block.interleaved, step, rows, slot.down, starts_slot);
-  add_column_sums(rows, c.K, dout, c.lddout, slot.up_bias, starts_slot);
-  add_column_sums(rows, step, block.dz, step, slot.down_bias, starts_slot);
+  add_outer(c, span, v, c.ldv, block.interleaved, step, rows, slot.down, starts_slot);
+  add_column_sums(rows, span.last - span.first, dout + span.first, c.lddout, slot.up_bias + span.first, starts_slot);
+  if (span.first == 0) add_column_sums(rows, step, block.dz, step, slot.down_bias, starts_slot);
+}
+
+void grad_input_rows(const AdapterBackward& c, const Panels& down, const BlockScratch& block, int64_t row, int64_t rows) {
   if (c.dv == nullptr) return;
+  const int64_t step = block.step;
   round_rows(rows, c.m, block.dz, step, block.rounded, step);
   product_rounded(rows, PairRows{block.rounded, step}, down, nullptr, 0, nullptr, static_cast<Bfloat16*>(c.dv) + row * c.lddv,
                   c.lddv);
@@ -159,7 +175,8 @@ void backward(const AdapterBackward& c) {
   WorkspacePieces pieces(c.workspace);
   float* up = pieces.floats(panel_floats(pairs(c.K), c.m));
   float* down = pieces.floats(panel_floats(pairs(c.m), c.K));
-  float* blocks = pieces.floats(chunks.count * 3, block_floats);
+  float* blocks = pieces.floats(activation_blocks(c.M) * 3, block_floats);
+  float* of_threads = pieces.floats(call_threads(), block_floats);
   Slots slots{c.K, step, padded(c.K), nullptr, nullptr};
   slots.weights = pieces.floats(chunks.count, slots.weight_floats());
   slots.up_biases = pieces.floats(chunks.count, slots.bias_step);
@@ -171,17 +188,30 @@ void backward(const AdapterBackward& c) {
       pack_pairs_straight(item - up_items, static_cast<const float*>(c.adapter.down.data), c.adapter.down.ld, c.m, c.K, down);
     }
   };
-  const auto chunk = [&](int64_t item) {
-    float* at = blocks + 3 * item * block_floats;
-    const BlockScratch block{step, at, at + block_floats, at + 2 * block_floats,
-                             reinterpret_cast<Bfloat16*>(at + 2 * block_floats + block_floats / 2)};
-    for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      backward_rows(c, {up, pairs(c.K), c.m}, {down, pairs(c.m), c.K}, block, slots.of(item), row,
-                    least(kBlockRows, chunks.end(item) - row), row == chunks.begin(item));
+  const ChunkParts parts(chunks, c.K);
+  const Panels up_panels{up, pairs(c.K), c.m}, down_panels{down, pairs(c.m), c.K};
+  const auto block_of = [&](int64_t row) {
+    float* at = blocks + 3 * block_number(chunks, parts, row) * block_floats;
+    return BlockScratch{step, at, at + block_floats, of_threads + thread_number() * block_floats,
+                        reinterpret_cast<Bfloat16*>(at + 2 * block_floats)};
+  };
+  const auto block_rows = [&](int64_t item) {
+    const int64_t row = item * kBlockRows, rows = least(kBlockRows, c.M - row);
+    backward_rows(c, up_panels, block_of(row), row, rows);
+    grad_input_rows(c, down_panels, block_of(row), row, rows);
+  };
+  const auto part = [&](int64_t item) {
+    const int64_t chunk = parts.chunk(item);
+    for (int64_t row = chunks.begin(chunk); row < chunks.end(chunk); row += kBlockRows) {
+      const int64_t rows = least(kBlockRows, chunks.end(chunk) - row);
+      if (!parts.cut()) backward_rows(c, up_panels, block_of(row), row, rows);
+      add_rows(c, block_of(row), slots.of(chunk), row, rows, {parts.first(item), parts.last(item)}, row == chunks.begin(chunk));
+      if (!parts.cut()) grad_input_rows(c, down_panels, block_of(row), row, rows);
     }
   };
   const auto add = [&](int64_t item) { add_slots(c, slots, chunks.count, item); };
-  run_phases(4 * operations(c.M, c.K, c.m), phase(up_items + down_items, pack), phase(chunks.count, chunk),
+  run_phases(4 * operations(c.M, c.K, c.m), phase(up_items + down_items, pack),
+             phase(parts.cut() ? (c.M + kBlockRows - 1) / kBlockRows : 0, block_rows), phase(parts.items(), part),
              phase(sum_items(c.K), add));
 }
 

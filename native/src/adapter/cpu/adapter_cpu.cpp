@@ -35,13 +35,14 @@ size_t adapter_backward_cpu_workspace(pp_dtype dtype, int64_t M, int64_t K, int6
   const RowChunks chunks(M);
   WorkspaceSize size;
   if (dtype == PP_BFLOAT16) {
-    size.floats((K + 1) / 2, widest_padded(m));                    // U packed
-    size.floats((m + 1) / 2, widest_padded(K));                    // D packed
-    size.floats(chunks.count * 3, kBlockRows * widest_padded(m));  // σ(z) and dz of a block of rows, for each chunk
+    size.floats((K + 1) / 2, widest_padded(m));                            // U packed
+    size.floats((m + 1) / 2, widest_padded(K));                            // D packed
+    size.floats(activation_blocks(M) * 3, kBlockRows * widest_padded(m));  // σ(z) and dz of blocks of rows
+    size.floats(call_threads(), kBlockRows * widest_padded(m));            // one of them as pairs of rows, for each thread
   } else {
-    size.floats(K, widest_padded(m));                              // U packed
-    size.floats(m, widest_padded(K));                              // D packed
-    size.floats(chunks.count * 2, kBlockRows * widest_padded(m));  // σ(z) and dz of a block of rows, for each chunk
+    size.floats(K, widest_padded(m));                                      // U packed
+    size.floats(m, widest_padded(K));                                      // D packed
+    size.floats(activation_blocks(M) * 2, kBlockRows * widest_padded(m));  // σ(z) and dz of blocks of rows
   }
   size.floats(chunks.count * (2 * K + 1), widest_padded(m));  // each chunk's dU, dD transposed, and dd
   size.floats(chunks.count, widest_padded(K));                // each chunk's du

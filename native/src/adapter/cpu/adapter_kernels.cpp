@@ -87,11 +87,10 @@ struct BlockActivations {
   float* dz;
 };
 
-void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockActivations& block,
-                   const Slot& slot, int64_t row, int64_t rows, bool starts_slot) {
+/** Makes both. */
+void backward_rows(const AdapterBackward& c, const Panels& up, const BlockActivations& block, int64_t row, int64_t rows) {
   const int64_t step = block.step;
   const float* dout = static_cast<const float*>(c.dout) + row * c.lddout;
-  const float* v = static_cast<const float*>(c.v) + row * c.ldv;
   const float* z = c.z + row * c.ldz;
   float* const dz = block.dz;
   for (int64_t first = 0; first < c.K; first += kDepth) {
@@ -106,18 +105,31 @@ void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& dow
       store(block.a + i * step + j, activate(c.adapter.activation, at));
     }
   }
-  for (int64_t first = 0; first < c.K; first += kDepth) {
+}
+
+/** Adds columns [begin, end) of the sums over a block of rows to a slot. */
+void add_rows(const AdapterBackward& c, const BlockActivations& block, const Slot& slot, int64_t row, int64_t rows,
+              int64_t begin, int64_t end, bool starts_slot) {
+  const int64_t step = block.step;
+  const float* dout = static_cast<const float*>(c.dout) + row * c.lddout;
+  const float* v = static_cast<const float*>(c.v) + row * c.ldv;
+  for (int64_t first = begin; first < end; first += kDepth) {
     const int64_t columns = least(kDepth, c.K - first);
     times_rows(columns, Columns{dout + first, c.lddout}, rows, block.a, step, c.m,
                AddTo{slot.up + first * step, step, !starts_slot});
-    times_rows(columns, Columns{v + first, c.ldv}, rows, dz, step, c.m, AddTo{slot.down + first * step, step, !starts_slot});
+    times_rows(columns, Columns{v + first, c.ldv}, rows, block.dz, step, c.m,
+               AddTo{slot.down + first * step, step, !starts_slot});
   }
-  add_column_sums(rows, c.K, dout, c.lddout, slot.up_bias, starts_slot);
-  add_column_sums(rows, step, dz, step, slot.down_bias, starts_slot);
+  add_column_sums(rows, end - begin, dout + begin, c.lddout, slot.up_bias + begin, starts_slot);
+  if (begin == 0) add_column_sums(rows, step, block.dz, step, slot.down_bias, starts_slot);
+}
+
+void grad_input_rows(const AdapterBackward& c, const Panels& down, const BlockActivations& block, int64_t row, int64_t rows) {
   if (c.dv == nullptr) return;
   float* dv = static_cast<float*>(c.dv) + row * c.lddv;
   for (int64_t first = 0; first < c.m; first += kDepth) {
-    times_panels(rows, Rows{dz + first, step}, first, least(kDepth, c.m - first), down, 0, c.K, AddTo{dv, c.lddv, first > 0});
+    times_panels(rows, Rows{block.dz + first, block.step}, first, least(kDepth, c.m - first), down, 0, c.K,
+                 AddTo{dv, c.lddv, first > 0});
   }
 }
 
@@ -127,7 +139,7 @@ void backward(const AdapterBackward& c) {
   WorkspacePieces pieces(c.workspace);
   float* up = pieces.floats(panel_floats(c.K, c.m));
   float* down = pieces.floats(panel_floats(c.m, c.K));
-  float* blocks = pieces.floats(chunks.count * 2, kBlockRows * step);
+  float* blocks = pieces.floats(activation_blocks(c.M) * 2, kBlockRows * step);
   Slots slots{c.K, step, padded(c.K), nullptr, nullptr};
   slots.weights = pieces.floats(chunks.count, slots.weight_floats());
   slots.up_biases = pieces.floats(chunks.count, slots.bias_step);
@@ -139,15 +151,29 @@ void backward(const AdapterBackward& c) {
       pack_straight(item - up_items, static_cast<const float*>(c.adapter.down.data), c.adapter.down.ld, c.m, c.K, down);
     }
   };
-  const auto chunk = [&](int64_t item) {
-    float* a = blocks + 2 * item * kBlockRows * step;
-    for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      backward_rows(c, {up, c.K, c.m}, {down, c.m, c.K}, {step, a, a + kBlockRows * step}, slots.of(item), row,
-                    least(kBlockRows, chunks.end(item) - row), row == chunks.begin(item));
+  const ChunkParts parts(chunks, c.K);
+  const Panels up_panels{up, c.K, c.m}, down_panels{down, c.m, c.K};
+  const auto block_of = [&](int64_t row) {
+    float* a = blocks + 2 * block_number(chunks, parts, row) * kBlockRows * step;
+    return BlockActivations{step, a, a + kBlockRows * step};
+  };
+  const auto block_rows = [&](int64_t item) {
+    const int64_t row = item * kBlockRows, rows = least(kBlockRows, c.M - row);
+    backward_rows(c, up_panels, block_of(row), row, rows);
+    grad_input_rows(c, down_panels, block_of(row), row, rows);
+  };
+  const auto part = [&](int64_t item) {
+    const int64_t chunk = parts.chunk(item);
+    for (int64_t row = chunks.begin(chunk); row < chunks.end(chunk); row += kBlockRows) {
+      const int64_t rows = least(kBlockRows, chunks.end(chunk) - row);
+      if (!parts.cut()) backward_rows(c, up_panels, block_of(row), row, rows);
+      add_rows(c, block_of(row), slots.of(chunk), row, rows, parts.first(item), parts.last(item), row == chunks.begin(chunk));
+      if (!parts.cut()) grad_input_rows(c, down_panels, block_of(row), row, rows);
     }
   };
   const auto add = [&](int64_t item) { add_slots(c, slots, chunks.count, item); };
-  run_phases(4 * operations(c.M, c.K, c.m), phase(up_items + down_items, pack), phase(chunks.count, chunk),
+  run_phases(4 * operations(c.M, c.K, c.m), phase(up_items + down_items, pack),
+             phase(parts.cut() ? (c.M + kBlockRows - 1) / kBlockRows : 0, block_rows), phase(parts.items(), part),
              phase(sum_items(c.K), add));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "adapter/cpu/adapter_cpu.h"
+#include "core/chunk_parts.h"
 #include "core/pairs.h"
 #include "core/slots.h"
 #include "core/workspace.h"
@@ -45,6 +46,11 @@ static inline void add_column_sums(int64_t rows, int64_t columns, const Element*
     for (int64_t i = 1; i < rows; ++i) sum += load(from + i * ld + j, columns - j);
     store(to + j, starts ? sum : load(to + j) + sum);
   }
+}
+
+/** Where σ(z) and dz of a block of rows lie: those of a chunk one after the other in one place, or each in its own. */
+static inline int64_t block_number(const RowChunks& chunks, const ChunkParts& parts, int64_t row) {
+  return row / (parts.cut() ? kBlockRows : chunks.rows);
 }
 
 static inline int64_t sum_items(int64_t K) {

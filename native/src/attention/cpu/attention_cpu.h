@@ -1,6 +1,7 @@
 // The CPU side of attention, behind attention.cpp, which has checked the arguments. float32 and bfloat16.
 #pragma once
 
+#include "core/call.h"
 #include "core/workspace.h"
 #include "prunepeft/attention.h"
 
@@ -71,6 +72,20 @@ static PP_INLINE int64_t gradient_parts(const pp_attention& attention) {
   return few ? attention.heads / heads : 1;
 }
 
+/** Keys of a run, which one token of a sequence is an item of work for. */
+constexpr int64_t kKeyRun = 1024;
+
+/** In how many runs the keys that one token sees are cut. By the shape alone, and whatever other sequences there are. */
+static PP_INLINE int64_t key_runs(const pp_attention& attention, int64_t key_count) {
+  const int64_t seen = attention.window > 0 && attention.window < key_count ? attention.window : key_count;
+  return (seen + kKeyRun - 1) / kKeyRun;
+}
+
+/** Threads that a call of so many items has scratch for. */
+static PP_INLINE int64_t scratch_threads(int64_t items) {
+  return items < call_threads() ? items : call_threads();
+}
+
 /** Extents of a head's operands, padded to whole vectors of any instruction set. */
 struct HeadExtents {
   PP_INLINE HeadExtents(const pp_attention& attention, int64_t key_count)
@@ -87,10 +102,14 @@ struct HeadExtents {
   PP_INLINE int64_t forward_floats() const {
     return keys + columns * keys + keys * columns + kBlockRows * (2 * keys + columns);
   }
-  /** Of one token a sequence, which saves no sums. */
-  PP_INLINE int64_t one_token_floats() const { return group * (keys + columns); }
-  PP_INLINE int64_t backward_floats() const {
-    return keys + 2 * columns * keys + 3 * keys * columns + kBlockRows * (4 * keys + 3 * columns);
+  /** Of one token a sequence, which saves no sums: scores of a head are so many floats apart. */
+  PP_INLINE int64_t score_step() const { return keys < kKeyRun ? keys : kKeyRun; }
+  PP_INLINE int64_t one_token_floats() const { return group * (score_step() + columns); }
+  /** Of a head's values over a run of keys: with the largest score and the sum. */
+  PP_INLINE int64_t run_floats() const { return columns + kWidestVector; }
+  /** With dK and dV, unless these are in parts. */
+  PP_INLINE int64_t backward_floats(int64_t parts) const {
+    return keys + (parts > 1 ? 3 : 5) * keys * columns + kBlockRows * (4 * keys + 3 * columns);
   }
   /** Floats of a part of dK and dV. */
   PP_INLINE int64_t part_floats() const { return 2 * keys * columns; }

@@ -286,9 +286,9 @@ PP_INLINE void score_keys(int64_t keys, int64_t d, Rows q, const Element* k, int
 }
 
 /** values[h * ldvalues + i] = scales[h]·Σ_j shares(h, j)·v_j, of kVectors vectors of columns, V where it lies. */
-template <int kHeads, int kVectors, class Element>
+template <int kHeads, int kVectors, class Element, class Result>
 PP_INLINE void mix_values(int64_t keys, int64_t columns, Rows shares, const float* scales, const Element* v, int64_t ldv,
-                          Element* values, int64_t ldvalues) {
+                          Result* values, int64_t ldvalues) {
   Vec sums[kHeads][kVectors] = {};
   for (int64_t j = 0; j < keys; ++j) {
     Vec value[kVectors];
@@ -310,56 +310,110 @@ PP_INLINE void mix_values(int64_t keys, int64_t columns, Rows shares, const floa
   }
 }
 
-/** One token of each sequence, as when a text is generated: K and V are read where they lie, for all heads that they serve. */
+/** The same for all columns. */
+template <int kHeads, class Element, class Result>
+PP_INLINE void mix_all_values(int64_t keys, int64_t d, Rows shares, const float* scales, const Element* v, int64_t ldv,
+                              Result* values, int64_t ldvalues) {
+  constexpr int kVectors = kRegisters == 32 ? 4 : 2;
+  int64_t j = 0;
+  for (; d - j >= kVectors * kWidth; j += kVectors * kWidth) {
+    mix_values<kHeads, kVectors>(keys, d - j, shares, scales, v + j, ldv, values + j, ldvalues);
+  }
+  for (; j < d; j += kWidth) mix_values<kHeads, 1>(keys, d - j, shares, scales, v + j, ldv, values + j, ldvalues);
+}
+
+/**
+ * values = Σ exp(most_n − most)·values_n / Σ exp(most_n − most)·sum_n over the runs of a head, `step` floats apart: first their
+ * values, then, from column `columns` on, the largest score and the sum.
+ */
+template <class Element>
+void join_runs(int64_t runs, float* of_runs, int64_t step, int64_t columns, int64_t d, Element* values) {
+  float most = -3.0e38f, sum = 0.0f;
+  for (int64_t n = 0; n < runs; ++n) most = of_runs[n * step + columns] > most ? of_runs[n * step + columns] : most;
+  for (int64_t n = 0; n < runs; ++n) {
+    float* own = of_runs + n * step + columns;
+    own[0] = exponential(broadcast(own[0] - most))[0];
+    sum += own[0] * own[1];
+  }
+  const float scale = sum == 0.0f ? 0.0f : 1.0f / sum;
+  for (int64_t j = 0; j < d; j += kWidth) {
+    Vec joined = {};
+    for (int64_t n = 0; n < runs; ++n) {
+      joined = fma(broadcast(of_runs[n * step + columns]), load(of_runs + n * step + j), joined);
+    }
+    store(values + j, joined * scale, d - j);
+  }
+}
+
+/**
+ * One token of each sequence, as when a text is generated: K and V are read where they lie, for all heads that they serve. Many
+ * keys are cut into runs, each an item, whose sums are joined in their order.
+ */
 template <class Type>
 void one_token(const AttentionForward& c) {
   typedef typename Type::Element Element;
   const pp_attention& attention = c.attention;
   const HeadExtents e(attention, c.key_count);
-  const int64_t groups = key_heads(attention);
-  const auto key_head = [&](int64_t item) {
-    const int64_t sequence = item / groups, number = item % groups, first_head = number * e.group;
-    const KeySpan keys = Sight(attention, sequence, e.K).of(0);
-    const int64_t count = keys.count(), first_key = sequence * c.key_rows + keys.first;
-    const Element* all_q = static_cast<const Element*>(c.q.data) + sequence * c.q.ld + first_head * e.d;
+  const int64_t groups = key_heads(attention), runs = key_runs(attention, e.K), step = e.score_step();
+  WorkspacePieces pieces(c.workspace);
+  pieces.floats(e.one_token_floats(), scratch_threads(attention.sequences * groups * runs));
+  float* const all_runs = pieces.floats(0);
+  /** Of a head of queries. */
+  const int64_t of_a_head = runs * e.run_floats();
+  const auto values_of = [&](int64_t key_head) {
+    return static_cast<Element*>(c.context) + key_head / groups * c.ldcontext + key_head % groups * e.group * e.d;
+  };
+  const auto run = [&](int64_t item) {
+    const int64_t key_head = item / runs, sequence = key_head / groups, number = key_head % groups;
+    const KeySpan seen = Sight(attention, sequence, e.K).of(0);
+    const int64_t first = least(seen.first + item % runs * kKeyRun, seen.last), count = least(kKeyRun, seen.last - first);
+    const int64_t first_key = sequence * c.key_rows + first;
+    const Element* all_q = static_cast<const Element*>(c.q.data) + sequence * c.q.ld + number * e.group * e.d;
     const Element* k = static_cast<const Element*>(c.k.data) + first_key * c.k.ld + number * e.d;
     const Element* v = static_cast<const Element*>(c.v.data) + first_key * c.v.ld + number * e.d;
-    Element* all_values = static_cast<Element*>(c.context) + sequence * c.ldcontext + first_head * e.d;
     const uint8_t* mask = attention.mask == nullptr ? nullptr : attention.mask + first_key;
     Scratch scratch(c.workspace, e.one_token_floats());
-    float* all_p = scratch.floats(e.group, e.keys);
+    float* all_p = scratch.floats(e.group, step);
     float* q_rows = scratch.floats(e.group, e.columns);
     by_heads(e.group, [&](int64_t h, auto heads) {
       constexpr int kHeads = decltype(heads)::count;
-      constexpr int kVectors = kRegisters == 32 ? 4 : 2;
-      float* p = all_p + h * e.keys;
+      float* p = all_p + h * step;
       float* q = q_rows + h * e.columns;
       for (int i = 0; i < kHeads; ++i) {
         for (int64_t j = 0; j < e.d; j += kWidth) store(q + i * e.columns + j, load(all_q + (h + i) * e.d + j, e.d - j));
       }
-      score_keys<kHeads>(count, e.d, Rows{q, e.columns}, k, c.k.ld, attention.scale, p, e.keys);
+      score_keys<kHeads>(count, e.d, Rows{q, e.columns}, k, c.k.ld, attention.scale, p, step);
+      float* of_run = all_runs + (key_head * e.group + h) * of_a_head + item % runs * e.run_floats();
       float scales[kHeads];
       for (int i = 0; i < kHeads; ++i) {
-        float* own = p + i * e.keys;
-        cap_scores(1, padded(count), attention.cap, own, nullptr, e.keys);
+        float* own = p + i * step;
+        cap_scores(1, padded(count), attention.cap, own, nullptr, step);
         for (int64_t j = 0; j < padded(count); ++j) {
           if (j >= count || (mask != nullptr && mask[j] == 0)) own[j] = -__builtin_inff();
         }
         float most;
         const float sum = soften(own, nullptr, padded(count), most);
         scales[i] = sum == 0.0f ? 0.0f : 1.0f / sum;
+        if (runs == 1) continue;
+        scales[i] = 1.0f;
+        of_run[i * of_a_head + e.columns] = most;
+        of_run[i * of_a_head + e.columns + 1] = sum;
       }
-      Element* values = all_values + h * e.d;
-      int64_t j = 0;
-      for (; e.d - j >= kVectors * kWidth; j += kVectors * kWidth) {
-        mix_values<kHeads, kVectors>(count, e.d - j, Rows{p, e.keys}, scales, v + j, c.v.ld, values + j, e.d);
-      }
-      for (; j < e.d; j += kWidth) {
-        mix_values<kHeads, 1>(count, e.d - j, Rows{p, e.keys}, scales, v + j, c.v.ld, values + j, e.d);
+      if (runs == 1) {
+        mix_all_values<kHeads>(count, e.d, Rows{p, step}, scales, v, c.v.ld, values_of(key_head) + h * e.d, e.d);
+      } else {
+        mix_all_values<kHeads>(count, e.d, Rows{p, step}, scales, v, c.v.ld, of_run, of_a_head);
       }
     });
   };
-  run_phases(operations(attention, e.K), phase(attention.sequences * groups, key_head));
+  const auto join = [&](int64_t key_head) {
+    for (int64_t h = 0; h < e.group; ++h) {
+      join_runs(runs, all_runs + (key_head * e.group + h) * of_a_head, e.run_floats(), e.columns, e.d,
+                values_of(key_head) + h * e.d);
+    }
+  };
+  const int64_t all_key_heads = attention.sequences * groups;
+  run_phases(operations(attention, e.K), phase(all_key_heads * runs, run), phase(runs == 1 ? 0 : all_key_heads, join));
 }
 
 /** P, dS and what they are made with, in blocks whose rows lie `step` apart. */
@@ -403,7 +457,7 @@ void backward(const AttentionBackward& c) {
   const int64_t hidden = attention.heads * e.d, key_hidden = groups * e.d;
   const int64_t parts = gradient_parts(attention), heads_of_part = group / parts;
   WorkspacePieces pieces(c.workspace);
-  pieces.floats(e.backward_floats(), call_threads());
+  pieces.floats(e.backward_floats(parts), scratch_threads(attention.sequences * groups * parts));
   float* const all_parts = pieces.floats(0);
   const auto store_keys = [&](int64_t key_head, const float* dk, const float* dv) {
     const int64_t sequence = key_head / groups, number = key_head % groups;
@@ -419,17 +473,13 @@ void backward(const AttentionBackward& c) {
     Element* dqkv = static_cast<Element*>(c.dqkv) + first_row * c.lddqkv;
     const int64_t k_column = hidden + number * e.d, v_column = k_column + key_hidden;
     const Sight sight(attention, sequence, e.K);
-    Scratch scratch(c.workspace, e.backward_floats());
+    Scratch scratch(c.workspace, e.backward_floats(parts));
     float* bias = scratch.floats(1, e.keys);
     float* k = scratch.floats(e.columns, e.keys);
     float* v = scratch.floats(e.columns, e.keys);
     float* k_rows = scratch.floats(e.keys, e.columns);
-    float* dk = scratch.floats(e.keys, e.columns);
-    float* dv = scratch.floats(e.keys, e.columns);
-    if (parts > 1) {
-      dk = all_parts + item * e.part_floats();
-      dv = dk + e.keys * e.columns;
-    }
+    float* dk = parts == 1 ? scratch.floats(2 * e.keys, e.columns) : all_parts + item * e.part_floats();
+    float* dv = dk + e.keys * e.columns;
     float* p = scratch.floats(kBlockRows, e.keys);
     float* ds = scratch.floats(kBlockRows, e.keys);
     float* rounded = scratch.floats(kBlockRows, e.keys);

@@ -313,7 +313,7 @@ void grad_input(const LinearGradInput& c) {
 }  // namespace
 
 extern const LinearKernels linear_bf16_kernels;
-const LinearKernels linear_bf16_kernels = {forward, grad_input};
+const LinearKernels linear_bf16_kernels = {forward, grad_input, nullptr};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

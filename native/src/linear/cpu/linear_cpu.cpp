@@ -203,7 +203,57 @@ void add_runs(const pp_linear& linear, WorkspaceSize& size) {
 
 }  // namespace
 
+namespace {
+
+/** A row of a dense W in strips, for the direction in which its rows are the depth. */
+template <class Element>
+void copy_row(const pp_linear& linear, int64_t n, char* to) {
+  constexpr int64_t kDepth = sizeof(float) / sizeof(Element);  // elements of a step
+  const int64_t steps = (linear.N + kDepth - 1) / kDepth;
+  for (int64_t first = 0; first < linear.K; first += kStrip) {
+    const int64_t width = strip_width(linear.K, first), columns = linear.K - first < kStrip ? linear.K - first : kStrip;
+    const Element* from =
+        static_cast<const Element*>(linear.backward) + (first * steps + n / kDepth * width) * kDepth + n % kDepth;
+    Element row[kStrip];
+    for (int64_t j = 0; j < columns; ++j) row[j] = from[j * kDepth];
+    std::memcpy(to + static_cast<size_t>(first) * sizeof(Element), row, static_cast<size_t>(columns) * sizeof(Element));
+  }
+}
+
+/** Rows of an item. */
+constexpr int64_t kCopiedRows = 16;
+
+}  // namespace
+
+void linear_rows_cpu(const LinearRows& c) {
+  const pp_linear& linear = *c.linear;
+  if (linear.decoding.used) return linear_cpu(PP_FLOAT32).decode_rows(c);
+  const size_t size = pp_dtype_size(linear.dtype), bytes = static_cast<size_t>(linear.K) * size;
+  const auto copy = [&](int64_t item) {
+    const int64_t end = (item + 1) * kCopiedRows < c.count ? (item + 1) * kCopiedRows : c.count;
+    for (int64_t i = item * kCopiedRows; i < end; ++i) {
+      char* to = static_cast<char*>(c.to) + static_cast<size_t>(i * c.ldto) * size;
+      const int64_t n = c.first + i;
+      if (linear.borrowed) {
+        std::memcpy(to, static_cast<const char*>(linear.w) + static_cast<size_t>(n * linear.ldw) * size, bytes);
+      } else if (linear.dtype == PP_FLOAT32) {
+        copy_row<uint32_t>(linear, n, to);
+      } else {
+        copy_row<uint16_t>(linear, n, to);
+      }
+    }
+  };
+  run_phases(8.0 * static_cast<double>(c.count) * static_cast<double>(linear.K),
+             phase((c.count + kCopiedRows - 1) / kCopiedRows, copy));
+}
+
 // Each size mirrors what the kernel of its name carves from the workspace.
+
+size_t linear_rows_cpu_workspace(const pp_linear& linear) {
+  WorkspaceSize size;
+  if (linear.decoding.used) add_runs(linear, size);
+  return size.total();
+}
 
 size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;

@@ -45,10 +45,21 @@ struct LinearGradInput {
   void* workspace;
 };
 
+/** Rows of W from `first` on, of a plan of codes. */
+struct LinearRows {
+  const pp_linear* linear;
+  int64_t first, count;
+  void* to;
+  int64_t ldto;
+  void* workspace;
+};
+
 /** The kernels of one instruction set. */
 struct LinearKernels {
   void (*forward)(const LinearForward& call);
   void (*grad_input)(const LinearGradInput& call);
+  /** Of both types in float32's table; null in the others. */
+  void (*decode_rows)(const LinearRows& call);
 };
 
 /** The kernels of the instruction set in use, for a plan's dtype. */
@@ -58,6 +69,10 @@ const LinearKernels& linear_cpu(pp_dtype dtype);
 bool linear_cpu_prepare(pp_linear& linear);
 void linear_cpu_release(pp_linear& linear);
 
+/** Copies rows of W as the plan has it, or decodes them. */
+void linear_rows_cpu(const LinearRows& call);
+
+size_t linear_rows_cpu_workspace(const pp_linear& linear);
 size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count);
 size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count);
 

@@ -159,10 +159,38 @@ void grad_input(const LinearGradInput& c) {
   run_phases(work, packing, phase(items.blocks, whole));
 }
 
+/** Decoded as float32 for both types, and rounded as it is stored, so that bits are those of pp_dequantize. */
+void decode_rows(const LinearRows& c) {
+  pp_linear linear = *c.linear;
+  linear.dtype = PP_FLOAT32;
+  WorkspacePieces pieces(c.workspace);
+  const Strips w(linear, false, run_buffers(linear, pieces));
+  const int64_t begin = c.first / 2 * 2, end = c.first + c.count, K = linear.K, strips = (K + kStrip - 1) / kStrip;
+  const int64_t runs = (end - begin + kMostRun - 1) / kMostRun;
+  const auto store_run = [&](int64_t item, auto* to) {
+    const int64_t column = item % strips * kStrip, columns = least(kStrip, K - column);
+    const int64_t row = begin + item / strips * kMostRun, steps = least(kMostRun, end - row);
+    const int64_t width = round_up(columns, kWidestVector);
+    const float* values = w.run(column, width, row, steps);
+    for (int64_t i = row < c.first ? 1 : 0; i < steps; ++i) {
+      auto* own = to + (row + i - c.first) * c.ldto + column;
+      for (int64_t j = 0; j < columns; j += kWidth) store(own + j, load(values + i * width + j), columns - j);
+    }
+  };
+  const auto item = [&](int64_t number) {
+    if (c.linear->dtype == PP_FLOAT32) {
+      store_run(number, static_cast<float*>(c.to));
+    } else {
+      store_run(number, static_cast<Bfloat16*>(c.to));
+    }
+  };
+  run_phases(32.0 * static_cast<double>(c.count) * static_cast<double>(K), phase(runs * strips, item));
+}
+
 }  // namespace
 
 extern const LinearKernels linear_kernels;
-const LinearKernels linear_kernels = {forward, grad_input};
+const LinearKernels linear_kernels = {forward, grad_input, decode_rows};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

@@ -27,27 +27,35 @@ void grad_up(const LoraGradUp& c) {
   const int64_t step = padded(c.r), slot_floats = c.N * step;
   WorkspacePieces pieces(c.workspace);
   float* packed = pieces.floats(panel_floats(c.N, c.r));
-  float* s_blocks = pieces.floats(chunks.count, kBlockRows * step);
+  float* s_blocks = pieces.floats(call_threads(), kBlockRows * step);
   float* slots = pieces.floats(chunks.count, slot_floats);
   const Panels panels{packed, pairs(c.N), c.r};
   const auto pack = [&](int64_t item) { pack_pairs_straight(item, c.b, c.ldb, c.N, c.r, packed); };
-  const auto chunk = [&](int64_t item) {
-    float* s = s_blocks + item * kBlockRows * step;
-    float* db = slots + item * slot_floats;
+  const auto add_ds = [&](int64_t row, int64_t rows, int64_t first) {
+    const int64_t columns = least(kDepth, c.N - first);
+    const bool starts = first == 0, ends = first + columns == c.N;
+    const AddTo to{c.ds + row * c.ldds, c.ldds, !starts, ends ? c.scale : 1.0f};
+    with_pair_rows(all_dy + row * c.lddy + first, c.lddy, columns,
+                   [&](const auto& large) { times_panels(rows, large, first / 2, pairs(columns), panels, 0, c.r, to); });
+  };
+  const auto ds_rows = [&](int64_t item) {
+    const int64_t row = item * kRowGroup;
+    for (int64_t first = 0; first < c.N; first += kDepth) add_ds(row, least(kRowGroup, c.M - row), first);
+  };
+  const ChunkParts parts(chunks, c.N);
+  const auto part = [&](int64_t item) {
+    const int64_t chunk = parts.chunk(item);
+    float* s = s_blocks + thread_number() * kBlockRows * step;
+    float* db = slots + chunk * slot_floats;
     Interleaved block;
-    for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      const int64_t rows = least(kBlockRows, chunks.end(item) - row);
-      const bool starts_slot = row == chunks.begin(item);
+    for (int64_t row = chunks.begin(chunk); row < chunks.end(chunk); row += kBlockRows) {
+      const int64_t rows = least(kBlockRows, chunks.end(chunk) - row);
+      const bool starts_slot = row == chunks.begin(chunk);
       interleave(rows, c.r, c.s + row * c.lds, c.lds, 1.0f, s, step);
-      for (int64_t first = 0; first < c.N; first += kDepth) {
+      for (int64_t first = parts.first(item); first < parts.last(item); first += kDepth) {
+        if (c.ds != nullptr && !parts.cut()) add_ds(row, rows, first);
         const int64_t columns = least(kDepth, c.N - first);
         const Bfloat16* dy = all_dy + row * c.lddy + first;
-        if (c.ds != nullptr) {
-          const bool starts = first == 0, ends = first + columns == c.N;
-          const AddTo to{c.ds + row * c.ldds, c.ldds, !starts, ends ? c.scale : 1.0f};
-          with_pair_rows(dy, c.lddy, columns,
-                         [&](const auto& large) { times_panels(rows, large, first / 2, pairs(columns), panels, 0, c.r, to); });
-        }
         interleave(rows, columns, dy, c.lddy, block.values, kDepth);
         times_rows(columns, block.columns(), pairs(rows), s, step, c.r, AddTo{db + first * step, step, !starts_slot});
       }
@@ -55,7 +63,8 @@ void grad_up(const LoraGradUp& c) {
   };
   const SlotSum sum{slot_floats, chunks.count, c.accumulate};
   const auto add = [&](int64_t item) { add_db(c, sum, slots, item); };
-  run_phases(2 * operations(c.M, c.N, c.r), phase(pack_items(pairs(c.N), c.r), pack), phase(chunks.count, chunk),
+  run_phases(2 * operations(c.M, c.N, c.r), phase(pack_items(pairs(c.N), c.r), pack),
+             phase(c.ds != nullptr && parts.cut() ? items_of(c.M, kRowGroup) : 0, ds_rows), phase(parts.items(), part),
              phase(items_of(c.N, kSumRows), add));
 }
 
@@ -65,22 +74,24 @@ void grad_down(const LoraGradDown& c) {
   const SlotColumns place(c);
   const int64_t step = place.step, slot_floats = c.K * step;
   WorkspacePieces pieces(c.workspace);
-  float* ds_blocks = pieces.floats(chunks.count, kBlockRows * step);
+  float* ds_blocks = pieces.floats(call_threads(), kBlockRows * step);
   float* slots = pieces.floats(chunks.count, slot_floats);
-  const auto chunk = [&](int64_t item) {
-    float* ds = ds_blocks + item * kBlockRows * step;
-    float* da = slots + item * slot_floats;
+  const ChunkParts parts(chunks, c.K);
+  const auto part = [&](int64_t item) {
+    const int64_t chunk = parts.chunk(item);
+    float* ds = ds_blocks + thread_number() * kBlockRows * step;
+    float* da = slots + chunk * slot_floats;
     alignas(kCacheLine) uint16_t masked[kBlockRows * kDepth];
     Interleaved block;
-    for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      const int64_t rows = least(kBlockRows, chunks.end(item) - row);
-      const bool starts_slot = row == chunks.begin(item);
+    for (int64_t row = chunks.begin(chunk); row < chunks.end(chunk); row += kBlockRows) {
+      const int64_t rows = least(kBlockRows, chunks.end(chunk) - row);
+      const bool starts_slot = row == chunks.begin(chunk);
       for (int32_t n = 0; n < c.module_count; ++n) {
         const LoraModule& module = c.modules[n];
         interleave(rows, module.rank, static_cast<const float*>(module.s) + row * module.lds, module.lds,
                    module.mask.keep_scale, ds + place.begin[n], step);
       }
-      for (int64_t first = 0; first < c.K; first += kDepth) {
+      for (int64_t first = parts.first(item); first < parts.last(item); first += kDepth) {
         const int64_t columns = least(kDepth, c.K - first);
         bool holds_x = false;  // the block, without a mask
         for (int32_t n = 0; n < c.module_count; ++n) {
@@ -102,7 +113,7 @@ void grad_down(const LoraGradDown& c) {
   };
   const SlotSum sum{slot_floats, chunks.count, c.accumulate};
   const auto add = [&](int64_t item) { add_da(c, sum, slots, place, item); };
-  run_phases(operations(c.M, c.K, step), phase(chunks.count, chunk), phase(items_of(c.K, kSumRows), add));
+  run_phases(operations(c.M, c.K, step), phase(parts.items(), part), phase(items_of(c.K, kSumRows), add));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "linear/cpu/lora_cpu.h"
 
+#include "core/call.h"
 #include "core/isa.h"
 #include "core/workspace.h"
 
@@ -47,17 +48,17 @@ size_t lora_up_cpu_workspace(int64_t N, int64_t r) {
 size_t lora_grad_up_cpu_workspace(int64_t M, int64_t N, int64_t r) {
   const RowChunks chunks(M);
   WorkspaceSize size;
-  size.floats(N, widest_padded(r));                          // B packed
-  size.floats(chunks.count, kBlockRows * widest_padded(r));  // S of a block of rows, for each chunk
-  size.floats(chunks.count * N, widest_padded(r));           // each chunk's dB
+  size.floats(N, widest_padded(r));                            // B packed
+  size.floats(call_threads(), kBlockRows * widest_padded(r));  // S of a block of rows, for each thread
+  size.floats(chunks.count * N, widest_padded(r));             // each chunk's dB
   return size.total();
 }
 
 size_t lora_grad_down_cpu_workspace(int64_t M, int64_t K, int64_t ranks) {
   const RowChunks chunks(M);
   WorkspaceSize size;
-  size.floats(chunks.count, kBlockRows * padded_ranks(ranks));  // dS of a block of rows, for each chunk
-  size.floats(chunks.count * K, padded_ranks(ranks));           // each chunk's dA, transposed
+  size.floats(call_threads(), kBlockRows * padded_ranks(ranks));  // dS of a block of rows, for each thread
+  size.floats(chunks.count * K, padded_ranks(ranks));             // each chunk's dA, transposed
   return size.total();
 }
 

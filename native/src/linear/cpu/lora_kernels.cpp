@@ -67,33 +67,42 @@ void grad_up(const LoraGradUp& c) {
   const int64_t step = padded(c.r), slot_floats = c.N * step;
   WorkspacePieces pieces(c.workspace);
   float* packed = pieces.floats(panel_floats(c.N, c.r));
-  float* s_blocks = pieces.floats(chunks.count, kBlockRows * step);
+  float* s_blocks = pieces.floats(call_threads(), kBlockRows * step);
   float* slots = pieces.floats(chunks.count, slot_floats);
   const Panels panels{packed, c.N, c.r};
   const auto pack = [&](int64_t item) { pack_straight(item, c.b, c.ldb, c.N, c.r, packed); };
-  const auto chunk = [&](int64_t item) {
-    float* s = s_blocks + item * kBlockRows * step;
-    float* db = slots + item * slot_floats;
-    for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      const int64_t rows = least(kBlockRows, chunks.end(item) - row);
-      const bool starts_slot = row == chunks.begin(item);
+  const float* const all_dy = static_cast<const float*>(c.dy);
+  const auto add_ds = [&](int64_t row, int64_t rows, int64_t first) {
+    const int64_t columns = least(kDepth, c.N - first);
+    const bool starts = first == 0, ends = first + columns == c.N;
+    times_panels(rows, Rows{all_dy + row * c.lddy + first, c.lddy}, first, columns, panels, 0, c.r,
+                 AddTo{c.ds + row * c.ldds, c.ldds, !starts, ends ? c.scale : 1.0f});
+  };
+  const auto ds_rows = [&](int64_t item) {
+    const int64_t row = item * kRowGroup;
+    for (int64_t first = 0; first < c.N; first += kDepth) add_ds(row, least(kRowGroup, c.M - row), first);
+  };
+  const ChunkParts parts(chunks, c.N);
+  const auto part = [&](int64_t item) {
+    const int64_t chunk = parts.chunk(item);
+    float* s = s_blocks + thread_number() * kBlockRows * step;
+    float* db = slots + chunk * slot_floats;
+    for (int64_t row = chunks.begin(chunk); row < chunks.end(chunk); row += kBlockRows) {
+      const int64_t rows = least(kBlockRows, chunks.end(chunk) - row);
+      const bool starts_slot = row == chunks.begin(chunk);
       copy_padded(rows, c.r, c.s + row * c.lds, c.lds, s, step);
-      for (int64_t first = 0; first < c.N; first += kDepth) {
+      for (int64_t first = parts.first(item); first < parts.last(item); first += kDepth) {
+        if (c.ds != nullptr && !parts.cut()) add_ds(row, rows, first);
         const int64_t columns = least(kDepth, c.N - first);
-        const float* dy = static_cast<const float*>(c.dy) + row * c.lddy + first;
-        if (c.ds != nullptr) {
-          const bool starts = first == 0, ends = first + columns == c.N;
-          float* ds = c.ds + row * c.ldds;
-          times_panels(rows, Rows{dy, c.lddy}, first, columns, panels, 0, c.r,
-                       AddTo{ds, c.ldds, !starts, ends ? c.scale : 1.0f});
-        }
+        const float* dy = all_dy + row * c.lddy + first;
         times_rows(columns, Columns{dy, c.lddy}, rows, s, step, c.r, AddTo{db + first * step, step, !starts_slot});
       }
     }
   };
   const SlotSum sum{slot_floats, chunks.count, c.accumulate};
   const auto add = [&](int64_t item) { add_db(c, sum, slots, item); };
-  run_phases(2 * operations(c.M, c.N, c.r), phase(pack_items(c.N, c.r), pack), phase(chunks.count, chunk),
+  run_phases(2 * operations(c.M, c.N, c.r), phase(pack_items(c.N, c.r), pack),
+             phase(c.ds != nullptr && parts.cut() ? items_of(c.M, kRowGroup) : 0, ds_rows), phase(parts.items(), part),
              phase(items_of(c.N, kSumRows), add));
 }
 
@@ -103,21 +112,23 @@ void grad_down(const LoraGradDown& c) {
   const SlotColumns place(c);
   const int64_t step = place.step, slot_floats = c.K * step;
   WorkspacePieces pieces(c.workspace);
-  float* ds_blocks = pieces.floats(chunks.count, kBlockRows * step);
+  float* ds_blocks = pieces.floats(call_threads(), kBlockRows * step);
   float* slots = pieces.floats(chunks.count, slot_floats);
-  const auto chunk = [&](int64_t item) {
-    float* ds = ds_blocks + item * kBlockRows * step;
-    float* da = slots + item * slot_floats;
+  const ChunkParts parts(chunks, c.K);
+  const auto part = [&](int64_t item) {
+    const int64_t chunk = parts.chunk(item);
+    float* ds = ds_blocks + thread_number() * kBlockRows * step;
+    float* da = slots + chunk * slot_floats;
     MaskedBlock masked[kBlockRows / kRowGroup];
-    for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      const int64_t rows = least(kBlockRows, chunks.end(item) - row);
-      const bool starts_slot = row == chunks.begin(item);
+    for (int64_t row = chunks.begin(chunk); row < chunks.end(chunk); row += kBlockRows) {
+      const int64_t rows = least(kBlockRows, chunks.end(chunk) - row);
+      const bool starts_slot = row == chunks.begin(chunk);
       for (int32_t n = 0; n < c.module_count; ++n) {
         const LoraModule& module = c.modules[n];
         copy_padded(rows, module.rank, static_cast<const float*>(module.s) + row * module.lds, module.lds, ds + place.begin[n],
                     step);
       }
-      for (int64_t first = 0; first < c.K; first += kDepth) {
+      for (int64_t first = parts.first(item); first < parts.last(item); first += kDepth) {
         const int64_t columns = least(kDepth, c.K - first);
         for (int32_t n = 0; n < c.module_count; ++n) {
           const bool masks = c.modules[n].mask.threshold != 0;
@@ -133,7 +144,7 @@ void grad_down(const LoraGradDown& c) {
   };
   const SlotSum sum{slot_floats, chunks.count, c.accumulate};
   const auto add = [&](int64_t item) { add_da(c, sum, slots, place, item); };
-  run_phases(operations(c.M, c.K, sum_of_ranks(c.modules, c.module_count)), phase(chunks.count, chunk),
+  run_phases(operations(c.M, c.K, sum_of_ranks(c.modules, c.module_count)), phase(parts.items(), part),
              phase(items_of(c.K, kSumRows), add));
 }
 

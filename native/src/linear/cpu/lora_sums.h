@@ -2,6 +2,7 @@
 // translation units alone.
 #pragma once
 
+#include "core/chunk_parts.h"
 #include "core/product.h"
 #include "core/slots.h"
 #include "linear/cpu/lora_cpu.h"

@@ -218,6 +218,22 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
+   * Some rows of W, bit for bit as it was given; of a quantised W as {@link
+   * QuantizedMatrix#dequantize} gives them. On the CPU alone.
+   *
+   * @param first the first of them, 0-based
+   * @param to [count,K], written; W has as many rows from the first on
+   */
+  public void rows(Context context, long first, Matrix to) {
+    to.require("to", dtype, to.rows(), inputs);
+    check(
+        LibPrunePeft.pp_linear_rows(
+            context.struct(), plan.open(), first, context.arguments().matrix(0, to)),
+        this,
+        context);
+  }
+
+  /**
    * y = x Wᵀ + b + Σ S Bᵀ, S = s·D(x) Aᵀ.
    *
    * @param x [M,K]

@@ -66,6 +66,34 @@ class QuantizedMatrixTest extends CpuTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"INT8, 70, 23, 0", "NF4, 70, 96, 64", "NF4, 9, 23, 32"})
+  void aLinearGivesRowsOfIt(CodeType type, int rows, int cols, int block) {
+    QuantizedMatrix quantized = empty(type, rows, cols, block);
+    quantized.quantize(context, Buffer.random(random, rows, cols).matrix());
+    Buffer whole = Buffer.poisoned(rows, cols);
+    quantized.dequantize(context, whole.matrix());
+    try (Linear ofCodes = new Linear(context, quantized, null, DType.FLOAT32);
+        Linear ofValues = new Linear(context, whole.matrix(), null);
+        Linear borrowing = Linear.borrowing(context, whole.matrix(), null)) {
+      for (Linear linear : new Linear[] {ofCodes, ofValues, borrowing}) {
+        int first = random.nextInt(rows);
+        int count = 1 + random.nextInt(rows - first);
+        Buffer part = Buffer.poisoned(count, cols);
+        linear.rows(context, first, part.matrix());
+        assertArrayEquals(
+            Arrays.copyOfRange(whole.floats(), first * cols, (first + count) * cols),
+            part.floats());
+        assertThrows(
+            KernelException.class,
+            () -> linear.rows(context, rows, Buffer.poisoned(1, cols).matrix()));
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> linear.rows(context, 0, Buffer.poisoned(1, cols + 1).matrix()));
+      }
+    }
+  }
+
+  @ParameterizedTest
   @CsvSource({"INT8, 9, 23, 0, 1", "NF4, 9, 64, 64, 1", "NF4, 8, 24, 32, 4", "NF4, 9, 96, 32, 1"})
   void rowsOfItAreDecodedAsInTheWhole(CodeType type, int rows, int cols, int block, int each) {
     QuantizedMatrix quantized = empty(type, rows, cols, block);

@@ -38,6 +38,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param packed whether rows are as long as that; else they are at most
  * @param checkpointing whether of a layer its input alone is kept
  * @param dense whether the linears stay there as they are read, beside the kernels' forms
+ * @param threads of the kernels
  */
 @RecordBuilder
 record TrainingShape(
@@ -56,13 +57,23 @@ record TrainingShape(
     long length,
     boolean packed,
     boolean checkpointing,
-    boolean dense)
+    boolean dense,
+    int threads)
     implements TrainingShapeBuilder.With {
   /** Measured: what a layer frees is too small for some of what the next one takes. */
   private static final double GAPS = 1.12;
 
   /** Rows whose gradients the kernels sum by themselves go in so many parts at most. */
   private static final long CHUNKS = 16;
+
+  /** The kernels' attention takes so many rows of queries at a time. */
+  private static final long BLOCK_ROWS = 48;
+
+  /** Columns, and keys, that the kernels' attention computes with are a multiple. */
+  private static final long VECTOR = 16;
+
+  /** With fewer heads of keys in a batch, each head of queries sums gradients of keys by itself. */
+  private static final long FEW_KEY_HEADS = 8;
 
   /** A rank that the kernels compute with is a multiple. */
   private static final long RANK_STEP = 16;
@@ -106,7 +117,8 @@ record TrainingShape(
         languageModel && training.packing(),
         training.gradientCheckpointing(),
         // DoRA reads them in each step, and what one run frees another may be reading.
-        shared || setup.lora() != null && setup.lora().dora());
+        shared || setup.lora() != null && setup.lora().dora(),
+        setup.threads());
   }
 
   /** The tensors of a layer's modules. */
@@ -277,9 +289,34 @@ record TrainingShape(
     return checkpointing ? loss + backward : Math.max(backward, loss);
   }
 
-  /** The kernels' own memory, which doubles when it grows. */
+  /** The kernels' own memory, one block for all calls; what it has grown beyond them, none uses. */
   private long scratch() {
-    return 2 * CHUNKS * partial * Float.BYTES;
+    return Math.max(CHUNKS * partial * Float.BYTES, attention());
+  }
+
+  /**
+   * What the backward pass of attention has beside its operands, by thread: a head's keys and
+   * values, their gradients, and a block of scores.
+   */
+  long attention() {
+    if (model.relative() != null) {
+      return 0;
+    }
+    long heads = model.heads();
+    long keyHeads = model.decoder() == null ? heads : model.decoder().keyValueHeads();
+    long columns =
+        padded(model.decoder() == null ? model.hidden() / heads : model.decoder().headSize());
+    long keys = padded(length);
+    long parts = rows * keyHeads < FEW_KEY_HEADS ? heads / keyHeads : 1;
+    long items = rows * keyHeads * parts;
+    long thread =
+        keys + (parts > 1 ? 3 : 5) * keys * columns + BLOCK_ROWS * (4 * keys + 3 * columns);
+    long gradients = parts > 1 ? 2 * items * keys * columns : 0;
+    return (Math.min(threads, items) * thread + gradients) * Float.BYTES;
+  }
+
+  private static long padded(long count) {
+    return (count + VECTOR - 1) / VECTOR * VECTOR;
   }
 
   /** Trained weights, their gradients, the optimiser's moments and the best epoch's copy. */

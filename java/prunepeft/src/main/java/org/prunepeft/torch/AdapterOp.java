@@ -102,6 +102,11 @@ public final class AdapterOp {
     Tensor downBias = place.zeros(m);
     Tensor up = place.emptyMatrix(k, m);
     Tensor upBias = place.zeros(k);
+    if (v.size(0) == 0) {
+      // The kernels leave gradients without rows as they are.
+      down.zero_();
+      up.zero_();
+    }
     Tensor dv = needsInput ? place.emptyMatrix(v.size(0), k, v.scalar_type().intern()) : null;
     Adapter.backward(
         tape.context(place.kernels()),

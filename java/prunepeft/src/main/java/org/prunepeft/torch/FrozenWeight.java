@@ -1,9 +1,6 @@
 package org.prunepeft.torch;
 
-import java.util.List;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Context;
@@ -19,9 +16,6 @@ import org.prunepeft.kernels.QuantizedMatrix;
  * threads at once.
  */
 public final class FrozenWeight implements AutoCloseable {
-  /** Rows that are decoded at once. */
-  private static final long CHUNK = 64;
-
   private final boolean quantized;
 
   /** Null: the kernels' form alone has it. */
@@ -165,23 +159,10 @@ public final class FrozenWeight implements AutoCloseable {
         (part == null ? codes : part).dequantize(context, Torch.matrix(rows));
         return part == null ? rows.narrow(0, first, count) : rows;
       }
-      return decoded(context, first, count);
+      Tensor rows = device.emptyMatrix(count, inputs, type);
+      prepared.rows(context, first, Torch.matrix(rows));
+      return rows;
     }
-  }
-
-  /** By the product of rows of a unit matrix with W, which is exact. */
-  private Tensor decoded(Context context, long first, long count) {
-    Tensor rows = device.emptyMatrix(count, inputs, type);
-    try (PointerScope scope = new PointerScope()) {
-      for (long from = 0; from < count; from += CHUNK) {
-        long part = Math.min(CHUNK, count - from);
-        Tensor chosen = torch.zeros(new long[] {part, outputs}, device.options(type));
-        chosen.narrow(1, first + from, part).fill_diagonal_(new Scalar(1));
-        prepared.gradInput(
-            context, Torch.matrix(chosen), List.of(), Torch.matrix(rows.narrow(0, from, part)));
-      }
-    }
-    return rows;
   }
 
   /**

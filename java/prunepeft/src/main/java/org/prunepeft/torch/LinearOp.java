@@ -251,7 +251,7 @@ public final class LinearOp {
         LoraModule<Tensor> module = modules.get(i);
         Tensor da = place.emptyMatrix(module.a().size(0), module.a().size(1));
         Tensor db = place.emptyMatrix(module.b().size(0), module.b().size(1));
-        if (module.rows() != null && module.rows().count() == 0) {
+        if ((module.rows() == null ? dy.size(0) : module.rows().count()) == 0) {
           // The kernels leave the gradients of a module without rows as they are.
           da.zero_();
           db.zero_();

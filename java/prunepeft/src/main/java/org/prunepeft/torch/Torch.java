@@ -183,11 +183,18 @@ public final class Torch {
   /**
    * The tensor's memory as the kernels' matrix: float32 or bfloat16, of two dimensions with unit
    * stride in the second, or a dense vector.
+   *
+   * @throws IllegalArgumentException if it is none, also where its rows overlap, as those of an
+   *     expanded tensor do
    */
   public static Matrix matrix(Tensor tensor) {
     long dims = tensor.dim();
     DType dtype = dtype(tensor.scalar_type().intern());
-    if (dtype == null || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
+    if (dtype == null
+        || dims < 1
+        || dims > 2
+        // A stride that nothing goes by may be any.
+        || tensor.numel() > 0 && tensor.size(dims - 1) > 1 && tensor.stride(dims - 1) != 1) {
       throw new IllegalArgumentException(
           "expected a float32 or bfloat16 vector or matrix with unit stride in its last dimension, got %s with %s dimensions"
               .formatted(tensor.scalar_type(), dims));
@@ -195,9 +202,14 @@ public final class Torch {
     if (dims == 1) {
       return new Matrix(tensor.data_ptr(), dtype, 1, tensor.size(0), tensor.size(0));
     }
+    long rows = tensor.size(0);
     long cols = tensor.size(1);
+    if (tensor.numel() > 0 && rows > 1 && tensor.stride(0) < cols) {
+      throw new IllegalArgumentException(
+          "expected a matrix whose rows do not overlap, got %d rows of %d columns with a stride of %d; take its contiguous()"
+              .formatted(rows, cols, tensor.stride(0)));
+    }
     // A single row may carry any stride.
-    return new Matrix(
-        tensor.data_ptr(), dtype, tensor.size(0), cols, Math.max(tensor.stride(0), cols));
+    return new Matrix(tensor.data_ptr(), dtype, rows, cols, Math.max(tensor.stride(0), cols));
   }
 }

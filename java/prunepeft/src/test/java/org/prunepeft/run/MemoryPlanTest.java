@@ -37,7 +37,8 @@ class MemoryPlanTest {
           256,
           true,
           false,
-          false);
+          false,
+          1);
 
   private static final long LINEARS = 30L * (4 * 576 * 576 + 3 * 576 * 1536);
 
@@ -78,7 +79,7 @@ class MemoryPlanTest {
     assertEquals(1.12 * 8 * 256 * 30 * 576 * 4, inputs - all / 30.0, 1);
     long hidden = 2 * 8 * 256 * 576 * 4;
     long loss = (96 << 20) + hidden;
-    long backward = 8 * 256 * 4 * (3 * 1536 + 3 * 576) + 2 * 16 * 4 * 1536 * 16 + hidden;
+    long backward = 8 * 256 * 4 * (3 * 1536 + 3 * 576) + 16 * 4 * 1536 * 16 + hidden;
     assertEquals(Math.max(loss, backward), MemoryPlan.of(SHAPE).work());
     assertEquals(loss + backward, MemoryPlan.of(SHAPE.withCheckpointing(true)).work());
     assertEquals(2.0 * all, MemoryPlan.of(SHAPE.withRows(16)).activations(), 2);

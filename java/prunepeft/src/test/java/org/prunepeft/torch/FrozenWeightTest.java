@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
@@ -55,6 +56,30 @@ class FrozenWeightTest {
         assertArrayEquals(y, product(linear, x));
         linear.keepPreparedAlone();
         assertArrayEquals(values, floats(linear.rows(0, OUTPUTS)));
+      }
+    }
+  }
+
+  /** Also where another row's values are not finite. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void theKernelsFormGivesEachValueBack(boolean narrow) {
+    try (PointerScope scope = new PointerScope()) {
+      torch.ScalarType type = narrow ? torch.ScalarType.BFloat16 : torch.ScalarType.Float;
+      Tensor w = RandomTensors.normal(OUTPUTS, INPUTS);
+      w.narrow(0, 3, 1).fill_(new Scalar(Float.NaN));
+      w.narrow(0, 4, 1).fill_(new Scalar(Float.NEGATIVE_INFINITY));
+      w.narrow(0, 5, 1).fill_(new Scalar(-0.0f));
+      w.narrow(0, 6, 1).fill_(new Scalar(2e-39f));
+      Tensor given = w.to(type);
+      float[] values = floats(given);
+      try (FrozenWeight linear = new FrozenWeight(given.clone(), null)) {
+        product(linear, RandomTensors.normal(2, INPUTS).to(type));
+        linear.keepPreparedAlone();
+        float[] back = floats(linear.weight());
+        for (int i = 0; i < values.length; i++) {
+          assertEquals(Float.floatToRawIntBits(values[i]), Float.floatToRawIntBits(back[i]));
+        }
       }
     }
   }

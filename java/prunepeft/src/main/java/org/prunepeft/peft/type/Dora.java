@@ -5,6 +5,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Dropout;
@@ -16,6 +17,8 @@ import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -96,8 +99,32 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Lor
     return v.to(torch.ScalarType.Double).square().sum(1L).sqrt().to(torch.ScalarType.Float);
   }
 
-  private record DoraUpdate(String path, Tensor a, Tensor b, Tensor change, float scale)
-      implements Update {
+  /** ‖W‖ as a weight had it, until that is changed in place. */
+  private record KnownNorms(FrozenWeight weight, long version, float[] values) {}
+
+  private static final class DoraUpdate implements Update {
+    private final String path;
+    private final Tensor a;
+    private final Tensor b;
+    private final Tensor change;
+    private final float scale;
+
+    /** On the CPU; null: none yet. */
+    private volatile KnownNorms known;
+
+    DoraUpdate(String path, Tensor a, Tensor b, Tensor change, float scale) {
+      this.path = path;
+      this.a = a;
+      this.b = b;
+      this.change = change;
+      this.scale = scale;
+    }
+
+    @Override
+    public String path() {
+      return path;
+    }
+
     @Override
     public LoraModule<Tensor> lora(Dropout dropout, long firstRow) {
       return new LoraModule<>(a, b, firstRow, null, scale, dropout);
@@ -110,24 +137,38 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Lor
 
     @Override
     public Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
-      Tensor weight = norms(null, linear, part);
-      Tensor updated = norms(b, linear, part);
+      Tensor norms;
+      try (NoGradGuard guard = new NoGradGuard()) {
+        norms = Torch.alone(() -> norms(linear, part));
+      }
+      Tensor weight = norms.select(0, 0);
+      Tensor updated = norms.select(0, 1);
       // A row of zeros has no direction, and its output is 0.
       Tensor divisor = updated.masked_fill(updated.eq(new Scalar(0)), new Scalar(1));
       return change.add(weight).div(divisor);
     }
 
-    private Tensor v(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
-      Tensor w = Precision.FLOAT32.of(linear.weight(part));
-      return up == null ? w : w.add(up.matmul(a), new Scalar(scale));
+    /** ‖W‖ and ‖V‖, [2,N]. */
+    private Tensor norms(FrozenLinear linear, FrozenLinear.Part part) {
+      Tensor given = linear.weight(part);
+      Tensor w = Precision.FLOAT32.of(given);
+      // Of W's size in float64 there are several.
+      Tensor updated = Torch.alone(() -> Dora.norms(w.add(b.matmul(a), new Scalar(scale))));
+      return torch.stack(new TensorVector(weightNorms(linear.frozen(), given, w), updated));
     }
 
-    /** ‖W‖, or ‖V‖ where `up` is B. */
-    private Tensor norms(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
-      try (NoGradGuard guard = new NoGradGuard()) {
-        // Of W's size in float64 there are several.
-        return Torch.alone(() -> Dora.norms(v(up, linear, part)));
+    private Tensor weightNorms(FrozenWeight frozen, Tensor given, Tensor w) {
+      if (ComputeDevice.of(w).kernels().isCuda()) {
+        // Where copies from the host can't be recorded.
+        return Torch.alone(() -> Dora.norms(w));
       }
+      long version = frozen.isQuantized() ? 0 : given._version();
+      KnownNorms last = known;
+      if (last == null || last.weight != frozen || last.version != version) {
+        last = new KnownNorms(frozen, version, Torch.toFloats(Torch.alone(() -> Dora.norms(w))));
+        known = last;
+      }
+      return Torch.floats(last.values, last.values.length);
     }
   }
 }

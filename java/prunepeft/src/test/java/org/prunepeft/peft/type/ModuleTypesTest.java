@@ -362,6 +362,42 @@ class ModuleTypesTest {
     }
   }
 
+  /** ‖W‖ is kept: of each weight its own, and while that is as it was. */
+  @Test
+  void dorasGainIsThatOfTheWeightAsItIs() {
+    LoraConfig config = LoraConfig.of(4, 4, 0, List.of("query")).with().dora(true).build();
+    Dora dora = new Dora(config, "lora.query", List.of("query"));
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Tensor a = RandomTensors.normal(4, 24);
+      Tensor b = RandomTensors.normal(24, 4);
+      Tensor change = RandomTensors.normal(24);
+      LowRankType.Update update =
+          dora.update(new LowRankType.Target(path("query"), 24, List.of()), List.of(a, b, change));
+      for (int i = 0; i < 2; i++) {
+        Tensor weight = RandomTensors.normal(72, 24);
+        try (FrozenLinear linear = new FrozenLinear(new FrozenWeight(weight, null), stacked())) {
+          for (int turn = 0; turn < 3; turn++) {
+            Tensor w = weight.narrow(0, 0, 24);
+            Tensor expected =
+                change
+                    .add(w.square().sum(1L).sqrt())
+                    .div(w.add(b.matmul(a)).square().sum(1L).sqrt());
+            assertArrayEquals(
+                Torch.toFloats(expected),
+                Torch.toFloats(update.gain(linear, linear.parts().get(0))),
+                1e-4f);
+            if (turn == 0) {
+              b.mul_(new Scalar(2));
+            } else {
+              weight.mul_(new Scalar(0.5));
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test
   void frozenMatricesOfVeraAreSharedAndUniform() {
     Vera.Frozen key = new Vera.Frozen(7, 'A', 40, 50, ComputeDevice.CPU);
