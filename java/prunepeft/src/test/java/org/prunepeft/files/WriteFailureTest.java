@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
@@ -21,6 +22,8 @@ import org.prunepeft.testing.WriteFailures;
 
 /** A disk that is full, at each write of each kind of file. */
 class WriteFailureTest {
+  private static final AtomicLong MARKS = new AtomicLong();
+
   private static final WriteFailures.Action NOTHING = directory -> {};
 
   @TempDir Path temporary;
@@ -61,10 +64,10 @@ class WriteFailureTest {
     return RunDirectory.resume(directory.resolve("run"), false, ofGone());
   }
 
-  /** The mark of a process that is gone, so that the next may resume the run. */
+  /** The mark of a process that is gone, so that the next may resume the run. No two are alike. */
   private static String ofGone() {
     return "running since 2026-01-01T00:00:00Z, as process 999999999\n%s\n"
-        .formatted(UUID.randomUUID());
+        .formatted(new UUID(0, MARKS.incrementAndGet()));
   }
 
   private static void makeRun(Path directory) {
