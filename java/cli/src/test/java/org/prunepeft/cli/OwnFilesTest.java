@@ -196,7 +196,7 @@ class OwnFilesTest {
     call("search", temporary.resolve("no"), "--train-file=x.csv", "--metric=acc")
         .exits(2, "unknown metric 'acc'");
     call("train", temporary.resolve("no"), "--train-file=x.csv", "--metric=pearson")
-        .exits(2, "does not measure a single_label_classification");
+        .exits(2, "does not measure a single_label_classification", "take macro_f1");
     assertFalse(Files.exists(temporary.resolve("no")));
   }
 
