@@ -115,7 +115,7 @@ final class PruningExplanation {
     line("## Round %d: %s".formatted(round.index(), fate(standing.fate())));
     line("");
     line(
-        "Pruning probability %s, %s of %s in the order of going. %s"
+        "Pruning probability %s (1 is the mean of its type), %s of %s in the order of going. %s"
             .formatted(
                 number(verdict.probability()),
                 "number " + standing.place(),
