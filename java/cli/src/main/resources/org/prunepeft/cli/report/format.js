@@ -68,19 +68,19 @@ function isShare(metric) {
   return !/log.likelihood|perplexity|correlation|pearson|spearman|roc_auc/i.test(metric);
 }
 
-/** Names shortened to a length: first what all begin and end with goes, up to a separator. */
-function briefly(names, most) {
-  if (names.length < 2 || names.every((name) => name.length <= most)) return names.map((name) => short(name, most));
+/** Names shortened to a length: first what all begin and end with goes, up to a separator. cut(text, most) shortens. */
+function briefly(names, most, cut = short) {
+  if (names.length < 2 || names.every((name) => name.length <= most)) return names.map((name) => cut(name, most));
   const same = (parts) => {
     let i = 0;
     while (parts.every((own) => i < own.length - 1 && own[i] === parts[0][i])) i++;
     return i;
   };
-  const parts = names.map((name) => name.match(/[^-_./ ]+[-_./ ]*|[-_./ ]+/g) ?? [name]);
+  const parts = names.map((name) => name.match(/(?:\d\.(?=\d)|[^-_./ ])+[-_./ ]*|[-_./ ]+/g) ?? [name]);
   const begin = same(parts);
   const rest = parts.map((own) => own.slice(begin));
   const end = same(rest.map((own) => [...own].reverse().map((part) => part.replace(/[-_./ ]+$/, ""))));
-  return rest.map((own) => short(own.slice(0, own.length - end).join("").replace(/[-_./ ]+$/, ""), most));
+  return rest.map((own) => cut(own.slice(0, own.length - end).join("").replace(/[-_./ ]+$/, ""), most));
 }
 
 function short(text, most) {

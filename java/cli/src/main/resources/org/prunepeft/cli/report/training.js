@@ -7,7 +7,7 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
     const all = items.flatMap((item) => [y(item), low ? low(item) : null, high ? high(item) : null]);
     const domain = roomy(diagonal ? [...all, ...items.map(x)] : items.map(x));
     const sx = d3.scaleLinear(domain, f.x);
-    const sy = d3.scaleLinear(diagonal ? domain : within(roomy(all), bounds), f.y);
+    const sy = d3.scaleLinear(diagonal ? domain : clipped(roomy(all), bounds), f.y);
     leftAxis(f, sy, yLabel, yFormat);
     bottomAxis(f, sx, xLabel, xFormat);
     if (diagonal) {
@@ -40,7 +40,7 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
 }
 
 /** A domain without what is beyond the bounds, if there are any. */
-function within([low, high], bounds) {
+function clipped([low, high], bounds) {
   return bounds ? [Math.max(low, bounds[0]), Math.min(high, bounds[1])] : [low, high];
 }
 
@@ -200,7 +200,7 @@ function phaseBars({items, phases, axis, named = true, after}) {
     items.forEach((item, i) => {
       let from = 0;
       const y = f.y[1] + i * high + 3;
-      if (named) runName(f, item, y + row / 2 - 3);
+      if (named) runName(f, items, i, y + row / 2 - 3);
       for (const phase of phases.filter((name) => item.values[name])) {
         const part = f.svg.append("g").attr("class", phaseColour(phase));
         const wide = scale(from + item.values[phase]) - scale(from);
@@ -237,8 +237,8 @@ function memoryByPhase(runs, member, title, caption) {
       const scale = d3.scaleLinear([0, d3.max(measured, (run) => d3.max(Object.values(run[member])))], f.x);
       bottomAxis(f, scale, null, bytes, Math.max(2, Math.min(6, width / 110)));
       let top = f.y[1];
-      measured.forEach((run) => {
-        if (many) runName(f, run, top + own(run).length * bar / 2);
+      measured.forEach((run, i) => {
+        if (many) runName(f, measured, i, top + own(run).length * bar / 2);
         own(run).forEach((phase) => {
           const part = f.svg.append("g").attr("class", phaseColour(phase));
           const end = scale(run[member][phase]);
@@ -274,8 +274,10 @@ function shortWithin(text, most) {
   return text.length > most ? text.slice(0, most - 1 - kept) + "…" + text.slice(-kept) : text;
 }
 
-function runName(f, run, y) {
-  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(shortWithin(run.name, Math.floor((f.x[0] - 8) / 6.9)));
+/** The name of one of several beside its bar. */
+function runName(f, items, i, y) {
+  const names = briefly(items.map((item) => item.name), Math.floor((f.x[0] - 8) / 6.9), shortWithin);
+  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(names[i]);
 }
 
 /** Rows are what was right, columns what was predicted. */
