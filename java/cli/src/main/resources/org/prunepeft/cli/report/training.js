@@ -298,11 +298,12 @@ function confusionMatrix({confusion: {labels, counts}}) {
       const size = Math.max(5, Math.min(64, (width - left - 8) / labels.length));
       const f = frame(left + size * labels.length + 8, size * labels.length + left + 8, {top: left, right: 8, bottom: 8, left});
       const most = Math.floor(left / 6.6) - 1;
+      const turned = longest * 6.6 + 4 > size;
       if (names) {
         f.svg.append("g").selectAll("text").data(labels).join("text").attr("x", left - 6).attr("y", (label, i) => left + (i + 0.5) * size)
           .attr("dy", "0.32em").attr("text-anchor", "end").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
-        f.svg.append("g").selectAll("text").data(labels).join("text").attr("transform", (label, i) => `translate(${left + (i + 0.5) * size},${left - 6}) rotate(-90)`)
-          .attr("dy", "0.32em").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
+        f.svg.append("g").selectAll("text").data(labels).join("text").attr("transform", (label, i) => `translate(${left + (i + 0.5) * size},${left - 6})` + (turned ? " rotate(-90)" : ""))
+          .attr("dy", turned ? "0.32em" : null).attr("text-anchor", turned ? null : "middle").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
       }
       const places = f.svg.append("g").selectAll("g").data(cells).join("g").attr("transform", (cell) => `translate(${left + cell.j * size},${left + cell.i * size})`);
       hints(places.append("rect").attr("width", size - 1).attr("height", size - 1).attr("class", (cell) => cell.i === cell.j ? "cell right" : "cell")
