@@ -17,7 +17,7 @@ import org.prunepeft.RunComparison.Difference;
 import org.prunepeft.RunInfo;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
-import org.prunepeft.files.RunFiles;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.train.PairedDifference;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -84,7 +84,7 @@ final class CompareCommand implements Runnable {
   private Map<String, List<Object>> settings(RunComparison comparison) {
     Map<String, CommandLine> commands = Main.commandLine().getSubcommands();
     List<String> called = comparison.runs().stream().map(RunInfo::command).toList();
-    List<Path> files = directories.stream().map(run -> run.resolve(RunFiles.OPTIONS)).toList();
+    List<Path> files = directories.stream().map(run -> run.resolve(RunStatus.OPTIONS)).toList();
     if (!files.stream().allMatch(Files::exists) || !commands.keySet().containsAll(called)) {
       return comparison.settings();
     }
