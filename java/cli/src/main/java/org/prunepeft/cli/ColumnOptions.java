@@ -57,6 +57,15 @@ final class ColumnOptions {
     return label != null;
   }
 
+  /** {@return the first option that is given; null if none is} */
+  String firstNamed() {
+    return text != null
+        ? "--text-column"
+        : pair != null
+            ? "--text-pair-column"
+            : label != null ? "--label-column" : header != null ? "--header" : null;
+  }
+
   boolean named() {
     return text != null || pair != null || label != null || header != null;
   }

@@ -1,16 +1,25 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.Function;
 import org.prunepeft.RunComparison;
 import org.prunepeft.RunComparison.Difference;
 import org.prunepeft.RunInfo;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.train.PairedDifference;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -22,7 +31,7 @@ import picocli.CommandLine.Parameters;
     description = {
       "Compares complete runs: the settings that differ, the results, and by how much each differs from the first.",
       "",
-      "Where the test examples are the same, that difference has a 95 % interval, by a paired bootstrap of the predictions. One that holds zero shows no difference."
+      "Where the test examples are the same, that difference has a 95 %% interval, by a paired bootstrap of the predictions. One that holds zero shows no difference."
     },
     footer = {
       "",
@@ -45,7 +54,7 @@ final class CompareCommand implements Runnable {
     List<String> columns = new ArrayList<>(List.of(""));
     directories.forEach(directory -> columns.add(directory.toString()));
     List<List<Cell>> rows = new ArrayList<>();
-    comparison.settings().forEach((name, values) -> rows.add(row(name, values, Cell::of)));
+    settings(comparison).forEach((name, values) -> rows.add(row(name, values, Cell::of)));
     List<RunInfo> runs = comparison.runs();
     for (Metric metric :
         runs.stream().map(RunInfo::metric).filter(Objects::nonNull).distinct().toList()) {
@@ -68,6 +77,37 @@ final class CompareCommand implements Runnable {
     table.print(new Table(columns, rows));
   }
 
+  /**
+   * What differs, by the names of options that the commands of all runs have. By the names in
+   * config.json where a run has no options: an import, or one of a program.
+   */
+  private Map<String, List<Object>> settings(RunComparison comparison) {
+    Map<String, CommandLine> commands = Main.commandLine().getSubcommands();
+    List<String> called = comparison.runs().stream().map(RunInfo::command).toList();
+    List<Path> files = directories.stream().map(run -> run.resolve(RunStatus.OPTIONS)).toList();
+    if (!files.stream().allMatch(Files::exists) || !commands.keySet().containsAll(called)) {
+      return comparison.settings();
+    }
+    Map<String, List<Object>> different = new LinkedHashMap<>();
+    if (new HashSet<>(called).size() > 1) {
+      different.put("command", List.copyOf(called));
+    }
+    List<Map<String, Object>> each = files.stream().map(ConfigFile::read).toList();
+    Set<String> keys = new LinkedHashSet<>();
+    each.forEach(options -> keys.addAll(options.keySet()));
+    for (String command : called) {
+      keys.retainAll(ConfigFile.keys(commands.get(command).getCommandSpec()));
+    }
+    for (String key : keys) {
+      List<Object> values = new ArrayList<>();
+      each.forEach(options -> values.add(options.get(key)));
+      if (new HashSet<>(values).size() > 1) {
+        different.put("--" + key.replace('_', '-'), values);
+      }
+    }
+    return different;
+  }
+
   private static <T> List<Cell> row(String name, List<T> values, Function<T, Cell> cell) {
     List<Cell> row = new ArrayList<>(List.of(Cell.of(name)));
     values.forEach(value -> row.add(cell.apply(value)));
@@ -80,15 +120,20 @@ final class CompareCommand implements Runnable {
         ? Cell.of(difference.reason())
         : new Cell(
             List.of(value.difference(), value.low(), value.high()),
-            "%s [%s, %s]%s"
+            "%s%s [%s, %s]%s"
                 .formatted(
                     signed(metric, value.difference()),
+                    ReportData.percent(metric) ? " points" : "",
                     signed(metric, value.low()),
                     signed(metric, value.high()),
-                    value.holdsZero() ? ", no difference" : ""));
+                    value.holdsZero() ? ", no difference shown" : ""));
   }
 
+  /** Of a share in points: hundredths of it. */
   private static String signed(Metric metric, double value) {
-    return (value > 0 ? "+" : "") + metric.formatDifference(value);
+    return (value > 0 ? "+" : "")
+        + (ReportData.percent(metric)
+            ? String.format(Locale.ROOT, "%.2f", 100 * value)
+            : metric.formatDifference(value));
   }
 }

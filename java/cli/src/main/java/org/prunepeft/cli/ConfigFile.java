@@ -18,6 +18,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.text.Reason;
@@ -26,6 +28,7 @@ import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * Options in a YAML file: a mapping of an option's name, without the dashes in front, to its value.
@@ -75,7 +78,7 @@ final class ConfigFile implements IDefaultValueProvider {
         (key, value) -> {
           OptionSpec option = options.get(key.replace('_', '-'));
           if (option == null) {
-            throw wrong(Spelling.unknown("key", key, keys(command)));
+            throw wrong(unknown(key, command));
           }
           String earlier = keys.put(option, key);
           if (earlier != null) {
@@ -176,6 +179,16 @@ final class ConfigFile implements IDefaultValueProvider {
     return key.replace('-', '_');
   }
 
+  /** All keys are listed only where none is near: they are a page. */
+  private static String unknown(String key, CommandSpec command) {
+    List<String> keys = keys(command);
+    Optional<String> here =
+        PythonNames.remedy("--" + key.replace('_', '-'), command)
+            .or(() -> Spelling.nearest(key, keys).map(near -> "did you mean " + near + "?"));
+    return here.map(remedy -> "unknown key '%s'; %s".formatted(key, remedy))
+        .orElseGet(() -> Spelling.unknown("key", key, keys));
+  }
+
   private static List<String> keys(OptionSpec option) {
     return Arrays.stream(option.names())
         .filter(name -> name.startsWith("--"))
@@ -265,8 +278,8 @@ final class ConfigFile implements IDefaultValueProvider {
             : type.isEnum()
                 ? candidates(type).contains(text.toLowerCase(Locale.ROOT))
                 : isInteger(type)
-                    ? value instanceof Integer || value instanceof Long || isLong(text)
-                    : !isNumber(type) || value instanceof Number || isDouble(text);
+                    ? reads(Numbers::whole, text)
+                    : !isNumber(type) || reads(Numbers::real, text);
     if (!fits) {
       throw mismatch(key, expected(type), value);
     }
@@ -295,7 +308,7 @@ final class ConfigFile implements IDefaultValueProvider {
     if (type.isEnum()) {
       return "one of " + String.join(", ", candidates(type));
     }
-    return isInteger(type) ? "an integer" : isNumber(type) ? "a number" : "a text";
+    return isInteger(type) ? "a whole number" : isNumber(type) ? "a number" : "a text";
   }
 
   private static List<String> candidates(Class<?> type) {
@@ -317,16 +330,12 @@ final class ConfigFile implements IDefaultValueProvider {
         || List.of(double.class, Double.class, float.class, Float.class).contains(type);
   }
 
-  private static boolean isLong(String text) {
-    return text.matches("[-+]?[0-9]{1,18}");
-  }
-
-  /** YAML takes 1e-3, without a point, for a text. */
-  private static boolean isDouble(String text) {
+  /** Whether a text is a number. YAML takes 1e-3, without a point, for a text. */
+  private static boolean reads(Function<String, ?> number, String text) {
     try {
-      Double.parseDouble(text);
+      number.apply(text);
       return true;
-    } catch (NumberFormatException e) {
+    } catch (TypeConversionException e) {
       return false;
     }
   }

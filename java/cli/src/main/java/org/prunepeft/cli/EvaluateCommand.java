@@ -35,7 +35,7 @@ import picocli.CommandLine.Spec;
       "  prunepeft evaluate runs/earlier                      the run's test set: its own result again",
       "  prunepeft evaluate runs/earlier --split validation   the part that chose the best epoch",
       "  prunepeft evaluate runs/gsm8k --metric exact_match   answers that the language model writes",
-      "  prunepeft evaluate runs/earlier --test-file new.csv  other examples, in the columns that the run's files had",
+      "  prunepeft evaluate runs/earlier --test-file new.csv  other examples, in the same columns",
       "  prunepeft evaluate runs/mnli --task mnli_mismatched  GLUE's other development set"
     })
 final class EvaluateCommand implements Callable<Integer> {

@@ -83,8 +83,9 @@ final class FileOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, precision,"
-              + " recall, roc_auc, macro_f1, matthews_correlation, accuracy_and_f1, or pearson,"
+          "Evaluation metrics, the first of which chooses the best epoch: accuracy,"
+              + " macro_f1, matthews_correlation, of two classes f1, precision, recall, roc_auc and"
+              + " accuracy_and_f1 (of the second label by value or alphabet), or pearson,"
               + " spearmanr, pearson_and_spearmanr, or, of a language model, log_likelihood"
               + " (perplexity), exact_match, and of questions with answers to choose from accuracy,"
               + " acc_norm (default: accuracy,macro_f1 or pearson,spearmanr or log_likelihood, with"
@@ -107,12 +108,25 @@ final class FileOptions {
       throw new IllegalArgumentException("--dataset-config-name needs --dataset-name");
     } else if (!splits.isEmpty()) {
       throw new IllegalArgumentException(
-          "names of parts, such as --train-split-name, need --dataset-name");
+          "%s needs --dataset-name"
+              .formatted(
+                  trainSplit != null
+                      ? "--train-split-name"
+                      : validationSplit != null ? "--validation-split-name" : "--test-split-name"));
     }
     if (train == null) {
-      if (validation != null || test != null || columns.named() || regression || metrics != null) {
+      String given =
+          validation != null
+              ? "--validation-file"
+              : test != null
+                  ? "--test-file"
+                  : regression
+                      ? "--do-regression"
+                      : metrics != null ? "--metric" : columns.firstNamed();
+      if (given != null) {
         throw new IllegalArgumentException(
-            "options of files, such as --test-file and --text-column, need --train-file or --dataset-name");
+            "%s is for files of your own and needs --train-file or --dataset-name"
+                .formatted(given));
       }
       return null;
     }

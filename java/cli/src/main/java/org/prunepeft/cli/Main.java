@@ -129,6 +129,7 @@ public final class Main implements Runnable {
   private static CommandLine commandLine(List<Class<?>> commands) {
     CommandLine commandLine = new CommandLine(new Main());
     commands.forEach(commandLine::addSubcommand);
+    Numbers.register(commandLine);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     // A text may begin with @, and a file's --config or --resume would be looked for before it is
     // read.
@@ -162,6 +163,12 @@ public final class Main implements Runnable {
     try {
       String[] arguments = CommandWords.of(commandLine, words);
       readConfig(commandLine, arguments);
+      if (arguments.length > 1
+          && !arguments[0].startsWith("-")
+          && !commandLine.getSubcommands().containsKey(arguments[0])) {
+        // A --help behind it would be that of all commands.
+        return commandLine.execute(arguments[0]);
+      }
       return commandLine.execute(arguments);
     } catch (RuntimeException | Error e) {
       return failed(e, commandLine, null);

@@ -11,8 +11,12 @@ import picocli.CommandLine.ParseResult;
 final class PluginOptions {
   static final String PLUGINS = "--plugins";
 
+  /** Options without an order of their own come before it in help. */
+  private static final int LAST = 1000;
+
   @Option(
       names = PLUGINS,
+      order = LAST,
       split = ",",
       paramLabel = "JAR",
       description =

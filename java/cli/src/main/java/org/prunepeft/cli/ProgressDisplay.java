@@ -169,7 +169,9 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
       total = of;
       pace = new Pace(clock, of);
       shown = clock.getAsLong();
-      lines.println(of == 0 ? what : what + ": " + of + " " + counted);
+      // Units are in the plural.
+      String each = of == 1 ? counted.replaceFirst("s$", "") : counted;
+      lines.println(of == 0 ? what : what + ": " + of + " " + each);
     }
 
     @Override

@@ -115,7 +115,7 @@ final class PruningExplanation {
     line("## Round %d: %s".formatted(round.index(), fate(standing.fate())));
     line("");
     line(
-        "Pruning probability %s, %s of %s in the order of going. %s"
+        "Pruning probability %s (1 is the mean of its type), %s of %s in the order of going. %s"
             .formatted(
                 number(verdict.probability()),
                 "number " + standing.place(),
@@ -182,7 +182,7 @@ final class PruningExplanation {
                       weight(panel.weights().get(criterion), reading),
                       new Cell(score.raw(), String.format(Locale.ROOT, "%.4g", score.raw())),
                       new Cell(score.scaled(), number(score.scaled())),
-                      new Cell(score.rank(), String.format(Locale.ROOT, "%.1f", score.rank())),
+                      new Cell(score.rank(), rank(score.rank())),
                       new Cell(score.probability(), number(score.probability())),
                       reliability(reading),
                       Cell.of(alone(standing, score, reading))));
@@ -265,6 +265,11 @@ final class PruningExplanation {
 
   private void line(String line) {
     text.append(line).append('\n');
+  }
+
+  /** Modules that are alike share the mean of their ranks, which may be a half. */
+  private static String rank(double value) {
+    return String.format(Locale.ROOT, value == Math.rint(value) ? "%.0f" : "%.1f", value);
   }
 
   private static String number(double value) {

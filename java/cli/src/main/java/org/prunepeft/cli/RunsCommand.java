@@ -54,7 +54,13 @@ final class RunsCommand implements Runnable {
 
   @Override
   public void run() {
-    table.print(new Table(COLUMNS, RunInfo.list(directory).stream().map(this::row).toList()));
+    List<RunInfo> runs = RunInfo.list(directory);
+    if (runs.isEmpty()) {
+      System.err.printf(
+          "prunepeft: there are no runs in %s and up to %d levels below it%n",
+          directory, RunContents.DEPTH);
+    }
+    table.print(new Table(COLUMNS, runs.stream().map(this::row).toList()));
   }
 
   private List<Cell> row(RunInfo run) {

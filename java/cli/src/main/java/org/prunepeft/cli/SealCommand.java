@@ -19,7 +19,7 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "Examples:",
-      "  prunepeft seal runs/earlier                    after an edit, or for a run of a version without checksums",
+      "  prunepeft seal runs/earlier                    after an edit, or where there are no checksums",
       "  prunepeft seal runs/earlier --model new-place  with this base model from now on"
     })
 final class SealCommand implements Callable<Integer> {

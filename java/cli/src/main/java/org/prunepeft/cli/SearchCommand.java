@@ -37,6 +37,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "search",
     mixinStandardHelpOptions = true,
+    abbreviateSynopsis = true,
     sortOptions = false,
     description = {
       "Searches which modules to train, then trains them.",
@@ -279,13 +280,17 @@ final class SearchCommand implements Callable<Integer> {
       strategyName = path.toString();
       return StrategyFile.read(path);
     }
+  }
 
-    private static List<String> strategyNames() {
-      return Stream.of(
-              List.of(WARM_UP), Strategy.names(), List.of(MEASURED), PeerSettings.Method.names())
-          .flatMap(List::stream)
-          .toList();
-    }
+  /** {@return the names that --strategy knows} */
+  static List<String> strategyNames() {
+    return Stream.of(
+            List.of(Search.WARM_UP),
+            Strategy.names(),
+            List.of(Search.MEASURED),
+            PeerSettings.Method.names())
+        .flatMap(List::stream)
+        .toList();
   }
 
   /** Options that say nothing in the way of searching that was chosen; in a file they may stand. */

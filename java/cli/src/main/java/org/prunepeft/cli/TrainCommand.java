@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "train",
     mixinStandardHelpOptions = true,
+    abbreviateSynopsis = true,
     sortOptions = false,
     description = {
       "Trains a fixed choice of modules, or the whole encoder: what a search is to be compared with, or the configuration of an earlier one."
@@ -38,12 +39,12 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules random --keep 0.5    random ones, half of the parameters",
       "  prunepeft train --modules all-linear --keep 0.5    LoRA everywhere with as many parameters",
       "  prunepeft train --modules runs/earlier         the configuration that an earlier search found",
-      "  prunepeft train --modules runs/earlier --select 3    another that it measured, row 3 of its summary"
+      "  prunepeft train --modules runs/earlier --select 3    another one, row 3 of its summary"
     })
 final class TrainCommand implements Callable<Integer> {
   private static final String RANDOM = "random";
 
-  private static final List<String> CHOICES =
+  static final List<String> CHOICES =
       List.of(
           "head",
           Candidate.LORA,

@@ -7,7 +7,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
@@ -27,6 +29,14 @@ final class UsageErrors implements IParameterExceptionHandler {
   /** Picocli names the constants; users write them in small letters. */
   private static final Pattern CONSTANTS =
       Pattern.compile("\\[([A-Z0-9_, ]+)] \\(case-insensitive\\)");
+
+  /** Picocli counts the words that are no options; users know them by their labels. */
+  private static final Pattern POSITION =
+      Pattern.compile("value for positional parameter at index \\S+ \\(([^)]*)\\)");
+
+  /** Of several options one must be there. */
+  private static final Pattern CHOICE =
+      Pattern.compile(".*Missing required argument \\(specify one of these\\): \\(([^()]*)\\)");
 
   @Override
   public int handleParseException(ParameterException error, String[] arguments) {
@@ -48,11 +58,52 @@ final class UsageErrors implements IParameterExceptionHandler {
               ? "'%s' is one word too many for %s".formatted(word, command.qualifiedName())
               : Spelling.unknown("command", word, command.subcommands().keySet());
     }
+    Matcher choice = CHOICE.matcher(error.getMessage());
+    if (choice.matches()) {
+      return "%s needs %s"
+          .formatted(command.qualifiedName(), choice.group(1).replace(" | ", " or "));
+    }
+    Optional<String> absent = absent(error, command);
+    if (absent.isPresent()) {
+      return absent.get();
+    }
     String message =
-        CONSTANTS
-            .matcher(withTypedName(error, arguments))
-            .replaceFirst(names -> names.group(1).toLowerCase(Locale.ROOT));
-    return Character.toLowerCase(message.charAt(0)) + message.substring(1);
+        POSITION
+            .matcher(
+                CONSTANTS
+                    .matcher(withTypedName(error, arguments))
+                    .replaceFirst(names -> names.group(1).toLowerCase(Locale.ROOT) + ","))
+            .replaceFirst("$1");
+    return lower(message);
+  }
+
+  /** Of words that have no option before them, and of choices between options, what is needed. */
+  private static Optional<String> absent(ParameterException error, CommandSpec command) {
+    if (!(error instanceof MissingParameterException missing)) {
+      return Optional.empty();
+    }
+    List<ArgSpec> words = missing.getMissing().stream().filter(ArgSpec::isPositional).toList();
+    if (words.isEmpty()) {
+      return Optional.empty();
+    }
+    ArgSpec first = words.get(0);
+    int least = first.arity().min();
+    String description = String.join(" ", first.description()).replaceFirst("[.;:]? *$", "");
+    return Optional.of(
+        least > 1
+            ? "%s needs %d %ss or more; %s"
+                .formatted(command.qualifiedName(), least, first.paramLabel(), lower(description))
+            : "%s needs %s: %s"
+                .formatted(
+                    command.qualifiedName(),
+                    words.stream().map(ArgSpec::paramLabel).collect(Collectors.joining(" and ")),
+                    lower(description)));
+  }
+
+  private static String lower(String sentence) {
+    return sentence.isEmpty()
+        ? sentence
+        : Character.toLowerCase(sentence.charAt(0)) + sentence.substring(1);
   }
 
   /** Picocli calls an option by its longest name. */
@@ -89,6 +140,10 @@ final class UsageErrors implements IParameterExceptionHandler {
             .map(CommandSpec::name)
             .distinct()
             .toList();
+    Optional<String> remedy = PythonNames.remedy(option, command);
+    if (remedy.isPresent()) {
+      return message + "; " + remedy.get();
+    }
     if (!others.isEmpty()) {
       return message + "; it is one of " + String.join(" and ", others);
     }
@@ -98,13 +153,24 @@ final class UsageErrors implements IParameterExceptionHandler {
             .orElse("");
   }
 
-  /** The name that has the word as a part, such as --lora-dropout for --dropout, or is spelt so. */
+  /**
+   * The name that has the word as a part, such as --lora-dropout for --dropout, or of whose letters
+   * two thirds are the word's.
+   */
   private static Optional<String> nearest(String option, Collection<String> names) {
     String part = option.replaceFirst("^-+", "");
     Optional<String> containing =
         names.stream()
             .filter(name -> part.length() >= TELLING && name.contains(part))
             .min(Comparator.comparingInt(String::length).thenComparing(Comparator.naturalOrder()));
-    return containing.or(() -> Spelling.nearest(option, names));
+    return containing.or(
+        () ->
+            Spelling.nearest(
+                    part, names.stream().map(name -> name.replaceFirst("^-+", "")).toList(), 3)
+                .flatMap(
+                    near ->
+                        names.stream()
+                            .filter(name -> name.replaceFirst("^-+", "").equals(near))
+                            .findFirst()));
   }
 }

@@ -50,7 +50,7 @@ class BadInputTest {
       value = {
         "csv | = | 1 | is empty",
         "csv | =text,label~ | 1 | has no rows",
-        "csv | =txt,label~a,b~ | 2 | unknown column 'text'; did you mean txt?",
+        "csv | =txt,label~a,b~ | 2 | unknown column 'text'; did you mean 'txt'?",
         "csv | =text,label~a,x~b,x~c,x~ | 1 | all 3 labels, column 'label', are 'x'",
         "csv | only a text | 1 | line 4: a row must have as many columns as the first, 2, got 1",
         "csv | a,b,c | 1 | line 4: a row must have as many columns as the first, 2, got 3",

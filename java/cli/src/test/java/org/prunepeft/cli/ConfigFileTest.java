@@ -43,8 +43,8 @@ class ConfigFileTest {
         "lora_rang: 4 | did you mean lora_r",
         "config: other.yaml | unknown key 'config'",
         "output: runs/x | unknown key 'output'",
-        "seed: one | seed must be an integer, got 'one'",
-        "seed: 1.5 | seed must be an integer, got 1.5",
+        "seed: one | seed must be a whole number, got 'one'",
+        "seed: 1.5 | seed must be a whole number, got 1.5",
         "keep: half | keep must be a number, got 'half'",
         "weight_decay: [0.5] | weight_decay must be a number, got [0.5]",
         "budget: 10q | budget: '10q' is not a whole number such as",
@@ -68,6 +68,24 @@ class ConfigFileTest {
       call.says(file.toString());
     }
     assertFalse(Files.exists(output));
+  }
+
+  @Test
+  void aKeyThatIsNearOneOrPythonsIsToldWithoutTheListOfAll() throws IOException {
+    Path file = Files.writeString(temporary.resolve("options.yaml"), "lerning_rate: 1\n");
+    String said = Call.of("train", "--config", file).exits(2, "did you mean learning_rate?").err();
+    assertFalse(said.contains("weight_decay"), said);
+    Files.writeString(file, "load_in_4bit: true\n");
+    Call.of("train", "--config", file)
+        .exits(2, "unknown key 'load_in_4bit'; here it is --quantize nf4");
+    Files.writeString(file, "zzzzzzzzzzzzzzzzzz: true\n");
+    Call.of("train", "--config", file).exits(2, "weight_decay");
+  }
+
+  @Test
+  void numbersMayBeWrittenAsOnTheCommandLine() throws IOException {
+    assertEquals(3L, value(parse("seed: 3.0"), "--seed"));
+    assertEquals(List.of(0.25), value(parse("keep: 25 %"), "--keep"));
   }
 
   @Test

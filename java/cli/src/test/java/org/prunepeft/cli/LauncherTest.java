@@ -105,6 +105,7 @@ class LauncherTest {
     Path log = temporary.resolve("classes.log");
     Call doctor = call("-Xlog:class+load:file=" + log, "doctor").exits(0);
     assertFalse(doctor.out().contains("archiving"), doctor.out());
+    assertFalse(doctor.out().contains("[warning]"), doctor.out());
     assertTrue(doctor.out().contains("\nlibtorch         2."), doctor.out());
     List<String> loaded =
         Files.readAllLines(log).stream().filter(line -> line.contains("source:")).toList();

@@ -12,6 +12,7 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -54,6 +55,21 @@ class MainTest {
             "Examples:",
             "prunepeft search --keep 0.25 --seed 1")) {
       call.prints(text);
+    }
+  }
+
+  @Test
+  void helpOfEveryCommandIsAllThatIsSaid() {
+    List<List<String>> commands = new ArrayList<>(List.of(List.of()));
+    Main.commandLine()
+        .getSubcommands()
+        .forEach(
+            (name, command) -> {
+              commands.add(List.of(name));
+              command.getSubcommands().keySet().forEach(own -> commands.add(List.of(name, own)));
+            });
+    for (List<String> words : commands) {
+      assertEquals("", Call.of(words, "--help").exits(0).err(), words::toString);
     }
   }
 
@@ -103,6 +119,36 @@ class MainTest {
             temporary.resolve("a_b"));
     CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
     expected.forEach((name, value) -> assertEquals(value, train.findOption(name).getValue(), name));
+  }
+
+  @Test
+  void anUnknownCommandHasNoHelp() {
+    Call.of("serch", "--help").exits(2, "unknown command 'serch'; did you mean search?");
+  }
+
+  @Test
+  void helpOfSearchBeginsWithOneLineAndEndsItsOwnOptionsWithPlugins() {
+    String help = Call.of("search", "--help").exits(0).out();
+    assertTrue(help.startsWith("Usage: prunepeft search [OPTIONS]"), help);
+    assertTrue(help.indexOf("--plugins") > help.indexOf("--checkpoint-steps"), help);
+  }
+
+  @Test
+  void examplesOfHelpFitIntoALine() {
+    List<CommandSpec> commands = new ArrayList<>();
+    Main.commandLine()
+        .getSubcommands()
+        .values()
+        .forEach(
+            command -> {
+              commands.add(command.getCommandSpec());
+              command.getSubcommands().values().forEach(own -> commands.add(own.getCommandSpec()));
+            });
+    for (CommandSpec command : commands) {
+      for (String line : command.usageMessage().footer()) {
+        assertTrue(line.length() <= 100, () -> command.qualifiedName() + ": " + line);
+      }
+    }
   }
 
   @Test
@@ -166,8 +212,19 @@ class MainTest {
         "train --zzzzzzzz | unknown option --zzzzzzzz of prunepeft train",
         "train more | 'more' is one word too many for prunepeft train",
         "train --weight-decay | missing required parameter for option '--weight-decay'",
-        "train --batch-size many | invalid value for option '--batch-size': 'many' is not an int",
-        "train --num_train_epochs=x | invalid value for option '--num-train-epochs': 'x' is not an int",
+        "train --batch-size many | invalid value for option '--batch-size': 'many' is not a whole number",
+        "train --batch-size 2.5 | invalid value for option '--batch-size': '2.5' is not a whole number",
+        "train --batch-size 3000000000 | invalid value for option '--batch-size': '3000000000' is out of range; at most 2,147,483,647",
+        "train --num_train_epochs=x | invalid value for option '--num-train-epochs': 'x' is not a whole number",
+        "train --learning-rate fast | invalid value for option '--learning-rate': 'fast' is not a number",
+        "train --lr 1e-3 | unknown option --lr of prunepeft train; here it is --learning-rate",
+        "train --bf16 | unknown option --bf16 of prunepeft train; here it is --precision bf16",
+        "search --load_in_4bit | unknown option --load-in-4bit of prunepeft search; here it is --quantize nf4",
+        "train --r 8 | unknown option --r of prunepeft train; here it is --lora-r",
+        "train --save_steps 8 | unknown option --save-steps of prunepeft train; here it is --checkpoint-steps",
+        "train --metric_for_best_model f1 | unknown option --metric-for-best-model of prunepeft train; here it is the first of --metric",
+        "train --eval_strategy epoch | unknown option --eval-strategy of prunepeft train; validation is measured after each epoch",
+        "train --bias all | unknown option --bias of prunepeft train; there is none",
         "train --epochs 1 --batch-size | missing required parameter for option '--batch-size' (N)",
         "train -o | missing required parameter for option '-o' (DIR)",
         "strategy shw | unknown command 'shw'; did you mean show?",
@@ -177,6 +234,27 @@ class MainTest {
     assertEquals(2, said.size(), said.toString());
     assertTrue(said.get(0).startsWith("prunepeft: " + message), said.get(0));
     assertTrue(said.get(1).endsWith(" --help' explains the options"), said.get(1));
+  }
+
+  @Test
+  void anOptionThatIsLikeNoneHasNoGuess() {
+    String said = Call.of("train", "--init-range", "1").exits(2).err();
+    assertFalse(said.contains("did you mean"), said);
+  }
+
+  @Test
+  void wholeNumbersMayEndInAPointAndSharesBeInPercent() {
+    CommandLine main = Main.commandLine();
+    main.setErr(new PrintWriter(Writer.nullWriter()));
+    String[] words = {
+      "search", "--model=minlm", "--epochs=3.0", "--seed", "2.", "--keep", "25 %,12.5%"
+    };
+    assertEquals(2, Main.execute(main, words));
+    CommandSpec search = main.getSubcommands().get("search").getCommandSpec();
+    Map<String, Object> expected =
+        Map.of("--epochs", 3, "--seed", 2L, "--keep", List.of(0.25, 0.125));
+    expected.forEach(
+        (name, value) -> assertEquals(value, search.findOption(name).getValue(), name));
   }
 
   @Test

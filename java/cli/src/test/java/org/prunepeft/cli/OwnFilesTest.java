@@ -111,7 +111,7 @@ class OwnFilesTest {
     call("train", temporary.resolve("never-hub"), "--dataset-config-name=cola")
         .exits(2, "needs --dataset-name");
     call("train", temporary.resolve("never-hub"), "--train-split-name=train")
-        .exits(2, "need --dataset-name");
+        .exits(2, "--train-split-name needs --dataset-name");
     Path named = temporary.resolve("named-hub-run");
     call(
             "train",
@@ -190,7 +190,8 @@ class OwnFilesTest {
 
   @Test
   void filesAndTasksAreNotMixed() {
-    call("search", temporary.resolve("no"), "--test-file=x.csv").exits(2, "need --train-file");
+    call("search", temporary.resolve("no"), "--test-file=x.csv")
+        .exits(2, "--test-file is for files of your own and needs --train-file");
     call("search", temporary.resolve("no"), "--train-file=x.csv", "--task=wordnet")
         .exits(2, "leave out --task wordnet or --train-file");
     call("search", temporary.resolve("no"), "--train-file=x.csv", "--metric=acc")

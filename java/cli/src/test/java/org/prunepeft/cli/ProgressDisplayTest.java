@@ -59,6 +59,8 @@ class ProgressDisplayTest {
   @Test
   void aLineHasRateAndTimeLeftEveryTenSeconds() {
     ProgressDisplay display = lines();
+    display.started("train", "steps", 1);
+    assertEquals(List.of("train: 1 step"), said());
     display.started("train", "steps", 100);
     assertEquals(List.of("train: 100 steps"), said());
     pass(4);

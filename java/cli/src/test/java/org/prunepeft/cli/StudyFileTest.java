@@ -48,7 +48,7 @@ class StudyFileTest {
         "options: {seed: 1} | options: seed is no option of a study's runs; the study has a key seeds",
         "options: {keep: 0.5} | options: keep is no option of a study's runs; the study has a key budgets",
         "options: {learning-rate: 1} | the study has a key learning_rate",
-        "options: {epochs: many} | study.yaml, options: epochs must be an integer, got 'many'",
+        "options: {epochs: many} | study.yaml, options: epochs must be a whole number, got 'many'",
         "options: {model: minilm} | options: the model is named under models",
         "options: {output: x} | options: unknown key 'output'",
         "options: 3 | study.yaml, options: a mapping is needed, got 3",

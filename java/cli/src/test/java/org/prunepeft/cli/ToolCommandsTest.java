@@ -11,6 +11,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -121,8 +122,10 @@ class ToolCommandsTest {
         "strategy transfer authors | --layers",
         "strategy transfer authors --layers 0 | a model must have at least 1 layer, got 0",
         "completion | SHELL",
-        "completion fish | expected one of bash, zsh",
-        "evaluate | RUN",
+        "completion fish | invalid SHELL: expected one of bash, zsh, but was 'fish'",
+        "evaluate | prunepeft evaluate needs RUN: directory of a complete run",
+        "compare a | prunepeft compare needs 2 RUNs or more; directories of complete runs",
+        "export run -o x | prunepeft export needs --format=FORMAT or --merge",
         "predict run | FILE",
       })
   void wrongUseOfAToolIsNamed(String line, String message) {
@@ -154,13 +157,29 @@ class ToolCommandsTest {
     assertEquals("search seal", complete(script, "prunepeft", "sea"));
     assertTrue(complete(script, "prunepeft", "search", "--warm-up").contains("--warm-up-turns"));
     assertEquals("transfer", complete(script, "prunepeft", "strategy", "tr"));
+    Map<String, String> values =
+        Map.of(
+            "search --quantize ''", "auto none int8 nf4",
+            "search --precision ''", "float32 bf16",
+            "search --report-to ''", "none tensorboard",
+            "search --zero-dtype ''", "float32 float16 bfloat16",
+            "search --strategy m", "measured",
+            "train --modules s", "supernet",
+            "train --model mini", "minilm",
+            "train --lr-scheduler-type c", "cosine constant",
+            "compare --format ''", "md csv json",
+            "export run --format o", "onnx");
+    for (Map.Entry<String, String> each : values.entrySet()) {
+      String[] words = ("prunepeft " + each.getKey()).split(" ");
+      assertEquals(each.getValue(), complete(script, words), each::getKey);
+    }
   }
 
   /** What bash would offer for the last word. */
   private static String complete(Path script, String... words) throws Exception {
     String line = String.join(" ", words);
     String program =
-        "source %s; COMP_WORDS=(%s); COMP_CWORD=%d; COMP_LINE='%s'; COMP_POINT=%d; _complete_prunepeft; echo \"${COMPREPLY[@]}\""
+        "source %s; COMP_WORDS=(%s); COMP_CWORD=%d; COMP_LINE=\"%s\"; COMP_POINT=%d; _complete_prunepeft 2>/dev/null; echo \"${COMPREPLY[@]}\""
             .formatted(script, line, words.length - 1, line, line.length());
     return Child.call(new ProcessBuilder("bash", "-c", program)).exits(0).out().strip();
   }

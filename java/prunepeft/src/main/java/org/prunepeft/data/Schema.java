@@ -49,8 +49,12 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
     for (Metric metric : metrics) {
       if (!metric.measures(kind) || metric.binary() && labels.size() != 2) {
         throw new IllegalArgumentException(
-            "%s does not measure a %s of %d classes"
-                .formatted(metric.label(), kind.problemType(), labels.size()));
+            "%s does not measure a %s of %d classes%s"
+                .formatted(
+                    metric.label(),
+                    kind.problemType(),
+                    labels.size(),
+                    metric.measures(kind) ? ", only one of two; take macro_f1 or accuracy" : ""));
       }
     }
   }

@@ -1,6 +1,7 @@
 package org.prunepeft.files;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
 import org.prunepeft.text.ShellWords;
@@ -41,6 +43,9 @@ public final class RunMark {
 
   private static final Pattern PROCESS =
       Pattern.compile("running since (\\S+), as process ([0-9]{1,18})(?: on (\\S+))?");
+
+  /** In the comment by which a run's options begin. */
+  private static final Pattern CALL = Pattern.compile("prunepeft ([a-z]+) --config ");
 
   private static final Path HOST = Path.of("/proc/sys/kernel/hostname");
 
@@ -187,15 +192,24 @@ public final class RunMark {
    */
   private static String resumption(Path run, Path whole) {
     return "; go on with: prunepeft %s --resume %s"
-        .formatted(command(run), ShellWords.quoted(whole.toString()));
+        .formatted(command(run, whole), ShellWords.quoted(whole.toString()));
   }
 
-  private static String command(Path directory) {
+  private static String command(Path run, Path whole) {
     try {
-      return String.valueOf(RunJson.parse(directory.resolve(RunFiles.CONFIG)).get("command"));
+      return String.valueOf(RunJson.parse(run.resolve(RunFiles.CONFIG)).get("command"));
     } catch (RunDirectoryException e) {
       // It was cut off before it wrote that.
-      return "COMMAND";
+      return calledBy(run).or(() -> calledBy(whole)).orElse("COMMAND");
+    }
+  }
+
+  /** The command in the comment by which the options of a directory begin. */
+  private static Optional<String> calledBy(Path directory) {
+    try (Stream<String> lines = Files.lines(directory.resolve(RunFiles.OPTIONS))) {
+      return lines.findFirst().map(CALL::matcher).filter(Matcher::find).map(call -> call.group(1));
+    } catch (IOException | UncheckedIOException e) {
+      return Optional.empty();
     }
   }
 

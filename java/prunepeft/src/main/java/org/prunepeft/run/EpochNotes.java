@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
@@ -12,11 +13,24 @@ import org.prunepeft.train.Predictions;
 final class EpochNotes {
   private EpochNotes() {}
 
-  /** A line for the user where a class is never found, or is all that is predicted. */
-  static Optional<String> of(Evaluation validation) {
+  /**
+   * A line for the user where the examples are of one class, or a class is never found, or is all
+   * that is predicted.
+   *
+   * @param targets [n] the right classes
+   */
+  static Optional<String> of(Evaluation validation, double... targets) {
     Predictions predictions = validation.predictions();
     if (predictions.schema().kind() != TaskKind.CLASSIFICATION) {
       return Optional.empty();
+    }
+    if (DoubleStream.of(targets).distinct().count() == 1) {
+      return Optional.of(
+          String.format(
+              Locale.ROOT,
+              "all %,d validation examples are of one class, '%s': their metrics do not say how well classes are told apart; name a --validation-file with examples of each",
+              predictions.size(),
+              predictions.schema().labels().get((int) targets[0])));
     }
     if (IntStream.of(predictions.labels()).distinct().count() == 1) {
       return Optional.of(

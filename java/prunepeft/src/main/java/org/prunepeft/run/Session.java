@@ -284,7 +284,7 @@ public final class Session implements AutoCloseable {
   public StepListener follow(String kind, int steps, MetricsLog log) {
     String name = names.next(kind);
     progress.started(name, "steps", steps);
-    return new TrainingFollower(progress, log, name, dataset.schema().kind());
+    return new TrainingFollower(progress, log, name, dataset);
   }
 
   @Override

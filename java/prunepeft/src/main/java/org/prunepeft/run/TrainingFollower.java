@@ -3,6 +3,8 @@ package org.prunepeft.run;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.Example;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.train.Evaluation;
@@ -13,7 +15,7 @@ final class TrainingFollower implements StepListener {
   private final ProgressListener progress;
   private final MetricsLog log;
   private final String name;
-  private final TaskKind kind;
+  private final Dataset dataset;
   private final long begun = System.nanoTime();
   private int done;
   private long tokens;
@@ -21,13 +23,13 @@ final class TrainingFollower implements StepListener {
 
   /**
    * @param name of the training, which is about to begin
-   * @param kind of the task
+   * @param dataset whose validation part its epochs are measured on
    */
-  TrainingFollower(ProgressListener progress, MetricsLog log, String name, TaskKind kind) {
+  TrainingFollower(ProgressListener progress, MetricsLog log, String name, Dataset dataset) {
     this.progress = progress;
     this.log = log;
     this.name = name;
-    this.kind = kind;
+    this.dataset = dataset;
   }
 
   @Override
@@ -39,7 +41,7 @@ final class TrainingFollower implements StepListener {
   public void step(int step, int of, double loss, double rate) {
     done = step;
     String shown = String.format(Locale.ROOT, "loss %.3f", loss);
-    if (kind == TaskKind.LANGUAGE_MODELING) {
+    if (dataset.schema().kind() == TaskKind.LANGUAGE_MODELING) {
       shown +=
           String.format(Locale.ROOT, ", %.0f tokens/s", tokens * 1e9 / (System.nanoTime() - begun));
     }
@@ -75,7 +77,9 @@ final class TrainingFollower implements StepListener {
               trainLoss,
               evaluation.primaryText()));
       if (!noted) {
-        Optional<String> note = EpochNotes.of(evaluation);
+        Optional<String> note =
+            EpochNotes.of(
+                evaluation, dataset.validation().stream().mapToDouble(Example::target).toArray());
         note.ifPresent(progress::message);
         noted = note.isPresent();
       }

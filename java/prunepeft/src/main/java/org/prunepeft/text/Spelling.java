@@ -34,16 +34,28 @@ public final class Spelling {
    * @param known all names that there are
    */
   public static Optional<String> nearest(String name, Collection<String> known) {
+    return nearest(name, known, 2);
+  }
+
+  /**
+   * {@return the known name with the fewest edits, the first of several; empty if each differs in
+   * more than a part of the letters of the longer name} Upper and lower case are alike.
+   *
+   * @param name that is not known
+   * @param known all names that there are
+   * @param part which part: 2 is a half, 3 a third
+   */
+  public static Optional<String> nearest(String name, Collection<String> known, int part) {
     String best = null;
     int fewest = Integer.MAX_VALUE;
     for (String candidate : known) {
       int longer = Math.max(name.length(), candidate.length());
       // So many letters have to go or come; without this a name of megabytes takes minutes.
-      if (2 * Math.abs(name.length() - candidate.length()) > longer) {
+      if (part * Math.abs(name.length() - candidate.length()) > longer) {
         continue;
       }
       int edits = edits(name.toLowerCase(Locale.ROOT), candidate.toLowerCase(Locale.ROOT));
-      if (edits < fewest && 2 * edits <= longer) {
+      if (edits < fewest && part * edits <= longer) {
         fewest = edits;
         best = candidate;
       }

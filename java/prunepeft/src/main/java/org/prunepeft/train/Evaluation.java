@@ -94,11 +94,22 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
     return primaryMetric().format(primary());
   }
 
-  /** {@return all metrics for a reader: {@code accuracy 79.75 %, macro F1 66.17 %}} */
+  /**
+   * {@return all metrics for a reader: {@code accuracy 79.75 %, macro F1 66.17 %}} Those of one of
+   * two classes name it: {@code F1 of 'spam' 91.20 %}.
+   */
   public String text() {
     return metrics.entrySet().stream()
-        .map(entry -> text(entry.getKey(), entry.getValue()))
+        .map(entry -> named(entry.getKey()) + " " + entry.getKey().format(entry.getValue()))
         .collect(Collectors.joining(", "));
+  }
+
+  private String named(Metric metric) {
+    return switch (metric) {
+      case F1, PRECISION, RECALL ->
+          "%s of '%s'".formatted(metric.label(), predictions.schema().labels().get(1));
+      default -> metric.label();
+    };
   }
 
   private static String text(Metric metric, double value) {

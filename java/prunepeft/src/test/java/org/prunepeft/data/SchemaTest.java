@@ -84,6 +84,15 @@ class SchemaTest {
   }
 
   @Test
+  void whatMeasuresMoreThanTwoClassesIsNamed() {
+    Exception e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Schema.classification(List.of("a", "b", "c")).withMetrics(List.of(Metric.F1)));
+    assertTrue(e.getMessage().endsWith("only one of two; take macro_f1 or accuracy"));
+  }
+
+  @Test
   void labelsMustBeTwoOrMoreAndDiffer() {
     assertThrows(IllegalArgumentException.class, () -> Schema.classification(List.of("only")));
     assertThrows(IllegalArgumentException.class, () -> Schema.classification(List.of("a", "a")));

@@ -664,4 +664,18 @@ class RunDirectoryTest {
         e.getMessage().endsWith("; go on with: prunepeft train --resume " + quoted),
         e.getMessage());
   }
+
+  @Test
+  void theCommandOfARunThatWroteItsOptionsAloneIsTheirs() throws IOException {
+    directory = temporary.resolve("run");
+    RunDirectory run = RunDirectory.create(directory);
+    run.writeText(
+        RunFiles.OPTIONS,
+        "# To run this again: prunepeft search --config THIS_FILE --output NEW\nseed: 1\n");
+    run.fail("the disk was full");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));
+    assertTrue(
+        e.getMessage().endsWith("; go on with: prunepeft search --resume " + directory),
+        e.getMessage());
+  }
 }

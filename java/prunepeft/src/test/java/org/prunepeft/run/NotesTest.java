@@ -104,11 +104,26 @@ class NotesTest {
 
   @Test
   void aClassThatIsNeverFoundIsNamed() {
-    assertTrue(EpochNotes.of(evaluation(new double[] {0, 1, 1}, 0, 1, 0)).isEmpty());
-    String none = EpochNotes.of(evaluation(new double[] {0, 1, 1}, 1, 0, 0)).orElseThrow();
+    double[] gold = {0, 1, 1};
+    assertTrue(EpochNotes.of(evaluation(gold, 0, 1, 0), gold).isEmpty());
+    String none = EpochNotes.of(evaluation(gold, 1, 0, 0), gold).orElseThrow();
     assertTrue(none.contains("F1 is 0: no example of 'yes'"), none);
-    String one = EpochNotes.of(evaluation(new double[] {0, 1, 1}, 0, 0, 0)).orElseThrow();
+    String one = EpochNotes.of(evaluation(gold, 0, 0, 0), gold).orElseThrow();
     assertTrue(one.contains("all 3 validation examples are predicted as 'no'"), one);
     assertFalse(one.contains("F1"), one);
+  }
+
+  @Test
+  void metricsOfOneClassNameIt() {
+    assertEquals("F1 of 'yes' 50.00 %", evaluation(new double[] {0, 1, 1}, 1, 1, 0).text());
+  }
+
+  @Test
+  void examplesOfOneClassAreNamedBeforeWhatIsPredicted() {
+    double[] gold = {0, 0, 0};
+    for (int[] predicted : new int[][] {{0, 0, 0}, {1, 0, 1}}) {
+      String note = EpochNotes.of(evaluation(gold, predicted), gold).orElseThrow();
+      assertTrue(note.contains("all 3 validation examples are of one class, 'no'"), note);
+    }
   }
 }

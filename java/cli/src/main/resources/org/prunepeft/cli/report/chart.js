@@ -164,10 +164,11 @@ function intervals({items, label, value, low, high, hint, filled, group, axis, f
     const scale = d3.scaleLinear(roomy([...items.flatMap((item) => [low(item), high(item), value(item)]), ...(zero ? [0] : [])]), f.x);
     bottomAxis(f, scale, axis, format);
     if (zero) f.svg.append("line").attr("class", "rule").attr("x1", scale(0)).attr("x2", scale(0)).attr("y1", f.y[1]).attr("y2", f.y[0]);
+    const names = briefly(items.map(label), Math.floor((left - 8) / 6.6));
     const rows = f.svg.append("g").selectAll("g").data(items).join("g")
       .attr("class", (item) => "s" + (group ? group(item) : 0) % 8)
       .attr("transform", (item, i) => `translate(0,${f.y[1] + (i + 0.5) * row})`);
-    rows.append("text").attr("x", left - 8).attr("dy", "0.32em").attr("text-anchor", "end").text((item) => short(label(item), Math.floor((left - 8) / 6.6)));
+    rows.append("text").attr("x", left - 8).attr("dy", "0.32em").attr("text-anchor", "end").text((item, i) => names[i]);
     rows.append("line").attr("class", "stroke").attr("x1", (item) => scale(low(item))).attr("x2", (item) => scale(high(item)));
     hints(rows.append("path").attr("transform", (item) => `translate(${scale(value(item))},0)`)
       .attr("d", (item) => symbol(group ? group(item) : 0))

@@ -152,23 +152,23 @@ function foldable(run, i) {
 function overview() {
   const rows = data.overview;
   const settings = Object.keys(rows[0].settings);
-  const difference = (row) => known(row.toFirst) ? `${signed(metricText(row.toFirst[0], row.percent), row.toFirst[0])} ${rangeText(row.toFirst.slice(1), row.percent)}${row.toFirst[1] <= 0 && row.toFirst[2] >= 0 ? ", no difference" : ""}` : dash;
+  const difference = (row) => known(row.toFirst) ? `${signed(differenceText(row.toFirst[0], row.percent), row.toFirst[0])} ${rangeText(row.toFirst.slice(1), row.percent)}${row.toFirst[1] <= 0 && row.toFirst[2] >= 0 ? ", no difference shown" : ""}` : dash;
   const names = new Map(data.runs.map((run, i) => [run.name, i]));
   const table = sortable("Runs", [
     {name: "run", value: (row) => row.name, text: (row) => names.has(row.name) ? link(row.name, names.get(row.name)) : row.name},
+    {name: "test [95 %]", kind: "number", value: (row) => row.test, text: (row) => metricText(row.test, row.percent) +
+      (known(row.interval) ? " " + rangeText(row.interval, row.percent) : "")},
+    // A study says itself what is compared.
+    ...data.studies.length === 0 ? [{name: "to the first [95 %]", kind: "number", value: (row) => row.toFirst?.[0], text: difference}] : [],
     {name: "state", value: (row) => row.state},
     ...new Set(rows.map((row) => row.task)).size > 1 ? [{name: "task", value: (row) => row.task}] : [],
     {name: "seed", kind: "number", value: (row) => row.seed},
     {name: "modules", kind: "number", value: (row) => row.modules},
     {name: "parameters", kind: "number", value: (row) => row.parameters, text: (row) => whole(row.parameters)},
-    {name: "test [95 %]", kind: "number", value: (row) => row.test, text: (row) => metricText(row.test, row.percent) +
-      (known(row.interval) ? " " + rangeText(row.interval, row.percent) : "")},
-    // A study says itself what is compared.
-    ...data.studies.length === 0 ? [{name: "to the first [95 %]", kind: "number", value: (row) => row.toFirst?.[0], text: difference}] : [],
     {name: "time", kind: "number", value: (row) => row.seconds, text: (row) => seconds(row.seconds)},
   ], rows);
   const parts = [element("h2", {}, "Runs"), element("div", {class: "card"}, element("p", {class: "caption"},
-    "In brackets: the 95 % interval over the test examples, of differences by pairs. One that holds zero is no difference that shows."), table)];
+    "In brackets: the 95 % interval over the test examples, of differences by pairs. One that holds zero shows no difference."), table)];
   if (data.seeds.length > 0) {
     parts.push(element("div", {class: "card"}, element("h3", {}, "Over seeds"), element("p", {class: "caption"}, "Runs that differ in their seed alone; of several with the same seed the first."),
       sortable("Over seeds", [{name: "runs", value: (group) => group.runs.join(", ")}, {name: "number", kind: "number", value: (group) => group.runs.length},
@@ -207,7 +207,7 @@ function against(rows, metric, cost, value, text) {
     alt: own.map((row) => `${row.name}: ${metricText(row.test, percent)}, ${text(value(row))} ${cost}`).join(". "),
     legend: models.length > 1 ? models : null,
     draw: points2d({
-      items: own, group: (row) => models.indexOf(row.model), name: own.length <= 12 ? (row) => row.name : null, x: value, y: (row) => row.test, low: (row) => row.interval?.[0], high: (row) => row.interval?.[1], xLabel: cost, yLabel: "test", xFormat: d3.format("~s"),
+      items: own, bounds: boundsOf(own[0].metric), group: (row) => models.indexOf(row.model), name: own.length <= 12 ? (row) => row.name : null, x: value, y: (row) => row.test, low: (row) => row.interval?.[0], high: (row) => row.interval?.[1], xLabel: cost, yLabel: "test", xFormat: d3.format("~s"),
       yFormat: (number) => percent ? +(100 * number).toFixed(2) + " %" : digits(number),
       hint: (row) => [row.name, metricText(row.test, percent) + (known(row.interval) ? " " + rangeText(row.interval, percent) : ""), `${cost}: ${text(value(row))}`],
     }),

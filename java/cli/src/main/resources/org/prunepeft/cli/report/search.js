@@ -114,7 +114,7 @@ function margins(run) {
   const kinds = types(run);
   return chart({
     title: "Pruning probability and the cut, round by round",
-    caption: "Filled went, hollow stayed. The dashed line is the cut: what lies right of it went, until the round's share of the budget was met." +
+    caption: "Filled went, hollow stayed. p is relative to the mean of the module's type, which is 1, so it can be above 1. The dashed line is the cut: what lies right of it went, until the round's share of the budget was met." +
       (run.rounds.some((round) => round.standings.some((each) => each.fate === "spared")) ? ` A hollow mark right of it was ${spared}.` : ""),
     alt: run.rounds.map((round) => `Round ${round.index}: ${round.standings.filter((each) => each.fate === "went").length} of ` +
       `${round.standings.length} modules went` + (known(cut(round)) ? `, the cut is at ${fixed(cut(round), 2)}` : "")).join(". "),
@@ -147,10 +147,11 @@ function marginPanel(round, kinds, domain, width) {
   bottomAxis(f, scale, "pruning probability p", null, 4);
   const at = cut(round);
   if (known(at)) f.svg.append("line").attr("class", "rule").attr("x1", scale(at)).attr("x2", scale(at)).attr("y1", f.y[1]).attr("y2", f.y[0]);
+  const called = briefly(round.standings.map((each) => brief(each.module)), 14);
   const rows = f.svg.append("g").selectAll("g").data(round.standings).join("g")
     .attr("class", (each) => "s" + kinds.indexOf(typeOf(each)) % 8)
     .attr("transform", (each, i) => `translate(0,${f.y[1] + (i + 0.5) * row})`);
-  if (!many) rows.append("text").attr("x", f.x[0] - 8).attr("dy", "0.32em").attr("text-anchor", "end").text((each) => short(brief(each.module), 14));
+  if (!many) rows.append("text").attr("x", f.x[0] - 8).attr("dy", "0.32em").attr("text-anchor", "end").text((each, i) => called[i]);
   if (known(at)) {
     rows.append("line").attr("class", "stroke").attr("x1", scale(at)).attr("x2", (each) => scale(each.probability)).attr("opacity", 0.5);
   }
@@ -163,10 +164,6 @@ function marginPanel(round, kinds, domain, width) {
     `partition ${each.partition}: ${Object.keys(round.judges[each.partition] ?? {}).join(", ") || "no judge"}`,
   ]);
   return f.svg.node();
-}
-
-function short(text, most) {
-  return text.length > most ? text.slice(0, most - 1) + "…" : text;
 }
 
 /** In a partition: what a criterion's score is beside the rank that it gives. */

@@ -106,7 +106,7 @@ function methodsAgainst(table, methods, cost, value, text) {
     alt: rows.map((row) => `${row.method}: ${metricText(row.mean, table.percent)}, ${text(value(row))}`).join(". "),
     legend: rows.map((row) => ({name: row.method, draw: (svg) => svg.append("path").attr("d", symbol(group(row))).attr("transform", "translate(11,7)").attr("class", "fill s" + group(row) % 8)})),
     draw: (width) => points2d({
-      items: rows, group, apart: width < 420 ? 4 : 6, x: value, y: (row) => row.mean, low: (row) => row.interval?.[0], high: (row) => row.interval?.[1],
+      items: rows, bounds: boundsOf(table.metric), group, apart: width < 420 ? 4 : 6, x: value, y: (row) => row.mean, low: (row) => row.interval?.[0], high: (row) => row.interval?.[1],
       name: width >= 420 && rows.length <= 12 ? (row) => row.method : null, xLabel: cost, yLabel: "test " + table.label, xFormat: d3.format("~s"),
       yFormat: (number) => table.percent ? +(100 * number).toFixed(2) + " %" : digits(number),
       hint: (row) => [row.method, result(row), text(value(row)), `${count(row)} ${count(row) === 1 ? "seed" : "seeds"}`],

@@ -1,13 +1,13 @@
 /** Charts of trainings and results. */
 
-/** Points in two dimensions, with intervals, a line and names where there are any; along the bottom as many pixels apart. */
-function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yLabel, xFormat, yFormat, line, diagonal, apart = 0, height = 280}) {
+/** Points in two dimensions, with intervals, a line and names where there are any; along the bottom as many pixels apart. bounds: what y cannot go beyond. */
+function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yLabel, xFormat, yFormat, line, diagonal, bounds, apart = 0, height = 280}) {
   return (width) => {
     const f = frame(width, height, {top: 24, right: 18, bottom: 44, left: 58});
     const all = items.flatMap((item) => [y(item), low ? low(item) : null, high ? high(item) : null]);
     const domain = roomy(diagonal ? [...all, ...items.map(x)] : items.map(x));
     const sx = d3.scaleLinear(domain, f.x);
-    const sy = d3.scaleLinear(diagonal ? domain : roomy(all), f.y);
+    const sy = d3.scaleLinear(diagonal ? domain : clipped(roomy(all), bounds), f.y);
     leftAxis(f, sy, yLabel, yFormat);
     bottomAxis(f, sx, xLabel, xFormat);
     if (diagonal) {
@@ -31,11 +31,17 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
       if (low) {
         items.filter((item) => known(low(item))).forEach((item) => taken.push({left: at.get(item) - 2, right: at.get(item) + 2, top: sy(high(item)), bottom: sy(low(item))}));
       }
-      f.svg.append("g").selectAll("text").data(items.map((item) => freePlace(short(name(item), 22), at.get(item), sy(y(item)), f, taken)).filter(known)).join("text")
+      const names = briefly(items.map(name), 22);
+      f.svg.append("g").selectAll("text").data(items.map((item, i) => freePlace(names[i], at.get(item), sy(y(item)), f, taken)).filter(known)).join("text")
         .attr("class", "soft").attr("x", (place) => place.x).attr("y", (place) => place.y).attr("dy", "0.32em").attr("text-anchor", (place) => place.anchor).text((place) => place.text);
     }
     return f.svg.node();
   };
+}
+
+/** A domain without what is beyond the bounds, if there are any. */
+function clipped([low, high], bounds) {
+  return bounds ? [Math.max(low, bounds[0]), Math.min(high, bounds[1])] : [low, high];
 }
 
 /** Places as near to those wanted as they can be at this distance from each other, in the same order. */
@@ -127,11 +133,12 @@ function learningCurves(run) {
       }));
       const keys = Object.keys(validated[0].validation).filter((key) => key !== "loss");
       const metrics = keys.map((key) => ({name: key.replace(/_/g, " "), values: validated.map((epoch) => [epoch.epoch, epoch.validation[key]])}));
+      const percent = keys.every(isShare) ? (number) => +(100 * number).toFixed(2) + " %" : undefined;
       if (keys.length > 0) {
         charts.push(chart({
           title: "Validation metrics by epoch", caption: "",
           alt: metrics.map((each) => `${each.name}: ${each.values.map((value) => digits(value[1])).join(", ")}`).join(". "),
-          legend: lineLegend(metrics.map((each) => each.name)), draw: lines({series: metrics, xLabel: "epoch", yLabel: "metric", point: true}),
+          legend: lineLegend(metrics.map((each) => each.name)), draw: lines({series: metrics, xLabel: "epoch", yLabel: "metric", yFormat: percent, point: true}),
           table: {columns: columns("epoch#", ...keys.map((key) => key.replace(/_/g, " ") + "#")), rows: validated.map((epoch) => [epoch.epoch, ...keys.map((key) => epoch.validation[key])])},
         }));
       }
@@ -147,7 +154,7 @@ function losses(curves, title, caption) {
   const each = d3.max(curves, (curve) => curve.stepsAPoint);
   return chart({
     title, caption: (each > 1 ? `Each point is the mean of ${each} steps. ` : "") + caption,
-    alt: curves.map((curve) => `${curve.training}: from ${digits(curve.losses[0])} to ${digits(curve.losses.at(-1))} in ${curve.steps} steps`).join(". "),
+    alt: curves.map((curve) => `${curve.training}: from ${digits(curve.losses[0])} to ${digits(curve.losses.at(-1))} in ${curve.steps} ${curve.steps === 1 ? "step" : "steps"}`).join(". "),
     legend: series.length > 1 ? lineLegend(series.map((one) => one.name)) : null,
     draw: lines({series, xLabel: "step", yLabel: "loss"}),
     table: {columns: columns("training", "step#", "loss#"), rows: series.flatMap((one) => one.values.map((value) => [one.name, value[0], value[1]]))},
@@ -193,7 +200,7 @@ function phaseBars({items, phases, axis, named = true, after}) {
     items.forEach((item, i) => {
       let from = 0;
       const y = f.y[1] + i * high + 3;
-      if (named) runName(f, item, y + row / 2 - 3);
+      if (named) runName(f, items, i, y + row / 2 - 3);
       for (const phase of phases.filter((name) => item.values[name])) {
         const part = f.svg.append("g").attr("class", phaseColour(phase));
         const wide = scale(from + item.values[phase]) - scale(from);
@@ -228,10 +235,10 @@ function memoryByPhase(runs, member, title, caption) {
       const own = (run) => phases.filter((phase) => known(run[member][phase]));
       const f = frame(width, d3.sum(measured, (run) => own(run).length * bar + 8) + 46, {top: 4, right: 64, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
       const scale = d3.scaleLinear([0, d3.max(measured, (run) => d3.max(Object.values(run[member])))], f.x);
-      bottomAxis(f, scale, "bytes", d3.format("~s"), Math.max(2, Math.min(6, width / 110)));
+      bottomAxis(f, scale, null, bytes, Math.max(2, Math.min(6, width / 110)));
       let top = f.y[1];
-      measured.forEach((run) => {
-        if (many) runName(f, run, top + own(run).length * bar / 2);
+      measured.forEach((run, i) => {
+        if (many) runName(f, measured, i, top + own(run).length * bar / 2);
         own(run).forEach((phase) => {
           const part = f.svg.append("g").attr("class", phaseColour(phase));
           const end = scale(run[member][phase]);
@@ -267,8 +274,10 @@ function shortWithin(text, most) {
   return text.length > most ? text.slice(0, most - 1 - kept) + "…" + text.slice(-kept) : text;
 }
 
-function runName(f, run, y) {
-  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(shortWithin(run.name, Math.floor((f.x[0] - 8) / 6.9)));
+/** The name of one of several beside its bar. */
+function runName(f, items, i, y) {
+  const names = briefly(items.map((item) => item.name), Math.floor((f.x[0] - 8) / 6.9), shortWithin);
+  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(names[i]);
 }
 
 /** Rows are what was right, columns what was predicted. */
@@ -289,11 +298,12 @@ function confusionMatrix({confusion: {labels, counts}}) {
       const size = Math.max(5, Math.min(64, (width - left - 8) / labels.length));
       const f = frame(left + size * labels.length + 8, size * labels.length + left + 8, {top: left, right: 8, bottom: 8, left});
       const most = Math.floor(left / 6.6) - 1;
+      const turned = longest * 6.6 + 4 > size;
       if (names) {
         f.svg.append("g").selectAll("text").data(labels).join("text").attr("x", left - 6).attr("y", (label, i) => left + (i + 0.5) * size)
           .attr("dy", "0.32em").attr("text-anchor", "end").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
-        f.svg.append("g").selectAll("text").data(labels).join("text").attr("transform", (label, i) => `translate(${left + (i + 0.5) * size},${left - 6}) rotate(-90)`)
-          .attr("dy", "0.32em").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
+        f.svg.append("g").selectAll("text").data(labels).join("text").attr("transform", (label, i) => `translate(${left + (i + 0.5) * size},${left - 6})` + (turned ? " rotate(-90)" : ""))
+          .attr("dy", turned ? "0.32em" : null).attr("text-anchor", turned ? null : "middle").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
       }
       const places = f.svg.append("g").selectAll("g").data(cells).join("g").attr("transform", (cell) => `translate(${left + cell.j * size},${left + cell.i * size})`);
       hints(places.append("rect").attr("width", size - 1).attr("height", size - 1).attr("class", (cell) => cell.i === cell.j ? "cell right" : "cell")

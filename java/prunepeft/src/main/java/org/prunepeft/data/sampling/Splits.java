@@ -13,7 +13,8 @@ import org.prunepeft.data.TaskKind;
 
 /**
  * The three parts of a data set of which some are given and some are drawn, stratified, from the
- * training examples: the test part first, then validation.
+ * training examples: the test part first, then validation. A drawn part has an example of each
+ * class at least, where it is as large as the number of classes.
  *
  * @param validation given; null: drawn
  * @param test given; null: drawn
@@ -46,7 +47,8 @@ public record Splits(
     List<Example> trained =
         sizes.train() == null
             ? pool
-            : take("training", pool, Math.min(sizes.train(), pool.size()), Shuffle.mixed(seed, 2));
+            : take(
+                "training", pool, Math.min(sizes.train(), pool.size()), Shuffle.mixed(seed, 2), 0);
     requireAllClasses(trained);
     return new Dataset(name, schema, trained, validated, tested);
   }
@@ -54,20 +56,21 @@ public record Splits(
   private List<Example> part(
       String part, List<Example> given, List<Example> pool, Integer size, long seed) {
     if (given == null) {
-      return take(part, pool, size == null ? Math.max(1, train.size() / SHARE) : size, seed);
+      // One of each class at least is left, to be trained on.
+      return take(part, pool, size == null ? Math.max(1, train.size() / SHARE) : size, seed, 1);
     }
     return size == null
         ? given
-        : take(part, new ArrayList<>(given), Math.min(size, given.size()), seed);
+        : take(part, new ArrayList<>(given), Math.min(size, given.size()), seed, 0);
   }
 
-  private List<Example> take(String part, List<Example> pool, int size, long seed) {
+  private List<Example> take(String part, List<Example> pool, int size, long seed, int left) {
     if (size > pool.size()) {
       throw new IllegalArgumentException(
           "task %s has %d examples for the %s part, but %d are asked for"
               .formatted(name, pool.size(), part, size));
     }
-    return Stratified.draw(pool, schema.kind(), size, seed);
+    return Stratified.drawEach(pool, schema.kind(), size, seed, left);
   }
 
   private void requireLargeClasses(int parts) {

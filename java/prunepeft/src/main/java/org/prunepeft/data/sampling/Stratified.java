@@ -17,6 +17,11 @@ import org.prunepeft.data.TaskKind;
 public final class Stratified {
   private Stratified() {}
 
+  /** How many of each class a sample of n has, by how many of each there are. */
+  private interface Quotas {
+    SortedMap<Integer, Integer> quotas(SortedMap<Integer, Integer> counts, int n);
+  }
+
   /**
    * Draws without replacement. Of a class with c of the N examples, n·c/N are taken, rounded by the
    * method of largest remainders; of equal remainders the lower label's comes first. The classes of
@@ -31,6 +36,12 @@ public final class Stratified {
    * @throws IllegalArgumentException if n is out of range
    */
   public static List<Integer> sample(List<Example> examples, TaskKind kind, int n, long seed) {
+    return sample(examples, kind, n, seed, Stratified::quotas);
+  }
+
+  /** With n of each class as a function of the classes' counts says. */
+  private static List<Integer> sample(
+      List<Example> examples, TaskKind kind, int n, long seed, Quotas of) {
     if (n < 0 || n > examples.size()) {
       throw new IllegalArgumentException(
           "sample size must be in [0, %d], the number of examples, got %d"
@@ -48,7 +59,7 @@ public final class Stratified {
     }
     SortedMap<Integer, Integer> counts = new TreeMap<>();
     byLabel.forEach((label, indices) -> counts.put(label, indices.size()));
-    SortedMap<Integer, Integer> quotas = quotas(counts, n);
+    SortedMap<Integer, Integer> quotas = of.quotas(counts, n);
     List<Integer> sample = new ArrayList<>(n);
     byLabel.forEach(
         (label, members) -> {
@@ -77,7 +88,29 @@ public final class Stratified {
    * @return the sample in random order
    */
   public static List<Example> draw(List<Example> pool, TaskKind kind, int n, long seed) {
-    int[] indices = sample(pool, kind, n, seed).stream().mapToInt(Integer::intValue).toArray();
+    return draw(pool, sample(pool, kind, n, seed), seed);
+  }
+
+  /**
+   * The same, with at least one example of each class that has enough of them, if n is not smaller
+   * than the number of such classes; what is left of n is shared out proportionally. Where each
+   * such class has its one by its share anyway, these are the examples of {@link #draw}.
+   *
+   * @param pool to draw from; changed
+   * @param left how many examples of such a class are left in the pool, 0 or more
+   * @return the sample in random order
+   */
+  static List<Example> drawEach(List<Example> pool, TaskKind kind, int n, long seed, int left) {
+    return kind == TaskKind.CLASSIFICATION
+        ? draw(
+            pool,
+            sample(pool, kind, n, seed, (counts, size) -> quotasOfEach(counts, size, left)),
+            seed)
+        : draw(pool, kind, n, seed);
+  }
+
+  private static List<Example> draw(List<Example> pool, List<Integer> sample, long seed) {
+    int[] indices = sample.stream().mapToInt(Integer::intValue).toArray();
     Set<Integer> drawn = new HashSet<>();
     Arrays.stream(indices).forEach(drawn::add);
     // Labels are streams of the seed in sampling, and they are not negative.
@@ -111,6 +144,33 @@ public final class Stratified {
                 .reversed())
         .limit(left)
         .forEach(label -> quotas.merge(label, 1, Integer::sum));
+    return quotas;
+  }
+
+  /** With one at least of each class that has more than are to be left; see {@link #drawEach}. */
+  static SortedMap<Integer, Integer> quotasOfEach(
+      SortedMap<Integer, Integer> counts, int n, int left) {
+    SortedMap<Integer, Integer> ones = new TreeMap<>();
+    SortedMap<Integer, Integer> others = new TreeMap<>(counts);
+    SortedMap<Integer, Integer> quotas = quotas(counts, n);
+    if (counts.values().stream().filter(count -> count > left).count() > n) {
+      return quotas;
+    }
+    // Who gets one takes it from the others' shares, of which another may fall to none.
+    for (boolean changed = true; changed; ) {
+      List<Integer> without =
+          others.keySet().stream()
+              .filter(label -> quotas.get(label) == 0 && counts.get(label) > left)
+              .toList();
+      without.forEach(
+          label -> {
+            others.remove(label);
+            ones.put(label, 1);
+          });
+      changed = !without.isEmpty();
+      quotas.putAll(others.isEmpty() ? ones : quotas(others, n - ones.size()));
+    }
+    quotas.putAll(ones);
     return quotas;
   }
 

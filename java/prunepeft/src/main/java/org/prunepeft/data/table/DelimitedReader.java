@@ -15,7 +15,6 @@ import java.util.stream.IntStream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Place;
 import org.prunepeft.io.FormatException;
-import org.prunepeft.text.Spelling;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,6 +33,7 @@ final class DelimitedReader implements TableReader {
 
   private final String name;
   private final CsvParser parser;
+  private final char separator;
   private final boolean header;
   private final boolean lenient;
   private final List<String> names;
@@ -57,6 +57,7 @@ final class DelimitedReader implements TableReader {
       boolean lenient)
       throws IOException {
     this.name = name;
+    this.separator = separator;
     this.header = header;
     this.lenient = lenient;
     CsvSchema schema = CsvSchema.emptySchema().withColumnSeparator(separator);
@@ -108,12 +109,12 @@ final class DelimitedReader implements TableReader {
           "%s has the columns 1 to %d, but column %s is asked for"
               .formatted(name, first.size(), column));
     }
+    if (header) {
+      throw MissingColumnException.of(name, column, first, separator);
+    }
     throw new IllegalArgumentException(
-        header
-            ? "%s: %s (or their numbers, 1 to %d)"
-                .formatted(name, Spelling.unknown("column", column, first), first.size())
-            : "%s is read without a header, so its columns are numbers, 1 to %d, but column '%s' is asked for"
-                .formatted(name, first.size(), column));
+        "%s is read without a header, so its columns are numbers, 1 to %d, but column '%s' is asked for"
+            .formatted(name, first.size(), column));
   }
 
   @Override

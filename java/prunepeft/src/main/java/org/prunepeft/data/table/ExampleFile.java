@@ -91,8 +91,12 @@ public final class ExampleFile implements Closeable {
   }
 
   private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
-    TableReader reader =
-        reader(file, columns.names(labelled), Set.of(), columns.header(), lenient, false);
+    TableReader reader;
+    try {
+      reader = reader(file, columns.names(labelled), Set.of(), columns.header(), lenient, false);
+    } catch (MissingColumnException e) {
+      throw e.withOption(columns);
+    }
     return new ExampleFile(file.toString(), columns, labelled, reader);
   }
 
@@ -229,8 +233,8 @@ public final class ExampleFile implements Closeable {
       throw new DataException(
           "%s: the label, column '%s', is empty".formatted(reader.place(), columns.label()));
     }
-    return Optional.of(
-        new Row(reader.place(), cells.get(0), columns.pair() == null ? null : cells.get(1), label));
+    String pair = columns.pair() == null ? null : cells.get(1);
+    return Optional.of(new Row(reader.place(), cells.get(0), pair, label));
   }
 
   /**
@@ -254,10 +258,11 @@ public final class ExampleFile implements Closeable {
    * left out, with a warning, where labels are numbers of the file's {@link #classes}: -1 is none
    * of them. Where all are, none is left out.
    *
-   * @throws DataException if there are none, or one is damaged
+   * @throws DataException if there are none, one is damaged, or one has no words
    */
   public List<Row> rowsWithLabels() {
     List<Row> rows = rows();
+    rows.forEach(this::requireWords);
     if (classes().isEmpty() || classes().stream().anyMatch(ExampleFile::isKeptBack)) {
       return rows;
     }
@@ -449,6 +454,17 @@ public final class ExampleFile implements Closeable {
   /** {@return names of the label's classes by their numbers; none where the file has none} */
   public List<String> classes() {
     return reader.classes(columns.label());
+  }
+
+  private void requireWords(Row row) {
+    if (row.text().isBlank() && (row.pair() == null || row.pair().isBlank())) {
+      throw new DataException(
+          row.pair() == null
+              ? "%s: the text, column '%s', is blank; take the row out"
+                  .formatted(row.place(), columns.text())
+              : "%s: both texts, columns '%s' and '%s', are blank; take the row out"
+                  .formatted(row.place(), columns.text(), columns.pair()));
+    }
   }
 
   static boolean isKeptBack(String label) {

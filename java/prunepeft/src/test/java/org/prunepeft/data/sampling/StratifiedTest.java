@@ -6,8 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Example;
@@ -44,6 +49,47 @@ class StratifiedTest {
     assertEquals(
         List.of(3L, 1L, 1L),
         boxed(counts(Stratified.sample(examples, TaskKind.CLASSIFICATION, 5, 7))));
+  }
+
+  @Test
+  void eachClassWithEnoughExamplesHasOneOfEachPart() {
+    // 3 of 120 are of label 2: a tenth has none of them by its share.
+    List<Example> pool =
+        IntStream.range(0, 120)
+            .mapToObj(i -> new Example("text " + i, null, i % 40 == 7 ? 2 : i % 2))
+            .collect(Collectors.toCollection(ArrayList::new));
+    for (int part = 0; part < 2; part++) {
+      List<Example> drawn = Stratified.drawEach(pool, TaskKind.CLASSIFICATION, 12, 5, 1);
+      assertEquals(12, new HashSet<>(drawn).size());
+      assertEquals(1, drawn.stream().filter(example -> example.label() == 2).count());
+    }
+    assertEquals(1, pool.stream().filter(example -> example.label() == 2).count());
+    // The last one is left.
+    List<Example> third = Stratified.drawEach(pool, TaskKind.CLASSIFICATION, 12, 5, 1);
+    assertEquals(0, third.stream().filter(example -> example.label() == 2).count());
+  }
+
+  @Test
+  void sharesOfTheOtherClassesAreProportional() {
+    SortedMap<Integer, Integer> counts = new TreeMap<>(Map.of(0, 600, 1, 300, 2, 3, 3, 2, 4, 95));
+    assertEquals(Map.of(0, 6, 1, 3, 2, 0, 3, 0, 4, 1), Stratified.quotas(counts, 10));
+    assertEquals(Map.of(0, 5, 1, 2, 2, 1, 3, 1, 4, 1), Stratified.quotasOfEach(counts, 10, 1));
+    assertEquals(Map.of(0, 5, 1, 3, 2, 1, 3, 0, 4, 1), Stratified.quotasOfEach(counts, 10, 2));
+    // Fewer than there are classes.
+    assertEquals(Stratified.quotas(counts, 4), Stratified.quotasOfEach(counts, 4, 1));
+    assertEquals(Map.of(0, 1, 1, 1, 2, 1, 3, 1, 4, 1), Stratified.quotasOfEach(counts, 5, 1));
+  }
+
+  @Test
+  void drawsWithoutRareClassesAreThoseByShares() {
+    for (int n = 5; n < 100; n += 7) {
+      List<Example> pool = new ArrayList<>(examples);
+      List<Example> same = new ArrayList<>(examples);
+      assertEquals(
+          Stratified.draw(pool, TaskKind.CLASSIFICATION, n, 3),
+          Stratified.drawEach(same, TaskKind.CLASSIFICATION, n, 3, 1));
+      assertEquals(pool, same);
+    }
   }
 
   @Test

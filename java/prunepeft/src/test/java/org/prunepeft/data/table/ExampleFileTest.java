@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Schema;
 import org.prunepeft.data.table.ExampleFile.Row;
 import org.prunepeft.testing.TestSeed;
 
@@ -235,7 +236,10 @@ class ExampleFileTest {
         "a.txt | x | rename it to end in .tsv, .csv, .jsonl or .parquet",
         "a.csv | text,label~good,1~bad | a.csv, line 3: a row must have as many columns as the first, 2, got 1",
         "a.tsv | text;label~good;1;2 | a.tsv, line 2: a row must have as many columns as the first, 2, got 3",
-        "a.csv | txt,label~good,1 | unknown column 'text'; did you mean txt? Known are txt, label (or their numbers, 1 to 2)",
+        "a.csv | txt,label~good,1 | unknown column 'text'; did you mean 'txt'? Known are 'txt', 'label' (or their numbers, 1 to 2); if the first line is an example already, say --header=false; --text-column names the column of the text",
+        "a.csv | text;label~good;1 | cells seem to be between tabs; rename the file to end in .tsv",
+        "a.tsv | text,label~good,1 | cells seem to be between commas; rename the file to end in .csv",
+        "a.csv | text,klass~good,1 | --label-column names the column of the label",
         "a.csv | text,text,label~a,b,1 | two columns named 'text'; name it by its number, 1 or 2",
         "a.csv | text,label~good, | a.csv, line 2: the label, column 'label', is empty",
         "a.csv | text,label~\"good,1 | a.csv, line 2: the row is not understood as CSV: Missing closing quote",
@@ -255,6 +259,34 @@ class ExampleFileTest {
     Exception e = assertThrows(RuntimeException.class, () -> read(file, Columns.DEFAULT));
     assertTrue(e.getMessage().contains(message), e.getMessage());
     assertTrue(e.getMessage().contains(file.toString()), e.getMessage());
+  }
+
+  @Test
+  void cellsBetweenSemicolonsAreNamed() throws IOException {
+    Path file = Files.writeString(temporary.resolve("a.csv"), "text;label\ngood;1\n");
+    Exception e = assertThrows(IllegalArgumentException.class, () -> read(file, Columns.DEFAULT));
+    assertTrue(
+        e.getMessage()
+            .contains("has one column, 'text;label': cells seem to be between semicolons"),
+        e.getMessage());
+  }
+
+  @Test
+  void textsWithoutWordsAreRefusedOfPairsBoth() throws IOException {
+    Schema schema = Schema.classification(List.of("0", "1"));
+    Path text = Files.writeString(temporary.resolve("a.csv"), "text,label\ngood,1\n\" \",0\n");
+    blank(text, Columns.DEFAULT, schema, "a.csv, line 3: the text, column 'text', is blank");
+    Columns pairs = new Columns("text", "pair", "label", true);
+    Path one = Files.writeString(temporary.resolve("a.tsv"), "text\tpair\tlabel\n\ta\t1\n");
+    assertEquals(1, ExampleFile.labelled(one, pairs, schema).size());
+    Path both = Files.writeString(temporary.resolve("b.tsv"), "text\tpair\tlabel\n \t\t1\n");
+    blank(both, pairs, schema, "line 2: both texts, columns 'text' and 'pair', are blank");
+  }
+
+  private static void blank(Path file, Columns columns, Schema schema, String message) {
+    Exception e =
+        assertThrows(DataException.class, () -> ExampleFile.labelled(file, columns, schema));
+    assertTrue(e.getMessage().contains(message), e.getMessage());
   }
 
   @Test

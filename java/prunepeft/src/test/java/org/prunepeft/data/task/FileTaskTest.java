@@ -161,7 +161,16 @@ class FileTaskTest {
     assertEquals(List.of("bad", "good", "rare"), data.labels());
     assertThrows(
         DataException.class,
-        () -> classification(rare, known, known).task().load(new SplitSizes(4, null, null), 0, 0));
+        () -> classification(rare, known, known).task().load(new SplitSizes(2, null, null), 0, 0));
+  }
+
+  @Test
+  void aRareClassIsInEachPart() throws IOException {
+    Path file = write("rare.csv", 60, i -> i % 20 == 7 ? "rare" : i % 2 == 0 ? "good" : "bad");
+    Dataset data = classification(file, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
+    for (List<Example> part : List.of(data.train(), data.validation(), data.test())) {
+      assertEquals(1, part.stream().filter(example -> example.label() == 2).count());
+    }
   }
 
   @Test

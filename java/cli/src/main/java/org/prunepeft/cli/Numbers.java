@@ -1,0 +1,73 @@
+package org.prunepeft.cli;
+
+import java.math.BigDecimal;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import picocli.CommandLine;
+import picocli.CommandLine.TypeConversionException;
+
+/** Numbers as users write them: a whole number may end in .0, and a share may be in percent. */
+final class Numbers {
+  private static final Pattern WHOLE = Pattern.compile("[-+]?[0-9]{1,19}(\\.0*)?");
+
+  private Numbers() {}
+
+  /** Has a command and its subcommands read numbers so. */
+  static void register(CommandLine commandLine) {
+    commandLine.registerConverter(int.class, Numbers::integer);
+    commandLine.registerConverter(Integer.class, Numbers::integer);
+    commandLine.registerConverter(long.class, Numbers::whole);
+    commandLine.registerConverter(Long.class, Numbers::whole);
+    commandLine.registerConverter(double.class, Numbers::real);
+    commandLine.registerConverter(Double.class, Numbers::real);
+  }
+
+  /**
+   * {@return a whole number, such as 3 or 3.0}
+   *
+   * @throws TypeConversionException if it is none, or beyond what a long takes
+   */
+  static long whole(String text) {
+    String number = text.strip();
+    try {
+      if (WHOLE.matcher(number).matches()) {
+        return new BigDecimal(number).longValueExact();
+      }
+    } catch (ArithmeticException e) {
+      // Beyond what a long takes.
+      throw beyond(text, Long.MAX_VALUE);
+    }
+    throw new TypeConversionException("'%s' is not a whole number".formatted(text));
+  }
+
+  private static int integer(String text) {
+    long number = whole(text);
+    if (number != (int) number) {
+      throw beyond(text, Integer.MAX_VALUE);
+    }
+    return (int) number;
+  }
+
+  private static TypeConversionException beyond(String text, long most) {
+    return new TypeConversionException(
+        String.format(Locale.ROOT, "'%s' is out of range; at most %,d can be", text, most));
+  }
+
+  /**
+   * {@return a number, such as 0.25, 1e-3 or 25 %}
+   *
+   * @throws TypeConversionException if it is none
+   */
+  static double real(String text) {
+    String number = text.strip();
+    try {
+      return number.endsWith("%")
+          ? new BigDecimal(number.substring(0, number.length() - 1).strip())
+              .movePointLeft(2)
+              .doubleValue()
+          : Double.parseDouble(number);
+    } catch (NumberFormatException e) {
+      throw new TypeConversionException("'%s' is not a number".formatted(text));
+    }
+  }
+}
