@@ -2,8 +2,10 @@ package org.prunepeft.cli;
 
 import java.math.BigDecimal;
 import java.util.Locale;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import picocli.CommandLine;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /** Numbers as users write them: a whole number may end in .0, and a share may be in percent. */
@@ -14,12 +16,23 @@ final class Numbers {
 
   /** Has a command and its subcommands read numbers so. */
   static void register(CommandLine commandLine) {
-    commandLine.registerConverter(int.class, Numbers::integer);
-    commandLine.registerConverter(Integer.class, Numbers::integer);
-    commandLine.registerConverter(long.class, Numbers::whole);
-    commandLine.registerConverter(Long.class, Numbers::whole);
-    commandLine.registerConverter(double.class, Numbers::real);
-    commandLine.registerConverter(Double.class, Numbers::real);
+    commandLine.registerConverter(int.class, new Converter<>(Numbers::integer));
+    commandLine.registerConverter(Integer.class, new Converter<>(Numbers::integer));
+    commandLine.registerConverter(long.class, new Converter<>(Numbers::whole));
+    commandLine.registerConverter(Long.class, new Converter<>(Numbers::whole));
+    commandLine.registerConverter(double.class, new Converter<>(Numbers::real));
+    commandLine.registerConverter(Double.class, new Converter<>(Numbers::real));
+  }
+
+  /**
+   * No lambda itself: JDK 17 crashes as it archives one of an interface whose class file is older
+   * than Java 6, as picocli's are.
+   */
+  private record Converter<T>(Function<String, T> reads) implements ITypeConverter<T> {
+    @Override
+    public T convert(String text) {
+      return reads.apply(text);
+    }
   }
 
   /**

@@ -79,7 +79,7 @@ class ImbalanceTest {
     assertTrue(recall(tuned) > 0, "recall " + recall(tuned));
     Call evaluated = Call.of("evaluate", tuned).exits(0);
     evaluated.prints(
-        String.format(Locale.ROOT, "recall %.2f %%", 100 * recall(tuned)),
+        String.format(Locale.ROOT, "recall of 'yes' %.2f %%", 100 * recall(tuned)),
         "| class |",
         "labels in rows, predictions in columns",
         String.format(Locale.ROOT, "ROC AUC %.4f", (double) Small.test(tuned).get("roc_auc")));

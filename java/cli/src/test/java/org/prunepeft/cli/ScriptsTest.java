@@ -138,7 +138,8 @@ class ScriptsTest {
         """
         import importlib.machinery, sys
         quality = importlib.machinery.SourceFileLoader("quality", sys.argv[1]).load_module()
-        print(quality.pooled([[5, 5, 5], [1, 3]]), quality.pooled([[0, 0], [1, 3]]), quality.pooled([[5, 5]]))
+        print(quality.pooled([[5, 5, 5], [1, 3]]), quality.pooled([[0, 0], [1, 3]]))
+        print(quality.pooled([[0, 0, 0, 0], [1, 3]]), quality.pooled([[5, 5]]))
         print(quality.interval([0.1 + 0.2, 0.3]), quality.interval([1, 3]))
         class Study:
             def __init__(self, differences): self.known = differences
@@ -159,7 +160,8 @@ class ScriptsTest {
     said(builder)
         .exits(
             0,
-            "('+2.00 ± 12.71', 1) ('+1.00 ± 6.35', 2) ('+5.00', 1)\n+0.30 +2.00 ± 12.71\n",
+            "('+2.00 ± 12.71', 1) ('+2.00 ± 12.71', 1)\n",
+            "('+1.00 ± 6.35', 2) ('+5.00', 1)\n+0.30 +2.00 ± 12.71\n",
             "| 0, 0 of 1 |");
   }
 
