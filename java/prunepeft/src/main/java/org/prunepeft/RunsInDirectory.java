@@ -39,7 +39,7 @@ final class RunsInDirectory {
         new CheckpointDirectory(directory).delete();
       }
       return result;
-    } catch (RuntimeException | Error e) {
+    } catch (Throwable e) { // What listeners throw too, in languages that check no exceptions.
       RunRecord.failed(directory, e);
       throw e;
     }

@@ -17,6 +17,7 @@ import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -151,6 +152,45 @@ class CancelledRunTest {
         });
     assertTrue(asked.keySet().containsAll(List.of("tokenise", "train", "test")), asked.toString());
     assertTrue(inValidation.get() > 0, inValidation.toString());
+  }
+
+  @Test
+  void whatIsCancelledInAValidationGoesOnFromItsLastStep() throws IOException {
+    Path run = temporary.resolve("validation");
+    Path whole = temporary.resolve("whole");
+    AtomicInteger asked = new AtomicInteger();
+    assertThrows(
+        CancellationException.class,
+        () ->
+            train(
+                setup(run),
+                new ProgressListener() {
+                  private boolean trains;
+
+                  @Override
+                  public void started(String name, String unit, long total) {
+                    trains = name.startsWith("train");
+                  }
+
+                  @Override
+                  public void progress(long done, String detail) {
+                    asked.set(0);
+                  }
+
+                  @Override
+                  public boolean cancelled() {
+                    // Once before a step.
+                    return trains && asked.incrementAndGet() > 1;
+                  }
+                }));
+    try (Stream<Path> checkpoints = Files.list(run.resolve("checkpoints"))) {
+      assertEquals(1, checkpoints.filter(file -> file.toString().endsWith(".json")).count());
+    }
+    train(setup(run).withCheckpoints(Checkpointing.RESUME), ProgressListener.NONE);
+    train(setup(whole), ProgressListener.NONE);
+    assertEquals(
+        -1,
+        Files.mismatch(run.resolve("adapter.safetensors"), whole.resolve("adapter.safetensors")));
   }
 
   @Test

@@ -21,6 +21,7 @@ final class BudgetOptions {
   @Option(
       names = SHARE,
       split = ",",
+      converter = Share.class,
       paramLabel = "SHARE",
       description =
           "Share of the supernet's trainable parameters to keep (default: ${DEFAULT-VALUE}). Several, such as 0.5,0.25: a run for each, in a directory each; a search by pruning goes on from what it has kept for the larger share.")
@@ -34,6 +35,14 @@ final class BudgetOptions {
       description =
           "Most trainable parameters to keep, such as 200000, 200k or 1.5M, instead of a share (--keep); or several.")
   private List<Long> parameters;
+
+  /** A share that may be in percent. */
+  static final class Share implements ITypeConverter<Double> {
+    @Override
+    public Double convert(String text) {
+      return Numbers.share(text);
+    }
+  }
 
   /** A number that may end in k or M, for thousands and millions. */
   static final class Count implements ITypeConverter<Long> {

@@ -78,8 +78,8 @@ final class CompareCommand implements Runnable {
   }
 
   /**
-   * What differs, by the names of options that the commands of all runs have. By the names in
-   * config.json where a run has no options: an import, or one of a program.
+   * What differs, by the names of options that the commands of all runs have, and versions. By the
+   * names in config.json where a run has no options: an import, or one of a program.
    */
   private Map<String, List<Object>> settings(RunComparison comparison) {
     Map<String, CommandLine> commands = Main.commandLine().getSubcommands();
@@ -105,6 +105,9 @@ final class CompareCommand implements Runnable {
         different.put("--" + key.replace('_', '-'), values);
       }
     }
+    comparison.settings().entrySet().stream()
+        .filter(setting -> setting.getKey().startsWith("versions."))
+        .forEach(setting -> different.put(setting.getKey(), setting.getValue()));
     return different;
   }
 

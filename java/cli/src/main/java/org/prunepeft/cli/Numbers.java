@@ -8,9 +8,9 @@ import picocli.CommandLine;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Numbers as users write them: a whole number may end in .0, and a share may be in percent. */
+/** Numbers as users write them: a whole number may end in .0. */
 final class Numbers {
-  private static final Pattern WHOLE = Pattern.compile("[-+]?[0-9]{1,19}(\\.0*)?");
+  private static final Pattern WHOLE = Pattern.compile("[-+]?[0-9]{1,300}(\\.0*)?");
 
   private Numbers() {}
 
@@ -48,7 +48,7 @@ final class Numbers {
       }
     } catch (ArithmeticException e) {
       // Beyond what a long takes.
-      throw beyond(text, Long.MAX_VALUE);
+      throw beyond(text, Long.MIN_VALUE, Long.MAX_VALUE);
     }
     throw new TypeConversionException("'%s' is not a whole number".formatted(text));
   }
@@ -56,29 +56,49 @@ final class Numbers {
   private static int integer(String text) {
     long number = whole(text);
     if (number != (int) number) {
-      throw beyond(text, Integer.MAX_VALUE);
+      throw beyond(text, Integer.MIN_VALUE, Integer.MAX_VALUE);
     }
     return (int) number;
   }
 
-  private static TypeConversionException beyond(String text, long most) {
+  private static TypeConversionException beyond(String text, long least, long most) {
     return new TypeConversionException(
-        String.format(Locale.ROOT, "'%s' is out of range; at most %,d can be", text, most));
+        String.format(
+            Locale.ROOT,
+            text.strip().startsWith("-")
+                ? "'%s' is out of range; at least %,d can be"
+                : "'%s' is out of range; at most %,d can be",
+            text,
+            text.strip().startsWith("-") ? least : most));
   }
 
   /**
-   * {@return a number, such as 0.25, 1e-3 or 25 %}
+   * {@return a number, such as 0.25 or 1e-3}
    *
    * @throws TypeConversionException if it is none
    */
   static double real(String text) {
-    String number = text.strip();
     try {
-      return number.endsWith("%")
-          ? new BigDecimal(number.substring(0, number.length() - 1).strip())
-              .movePointLeft(2)
-              .doubleValue()
-          : Double.parseDouble(number);
+      return Double.parseDouble(text.strip());
+    } catch (NumberFormatException e) {
+      throw new TypeConversionException("'%s' is not a number".formatted(text));
+    }
+  }
+
+  /**
+   * {@return a share, such as 0.25 or 25 %}
+   *
+   * @throws TypeConversionException if it is none
+   */
+  static double share(String text) {
+    String number = text.strip();
+    if (!number.endsWith("%")) {
+      return real(text);
+    }
+    try {
+      return new BigDecimal(number.substring(0, number.length() - 1).strip())
+          .movePointLeft(2)
+          .doubleValue();
     } catch (NumberFormatException e) {
       throw new TypeConversionException("'%s' is not a number".formatted(text));
     }

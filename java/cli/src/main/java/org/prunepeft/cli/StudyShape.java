@@ -6,7 +6,8 @@ final class StudyShape {
       """
       [{"method": "text", "budget?": "text", "to": "text", "pairs": "number",
         "difference": "number", "student?": ["number"], "bootstrap?": ["number"],
-        "p?": "number", "p_holm?": "number", "shows?": "text"}]""";
+        "of_seeds?": ["number"], "p?": "number", "p_holm?": "number", "shows?": "text",
+        "why_unknown?": "text"}]""";
 
   static final JsonShape STUDY =
       JsonShape.of(

@@ -45,7 +45,7 @@ class ConfigFileTest {
         "output: runs/x | unknown key 'output'",
         "seed: one | seed must be a whole number, got 'one'",
         "seed: 1.5 | seed must be a whole number, got 1.5",
-        "keep: half | keep must be a number, got 'half'",
+        "keep: half | keep: 'half' is not a number",
         "weight_decay: [0.5] | weight_decay must be a number, got [0.5]",
         "budget: 10q | budget: '10q' is not a whole number such as",
         "keep_weights: 1 | keep_weights must be true or false, got 1",

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.table.MissingColumnException;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
@@ -32,6 +33,7 @@ class ReadersTest {
               FormatException.class,
               RunDirectoryException.class,
               DamagedRunException.class,
+              MissingColumnException.class,
               IllegalArgumentException.class));
 
   private static final CommandSpec TRAIN =

@@ -93,6 +93,9 @@ public final class RunDirectory {
       } catch (RunDirectoryException e) {
         hold.complete();
         throw e;
+      } catch (IOException e) {
+        hold.letGo();
+        throw e;
       }
       removePartial(directory, hold);
       return running(directory, made, hold);

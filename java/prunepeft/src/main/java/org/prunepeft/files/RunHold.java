@@ -81,22 +81,38 @@ final class RunHold {
    * @param mark unlike any other
    */
   static RunHold take(Path directory, String mark, Requirement requirement) throws IOException {
-    Path file = RunMark.file(directory);
-    for (int attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      try {
-        Optional<RunMark> found = RunMark.read(directory);
-        requirement.check(found);
-        if (put(directory, file, found, mark)) {
-          return new RunHold(directory, mark, State.RUNNING);
-        }
-      } catch (NoSuchFileException e) {
-        if (Files.notExists(directory)) {
-          throw e;
-        }
-        // Whoever was faster has come to its end meanwhile.
+    // Held before the mark can be found.
+    RunHold hold = new RunHold(directory, mark, State.RUNNING);
+    boolean taken = false;
+    try {
+      for (int attempt = 0; attempt < MOST_ATTEMPTS && !taken; attempt++) {
+        taken = hold.isTaken(requirement);
+      }
+    } finally {
+      if (!taken) {
+        hold.letGo();
       }
     }
-    throw new IOException(file + " can't be made: something else is in its place again and again");
+    if (!taken) {
+      throw new IOException(
+          hold.file + " can't be made: something else is in its place again and again");
+    }
+    return hold;
+  }
+
+  /** Tries once; false: another process was faster. */
+  private boolean isTaken(Requirement requirement) throws IOException {
+    try {
+      Optional<RunMark> found = RunMark.read(directory);
+      requirement.check(found);
+      return put(directory, file, found, mark);
+    } catch (NoSuchFileException e) {
+      if (Files.notExists(directory)) {
+        throw e;
+      }
+      // Whoever was faster has come to its end meanwhile.
+      return false;
+    }
   }
 
   /**
@@ -188,11 +204,14 @@ final class RunHold {
       end(State.LOST);
       return;
     }
-    end(State.FAILED);
+    state = State.FAILED;
     try {
       AtomicFile.write(file, RunMark.ofFailure(reason).getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       // What made the run fail matters more, such as a full disk.
+    } finally {
+      // Who resumes it finds what was written.
+      HELD.remove(this);
     }
   }
 

@@ -1,7 +1,9 @@
 package org.prunepeft.io;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.ClosedChannelException;
 
 /**
  * Work on files that an interrupt of the thread neither hinders nor ends. Java closes a channel
@@ -47,10 +49,18 @@ public final class Uninterrupted {
     }
   }
 
-  /** {@return whether an interrupt of its thread is what a failure comes from} */
+  /**
+   * {@return whether an interrupt of its thread is what a failure comes from} Other threads that
+   * read for an interrupted one find their channel closed.
+   */
   public static boolean isInterrupt(Throwable failure) {
+    boolean now = Thread.currentThread().isInterrupted();
     for (Throwable one = failure; one != null; one = one.getCause()) {
-      if (one instanceof ClosedByInterruptException) {
+      if (one instanceof ClosedByInterruptException
+          || now
+              && (one instanceof ClosedChannelException
+                  || one instanceof InterruptedIOException
+                  || one instanceof InterruptedException)) {
         return true;
       }
     }

@@ -107,7 +107,7 @@ public final class RunRecord {
           new RunRecord(directory, store, alone ? ALONE : name(setup.output()), alone);
       record.begin(setup, progress);
       return record;
-    } catch (RuntimeException | Error e) {
+    } catch (Throwable e) { // What listeners throw too, in languages that check no exceptions.
       failed(directory, e);
       if (!alone) {
         store.stop();
@@ -190,7 +190,7 @@ public final class RunRecord {
         requireSame(RunData.changes(directory, task), "the data that it began with");
       }
       return Interruption.cancelling(work);
-    } catch (RuntimeException | Error e) {
+    } catch (Throwable e) { // What listeners throw too, in languages that check no exceptions.
       failed(directory, e);
       if (!own) {
         store.stop();

@@ -98,7 +98,7 @@ public final class RunsTogether implements AutoCloseable {
                   together.inStep.join();
                   try {
                     results.set(number, runs.get(number).apply(together));
-                  } catch (RuntimeException | Error e) {
+                  } catch (Throwable e) {
                     failures.set(number, e);
                   } finally {
                     together.inStep.leave();

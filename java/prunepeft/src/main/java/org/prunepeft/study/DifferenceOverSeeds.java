@@ -60,6 +60,9 @@ public record DifferenceOverSeeds(
   /** So many differences that are all 0 may be so by chance. */
   private static final int FEW = 3;
 
+  /** Two seeds' means have an interval that is so wide that it says nothing. */
+  private static final int LEAST_SEEDS = 3;
+
   /** Far below the least step of a metric of some thousand examples. */
   private static final double ROUNDING = 1e-12;
 
@@ -188,10 +191,15 @@ public record DifferenceOverSeeds(
         null);
   }
 
-  /** Each seed's mean over several tasks, if all have the same seeds and the means a spread. */
+  /**
+   * Each seed's mean over several tasks, if all have the same seeds, enough of them, and the means
+   * a spread.
+   */
   private static Optional<Sample> seedMeans(List<? extends SortedMap<Long, Double>> tasks) {
     Set<Long> seeds = tasks.get(0).keySet();
-    if (tasks.size() == 1 || tasks.stream().anyMatch(task -> !task.keySet().equals(seeds))) {
+    if (tasks.size() == 1
+        || seeds.size() < LEAST_SEEDS
+        || tasks.stream().anyMatch(task -> !task.keySet().equals(seeds))) {
       return Optional.empty();
     }
     Sample means =

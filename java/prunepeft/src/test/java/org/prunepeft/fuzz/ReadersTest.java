@@ -31,6 +31,7 @@ import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.data.chat.ConversationFile;
 import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.table.MissingColumnException;
 import org.prunepeft.data.task.DatasetDirectory;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
@@ -91,6 +92,7 @@ class ReadersTest {
               RunDirectoryException.class,
               UnresumableRunException.class,
               DamagedRunException.class,
+              MissingColumnException.class,
               IllegalArgumentException.class));
 
   /** What a measured search's config.json has besides. */

@@ -8,6 +8,8 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
     const domain = roomy(diagonal ? [...all, ...items.map(x)] : items.map(x));
     const sx = d3.scaleLinear(domain, f.x);
     const sy = d3.scaleLinear(diagonal ? domain : clipped(roomy(all), bounds), f.y);
+    const top = (item) => sy(bounds ? Math.min(high(item), bounds[1]) : high(item));
+    const bottom = (item) => sy(bounds ? Math.max(low(item), bounds[0]) : low(item));
     leftAxis(f, sy, yLabel, yFormat);
     bottomAxis(f, sx, xLabel, xFormat);
     if (diagonal) {
@@ -22,14 +24,14 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
     const marks = f.svg.append("g").selectAll("g").data(items).join("g")
       .attr("class", (item) => "s" + (group ? group(item) : 0) % 8).attr("transform", (item) => `translate(${at.get(item)},0)`);
     if (low) {
-      marks.filter((item) => known(low(item))).append("line").attr("class", "stroke").attr("y1", (item) => sy(low(item))).attr("y2", (item) => sy(high(item)));
+      marks.filter((item) => known(low(item))).append("line").attr("class", "stroke").attr("y1", bottom).attr("y2", top);
     }
     hints(marks.append("path").attr("transform", (item) => `translate(0,${sy(y(item))})`).attr("d", (item) => symbol(group ? group(item) : 0, diagonal ? 22 : 64))
       .attr("class", (item) => !filled || filled(item) ? "fill" : "hollow"), hint);
     if (name) {
       const taken = items.map((item) => around(at.get(item), sy(y(item)), 7, 7));
       if (low) {
-        items.filter((item) => known(low(item))).forEach((item) => taken.push({left: at.get(item) - 2, right: at.get(item) + 2, top: sy(high(item)), bottom: sy(low(item))}));
+        items.filter((item) => known(low(item))).forEach((item) => taken.push({left: at.get(item) - 2, right: at.get(item) + 2, top: top(item), bottom: bottom(item)}));
       }
       const names = briefly(items.map(name), 22);
       f.svg.append("g").selectAll("text").data(items.map((item, i) => freePlace(names[i], at.get(item), sy(y(item)), f, taken)).filter(known)).join("text")

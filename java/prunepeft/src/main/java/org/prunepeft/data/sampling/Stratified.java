@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.TaskKind;
@@ -171,7 +172,38 @@ public final class Stratified {
       quotas.putAll(others.isEmpty() ? ones : quotas(others, n - ones.size()));
     }
     quotas.putAll(ones);
+    leave(counts, quotas, left);
     return quotas;
+  }
+
+  /** Has classes give what is to be left of them to those that have more, by their shares. */
+  private static void leave(
+      SortedMap<Integer, Integer> counts, SortedMap<Integer, Integer> quotas, int left) {
+    int n = quotas.values().stream().mapToInt(Integer::intValue).sum();
+    int total = counts.values().stream().mapToInt(Integer::intValue).sum();
+    ToIntFunction<Integer> room =
+        label -> counts.get(label) - (counts.get(label) > left ? left : 0) - quotas.get(label);
+    if (counts.keySet().stream().mapToInt(room).sum() < 0) {
+      return;
+    }
+    int excess = 0;
+    for (int label : counts.keySet()) {
+      int over = Math.max(0, -room.applyAsInt(label));
+      quotas.merge(label, -over, Integer::sum);
+      excess += over;
+    }
+    for (; excess > 0; excess--) {
+      int next =
+          counts.keySet().stream()
+              .filter(label -> room.applyAsInt(label) > 0)
+              .max(
+                  Comparator.comparingDouble(
+                          (Integer label) ->
+                              (double) n * counts.get(label) / total - quotas.get(label))
+                      .thenComparing(Comparator.reverseOrder()))
+              .orElseThrow();
+      quotas.merge(next, 1, Integer::sum);
+    }
   }
 
   private static int[] labels(List<Example> examples) {

@@ -1,12 +1,15 @@
 package org.prunepeft.data.table;
 
 import java.util.List;
+import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.text.Spelling;
 
-/** A column that is asked for and is not there. */
-final class MissingColumnException extends IllegalArgumentException {
+/** A column that is asked for and is not there; its message names those that are. */
+public final class MissingColumnException extends IllegalArgumentException {
   private static final long serialVersionUID = 1;
+
+  private static final int MOST_NAMED = 50;
 
   private final String column;
 
@@ -32,7 +35,12 @@ final class MissingColumnException extends IllegalArgumentException {
                 : separator != ',' && only.indexOf(',') >= 0
                     ? "cells seem to be between commas; rename the file to end in .csv"
                     : null;
-    List<String> quoted = there.stream().map(name -> "'" + name + "'").toList();
+    String quoted =
+        there.stream()
+                .limit(MOST_NAMED)
+                .map(name -> "'" + name + "'")
+                .collect(Collectors.joining(", "))
+            + (there.size() > MOST_NAMED ? ", ..." : "");
     return new MissingColumnException(
         remedy != null
             ? "%s has one column, '%s': %s".formatted(file, only, remedy)
@@ -43,7 +51,7 @@ final class MissingColumnException extends IllegalArgumentException {
                     Spelling.nearest(column, there)
                         .map(name -> "did you mean '" + name + "'? Known are")
                         .orElse("known are"),
-                    String.join(", ", quoted),
+                    quoted,
                     there.size()),
         remedy != null ? null : column);
   }

@@ -195,6 +195,10 @@ public final class Trainer implements AutoCloseable {
           keep(ofAll, going);
         }
         going.removeIf(training -> !training.next());
+        // Of several, others may have begun another epoch.
+        if (trainings.size() == 1 && trainings.get(0).wasCancelledInValidation()) {
+          ofAll.save();
+        }
         if (!going.isEmpty()) {
           passes.step(going.stream().map(Training::step).toList());
           going.removeIf(training -> !training.stepDone());

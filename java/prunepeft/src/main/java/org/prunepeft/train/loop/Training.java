@@ -53,6 +53,7 @@ final class Training implements AutoCloseable {
   private final Owned owned = new Owned();
 
   private boolean cancelled;
+  private boolean cancelledInValidation;
 
   /** By the listener, when it was asked; null: nothing. */
   private RuntimeException thrown;
@@ -463,9 +464,15 @@ final class Training implements AutoCloseable {
     listener.epoch(epoch, run.epochs(), lossSum / (run.data().weight() - skipped), validation);
   }
 
+  /** Whether it has ended so, as it was after its last step. */
+  boolean wasCancelledInValidation() {
+    return cancelledInValidation;
+  }
+
   /** Asked between the batches of a validation, after which a step may be far. */
   private void requireNotCancelled() {
     if (listener.cancelled()) {
+      cancelledInValidation = true;
       throw new CancellationException("cancelled after step " + step + " of " + steps);
     }
   }

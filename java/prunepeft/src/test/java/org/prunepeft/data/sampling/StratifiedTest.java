@@ -77,6 +77,12 @@ class StratifiedTest {
     assertEquals(Map.of(0, 5, 1, 3, 2, 1, 3, 0, 4, 1), Stratified.quotasOfEach(counts, 10, 2));
     // Fewer than there are classes.
     assertEquals(Stratified.quotas(counts, 4), Stratified.quotasOfEach(counts, 4, 1));
+    // By shares the second class gives both that it has.
+    SortedMap<Integer, Integer> rare = new TreeMap<>(Map.of(0, 498, 1, 2));
+    assertEquals(Map.of(0, 398, 1, 2), Stratified.quotas(rare, 400));
+    assertEquals(Map.of(0, 399, 1, 1), Stratified.quotasOfEach(rare, 400, 1));
+    assertEquals(Map.of(0, 398, 1, 2), Stratified.quotasOfEach(rare, 400, 0));
+    assertEquals(Map.of(0, 498, 1, 2), Stratified.quotasOfEach(rare, 500, 1));
     assertEquals(Map.of(0, 1, 1, 1, 2, 1, 3, 1, 4, 1), Stratified.quotasOfEach(counts, 5, 1));
   }
 
