@@ -148,7 +148,7 @@ class ExportTest {
     Call.of("export", both, "--merge", "--output=" + refused)
         .exits(2, "are not linear", "search with --adapter-size 0");
     assertFalse(Files.exists(refused));
-    Call.of("export", lora, "--output=" + refused).exits(2, "--format=FORMAT | --merge");
+    Call.of("export", lora, "--output=" + refused).exits(2, "needs --format=FORMAT or --merge");
   }
 
   /** Nothing in the files says where this machine keeps things. */

@@ -22,7 +22,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.PairEncoding;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.testing.FixedSeed;
@@ -148,25 +147,6 @@ class PairEncodingTest {
     Call.of("train", "--config=" + run.resolve("config.yaml"), "--output=" + repeated).exits(0);
     assertEquals(Small.test(run), Small.test(repeated));
     assertEquals("separate", encoding(repeated));
-  }
-
-  /** Its texts were read as one sequence. */
-  @Test
-  void aRunOfBeforeThereWasAChoiceIsJoint() throws IOException {
-    Path run = temporary.resolve("before");
-    call("train", model, run, similarity()).exits(0);
-    Path config = run.resolve("config.json");
-    String text = Files.readString(config);
-    String without = text.replaceFirst("\"pairEncoding\" : \"joint\",\\s*", "");
-    assertFalse(without.equals(text));
-    Files.writeString(config, without);
-    Call.of("seal", run).exits(0);
-    try (TrainedModel trained = TrainedModel.load(run)) {
-      assertEquals(PairEncoding.JOINT, trained.setup().pairEncoding());
-      assertEquals(
-          ((Number) Small.test(run).get("loss")).doubleValue(),
-          trained.evaluate(trained.dataset().test()).loss());
-    }
   }
 
   @Test
