@@ -216,7 +216,7 @@ class MainTest {
         "train --batch-size 2.5 | invalid value for option '--batch-size': '2.5' is not a whole number",
         "train --batch-size 3000000000 | invalid value for option '--batch-size': '3000000000' is out of range; at most 2,147,483,647",
         "train --num_train_epochs=x | invalid value for option '--num-train-epochs': 'x' is not a whole number",
-        "train --seed -9999999999999999999999 | '-9999999999999999999999' is out of range; at least -9,223,372,036,854,775,808",
+        "train --seed -9999999999999999999999 | invalid value for option '--seed': '-9999999999999999999999' is out of range; at least -9,223,372,036,854,775,808",
         "search --tolerance 0.5% | invalid value for option '--tolerance': '0.5%' is not a number",
         "train --learning-rate fast | invalid value for option '--learning-rate': 'fast' is not a number",
         "train --lr 1e-3 | unknown option --lr of prunepeft train; here it is --learning-rate",
