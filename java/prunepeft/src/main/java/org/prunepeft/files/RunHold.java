@@ -189,9 +189,7 @@ final class RunHold {
     try {
       AtomicFile.forceDirectory(directory);
     } catch (IOException e) {
-      // All files are there. Where the machine fails before the disk has this, the mark is back,
-      // and
-      // the run is made again.
+      // All files are there. After a power cut the mark may be back: the run is made again.
     }
   }
 

@@ -203,14 +203,7 @@ final class Training implements AutoCloseable {
     }
     if (validationPrefix != null && epoch > 1) {
       // It remembers an example from the batch in which it first came.
-      trainer
-          .predictor()
-          .outputs(
-              run.modules(),
-              run.head(),
-              run.validation(),
-              validationPrefix,
-              done -> requireNotCancelled());
+      validationOutputs();
     }
   }
 
@@ -440,15 +433,7 @@ final class Training implements AutoCloseable {
     }
     Evaluation validation = null;
     if (run.validation() != null) {
-      Predictions predictions =
-          trainer
-              .predictor()
-              .outputs(
-                  run.modules(),
-                  run.head(),
-                  run.validation(),
-                  validationPrefix,
-                  done -> requireNotCancelled());
+      Predictions predictions = validationOutputs();
       validation = Evaluation.of(predictions, run.validation().targets());
       if (settled() && (highest == null || validation.primary() > highest)) {
         highest = validation.primary();
@@ -464,7 +449,18 @@ final class Training implements AutoCloseable {
     listener.epoch(epoch, run.epochs(), lossSum / (run.data().weight() - skipped), validation);
   }
 
-  /** Whether it has ended so, as it was after its last step. */
+  private Predictions validationOutputs() {
+    return trainer
+        .predictor()
+        .outputs(
+            run.modules(),
+            run.head(),
+            run.validation(),
+            validationPrefix,
+            done -> requireNotCancelled());
+  }
+
+  /** Whether it was cancelled in a validation, with the state that its last step left. */
   boolean wasCancelledInValidation() {
     return cancelledInValidation;
   }
