@@ -25,7 +25,8 @@ import org.prunepeft.search.SearchSpace;
  * @param decidedBy name of the cost for which it was kept in place of the best; empty: it is the
  *     best
  * @param placementMatters whether the best is measurably better than random subsets of the budget:
- *     the interval of that comparison lies above zero, by the score
+ *     the interval of that comparison lies above zero, by the score, and that by the metric does
+ *     too or allows more than a negligible gain
  * @param values of all modules, in the order of the space
  * @param pairs interactions that show, those with the most evidence first
  * @param bestComparisons the best against each rival

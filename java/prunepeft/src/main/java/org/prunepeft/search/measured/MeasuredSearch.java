@@ -132,7 +132,12 @@ public final class MeasuredSearch {
     Optional<Spread> spread = Statistics.spread(randomValues);
     Shift draws = ofMetric.shift(more, randomSubsets);
     List<Comparison> ofBest = comparisons(best, draws);
-    boolean matters = againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0;
+    Estimate ofTheMetric = againstRandom(best, archive.confirmedMetrics, draws);
+    boolean negligible = ofTheMetric.high() <= settings.negligible();
+    // A score shows differences that are too small to be seen in the metric, and to be worth it.
+    boolean matters =
+        againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0
+            && (ofTheMetric.low() > 0 || !negligible);
     List<Configuration> configurations = configurations(MetricModel.refit(ofMetric, chooseable()));
     Saving kept = new Saving(best, Optional.empty());
     Choice choice = Choice.BEST;
@@ -141,13 +146,11 @@ public final class MeasuredSearch {
       kept = new Saving(tolerated.get(), Optional.of(settings.objective()));
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      boolean excluded =
-          againstRandom(best, archive.confirmedMetrics, draws).high() <= settings.negligible();
       kept =
           saving(
               best,
               noMatter(best, model, scoreDraws),
-              excluded ? settings.costs() : List.of(settings.objective()));
+              negligible ? settings.costs() : List.of(settings.objective()));
       choice = kept.by.isPresent() ? Choice.CHEAPEST : Choice.BEST;
     }
     return new MeasuredResult(

@@ -287,6 +287,43 @@ class MeasuredSearchTest {
     assertTrue(fast >= 16, fast + " of 20");
   }
 
+  @Test
+  @FixedSeed("in which worlds the score alone shows a gain is of chance")
+  void aGainThatOnlyTheScoreShowsMattersUnlessItIsNegligible() {
+    Random random = TestSeed.random();
+    int differ = 0;
+    for (int i = 0; i < 8; i++) {
+      MadeUpWorld world =
+          MadeUpWorld.of(
+              6,
+              modules -> modules.stream().mapToDouble(m -> 0.05 * random.nextGaussian()).toArray(),
+              400,
+              true,
+              random);
+      world.scored = true;
+      MeasuredSettings settings =
+          MeasuredSettings.of(world.space, budget(world, 0.25)).withSeed(random.nextInt());
+      MeasuredResult exact = search(world, settings.withNegligible(0));
+      Estimate gain = gain(exact);
+      for (double negligible : new double[] {gain.high() - 1e-9, gain.high(), 1}) {
+        MeasuredResult result = search(world, settings.withNegligible(negligible));
+        assertEquals(exact.best(), result.best());
+        boolean possible = gain.low() > 0 || gain.high() > negligible;
+        assertEquals(exact.placementMatters() && possible, result.placementMatters());
+        differ += exact.placementMatters() != result.placementMatters() ? 1 : 0;
+      }
+    }
+    assertTrue(differ > 0);
+  }
+
+  private static Estimate gain(MeasuredResult result) {
+    return result.bestComparisons().stream()
+        .filter(each -> each.against() == Comparison.Rival.RANDOM)
+        .findFirst()
+        .orElseThrow()
+        .difference();
+  }
+
   /** Adapters add a fiftieth at most to a pass of the frozen layers, LoRA nothing. */
   private record Latency() implements Cost {
     @Override
