@@ -36,6 +36,9 @@ import org.junit.platform.launcher.core.LauncherFactory;
  * run: those that draw from {@link TestSeed}, or whose class does before all of its tests. Quick
  * tests come first: each has a second, then those that are not done four, and so on.
  *
+ * <p>The first run of a parameterized test makes all of its invocations, each later one the next of
+ * them: a repetition is one case of the test with one seed.
+ *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
  * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds with its share of what
  * its class does around its tests, and for a failure what runs it again, with tabs between. Classes
@@ -58,6 +61,9 @@ public final class Repeat {
 
   /** Tests that draw nothing, or can't run here. */
   private final Set<String> fixed = new HashSet<>();
+
+  /** How many invocations the parameterized methods have, by their unique ids. */
+  private final Map<String, Integer> invocations = new HashMap<>();
 
   private long collected = System.nanoTime();
 
@@ -173,7 +179,7 @@ public final class Repeat {
       if (left.isEmpty()) {
         return;
       }
-      if (System.nanoTime() - collected > 1_000_000_000) {
+      if (System.nanoTime() - collected > 4_000_000_000L) {
         // LibTorch's memory that nothing refers to is freed when the collector finds that out.
         System.gc();
         collected = System.nanoTime();
@@ -181,7 +187,9 @@ public final class Repeat {
       long seed = seeds.nextLong() >>> 16;
       SeedExtension.DREW.clear();
       long start = System.nanoTime();
-      Map<String, Outcome> outcomes = run(left.keySet(), seed);
+      Map<String, String> selected = new LinkedHashMap<>();
+      left.forEach((id, name) -> selected.put(id, next(id, name)));
+      Map<String, Outcome> outcomes = run(selected, seed);
       long around = System.nanoTime() - start;
       for (Outcome outcome : outcomes.values()) {
         around -= outcome.nanoseconds;
@@ -191,6 +199,13 @@ public final class Repeat {
         Outcome outcome = outcomes.get(method.getKey());
         long nanoseconds = outcome.nanoseconds + around / outcomes.size();
         String name = method.getValue();
+        if (!outcome.ran
+            && outcome.failure == null
+            && invocations.getOrDefault(method.getKey(), 0) > 1) {
+          // Other numbers gave it fewer cases.
+          invocations.merge(method.getKey(), -1, Integer::sum);
+          continue;
+        }
         boolean random = done.containsKey(name) || drew(method.getKey());
         String state = outcome.ran ? random ? "ok" : "fixed" : "skipped";
         if (outcome.failure != null) {
@@ -217,17 +232,26 @@ public final class Repeat {
     }
   }
 
+  /** What is run of a method next: its unique id, or that of one of its invocations. */
+  private String next(String id, String name) {
+    int cases = invocations.getOrDefault(id, 0);
+    return cases <= 1
+        ? id
+        : id + "/[test-template-invocation:#" + (1 + done.getOrDefault(name, 0) % cases) + "]";
+  }
+
   private static boolean drew(String id) {
     String type = id.substring(0, id.lastIndexOf("/["));
     return SeedExtension.DREW.stream().anyMatch(d -> d.startsWith(id) || d.equals(type));
   }
 
-  private Map<String, Outcome> run(Set<String> ids, long seed) {
+  /** Outcomes of methods, of each of which what is selected runs. */
+  private Map<String, Outcome> run(Map<String, String> selected, long seed) {
     Map<String, Outcome> outcomes = new LinkedHashMap<>();
-    ids.forEach(id -> outcomes.put(id, new Outcome()));
+    selected.keySet().forEach(id -> outcomes.put(id, new Outcome()));
     LauncherDiscoveryRequest request =
         LauncherDiscoveryRequestBuilder.request()
-            .selectors(ids.stream().map(id -> selectUniqueId(id)).toList())
+            .selectors(selected.values().stream().map(id -> selectUniqueId(id)).toList())
             .configurationParameter(TestSeed.PROPERTY, Long.toString(seed))
             .build();
     launcher.execute(
@@ -251,6 +275,11 @@ public final class Repeat {
           @Override
           public void executionStarted(TestIdentifier test) {
             starts.put(test.getUniqueId(), System.nanoTime());
+            if (test.isTest()) {
+              test.getParentId()
+                  .filter(id -> id.contains("[test-template:") && id.equals(selected.get(id)))
+                  .ifPresent(id -> invocations.merge(id, 1, Integer::sum));
+            }
           }
 
           @Override
