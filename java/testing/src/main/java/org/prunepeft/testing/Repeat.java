@@ -39,12 +39,13 @@ import org.junit.platform.launcher.core.LauncherFactory;
  * <p>The first run of a parameterized test makes all of its invocations, each later one the next of
  * them: a repetition is one case of the test with one seed.
  *
+ * <p>Methods and classes with {@link FixedSeed} are left out.
+ *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
  * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds with its share of what
- * its class does around its tests, and for a failure what runs it again, with tabs between. Classes
- * with {@link FixedSeed} are left out. What the log has already counts, and what is fixed or was
- * skipped is not run again. Failures' stack traces go to the log's name with {@code .failures}
- * behind it.
+ * its class does around its tests, and for a failure what runs it again, with tabs between. What
+ * the log has already counts, and what is fixed or was skipped is not run again. Failures' stack
+ * traces go to the log's name with {@code .failures} behind it.
  */
 public final class Repeat {
   private static final double FIRST_SECONDS = 1;
@@ -95,6 +96,7 @@ public final class Repeat {
    * @throws IOException if the log can't be read or written
    */
   public static void main(String[] args) throws IOException {
+    TestSeed.repeated = true;
     Map<String, String> options = new HashMap<>();
     for (String arg : args) {
       int at = arg.indexOf('=');
@@ -145,13 +147,17 @@ public final class Repeat {
         if (test.getSource().orElse(null) instanceof MethodSource source) {
           String type = source.getClassName();
           String name = type.substring(type.lastIndexOf('.') + 1) + "#" + source.getMethodName();
-          if (only.matcher(name).find() && !isFixed(source.getJavaClass())) {
+          if (only.matcher(name).find() && !isFixed(source)) {
             classes.computeIfAbsent(type, t -> new LinkedHashMap<>()).put(test.getUniqueId(), name);
           }
         }
       }
     }
     return classes;
+  }
+
+  private static boolean isFixed(MethodSource source) {
+    return isAnnotated(source.getJavaMethod(), FixedSeed.class) || isFixed(source.getJavaClass());
   }
 
   /** Whether all of a class, or of one around it, draws the same whatever the seed. */
@@ -163,7 +169,13 @@ public final class Repeat {
   /** What happened to a test with one seed. */
   private static final class Outcome {
     long nanoseconds;
+
+    /** A test, or an invocation of it, began. */
+    boolean began;
+
+    /** It came to its end. */
     boolean ran;
+
     Throwable failure;
   }
 
@@ -199,9 +211,9 @@ public final class Repeat {
         Outcome outcome = outcomes.get(method.getKey());
         long nanoseconds = outcome.nanoseconds + around / outcomes.size();
         String name = method.getValue();
-        if (!outcome.ran
+        if (!outcome.began
             && outcome.failure == null
-            && invocations.getOrDefault(method.getKey(), 0) > 1) {
+            && !selected.get(method.getKey()).equals(method.getKey())) {
           // Other numbers gave it fewer cases.
           invocations.merge(method.getKey(), -1, Integer::sum);
           continue;
@@ -235,9 +247,12 @@ public final class Repeat {
   /** What is run of a method next: its unique id, or that of one of its invocations. */
   private String next(String id, String name) {
     int cases = invocations.getOrDefault(id, 0);
-    return cases <= 1
-        ? id
-        : id + "/[test-template-invocation:#" + (1 + done.getOrDefault(name, 0) % cases) + "]";
+    if (cases > 1) {
+      return id + "/[test-template-invocation:#" + (1 + done.getOrDefault(name, 0) % cases) + "]";
+    }
+    // All of them are run, and counted.
+    invocations.remove(id);
+    return id;
   }
 
   private static boolean drew(String id) {
@@ -276,6 +291,7 @@ public final class Repeat {
           public void executionStarted(TestIdentifier test) {
             starts.put(test.getUniqueId(), System.nanoTime());
             if (test.isTest()) {
+              of(test).forEach(outcome -> outcome.began = true);
               test.getParentId()
                   .filter(id -> id.contains("[test-template:") && id.equals(selected.get(id)))
                   .ifPresent(id -> invocations.merge(id, 1, Integer::sum));
