@@ -30,10 +30,12 @@ import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.TrainingSettings;
 
 /** Runs that a listener or an interrupt ends, and whose they are meanwhile. */
+@FixedSeed("the weights are a prop: what is cancelled does not depend on them")
 class CancelledRunTest {
   private static final List<String> WORDS = List.of("the", "film", "was", "not", "long");
 

@@ -217,6 +217,7 @@ class TrainedModelTest {
   }
 
   @Test
+  @FixedSeed("the weights are a prop: what is answered or refused does not depend on them")
   void whatBecomesOfTooLongTextsIsAskedOfLanguageModelsAlone() {
     IllegalArgumentException e =
         assertThrows(
@@ -246,6 +247,7 @@ class TrainedModelTest {
   }
 
   @Test
+  @FixedSeed("the weights are a prop: what is answered or refused does not depend on them")
   void aPredictionHasNamesProbabilitiesOrANumber() {
     try (TrainedModel model = TrainedModel.load(single)) {
       Prediction one = model.predict("the film was long");
@@ -275,6 +277,7 @@ class TrainedModelTest {
   }
 
   @Test
+  @FixedSeed("the weights are a prop: what is answered or refused does not depend on them")
   void whatCannotBePredictedIsNamed() {
     try (TrainedModel model = TrainedModel.load(single)) {
       String none = null;
@@ -326,6 +329,7 @@ class TrainedModelTest {
   }
 
   @Test
+  @FixedSeed("the weights are a prop: what is answered or refused does not depend on them")
   void aRunOfALargerMachineIsLoadedWithTheProcessorsThereAre() throws IOException {
     int processors = Runtime.getRuntime().availableProcessors();
     Path larger = temporary.resolve("larger");
@@ -379,6 +383,7 @@ class TrainedModelTest {
   }
 
   @Test
+  @FixedSeed("the weights are a prop: what is answered or refused does not depend on them")
   void aListenerHearsHowManyExamplesAreDoneAndMayCancel() {
     List<String> texts = texts(TestSeed.random(), 100);
     List<Example> labelled =
@@ -440,6 +445,7 @@ class TrainedModelTest {
   }
 
   @Test
+  @FixedSeed("the weights are a prop: what is answered or refused does not depend on them")
   void aClosedModelRefusesCallsAndIsClosedOnce() {
     TrainedModel model = TrainedModel.load(single);
     model.close();

@@ -113,7 +113,8 @@ class TensorFlowBertTest {
     }
     Random random = TestSeed.random();
     int refused = 0;
-    for (int i = 0; i < 20_000; i++) {
+    int inputs = TestSeed.iterations(20_000);
+    for (int i = 0; i < inputs; i++) {
       byte[] bad = good.clone();
       for (int flips = 1 + random.nextInt(3); flips > 0; flips--) {
         bad[random.nextInt(bad.length)] = (byte) random.nextInt(256);
@@ -132,7 +133,7 @@ class TensorFlowBertTest {
         refused++;
       }
     }
-    assertTrue(refused > 10_000, "refused: " + refused);
+    assertTrue(2 * refused > inputs, "refused: " + refused);
   }
 
   /** Writes the checksum of the first block anew. */

@@ -74,7 +74,7 @@ class SafeTensorsFuzzTest {
 
   @Test
   void everyFileIsReadRightOrRefused() throws IOException {
-    int inputs = Integer.getInteger("prunepeft.fuzz.inputs", FEW);
+    int inputs = Integer.getInteger("prunepeft.fuzz.inputs", TestSeed.iterations(FEW));
     long start = System.nanoTime();
     Path file = directory.resolve("x.safetensors");
     Mutator mutator = new Mutator(TestSeed.random());

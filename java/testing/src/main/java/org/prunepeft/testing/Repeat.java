@@ -36,12 +36,16 @@ import org.junit.platform.launcher.core.LauncherFactory;
  * run: those that draw from {@link TestSeed}, or whose class does before all of its tests. Quick
  * tests come first: each has a second, then those that are not done four, and so on.
  *
+ * <p>The first run of a parameterized test makes all of its invocations, each later one the next of
+ * them: a repetition is one case of the test with one seed.
+ *
+ * <p>Methods and classes with {@link FixedSeed} are left out.
+ *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
  * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds with its share of what
- * its class does around its tests, and for a failure what runs it again, with tabs between. Classes
- * with {@link FixedSeed} are left out. What the log has already counts, and what is fixed or was
- * skipped is not run again. Failures' stack traces go to the log's name with {@code .failures}
- * behind it.
+ * its class does around its tests, and for a failure what runs it again, with tabs between. What
+ * the log has already counts, and what is fixed or was skipped is not run again. Failures' stack
+ * traces go to the log's name with {@code .failures} behind it.
  */
 public final class Repeat {
   private static final double FIRST_SECONDS = 1;
@@ -58,6 +62,9 @@ public final class Repeat {
 
   /** Tests that draw nothing, or can't run here. */
   private final Set<String> fixed = new HashSet<>();
+
+  /** How many invocations the parameterized methods have, by their unique ids. */
+  private final Map<String, Integer> invocations = new HashMap<>();
 
   private long collected = System.nanoTime();
 
@@ -89,6 +96,7 @@ public final class Repeat {
    * @throws IOException if the log can't be read or written
    */
   public static void main(String[] args) throws IOException {
+    TestSeed.repeated = true;
     Map<String, String> options = new HashMap<>();
     for (String arg : args) {
       int at = arg.indexOf('=');
@@ -139,13 +147,17 @@ public final class Repeat {
         if (test.getSource().orElse(null) instanceof MethodSource source) {
           String type = source.getClassName();
           String name = type.substring(type.lastIndexOf('.') + 1) + "#" + source.getMethodName();
-          if (only.matcher(name).find() && !isFixed(source.getJavaClass())) {
+          if (only.matcher(name).find() && !isFixed(source)) {
             classes.computeIfAbsent(type, t -> new LinkedHashMap<>()).put(test.getUniqueId(), name);
           }
         }
       }
     }
     return classes;
+  }
+
+  private static boolean isFixed(MethodSource source) {
+    return isAnnotated(source.getJavaMethod(), FixedSeed.class) || isFixed(source.getJavaClass());
   }
 
   /** Whether all of a class, or of one around it, draws the same whatever the seed. */
@@ -157,7 +169,13 @@ public final class Repeat {
   /** What happened to a test with one seed. */
   private static final class Outcome {
     long nanoseconds;
+
+    /** A test, or an invocation of it, began. */
+    boolean began;
+
+    /** It came to its end. */
     boolean ran;
+
     Throwable failure;
   }
 
@@ -173,7 +191,7 @@ public final class Repeat {
       if (left.isEmpty()) {
         return;
       }
-      if (System.nanoTime() - collected > 1_000_000_000) {
+      if (System.nanoTime() - collected > 4_000_000_000L) {
         // LibTorch's memory that nothing refers to is freed when the collector finds that out.
         System.gc();
         collected = System.nanoTime();
@@ -181,7 +199,9 @@ public final class Repeat {
       long seed = seeds.nextLong() >>> 16;
       SeedExtension.DREW.clear();
       long start = System.nanoTime();
-      Map<String, Outcome> outcomes = run(left.keySet(), seed);
+      Map<String, String> selected = new LinkedHashMap<>();
+      left.forEach((id, name) -> selected.put(id, next(id, name)));
+      Map<String, Outcome> outcomes = run(selected, seed);
       long around = System.nanoTime() - start;
       for (Outcome outcome : outcomes.values()) {
         around -= outcome.nanoseconds;
@@ -191,6 +211,13 @@ public final class Repeat {
         Outcome outcome = outcomes.get(method.getKey());
         long nanoseconds = outcome.nanoseconds + around / outcomes.size();
         String name = method.getValue();
+        if (!outcome.began
+            && outcome.failure == null
+            && !selected.get(method.getKey()).equals(method.getKey())) {
+          // Other numbers gave it fewer cases.
+          invocations.merge(method.getKey(), -1, Integer::sum);
+          continue;
+        }
         boolean random = done.containsKey(name) || drew(method.getKey());
         String state = outcome.ran ? random ? "ok" : "fixed" : "skipped";
         if (outcome.failure != null) {
@@ -217,17 +244,29 @@ public final class Repeat {
     }
   }
 
+  /** What is run of a method next: its unique id, or that of one of its invocations. */
+  private String next(String id, String name) {
+    int cases = invocations.getOrDefault(id, 0);
+    if (cases > 1) {
+      return id + "/[test-template-invocation:#" + (1 + done.getOrDefault(name, 0) % cases) + "]";
+    }
+    // All of them are run, and counted.
+    invocations.remove(id);
+    return id;
+  }
+
   private static boolean drew(String id) {
     String type = id.substring(0, id.lastIndexOf("/["));
     return SeedExtension.DREW.stream().anyMatch(d -> d.startsWith(id) || d.equals(type));
   }
 
-  private Map<String, Outcome> run(Set<String> ids, long seed) {
+  /** Outcomes of methods, of each of which what is selected runs. */
+  private Map<String, Outcome> run(Map<String, String> selected, long seed) {
     Map<String, Outcome> outcomes = new LinkedHashMap<>();
-    ids.forEach(id -> outcomes.put(id, new Outcome()));
+    selected.keySet().forEach(id -> outcomes.put(id, new Outcome()));
     LauncherDiscoveryRequest request =
         LauncherDiscoveryRequestBuilder.request()
-            .selectors(ids.stream().map(id -> selectUniqueId(id)).toList())
+            .selectors(selected.values().stream().map(id -> selectUniqueId(id)).toList())
             .configurationParameter(TestSeed.PROPERTY, Long.toString(seed))
             .build();
     launcher.execute(
@@ -251,6 +290,12 @@ public final class Repeat {
           @Override
           public void executionStarted(TestIdentifier test) {
             starts.put(test.getUniqueId(), System.nanoTime());
+            if (test.isTest()) {
+              of(test).forEach(outcome -> outcome.began = true);
+              test.getParentId()
+                  .filter(id -> id.contains("[test-template:") && id.equals(selected.get(id)))
+                  .ifPresent(id -> invocations.merge(id, 1, Integer::sum));
+            }
           }
 
           @Override

@@ -19,6 +19,9 @@ public final class TestSeed {
   private static final long FRESH = new SecureRandom().nextLong() >>> 16;
   private static final ThreadLocal<TestSeed> CURRENT = new ThreadLocal<>();
 
+  /** Whether {@link Repeat} runs the tests of this JVM. */
+  static volatile boolean repeated;
+
   private final long seed;
   private final boolean fixed;
   private final TestSeed enclosing;
@@ -73,6 +76,15 @@ public final class TestSeed {
     TestSeed current = current();
     current.used = true;
     return current.next();
+  }
+
+  /**
+   * How often a test that checks many drawn cases in a loop does so: {@code ordinarily}, or a
+   * twentieth of it where {@code java/repeat-random-tests} runs the test itself many times. The
+   * cases of the same seed begin alike.
+   */
+  public static int iterations(int ordinarily) {
+    return repeated ? Math.max(1, ordinarily / 20) : ordinarily;
   }
 
   private static TestSeed current() {

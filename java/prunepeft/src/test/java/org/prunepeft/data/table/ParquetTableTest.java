@@ -476,7 +476,7 @@ class ParquetTableTest {
       Files.write(file, Arrays.copyOf(whole, length));
       assertTrue(message(DataException.class, file, PAIRS).contains(file + " is no Parquet"));
     }
-    for (int i = 0; i < 300; i++) {
+    for (int i = TestSeed.iterations(300); i > 0; i--) {
       byte[] mutated = whole.clone();
       for (int k = random.nextInt(4); k >= 0; k--) {
         mutated[random.nextInt(mutated.length)] = (byte) random.nextInt();

@@ -381,7 +381,7 @@ class MeasuredSearchTest {
             return 0;
           }
         };
-    for (int i = 0; i < 5; i++) {
+    for (int i = TestSeed.iterations(5); i > 0; i--) {
       MadeUpWorld world =
           MadeUpWorld.of(6, modules -> new double[modules.size()], 400, true, random);
       MeasuredSettings settings =
