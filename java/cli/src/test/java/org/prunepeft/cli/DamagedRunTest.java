@@ -445,7 +445,7 @@ class DamagedRunTest {
     try {
       if (change.equals("another model")) {
         Path other = temporary.resolve("other-model");
-        RobertaDirectory.write(other, RobertaDirectory.LAYERS, new Random(2));
+        RobertaDirectory.write(other, RobertaDirectory.LAYERS, TestSeed.random());
         Files.copy(other.resolve(file.getFileName()), file, StandardCopyOption.REPLACE_EXISTING);
       } else {
         reverseVocabulary(file);
@@ -560,7 +560,7 @@ class DamagedRunTest {
     assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
     Call.of("predict", trained, texts, "--model=" + model).exits(0);
     Path other = temporary.resolve("not-the-model");
-    RobertaDirectory.write(other, RobertaDirectory.LAYERS, new Random(2));
+    RobertaDirectory.write(other, RobertaDirectory.LAYERS, TestSeed.random());
     Call.of("predict", trained, texts, "--model=" + other).exits(1, "is not what the run");
     Path merged = temporary.resolve("merged");
     Call.of("export", trained, "--merge", "--output=" + merged, "--model=" + other)
