@@ -87,7 +87,7 @@ record LoadedRun(
     }
   }
 
-  /** No checksum is kept of generation_config.json, which may change these alone. */
+  /** Of a run of an earlier version, which kept no checksum of generation_config.json. */
   private static void sayEnds(RunDirectory run, EncoderConfig then, EncoderConfig now) {
     if (now.decoder() != null && !now.decoder().endTokens().equals(then.decoder().endTokens())) {
       LOG.warn(

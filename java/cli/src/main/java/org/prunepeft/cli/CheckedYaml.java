@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -82,7 +83,8 @@ record CheckedYaml(Path file) {
 
   void requireKnown(String where, Map<String, Object> own, Collection<String> known) {
     own.keySet()
-        .forEach(key -> require(known.contains(key), where, Spelling.unknown("key", key, known)));
+        .forEach(
+            key -> require(known.contains(key), where, () -> Spelling.unknown("key", key, known)));
   }
 
   void requireDistinct(String where, List<String> values) {
@@ -91,8 +93,13 @@ record CheckedYaml(Path file) {
   }
 
   void require(boolean holds, String where, String message) {
+    require(holds, where, () -> message);
+  }
+
+  /** The message is only made where it is needed: to look for a name that is near takes long. */
+  void require(boolean holds, String where, Supplier<String> message) {
     if (!holds) {
-      throw wrong(where, message);
+      throw wrong(where, message.get());
     }
   }
 

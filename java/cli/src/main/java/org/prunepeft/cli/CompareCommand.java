@@ -96,7 +96,7 @@ final class CompareCommand implements Runnable {
     Set<String> keys = new LinkedHashSet<>();
     each.forEach(options -> keys.addAll(options.keySet()));
     for (String command : called) {
-      keys.retainAll(ConfigFile.keys(commands.get(command).getCommandSpec()));
+      keys.retainAll(new ConfigFile.Keys(commands.get(command).getCommandSpec()).names());
     }
     for (String key : keys) {
       List<Object> values = new ArrayList<>();

@@ -6,21 +6,22 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.text.Reason;
 import org.prunepeft.text.Spelling;
@@ -50,6 +51,45 @@ final class ConfigFile implements IDefaultValueProvider {
           .enable(YAMLGenerator.Feature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
           .build();
 
+  /** The options that files of a command may name. */
+  static final class Keys {
+    private final CommandSpec command;
+
+    /** By each of their keys, with dashes. */
+    private final Map<String, OptionSpec> options = new LinkedHashMap<>();
+
+    /** With underscores, in the order of the options. */
+    private final Set<String> names = new LinkedHashSet<>();
+
+    /** The command is only read. */
+    Keys(CommandSpec command) {
+      this.command = command;
+      optionsByName(command)
+          .values()
+          .forEach(option -> keys(option).forEach(key -> options.put(key, option)));
+      options.keySet().forEach(key -> names.add(underscored(key)));
+    }
+
+    /** As files are written with them, with underscores. */
+    Set<String> names() {
+      return Collections.unmodifiableSet(names);
+    }
+
+    /** The option that a file names so; null: the command has none. */
+    OptionSpec option(String key) {
+      return options.get(key.replace('_', '-'));
+    }
+
+    /** All keys are listed only where none is near: they are a page. */
+    private String unknown(String key) {
+      Optional<String> here =
+          PythonNames.remedy("--" + key.replace('_', '-'), command)
+              .or(() -> Spelling.nearest(key, names).map(near -> "did you mean " + near + "?"));
+      return here.map(remedy -> "unknown key '%s'; %s".formatted(key, remedy))
+          .orElseGet(() -> Spelling.unknown("key", key, names));
+    }
+  }
+
   private final String source;
   private final Map<OptionSpec, String> values = new LinkedHashMap<>();
 
@@ -61,7 +101,7 @@ final class ConfigFile implements IDefaultValueProvider {
    * @throws UncheckedIOException if it can't be read
    */
   ConfigFile(Path file, CommandSpec command) {
-    this(file.toString(), read(file), command);
+    this(file.toString(), read(file), new Keys(command));
   }
 
   /**
@@ -70,15 +110,14 @@ final class ConfigFile implements IDefaultValueProvider {
    * @param source names the place in messages
    * @throws IllegalArgumentException as the other does
    */
-  ConfigFile(String source, Map<String, Object> read, CommandSpec command) {
+  ConfigFile(String source, Map<String, Object> read, Keys known) {
     this.source = source;
-    Map<String, OptionSpec> options = byKey(command);
     Map<OptionSpec, String> keys = new LinkedHashMap<>();
     read.forEach(
         (key, value) -> {
-          OptionSpec option = options.get(key.replace('_', '-'));
+          OptionSpec option = known.option(key);
           if (option == null) {
-            throw wrong(unknown(key, command));
+            throw wrong(known.unknown(key));
           }
           String earlier = keys.put(option, key);
           if (earlier != null) {
@@ -100,11 +139,6 @@ final class ConfigFile implements IDefaultValueProvider {
   /** What the options are given, as on the command line, in the order of the file. */
   Map<OptionSpec, String> values() {
     return Collections.unmodifiableMap(values);
-  }
-
-  /** Keys that files of a command may have, with underscores. */
-  static List<String> keys(CommandSpec command) {
-    return byKey(command).keySet().stream().map(ConfigFile::underscored).toList();
   }
 
   /** The options of a command as they are set now, in the form that the constructor reads. */
@@ -161,15 +195,6 @@ final class ConfigFile implements IDefaultValueProvider {
     return options;
   }
 
-  /** By each of the keys that files may have, with dashes. */
-  private static Map<String, OptionSpec> byKey(CommandSpec command) {
-    Map<String, OptionSpec> options = new LinkedHashMap<>();
-    optionsByName(command)
-        .values()
-        .forEach(option -> keys(option).forEach(key -> options.put(key, option)));
-    return options;
-  }
-
   /** An option's first long name, with its dashes. */
   static String name(OptionSpec option) {
     return "--" + keys(option).get(0);
@@ -177,16 +202,6 @@ final class ConfigFile implements IDefaultValueProvider {
 
   static String underscored(String key) {
     return key.replace('-', '_');
-  }
-
-  /** All keys are listed only where none is near: they are a page. */
-  private static String unknown(String key, CommandSpec command) {
-    List<String> keys = keys(command);
-    Optional<String> here =
-        PythonNames.remedy("--" + key.replace('_', '-'), command)
-            .or(() -> Spelling.nearest(key, keys).map(near -> "did you mean " + near + "?"));
-    return here.map(remedy -> "unknown key '%s'; %s".formatted(key, remedy))
-        .orElseGet(() -> Spelling.unknown("key", key, keys));
   }
 
   private static List<String> keys(OptionSpec option) {
@@ -204,7 +219,9 @@ final class ConfigFile implements IDefaultValueProvider {
    */
   static Map<String, Object> read(Path file) {
     try {
-      JsonNode root = Yaml.read(text(file));
+      // No more than what YAML takes, and what tells that there is more.
+      byte[] text = BoundedFile.beginning(file, 4 * Yaml.MOST + 4);
+      JsonNode root = Yaml.read(new String(text, StandardCharsets.UTF_8));
       if (root.isMissingNode() || root.isNull()) {
         return Map.of();
       }
@@ -221,19 +238,6 @@ final class ConfigFile implements IDefaultValueProvider {
     } catch (IOException e) {
       throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }
-  }
-
-  /** No more of a file than what YAML takes, and what tells that there is more. */
-  private static String text(Path file) throws IOException {
-    byte[] bytes = new byte[4 * Yaml.MOST + 4];
-    int length = 0;
-    // Not by readNBytes, which from JDK 21 on asks for the position, which a FIFO has not.
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int read = 0; read >= 0 && length < bytes.length; length += Math.max(0, read)) {
-        read = in.read(bytes, length, bytes.length - length);
-      }
-    }
-    return new String(bytes, 0, length, StandardCharsets.UTF_8);
   }
 
   private static String firstLine(JsonProcessingException e) {

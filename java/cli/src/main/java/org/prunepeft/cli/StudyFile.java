@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.prunepeft.cli.ConfigFile.Keys;
 import org.prunepeft.cli.Study.Limit;
 import org.prunepeft.cli.Study.Method;
 import org.prunepeft.cli.Study.Options;
@@ -97,16 +98,27 @@ final class StudyFile {
   private static final int MOST = 1000;
   private static final int MOST_THREADS = 1024;
 
+  /** Of the commands that a study may run. They are only read: all studies share them. */
+  private static final Map<String, Keys> COMMANDS =
+      Stream.of(Study.TRAIN, Study.SEARCH)
+          .collect(
+              Collectors.toMap(
+                  name -> name,
+                  name -> new Keys(commandSpec(name)),
+                  (a, b) -> a,
+                  LinkedHashMap::new));
+
+  private static final Set<String> ALL_KEYS =
+      COMMANDS.values().stream()
+          .flatMap(keys -> keys.names().stream())
+          .collect(Collectors.toCollection(LinkedHashSet::new));
+
   private final Path file;
   private final CheckedYaml yaml;
-  private final Map<String, CommandSpec> commands;
 
   private StudyFile(Path file) {
     this.file = file;
     yaml = new CheckedYaml(file);
-    commands =
-        Stream.of(Study.TRAIN, Study.SEARCH)
-            .collect(Collectors.toMap(name -> name, StudyFile::commandSpec));
   }
 
   private static CommandSpec commandSpec(String name) {
@@ -189,7 +201,7 @@ final class StudyFile {
     List<String> methods = study.methods().stream().map(Method::name).toList();
     for (String other : study.comparedWith()) {
       yaml.require(
-          methods.contains(other), "compare_with", Spelling.unknown(METHOD, other, methods));
+          methods.contains(other), "compare_with", () -> Spelling.unknown(METHOD, other, methods));
     }
     for (Method method : study.methods()) {
       String where = "methods." + method.name();
@@ -197,11 +209,11 @@ final class StudyFile {
         yaml.require(
             methods.contains(reference.method()),
             where,
-            Spelling.unknown(METHOD, reference.method(), methods));
+            () -> Spelling.unknown(METHOD, reference.method(), methods));
         yaml.require(
             reference.task() == null || study.tasks().containsKey(reference.task()),
             where,
-            Spelling.unknown(TASK, String.valueOf(reference.task()), study.tasks().keySet()));
+            () -> Spelling.unknown(TASK, String.valueOf(reference.task()), study.tasks().keySet()));
         Method its = study.method(reference.method()).orElseThrow();
         yaml.require(
             its.references().isEmpty(),
@@ -243,9 +255,9 @@ final class StudyFile {
     Map<String, Object> own = new LinkedHashMap<>(yaml.map(where, value, null));
     String command = yaml.text(where + "." + COMMAND, own.remove(COMMAND));
     yaml.require(
-        commands.containsKey(command),
+        COMMANDS.containsKey(command),
         where,
-        Spelling.unknown(COMMAND, command, List.of(Study.TRAIN, Study.SEARCH)));
+        () -> Spelling.unknown(COMMAND, command, List.of(Study.TRAIN, Study.SEARCH)));
     Object ownBudgets = own.remove(BUDGETS);
     Object ownDraws = own.remove(DRAWS);
     Rates ownRates = rates(where + "." + RATE, own.remove(RATE), rates);
@@ -259,8 +271,8 @@ final class StudyFile {
             plain.put(key, option);
           }
         });
-    Map<OptionSpec, String> options = options(where, plain, commands.get(command));
-    String modules = options.getOrDefault(option(command, "--modules"), "");
+    Map<OptionSpec, String> options = options(where, plain, COMMANDS.get(command));
+    String modules = options.getOrDefault(COMMANDS.get(command).option("modules"), "");
     boolean search = command.equals(Study.SEARCH);
     boolean random = !search && TrainCommand.isRandom(modules);
     boolean budgeted = search || !references.isEmpty() || TrainCommand.goesByBudget(modules);
@@ -287,15 +299,11 @@ final class StudyFile {
     Map<String, Object> its = yaml.map(where + "." + key, value, null);
     yaml.requireKnown(where + "." + key, its, List.of(METHOD, TASK));
     OptionSpec option =
-        options(where, Map.of(key, "a run"), commands.get(command)).keySet().iterator().next();
+        options(where, Map.of(key, "a run"), COMMANDS.get(command)).keySet().iterator().next();
     return new Reference(
         option,
         yaml.text(where + "." + key + "." + METHOD, its.get(METHOD)),
         its.get(TASK) == null ? null : yaml.text(where + "." + key + "." + TASK, its.get(TASK)));
-  }
-
-  private OptionSpec option(String command, String name) {
-    return commands.get(command).findOption(name);
   }
 
   /** A model's or a task's options: of one that says nothing more, its name. */
@@ -317,27 +325,24 @@ final class StudyFile {
 
   /** Of each command those that it has. */
   private Options options(String where, Map<String, Object> own) {
-    Map<String, List<String>> known = new LinkedHashMap<>();
-    commands.forEach((name, command) -> known.put(name, ConfigFile.keys(command)));
-    Set<String> all = new LinkedHashSet<>();
-    known.values().forEach(all::addAll);
     for (String key : own.keySet()) {
       yaml.require(
-          all.contains(ConfigFile.underscored(key)), where, Spelling.unknown("key", key, all));
+          ALL_KEYS.contains(ConfigFile.underscored(key)),
+          where,
+          () -> Spelling.unknown("key", key, ALL_KEYS));
     }
     Map<String, Map<OptionSpec, String>> byCommand = new LinkedHashMap<>();
-    commands.forEach(
-        (name, command) -> {
+    COMMANDS.forEach(
+        (name, keys) -> {
           Map<String, Object> its = new LinkedHashMap<>(own);
-          its.keySet().removeIf(key -> !known.get(name).contains(ConfigFile.underscored(key)));
-          byCommand.put(name, options(where, its, command));
+          its.keySet().removeIf(key -> keys.option(key) == null);
+          byCommand.put(name, options(where, its, keys));
         });
     return new Options(byCommand);
   }
 
-  private Map<OptionSpec, String> options(
-      String where, Map<String, Object> own, CommandSpec command) {
-    Map<OptionSpec, String> values = new ConfigFile(yaml.place(where), own, command).values();
+  private Map<OptionSpec, String> options(String where, Map<String, Object> own, Keys known) {
+    Map<OptionSpec, String> values = new ConfigFile(yaml.place(where), own, known).values();
     for (OptionSpec option : values.keySet()) {
       String name = ConfigFile.name(option);
       String key = KEYS_OF_STUDIES.get(name);

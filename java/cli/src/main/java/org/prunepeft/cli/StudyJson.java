@@ -32,6 +32,8 @@ final class StudyJson {
   /** Far more than the tables of any study have. */
   private static final int MOST = 100_000_000;
 
+  private static final JsonMapper JSON = new JsonMapper();
+
   private StudyJson() {}
 
   static String of(
@@ -49,7 +51,7 @@ final class StudyJson {
     map.put("learning_rates", rates.stream().map(StudyJson::rate).toList());
     map.put("missing", missing);
     try {
-      return new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(map);
+      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(map);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     }
@@ -76,7 +78,7 @@ final class StudyJson {
       return Optional.empty();
     }
     try {
-      JsonNode read = new JsonMapper().readTree(BoundedFile.read(file, MOST));
+      JsonNode read = JSON.readTree(BoundedFile.read(file, MOST));
       JsonShape.NUMBER.require("format", read.path("format"));
       if (read.get("format").asInt() != FORMAT) {
         throw new RunDirectoryException(

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.FileOutputStream;
@@ -12,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -94,6 +96,16 @@ class ConfigFileTest {
     Call.of("search", "--config", file)
         .exits(2)
         .says("is not understood as YAML: it has 4,000,004 characters, the most is 1,000,000");
+  }
+
+  /** A buffer for the longest that is allowed took 4 MB for each. */
+  @Test
+  void aSmallFileTakesLittleMemory() throws IOException {
+    Path file = Files.writeString(temporary.resolve("options.yaml"), "rounds: 2\n");
+    Map<String, Object> read = ConfigFile.read(file);
+    long bytes = AllocatedBytes.of(() -> ConfigFile.read(file));
+    assertEquals(Map.of("rounds", 2), read);
+    assertTrue(bytes < 500_000, () -> bytes + " bytes");
   }
 
   /** As a shell's {@code --config <(...)} is. */

@@ -38,7 +38,9 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
@@ -59,6 +61,14 @@ class DamagedRunTest {
   private static final int FLIPS = Integer.getInteger("prunepeft.flips", 5);
 
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** What a language model writes by, beside its weights and its tokenizer. */
+  private static final List<String> WRITING =
+      List.of(
+          "generation_config.json",
+          "chat_template.jinja",
+          "chat_template.json",
+          "additional_chat_templates/plain.jinja");
 
   @TempDir static Path temporary;
   private static Path model;
@@ -435,7 +445,7 @@ class DamagedRunTest {
     try {
       if (change.equals("another model")) {
         Path other = temporary.resolve("other-model");
-        RobertaDirectory.write(other, RobertaDirectory.LAYERS, new Random(2));
+        RobertaDirectory.write(other, RobertaDirectory.LAYERS, TestSeed.random());
         Files.copy(other.resolve(file.getFileName()), file, StandardCopyOption.REPLACE_EXISTING);
       } else {
         reverseVocabulary(file);
@@ -447,6 +457,74 @@ class DamagedRunTest {
       Files.write(file, whole);
     }
     assertEquals(predicted, Call.of("predict", run, texts).exits(0).out());
+  }
+
+  /** A run of a language model whose directory has each of these files. */
+  private static Path writer(Path llama, String name) throws IOException {
+    LlamaDirectory.write(llama);
+    Files.createDirectory(llama.resolve("additional_chat_templates"));
+    for (String template : WRITING.subList(1, WRITING.size())) {
+      Files.writeString(llama.resolve(template), "{{ messages[0].content }}");
+    }
+    Files.writeString(llama.resolve(WRITING.get(0)), "{\"eos_token_id\": 2}");
+    Path file = Files.writeString(llama.resolve("a.jsonl"), "{\"text\": \"z\"}\n".repeat(40));
+    Path trained = temporary.resolve(name);
+    Call.of(
+            "train",
+            "--model=" + llama,
+            "--train-file=" + file,
+            "--epochs=1",
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--max-seq-length=16",
+            "--threads=1",
+            "--output=" + trained)
+        .exits(0);
+    return trained;
+  }
+
+  @Test
+  void aChangeOfWhatALanguageModelWritesByIsFound() throws IOException {
+    Path llama = temporary.resolve("llama");
+    Path trained = writer(llama, "writer");
+    String[] prompt = {"--prompt=z", "--max-new-tokens=4"};
+    String before = Call.of("generate", trained, prompt).exits(0).out();
+    for (String name : WRITING) {
+      Path file = llama.resolve(name);
+      String whole = Files.readString(file);
+      Files.writeString(file, whole.replace("2}", "3}").replace("content", "role"));
+      Call.of("generate", trained, prompt)
+          .exits(1, file + " is not what the run", "--model", "seal " + trained);
+      Files.delete(file);
+      Call.of("generate", trained, prompt)
+          .exits(1, "the model has no " + file.getFileName() + ", of which the run " + trained);
+      Files.writeString(file, whole);
+    }
+    assertEquals(before, Call.of("generate", trained, prompt).exits(0).out());
+    Path more = llama.resolve("additional_chat_templates/more.jinja");
+    Files.writeString(more, "");
+    Call.of("generate", trained, prompt).exits(1, more + " was not there when the run " + trained);
+  }
+
+  /** Its list of the model's files has neither generation_config.json nor chat templates. */
+  @Test
+  void aRunOfBeforeTheyHadChecksumsIsReadWithAWarningOfOtherEnds() throws IOException {
+    Path llama = temporary.resolve("llama-of-old");
+    Path trained = writer(llama, "old-writer");
+    RunDirectory directory = RunDirectory.open(trained);
+    Map<String, Object> config = directory.readJson("config.json");
+    config.remove("model_files_of_writing");
+    List<?> files = (List<?>) config.get("model_files");
+    int all = files.size();
+    files.removeIf(
+        one -> WRITING.stream().anyMatch(((Map<?, ?>) one).get("file").toString()::endsWith));
+    assertEquals(all - WRITING.size(), files.size());
+    Manifest.replace(directory, "config.json", config);
+    Manifest.renew(directory, RunFiles.RESULT, RunFiles.beforeResult(directory));
+    String[] prompt = {"--prompt=z", "--max-new-tokens=4"};
+    Call.of("generate", trained, prompt).exits(0);
+    Files.writeString(llama.resolve("generation_config.json"), "{\"eos_token_id\": [2, 3]}");
+    Call.of("generate", trained, prompt).exits(0, "when the run " + trained + " was made, at [2]");
   }
 
   /** All tokens but the special ones change places. */
@@ -482,7 +560,7 @@ class DamagedRunTest {
     assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
     Call.of("predict", trained, texts, "--model=" + model).exits(0);
     Path other = temporary.resolve("not-the-model");
-    RobertaDirectory.write(other, RobertaDirectory.LAYERS, new Random(2));
+    RobertaDirectory.write(other, RobertaDirectory.LAYERS, TestSeed.random());
     Call.of("predict", trained, texts, "--model=" + other).exits(1, "is not what the run");
     Path merged = temporary.resolve("merged");
     Call.of("export", trained, "--merge", "--output=" + merged, "--model=" + other)

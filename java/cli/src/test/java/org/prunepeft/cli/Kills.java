@@ -13,6 +13,11 @@ final class Kills {
     return Integer.getInteger("prunepeft.kills", ofABuild);
   }
 
+  /** Whether the script has commands asked to end by each signal. */
+  static boolean areSignals() {
+    return "signals".equals(System.getProperty("prunepeft.kills.only"));
+  }
+
   /** What the moments follow from, of a command or a test. */
   static long seed(String name) {
     return SEED + name.hashCode();

@@ -17,7 +17,6 @@ import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.testing.ReaderFiles;
 import org.prunepeft.testing.Reading;
-import picocli.CommandLine.Model.CommandSpec;
 
 /** The readers of files that the command line has besides the library's, as there. */
 class ReadersTest {
@@ -36,8 +35,9 @@ class ReadersTest {
               MissingColumnException.class,
               IllegalArgumentException.class));
 
-  private static final CommandSpec TRAIN =
-      Main.commandLine(Study.TRAIN).getSubcommands().get(Study.TRAIN).getCommandSpec();
+  private static final ConfigFile.Keys TRAIN =
+      new ConfigFile.Keys(
+          Main.commandLine(Study.TRAIN).getSubcommands().get(Study.TRAIN).getCommandSpec());
 
   @AfterAll
   static void clean() throws IOException {
@@ -54,7 +54,8 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void options(byte[] file) throws IOException {
     Path path = put("options.yaml", file);
-    READING.check(file.length, () -> new ConfigFile(path, TRAIN).values());
+    READING.check(
+        file.length, () -> new ConfigFile(path.toString(), ConfigFile.read(path), TRAIN).values());
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

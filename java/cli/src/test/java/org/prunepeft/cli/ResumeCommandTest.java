@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
@@ -159,20 +159,14 @@ class ResumeCommandTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"TERM, 143", "INT, 130"})
-  void aProcessThatIsToldToEndWritesACheckpointAndSaysHowToGoOn(String signal, int code)
-      throws Exception {
+  @EnumSource
+  void aProcessThatIsToldToEndWritesACheckpointAndSaysHowToGoOn(Signal signal) throws Exception {
     assumeFalse(
-        signal.equals("INT") && ignoresInterrupts(), "a shell started this in the background");
+        signal == Signal.INT && ignoresInterrupts(), "a shell started this in the background");
     Path run = temporary.resolve("interrupted by " + signal);
     Path said = temporary.resolve(signal + ".txt");
-    Process process =
-        cutOff(
-            train(run, LONG),
-            run,
-            said,
-            one -> new ProcessBuilder("kill", "-" + signal, "" + one.pid()).start().waitFor());
-    assertEquals(code, process.exitValue(), Child.text(said));
+    Process process = cutOff(train(run, LONG), run, said, signal::send);
+    assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
     String line = "prunepeft: interrupted; go on with: prunepeft train --resume '" + run + "'";
     assertEquals(line, Child.text(said).lines().reduce((a, b) -> b).orElse(""), Child.text(said));
     assertFalse(Child.text(said).contains("prunepeft: cancelled"), Child.text(said));
@@ -195,18 +189,47 @@ class ResumeCommandTest {
   void anyRunThatIsToldToEndGoesOnAsIfItHadNot(String words) throws Exception {
     Path uninterrupted = Files.createTempDirectory(temporary, "uninterrupted");
     Call.of(command(words, uninterrupted, MANY)).exits(0);
-    Path run = Files.createTempDirectory(temporary, "told");
-    Path said = temporary.resolve(run.getFileName() + ".txt");
-    Process process = cutOff(command(words, run, MANY), run, said, Process::destroy);
-    assertEquals(143, process.exitValue(), Child.text(said));
-    String name = words.substring(0, words.indexOf(' '));
-    String line = "prunepeft: interrupted; go on with: prunepeft %s --resume %s";
-    assertEquals(
-        line.formatted(name, run),
-        Child.text(said).lines().reduce((a, b) -> b).orElse(""),
-        Child.text(said));
-    Call.of(name, "--resume=" + run).exits(0);
-    Results.assertSame(Results.of(uninterrupted), run);
+    for (Signal signal : signals(words)) {
+      Path run = Files.createTempDirectory(temporary, "told");
+      Path said = temporary.resolve(run.getFileName() + ".txt");
+      Process process = cutOff(command(words, run, MANY), run, said, signal::send);
+      assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
+      String name = words.substring(0, words.indexOf(' '));
+      String line = "prunepeft: interrupted; go on with: prunepeft %s --resume %s";
+      assertEquals(
+          line.formatted(name, run),
+          Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+          Child.text(said));
+      Call.of(name, "--resume=" + run).exits(0);
+      Results.assertSame(Results.of(uninterrupted), run);
+    }
+  }
+
+  /** What a process is told to end by. */
+  private enum Signal {
+    TERM(143),
+    INT(130);
+
+    private final int exitCode;
+
+    Signal(int exitCode) {
+      this.exitCode = exitCode;
+    }
+
+    private void send(Process process) throws IOException, InterruptedException {
+      new ProcessBuilder("kill", "-" + this, "" + process.pid()).start().waitFor();
+    }
+  }
+
+  /** In a build one of them for each command; {@code java/kill-and-resume} has both. */
+  private static List<Signal> signals(String words) throws IOException {
+    List<Signal> signals = new ArrayList<>(List.of(Signal.values()));
+    if (ignoresInterrupts()) {
+      signals.remove(Signal.INT);
+    } else if (!Kills.areSignals()) {
+      signals.remove(words.contains("--seeds") ? Signal.TERM : Signal.INT);
+    }
+    return signals;
   }
 
   /** Shells have what they start in the background ignore SIGINT, which its children inherit. */

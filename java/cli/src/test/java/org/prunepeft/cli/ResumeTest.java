@@ -92,7 +92,7 @@ class ResumeTest {
             .collect(Collectors.joining("", "text\tpair\tlabel\n", "")));
     texts = classified(file, null);
     pairs = classified(file, "pair");
-    llama = LlamaDirectory.write(lasting.resolve("llama"), new Random(1));
+    llama = Small.fixedLlama(lasting);
     Path jsonLines = lasting.resolve("lines.jsonl");
     Files.writeString(
         jsonLines,

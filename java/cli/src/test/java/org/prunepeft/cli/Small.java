@@ -11,8 +11,10 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.Directories;
+import org.prunepeft.testing.FixedSeed;
 
 /** Runs of seconds, and what they leave behind. */
+@FixedSeed("the weights that repetitions of tests share are a prop")
 final class Small {
   private Small() {}
 
@@ -28,6 +30,11 @@ final class Small {
     Path model = temporary.resolve("tiny-roberta");
     RobertaDirectory.write(model, RobertaDirectory.LAYERS, new Random(1));
     return model;
+  }
+
+  /** A Llama with the same weights, whatever the seed of the tests is. */
+  static Path fixedLlama(Path temporary) throws IOException {
+    return LlamaDirectory.write(temporary.resolve("llama"), new Random(1));
   }
 
   /** A directory that is there until the process ends, for what repetitions of tests share. */

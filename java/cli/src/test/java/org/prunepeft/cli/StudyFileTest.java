@@ -37,6 +37,15 @@ class StudyFileTest {
     return plan.runs().stream().map(PlannedRun::name).toList();
   }
 
+  /** The commands' options are looked up once, and what nobody is told is not put into words. */
+  @Test
+  void anotherStudyTakesLittleMemory() throws IOException {
+    Path file = file(TASKS + METHODS + "options: {epochs: 3, lora_r: 4, batch_size: 8}\n");
+    StudyFile.read(file);
+    long bytes = AllocatedBytes.of(() -> StudyFile.read(file));
+    assertTrue(bytes < 1_000_000, () -> bytes + " bytes");
+  }
+
   /** {@code =} begins a whole file. */
   @ParameterizedTest
   @CsvSource(

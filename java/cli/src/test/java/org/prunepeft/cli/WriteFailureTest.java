@@ -26,6 +26,9 @@ class WriteFailureTest {
   /** Of a language model. */
   private static Path written;
 
+  /** A number: one of so many writes fails, of each export; docs/testing.md has the command. */
+  private static final String EVERY = "prunepeft.writes.every";
+
   @BeforeAll
   static void train() throws IOException {
     run = temporary.resolve("run");
@@ -54,9 +57,10 @@ class WriteFailureTest {
   }
 
   /**
-   * @param every one of so many writes fails
+   * @param most one of so many writes fails, where {@value #EVERY} doesn't say
    */
-  private static void check(String name, int every, WriteFailures.Action export) throws Exception {
+  private static void check(String name, int most, WriteFailures.Action export) throws Exception {
+    int every = Integer.getInteger(EVERY, most);
     Path failures = Files.createDirectory(temporary.resolve(name + "-failures"));
     new WriteFailures(failures, every)
         .of(

@@ -13,7 +13,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.testing.FixedSeed;
 
+@FixedSeed("devices, instruction sets and threads are chosen: the numbers are a prop")
 class KernelsTest {
   private static final int INVALID_ARGUMENT = 1;
   private static final int UNSUPPORTED = 2;

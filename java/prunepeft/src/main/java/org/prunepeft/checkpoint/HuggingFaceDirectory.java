@@ -111,6 +111,9 @@ public final class HuggingFaceDirectory {
   /** A directory of templates by their names, beside the default one. */
   private static final String MORE_TEMPLATES = "additional_chat_templates";
 
+  /** Chat templates as transformers kept those of processors; ours are not read from it. */
+  private static final String OTHER_CHAT_TEMPLATES = "chat_template.json";
+
   /** What a language model may have beside its weights, chat templates and {@value #CONFIG}. */
   private static final List<String> OF_LANGUAGE_MODEL =
       List.of(
@@ -121,7 +124,7 @@ public final class HuggingFaceDirectory {
           "tokenizer.model",
           "vocab.json",
           "merges.txt",
-          "chat_template.json",
+          OTHER_CHAT_TEMPLATES,
           GENERATION_CONFIG);
 
   /** Which Python classes are the model's or the tokenizer's. */
@@ -364,6 +367,37 @@ public final class HuggingFaceDirectory {
       checksums.add(FileChecksum.of(directory.resolve(name)));
     }
     return checksums;
+  }
+
+  /**
+   * What else decides what a language model writes: {@value #GENERATION_CONFIG} and chat templates,
+   * as far as they are there.
+   *
+   * @throws IOException if reading fails
+   */
+  public List<FileChecksum> checksumsOfWriting() throws IOException {
+    List<String> names = new ArrayList<>(chatTemplates());
+    names.add(OTHER_CHAT_TEMPLATES);
+    names.add(GENERATION_CONFIG);
+    List<FileChecksum> checksums = new ArrayList<>();
+    for (String name : names) {
+      if (Files.exists(directory.resolve(name))) {
+        checksums.add(FileChecksum.of(directory.resolve(name)));
+      }
+    }
+    return checksums;
+  }
+
+  /**
+   * {@return whether {@link #checksumsOfWriting} is of such a file}
+   *
+   * @param name of a file, without its directory
+   */
+  public static boolean isOfWriting(Path name) {
+    String text = name.toString();
+    return text.equals(GENERATION_CONFIG)
+        || text.equals(OTHER_CHAT_TEMPLATES)
+        || text.endsWith(".jinja");
   }
 
   private byte[] wholeTokenizer() throws IOException {

@@ -22,24 +22,36 @@ public final class BoundedFile {
    * @throws IOException if it can't be read
    */
   public static byte[] read(Path file, int most) throws IOException {
-    byte[] bytes = new byte[FIRST];
-    int length = 0;
-    // Not by readNBytes, which from JDK 21 on asks for the position, which a FIFO has not.
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int read = 0; read >= 0 && length <= most; length += Math.max(0, read)) {
-        if (length == bytes.length) {
-          bytes = Arrays.copyOf(bytes, 2 * length);
-        }
-        read = in.read(bytes, length, bytes.length - length);
-      }
-    }
-    if (length > most) {
+    byte[] bytes = beginning(file, most + 1);
+    if (bytes.length > most) {
       throw new FormatException(
           String.format(
               Locale.ROOT,
               "%s has more than %,d bytes, the most that such a file may have; name another",
               file,
               most));
+    }
+    return bytes;
+  }
+
+  /**
+   * {@return what a file holds, of a longer one its first bytes}
+   *
+   * @param file may be a FIFO
+   * @param most bytes that are read; memory is taken as the file has them
+   * @throws IOException if it can't be read
+   */
+  public static byte[] beginning(Path file, int most) throws IOException {
+    byte[] bytes = new byte[Math.min(FIRST, most)];
+    int length = 0;
+    // Not by readNBytes, which from JDK 21 on asks for the position, which a FIFO has not.
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int read = 0; read >= 0 && length < most; length += Math.max(0, read)) {
+        if (length == bytes.length) {
+          bytes = Arrays.copyOf(bytes, (int) Math.min(2L * length, most));
+        }
+        read = in.read(bytes, length, bytes.length - length);
+      }
     }
     return Arrays.copyOf(bytes, length);
   }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -350,17 +351,15 @@ public final class Models {
       TokenizerVocabulary.requireFits(tokenizer, config, directory.path());
     }
     Map<String, byte[]> tokenizerFiles = directory.tokenizerFiles();
+    List<FileChecksum> files = new ArrayList<>(directory.checksums(wordPiece));
+    if (config.decoder() != null) {
+      files.addAll(directory.checksumsOfWriting());
+    }
     Checkpoint weights = directory.weights();
     return closedUnlessOpened(
         weights,
         () ->
-            new Pretrained(
-                config,
-                tokenizer,
-                tokenizerFiles,
-                weights,
-                directory.checksums(wordPiece),
-                directory.config()));
+            new Pretrained(config, tokenizer, tokenizerFiles, weights, files, directory.config()));
   }
 
   /** What is made of weights, which are closed if it fails. */

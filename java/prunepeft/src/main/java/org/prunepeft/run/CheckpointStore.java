@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
@@ -40,7 +41,8 @@ public final class CheckpointStore implements AutoCloseable {
   /** Whether nothing was done since a state was taken from the checkpoint. */
   private boolean restored;
 
-  private long lastEnd = System.nanoTime();
+  private final LongSupplier nanos;
+  private long lastEnd;
   private long lastCost;
 
   /**
@@ -49,6 +51,17 @@ public final class CheckpointStore implements AutoCloseable {
    * @param run into whose directory checkpoints are written
    */
   public CheckpointStore(RunDirectory run, Checkpointing settings) {
+    this(run, settings, System::nanoTime);
+  }
+
+  /**
+   * The same by another clock.
+   *
+   * @param nanos as {@link System#nanoTime} counts
+   */
+  CheckpointStore(RunDirectory run, Checkpointing settings, LongSupplier nanos) {
+    this.nanos = nanos;
+    lastEnd = nanos.getAsLong();
     directory = new CheckpointDirectory(run);
     this.settings = settings;
     saved = settings.resume() ? directory.newest().orElse(null) : null;
@@ -108,20 +121,20 @@ public final class CheckpointStore implements AutoCloseable {
     }
     return !stopped
         && (settings.steps() > 0 && step % settings.steps() == 0
-            || System.nanoTime() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * lastCost));
+            || nanos.getAsLong() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * lastCost));
   }
 
   private void save() {
     if (stopped) {
       return;
     }
-    long begun = System.nanoTime();
+    long begun = nanos.getAsLong();
     Map<String, SafeTensors.Source> tensors = new LinkedHashMap<>();
     Map<String, Object> states = new LinkedHashMap<>();
     runs.forEach(
         (name, run) -> states.put(name, run == null ? null : run.state(name + "/", tensors)));
     directory.write(tensors, Map.of(RUNS, states));
-    lastEnd = System.nanoTime();
+    lastEnd = nanos.getAsLong();
     lastCost = lastEnd - begun;
     LOG.debug("checkpoint of {} tensors written in {} ms", tensors.size(), lastCost / 1_000_000);
   }

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -23,6 +24,13 @@ import org.prunepeft.settings.Setup;
 public final class ModelFiles {
   /** The member of a run's {@code config.json} that lists what they hold. */
   static final String MEMBER = Manifest.MODEL_FILES;
+
+  /**
+   * The member of a run's {@code config.json} that says that the list has a language model's {@code
+   * generation_config.json} and chat templates too, where they are there. Earlier versions left
+   * these out.
+   */
+  static final String OF_WRITING = "model_files_of_writing";
 
   /** The member of a run's {@code config.json} with the model's directory, absolute. */
   public static final String DIRECTORY = "model_directory";
@@ -37,6 +45,7 @@ public final class ModelFiles {
   public static void put(Map<String, Object> config, String model, List<FileChecksum> files) {
     config.put(DIRECTORY, Models.directory(model).map(Path::toString).orElse(null));
     config.put(MEMBER, files);
+    config.put(OF_WRITING, true);
   }
 
   /** Puts the same into another object. */
@@ -44,6 +53,9 @@ public final class ModelFiles {
     if (config.containsKey(MEMBER)) {
       to.put(DIRECTORY, config.get(DIRECTORY));
       to.put(MEMBER, config.get(MEMBER));
+      if (config.containsKey(OF_WRITING)) {
+        to.put(OF_WRITING, config.get(OF_WRITING));
+      }
     }
   }
 
@@ -151,9 +163,10 @@ public final class ModelFiles {
             changes.add(RunData.difference(run, earlier, later));
           }
         });
+    boolean all = Boolean.TRUE.equals(run.readJson(file).get(OF_WRITING));
     now.forEach(
         (name, later) -> {
-          if (!then.containsKey(name)) {
+          if (!then.containsKey(name) && (all || !HuggingFaceDirectory.isOfWriting(name))) {
             changes.add(
                 "%s was not there when the run %s was made".formatted(later.file(), run.path()));
           }

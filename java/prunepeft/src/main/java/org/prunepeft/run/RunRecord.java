@@ -283,6 +283,7 @@ public final class RunRecord {
       one.remove(VERSIONS);
       // Compared above, and it may have been moved.
       one.remove(ModelFiles.MEMBER);
+      one.remove(ModelFiles.OF_WRITING);
       one.remove(ModelFiles.DIRECTORY);
       // The directory may have been moved.
       ((Map<?, ?>) one.get(SETUP)).remove("output");

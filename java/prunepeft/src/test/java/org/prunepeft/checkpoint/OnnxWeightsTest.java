@@ -13,12 +13,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.NoSuchElementException;
-import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.protobuf.MessageFields;
+import org.prunepeft.testing.TestSeed;
 
 class OnnxWeightsTest {
   private static final String QUERY = "encoder.layer.0.attention.self.query.weight";
@@ -179,7 +179,7 @@ class OnnxWeightsTest {
       byte[] cut = Arrays.copyOf(good, length);
       assertThrows(FormatException.class, () -> read(stream(cut)));
     }
-    var random = new Random(7);
+    var random = TestSeed.random();
     for (int i = 0; i < 5000; i++) {
       byte[] bad = good.clone();
       for (int flips = 1 + random.nextInt(3); flips > 0; flips--) {

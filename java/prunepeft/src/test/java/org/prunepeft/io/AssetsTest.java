@@ -11,13 +11,13 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Random;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.TestSeed;
 
 class AssetsTest {
   private static final String RESOURCE = "some/model.bin";
@@ -27,7 +27,7 @@ class AssetsTest {
 
   @BeforeEach
   void fill() {
-    new Random(3).nextBytes(content);
+    TestSeed.random().nextBytes(content);
   }
 
   @Test

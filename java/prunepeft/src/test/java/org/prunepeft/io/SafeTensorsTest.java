@@ -19,7 +19,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
-import java.util.Random;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeEach;
@@ -136,7 +135,7 @@ class SafeTensorsTest {
       end = begin;
     }
     byte[] data = new byte[size];
-    new Random(1).nextBytes(data);
+    TestSeed.random().nextBytes(data);
     write("{" + String.join(",", members) + "}", data);
     try (var tensors = SafeTensors.open(file)) {
       for (StoredType dtype : StoredType.values()) {

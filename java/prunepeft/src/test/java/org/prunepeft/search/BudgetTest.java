@@ -14,10 +14,10 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.DepthOrder.Layers;
+import org.prunepeft.testing.TestSeed;
 
 class BudgetTest {
   @Test
@@ -96,7 +96,7 @@ class BudgetTest {
   void randomSelectionDependsOnTheSeedAndNamesAlone() {
     SearchSpace space = Scores.space(6);
     List<Candidate> shuffled = new ArrayList<>(space.candidates());
-    Collections.shuffle(shuffled, new Random(3));
+    Collections.shuffle(shuffled, TestSeed.random());
     List<Candidate> kept = RandomSelection.keep(space, 90, 7);
     assertEquals(kept, RandomSelection.keep(new SearchSpace(6, shuffled), 90, 7));
     assertNotEquals(kept, RandomSelection.keep(space, 90, 8));

@@ -14,6 +14,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.PruningSettings.Selection;
 import org.prunepeft.search.PruningSettings.Weighting;
+import org.prunepeft.testing.TestSeed;
 
 /** Nothing depends on the order in which modules, criteria, partitions or statistics come. */
 class OrderIndependenceTest {
@@ -66,7 +67,7 @@ class OrderIndependenceTest {
 
   @Test
   void shufflingWhatComesInChangesNothing() {
-    Random random = new Random(11);
+    Random random = TestSeed.random();
     List<Candidate> modules = new ArrayList<>(Scores.space(LAYERS).candidates());
     List<Criterion> criteria = new ArrayList<>(Criteria.six());
     for (Selection selection : Selection.values()) {

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -23,31 +24,78 @@ class SourcesTest {
               + "|getDefaultCPUGenerator|\\.(normal|uniform|bernoulli|random|exponential)_\\(\\s*\\)"
               + "|static (final )?(Random\\s|\\w+ \\w+ = TestSeed)");
 
+  /** The same numbers in every run, which {@link FixedSeed} gives a reason for. */
+  private static final Pattern FIXED =
+      Pattern.compile("new (Splittable)?Random\\(\\s*-?[0-9][0-9A-Za-z_]*\\s*\\)");
+
+  /** Where a class, a method or a field begins that is not within a nested class. */
+  private static final Pattern MEMBER = Pattern.compile("\\n\\n  (?=\\S)");
+
+  private static final String REASON = "@FixedSeed(";
+
   @Test
   void drawNothingThatNoSeedNames() throws IOException {
-    Path modules = Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
+    Path root = Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent().getParent();
     List<String> found = new ArrayList<>();
     int tests = 0;
-    for (String module : List.of("kernels", "prunepeft", "cli", "examples")) {
-      try (Stream<Path> files = Files.walk(modules.resolve(module).resolve("src/test/java"))) {
-        for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
+    for (String module :
+        List.of(
+            "java/kernels",
+            "java/prunepeft",
+            "java/cli",
+            "java/examples",
+            "java/testing",
+            "benchmarks")) {
+      try (Stream<Path> files = Files.walk(root.resolve(module).resolve("src/test/java"))) {
+        for (Path file : files.filter(SourcesTest::isRead).toList()) {
           tests++;
-          String text = Files.readString(file);
-          UNSEEDED
-              .matcher(text)
-              .results()
-              .forEach(
-                  match ->
-                      found.add(
-                          "%s:%d: %s"
-                              .formatted(
-                                  modules.relativize(file),
-                                  1 + text.substring(0, match.start()).lines().count(),
-                                  match.group())));
+          for (String one : found(Files.readString(file))) {
+            found.add(root.relativize(file) + one);
+          }
         }
       }
     }
     assertEquals(List.of(), found, "tests draw from TestSeed alone");
     assertTrue(tests > 100, "sources read: " + tests);
+  }
+
+  /** All but this one, which has the words. */
+  private static boolean isRead(Path file) {
+    return file.toString().endsWith(".java") && !file.endsWith("SourcesTest.java");
+  }
+
+  /** Line and words of each source of numbers that a test must not have. */
+  private static List<String> found(String text) {
+    return Stream.concat(
+            UNSEEDED.matcher(text).results(),
+            FIXED.matcher(text).results().filter(match -> !hasReason(text, match.start())))
+        .map(
+            match ->
+                ":%d: %s"
+                    .formatted(
+                        1 + text.substring(0, match.start()).chars().filter(c -> c == '\n').count(),
+                        match.group()))
+        .toList();
+  }
+
+  /** Of the class, or of the member of it that has a place. */
+  private static boolean hasReason(String text, int place) {
+    String before = text.substring(0, place);
+    int body = before.indexOf("{\n");
+    int member = MEMBER.matcher(before).results().mapToInt(MatchResult::start).max().orElse(body);
+    return before.substring(0, Math.max(0, body)).contains(REASON)
+        || before.substring(member).contains(REASON);
+  }
+
+  @Test
+  void aFixedNumberNeedsAReason() {
+    String drawn = "class A {\n  int b;\n\n  %svoid c() {\n    new Random(%s);\n  }\n}\n";
+    assertEquals(List.of(":5: new Random(7)"), found(drawn.formatted("", "7")));
+    assertEquals(List.of(":5: new Random(-7L)"), found(drawn.formatted("", "-7L")));
+    assertEquals(List.of(), found(drawn.formatted("", "TestSeed.draw()")));
+    assertEquals(List.of(), found(drawn.formatted("@FixedSeed(\"a\") ", "7")));
+    assertEquals(List.of(), found("@FixedSeed(\"a\")\n" + drawn.formatted("", "7")));
+    String earlier = "class A {\n  @FixedSeed(\"a\")\n  void b() {}\n\n";
+    assertEquals(1, found(earlier + "  void c() {\n    new Random(7);\n  }\n}\n").size());
   }
 }
