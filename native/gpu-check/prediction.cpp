@@ -1,5 +1,6 @@
 // What linear/cuda/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -147,14 +148,23 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
   const bool branched = !forward && branch_pays(ceilings, costs, kernel);
   const bool inside = kernel == LinearPath::kClustersWithS && !branched;
   const double frozen = predict(ceilings, costs.frozen());
-  const auto by = [&](pp_linear_path path) {
-    return forward ? predict_forward(ceilings, costs, path, kernel) : predict_best_backward(ceilings, costs, path, kernel);
+  const auto by = [&](const Ceilings& of, pp_linear_path path) {
+    return forward ? predict_forward(of, costs, path, kernel) : predict_best_backward(of, costs, path, kernel);
   };
-  const double fused = by(PP_FUSED), split = by(PP_SPLIT), best = std::min(fused, split);
+  const double fused = by(ceilings, PP_FUSED), split = by(ceilings, PP_SPLIT), best = std::min(fused, split);
   const double of_dx = branched ? predict(ceilings, costs.fused_grad_input(LinearPath::kWarpgroupClusters)) : 0;
   const double of_da = forward    ? 0
                        : branched ? predict_beside(ceilings, costs, LinearPath::kWarpgroupClusters) - of_dx
                                   : predict(ceilings, costs.grad_down());
+  // Times the frozen linear, if our product had such a share of the library's rate, and the least share that is enough.
+  const auto over_at = [&](double share) {
+    Ceilings other = ceilings;
+    other.cluster_flops = share * ceilings.library_flops;
+    return std::min(by(other, PP_FUSED), split) / frozen;
+  };
+  double enough = 2;
+  for (double step = 1; step > 1e-6; step /= 2)
+    if (over_at(enough - step) <= 1 + goal) enough -= step;
   std::string parts = text_of("%.0f us too many; ", best - (1 + goal) * frozen);
   if (split < fused) {
     const double narrow = predict(ceilings, forward ? costs.down() : costs.grad_up());
@@ -164,10 +174,16 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
   } else {
     const double distance = predict(ceilings, costs.fused_frozen(kernel)) - frozen;
     const double of_ranks = 2 * costs.M * (forward ? costs.N * 16 : costs.K * 16 * shape.modules) / ceilings.cluster_flops;
-    parts += text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
-                     forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - of_da);
+    const double masking = forward ? 0 : costs.fused_grad_input(kernel).clocks / ceilings.clocks;
+    parts +=
+        text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
+                forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - masking - of_da);
+    if (masking > 0) parts += text_of(", masking these %.0f", masking);
   }
   if (!forward) parts += text_of(", dA%s %.0f", branched ? " beside dX" : "", of_da);
+  parts += text_of("; at the library's rate %+.1f %%", 100 * (over_at(1) - 1));
+  constexpr double kTenths = 1000;
+  parts += enough <= 1 ? text_of(", met from %.1f %% of it on", std::ceil(kTenths * enough) / 10) : ", missed too";
   const double over = best / frozen - 1;
   print_goal(std::string(shape.name) + (forward ? ", forward" : ", backward") + (masks > 0 ? ", dropout" : "") +
                  (kept ? ", mask kept" : ""),
@@ -208,14 +224,22 @@ void print_goals_predicted(const Ceilings& ceilings) {
   printf("    %s\n", parts.c_str());
 }
 
-/** Of an A100, whose library has our instruction: S is made among the tiles as it is; what dS and dB there would change. */
-void print_ampere() {
-  constexpr DeviceRates kA100 = {8, 0, 108, 1410, 2.039e6, 163 * 1024, 40 << 20};
-  const Ceilings ceilings = assumed_ceilings(kA100, kBytes);
-  const Costs costs = prunepeft::cuda::costs_of(kA100, lora_shape(kLlama, 0), false);
+/** A device before Hopper, whose library has our instruction: S is made among the tiles; what dS and dB there would change. */
+struct Ampere {
+  const char* name;
+  DeviceRates rates;
+};
+/** Their data sheets' 312 and 125 TFLOPS are so many multiprocessors at these clocks. */
+constexpr Ampere kAmperes[] = {{"A100 SXM", {8, 0, 108, 1410, 2.039e6, 163 * 1024, 40 << 20}},
+                               {"A10", {8, 6, 72, 1695, 0.6e6, 99 * 1024, 6 << 20}}};
+
+void print_ampere(const Ampere& device) {
+  const Ceilings ceilings = assumed_ceilings(device.rates, kBytes);
+  const Costs costs = prunepeft::cuda::costs_of(device.rates, lora_shape(kLlama, 0), false);
   const double frozen = predict(ceilings, costs.frozen());
-  printf("%s on an A100 SXM by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own %.0f): frozen linear %.0f us\n",
-         kLlama.name, ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, frozen);
+  printf("%s on an %s, sm_%d%d, by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own %.0f): frozen linear %.0f us\n",
+         kLlama.name, device.name, device.rates.compute_major, device.rates.compute_minor, ceilings.copy_bytes * 1e-6,
+         ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, frozen);
   for (const pp_linear_path path : {PP_SPLIT, PP_FUSED}) {
     print(std::string("forward, ") + kNames[path], frozen, predict_forward(ceilings, costs, path));
     print(std::string("backward, ") + kNames[path], frozen, predict_backward(ceilings, costs, path));
@@ -226,6 +250,8 @@ void print_ampere() {
   const double saved = predict(ceilings, costs.grad_up());
   print("backward, fused, if it made dS and dB", frozen,
         predict_backward(ceilings, costs, PP_FUSED) - saved + products + slots);
+  print_chosen("", choose_paths(device.rates, lora_shape(kLlama, 0)));
+  print_chosen(" under dropout", choose_paths(device.rates, lora_shape(kLlama, 1)));
 }
 }  // namespace
 
@@ -266,6 +292,6 @@ void print_predictions() {
   print_stack(ceilings);
   print_families(ceilings);
   print_goals_predicted(ceilings);
-  print_ampere();
+  for (const Ampere& device : kAmperes) print_ampere(device);
 }
 }  // namespace gpu_check

@@ -391,6 +391,31 @@ TEST(masks_are_kept_where_drawing_them_again_binds) {
   CHECK_EQUAL(kept.draws, 0);
 }
 
+TEST(each_mask_of_dx_by_warpgroups_costs_clocks_in_all_turns_of_the_busiest) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  const auto dx = [&](int masks, LinearPath path) {
+    LoraRanks ranks = {16};
+    while (ranks.modules < masks) ranks.add(16);
+    return costs_of(h100, {8192, 4096, 4096, ranks, 2, masks}, true).fused_grad_input(path);
+  };
+  // 512 pairs of tiles for 66 clusters, 1024 tiles for 132 blocks.
+  for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
+    CHECK_EQUAL(dx(0, path).clocks, 0);
+    CHECK_EQUAL(dx(1, path).clocks, 8 * kMaskedRanks);
+    CHECK_EQUAL(dx(3, path).clocks, 3 * 8 * kMaskedRanks);
+    const double more = predict(ceilings, dx(1, path)) - predict(ceilings, dx(0, path));
+    CHECK(std::abs(more - 8 * kMaskedRanks / 1829) < 1e-9);
+  }
+  CHECK_EQUAL(dx(1, LinearPath::kLargeTile).clocks, 0);
+  // So the backward pass takes longer with a kept mask than without one.
+  const auto backward = [&](int masks) {
+    const Costs costs = costs_of(h100, {8192, 4096, 4096, {16}, 2, masks}, masks > 0);
+    return predict_branched(ceilings, costs, LinearPath::kWarpgroupClusters);
+  };
+  CHECK(backward(1) - backward(0) > 6.5);
+}
+
 TEST(as_many_runners_are_busy_as_the_busiest_has_turns_for) {
   CHECK_EQUAL(busy_runners(0, 66), 0);
   CHECK_EQUAL(busy_runners(5, 66), 5);

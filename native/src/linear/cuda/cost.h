@@ -26,6 +26,7 @@ struct Ceilings {
   double cluster_flops;    // the same in clusters of blocks
   double instructions;     // of warps, a microsecond, that kernels issue
   double cache_bytes;      // of L2
+  double clocks;           // of a multiprocessor, a microsecond
 };
 
 /** What a call does. */
@@ -40,6 +41,7 @@ struct Cost {
   double library_bytes = 0;  // moved beside the library's products, where these add to what is there
   double slot_bytes = 0;     // of partial sums, written by one launch and read by the next
   double instructions = 0;   // of warps
+  double clocks = 0;         // of the busiest multiprocessor, in which nothing else is done
 
   Cost& operator+=(const Cost& other) {
     bytes += other.bytes;
@@ -52,6 +54,7 @@ struct Cost {
     library_bytes += other.library_bytes;
     slot_bytes += other.slot_bytes;
     instructions += other.instructions;
+    clocks += other.clocks;
     return *this;
   }
 };
@@ -70,7 +73,7 @@ inline double predict(const Ceilings& ceilings, const Cost& cost) {
                 cost.draws / ceilings.draws, cost.instructions / ceilings.instructions});
   const double library = std::max(cost.library_flops / ceilings.library_flops, cost.library_bytes / ceilings.copy_bytes);
   return cost.launches * ceilings.launch + own + library + cost.warpgroup_flops / ceilings.warpgroup_flops +
-         cost.cluster_flops / ceilings.cluster_flops;
+         cost.cluster_flops / ceilings.cluster_flops + cost.clocks / ceilings.clocks;
 }
 
 /** Microseconds of calls one after the other. */
@@ -146,6 +149,12 @@ constexpr double kUpMasked = 113, kUpMasks = 375, kUpKept = 177;
  * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
  */
 constexpr double kBytesOfIdle = 2 * 2 * 64 * 128 * 2;
+/**
+ * Clocks of a multiprocessor for each tile of dX by warpgroups and each module that drops: the ranks' products, 64 columns at a
+ * time, are masked and added to the tile's sums while the tensor cores have nothing else to do. At 16 ranks that is 661
+ * instructions of a warp, of which a scheduler has two.
+ */
+constexpr double kMaskedRanks = 1500;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
@@ -210,7 +219,8 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
           by_warpgroups(kWarpgroupShare),
           by_warpgroups(kClusterShare),
           issue_rate(device.multiprocessors, device.megahertz),
-          static_cast<double>(device.cache_bytes)};
+          static_cast<double>(device.cache_bytes),
+          device.megahertz};
 }
 
 /**
@@ -303,6 +313,7 @@ struct Costs {
       return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * K, 0, 1, draws_again()};
     Cost cost = by_warpgroups(path, 2 * M * K * (N + padded_ranks()));
     cost.launches = 1;
+    cost.clocks = masks * kMaskedRanks * static_cast<double>(turns_of_dx(path));
     // The first mask is drawn beside the products, others at their turn.
     if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks;
     return cost;
@@ -318,12 +329,8 @@ struct Costs {
   }
   /** Multiprocessors that dX by warpgroups leaves to what runs beside it (`busy_runners`). */
   double idle_beside_dx(LinearPath path) const {
-    const TileSize tile = tile_size(path, static_cast<int64_t>(size));
-    const int64_t blocks = path == LinearPath::kWarpgroup ? 1 : kClusterBlocks;
-    const int64_t works =
-        tiles_of(static_cast<int64_t>(M), blocks * tile.rows) * tiles_of(static_cast<int64_t>(K), tile.columns);
-    const int64_t runners = std::max<int64_t>(multiprocessors / blocks, 1);
-    return static_cast<double>(std::max<int64_t>(multiprocessors - blocks * busy_runners(works, runners), 0));
+    const auto [works, runners] = runs_of_dx(path);
+    return static_cast<double>(std::max<int64_t>(multiprocessors - blocks_of(path) * busy_runners(works, runners), 0));
   }
   /** Our own product without ranks, in either direction. */
   Cost fused_frozen(LinearPath path) const {
@@ -385,6 +392,22 @@ struct Costs {
     if (size != 2) return 0;
     return M / 16 * columns / 64 *
            (kUpStep + (adds ? kUpReads : 0) + kUpModule * (of_modules - 1) + kUpMoreRanks * (tiles - of_modules));
+  }
+  /** Blocks that take a tile each together. */
+  static int64_t blocks_of(LinearPath path) { return path == LinearPath::kWarpgroup ? 1 : kClusterBlocks; }
+  /** Of dX by warpgroups, tiles or pairs of them, and those that take them in turns. */
+  struct Runs {
+    int64_t works, runners;
+  };
+  Runs runs_of_dx(LinearPath path) const {
+    const TileSize tile = tile_size(path, static_cast<int64_t>(size));
+    const int64_t blocks = blocks_of(path);
+    return {tiles_of(static_cast<int64_t>(M), blocks * tile.rows) * tiles_of(static_cast<int64_t>(K), tile.columns),
+            std::max<int64_t>(multiprocessors / blocks, 1)};
+  }
+  int64_t turns_of_dx(LinearPath path) const {
+    const auto [works, runners] = runs_of_dx(path);
+    return tiles_of(works, runners);
   }
   int64_t rows_of_run() const { return std::max<int64_t>(static_cast<int64_t>(M) / runs, 1); }
   static Cost by_warpgroups(LinearPath path, double flops) {
