@@ -55,47 +55,61 @@ Costs costs_of(const Shape& shape, int masks, bool kept = false) {
 const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
   const double memory = memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
   const double issue = cost.instructions / ceilings.instructions, draws = cost.draws / ceilings.draws;
-  const double products = cost.own_flops / ceilings.own_flops;
+  const double products = cost.own_flops / ceilings.own_flops + cost.cluster_flops / ceilings.cluster_flops;
   if (memory >= std::max({issue, draws, products})) return "memory";
   if (products >= std::max(issue, draws)) return "products";
   return issue >= draws ? "issue" : "draws of masks";
 }
 
-/** What the skinny families move and issue, and are predicted to take. */
+/** What the families move and issue, and are predicted to take. */
 void print_families(const Ceilings& ceilings) {
   const Costs plain = costs_of(kLlama, 0), dropped = costs_of(kLlama, 1), kept = costs_of(kLlama, 1, true);
   const Costs stack = costs_of(kStacked, 3), stack_kept = costs_of(kStacked, 3, true);
-  const std::pair<const char*, Cost> families[] = {{"lora_down", plain.down()},
-                                                   {"lora_down, dropout", dropped.down()},
-                                                   {"lora_down, mask written", kept.down()},
-                                                   {"lora_down of 3, dropout", stack.down()},
-                                                   {"lora_down of 3, masks written", stack_kept.down()},
-                                                   {"lora_up", plain.up()},
-                                                   {"lora_up, overwriting", plain.up(false)},
-                                                   {"lora_grad_up", plain.grad_up()},
-                                                   {"lora_grad_down", plain.grad_down()},
-                                                   {"lora_grad_down, dropout", dropped.grad_down()},
-                                                   {"lora_grad_down, mask read", kept.grad_down()},
-                                                   {"lora_grad_down of 3, dropout", stack.grad_down()},
-                                                   {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
-                                                   {"lora_grad_input", plain.grad_input()},
-                                                   {"lora_grad_input, dropout", dropped.grad_input()},
-                                                   {"lora_grad_input, mask read", kept.grad_input()},
-                                                   {"lora_grad_input of 3, dropout", stack.grad_input()},
-                                                   {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
-                                                   {"adapter_forward", plain.adapter_forward()},
-                                                   {"adapter_backward", plain.adapter_backward()},
-                                                   {"output_magnitude", plain.magnitude()},
-                                                   {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)}};
+  Shape of_many = kLlama;
+  of_many.r = 64;
+  const Costs many = costs_of(of_many, 0);
+  constexpr double kWeights = 4096.0 * 4096, kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
+  const std::pair<const char*, Cost> families[] = {
+      {"linear_forward, clusters with S", plain.fused_forward(LinearPath::kClustersWithS)},
+      {"linear_grad_input, clusters, mask read", kept.fused_grad_input(LinearPath::kWarpgroupClusters)},
+      {"linear_backward, dS and dB inside", plain.grad_input_with_ds()},
+      {"W of NF4, decoded", prunepeft::cuda::decode_cost(kWeights, kNf4Bytes * kWeights, kBytes)},
+      {"lora_down", plain.down()},
+      {"lora_down, r 64", many.down()},
+      {"lora_down, dropout", dropped.down()},
+      {"lora_down, mask written", kept.down()},
+      {"lora_down of 3, dropout", stack.down()},
+      {"lora_down of 3, masks written", stack_kept.down()},
+      {"lora_up", plain.up()},
+      {"lora_up, overwriting", plain.up(false)},
+      {"lora_grad_up", plain.grad_up()},
+      {"lora_grad_up, r 64", many.grad_up()},
+      {"lora_grad_down", plain.grad_down()},
+      {"lora_grad_down, r 64", many.grad_down()},
+      {"lora_grad_down, dropout", dropped.grad_down()},
+      {"lora_grad_down, mask read", kept.grad_down()},
+      {"lora_grad_down of 3, dropout", stack.grad_down()},
+      {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
+      {"lora_grad_input", plain.grad_input()},
+      {"lora_grad_input, dropout", dropped.grad_input()},
+      {"lora_grad_input, mask read", kept.grad_input()},
+      {"lora_grad_input of 3, dropout", stack.grad_input()},
+      {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
+      {"adapter_forward", plain.adapter_forward()},
+      {"adapter_backward", plain.adapter_backward()},
+      {"output_magnitude", plain.magnitude()},
+      {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)},
+      {"importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes)}};
   constexpr double kMega = 1e6;
   printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
          kLlama.name);
   for (const auto& [name, cost] : families) {
-    const double moved = memory_bytes(cost, ceilings.cache_bytes);
+    const double moved = memory_bytes(cost, ceilings.cache_bytes) + product_memory_bytes(cost, ceilings.cache_bytes);
+    const double least = cost.bytes + cost.product_bytes;
     char instructions[20] = "-";
     if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.1f", cost.instructions / kMega);
-    printf("  %-32s %7.1f %7.1f %5.2f %6s %5.0f  %s\n", name, cost.bytes / kMega, moved / kMega, moved / cost.bytes,
-           instructions, predict(ceilings, cost), bound_of(ceilings, cost));
+    printf("  %-32s %7.1f %7.1f %5.2f %6s %5.0f  %s\n", name, least / kMega, moved / kMega, moved / least, instructions,
+           predict(ceilings, cost), bound_of(ceilings, cost));
   }
 }
 
