@@ -64,7 +64,7 @@ const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
 /** What the families move and issue, and are predicted to take. */
 void print_families(const Ceilings& ceilings) {
   const Costs plain = costs_of(kLlama, 0), dropped = costs_of(kLlama, 1), kept = costs_of(kLlama, 1, true);
-  const Costs stack = costs_of(kStacked, 3), stack_kept = costs_of(kStacked, 3, true);
+  const Costs stack_plain = costs_of(kStacked, 0), stack = costs_of(kStacked, 3), stack_kept = costs_of(kStacked, 3, true);
   Shape of_many = kLlama;
   of_many.r = 64;
   const Costs many = costs_of(of_many, 0);
@@ -78,21 +78,27 @@ void print_families(const Ceilings& ceilings) {
       {"lora_down, r 64", many.down()},
       {"lora_down, dropout", dropped.down()},
       {"lora_down, mask written", kept.down()},
+      {"lora_down of 3", stack_plain.down()},
       {"lora_down of 3, dropout", stack.down()},
       {"lora_down of 3, masks written", stack_kept.down()},
       {"lora_up", plain.up()},
       {"lora_up, overwriting", plain.up(false)},
+      {"lora_up of 3", stack_plain.up()},
+      {"lora_up of 3, overwriting", stack_plain.up(false)},
       {"lora_grad_up", plain.grad_up()},
       {"lora_grad_up, r 64", many.grad_up()},
+      {"lora_grad_up of 3", stack_plain.grad_up()},
       {"lora_grad_down", plain.grad_down()},
       {"lora_grad_down, r 64", many.grad_down()},
       {"lora_grad_down, dropout", dropped.grad_down()},
       {"lora_grad_down, mask read", kept.grad_down()},
+      {"lora_grad_down of 3", stack_plain.grad_down()},
       {"lora_grad_down of 3, dropout", stack.grad_down()},
       {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
       {"lora_grad_input", plain.grad_input()},
       {"lora_grad_input, dropout", dropped.grad_input()},
       {"lora_grad_input, mask read", kept.grad_input()},
+      {"lora_grad_input of 3", stack_plain.grad_input()},
       {"lora_grad_input of 3, dropout", stack.grad_input()},
       {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
       {"adapter_forward", plain.adapter_forward()},
@@ -114,7 +120,7 @@ void print_families(const Ceilings& ceilings) {
 }
 
 void print(const std::string& path, double frozen, double predicted) {
-  printf("  %-48s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
+  printf("  %-56s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
 }
 
 void print_chosen(const char* when, const LinearPaths& chosen) {
@@ -299,6 +305,9 @@ void print_predictions() {
         if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }
+      if (dropout != 0)
+        print("backward, fused, clusters, dA beside, dropout, mask kept", frozen,
+              predict_branched(ceilings, costs_of(shape, dropout, true), LinearPath::kWarpgroupClusters));
       const LinearPaths chosen = choose_paths(kH100, lora_shape(shape, dropout));
       print_chosen(dropout != 0 ? " under dropout" : "", chosen);
     }
