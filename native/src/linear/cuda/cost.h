@@ -1,9 +1,10 @@
 // What each call should take on a device whose ceilings are known: bytes over copy bandwidth, operations over the rate of the
 // unit that does them, and a launch for each kernel. docs/kernels-cuda.md gives the argument.
 //
-// A prediction is no measurement. It counts each operand of a call once, and partial sums in slots as written once and read
-// again as far as L2 has lost them; the emulator counts the same bytes (test/cuda/counted_test.cpp). It knows nothing of waves,
-// bank conflicts or clocks; what is measured beside it says how much of the argument holds.
+// A prediction is no measurement. It counts each operand of a call once, what products read again where L2 does not hold it,
+// and partial sums in slots as written once and read again as far as L2 has lost them; the emulator counts the same bytes of
+// each call (test/cuda/counted_test.cpp). Of the ranks of dX that are masked it has the busiest multiprocessor's turns, else it
+// knows nothing of waves or bank conflicts; what is measured beside it says how much of the argument holds.
 #pragma once
 
 #include <algorithm>
