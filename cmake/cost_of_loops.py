@@ -80,6 +80,10 @@ def main(arguments):
     for tiles in (1, 2, 3, 4):
         loop = re.search(rf"^linear_forward_with_s bf16 masked tiles {tiles}: .*?loop (\d+), HGMMA 8, LDSM 4", table, re.M | re.S)
         expected.append((f"S made, {tiles} tiles, masks", cost["kMaskedStep"], near(int(loop[1]))))
+    for clusters in ("", " clusters"):
+        loop = re.search(rf"^linear_grad_input_warpgroup bf16 masked{clusters}: .*?loop (\d+), HGMMA 16, SHFL 16", table, re.M | re.S)
+        # Two warps a scheduler, to which 16 ranks take two thirds of the loop: what has products of 64 ranks lies in it too.
+        expected.append((f"masked ranks of dX, clocks{clusters}", cost["kMaskedRanks"], (int(loop[1]), 2 * int(loop[1]))))
     # The kernels for any number of tiles count five; those for several modules too.
     down, grad = (cost[f"k{name}Step"] + 4 * cost[f"k{name}MoreRanks"] for name in ("Down", "Grad"))
     any_down, any_grad, many_down, many_grad = (

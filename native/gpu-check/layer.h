@@ -224,7 +224,9 @@ class Layer {
             device_traits().multiprocessors,
             false,
             modules_,
-            static_cast<double>(modules_ * rank_tiles())};
+            static_cast<double>(modules_ * rank_tiles()),
+            1,
+            static_cast<double>(device_traits().l2_bytes)};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
     // S of several modules is made inside without dropout, dS of one module.

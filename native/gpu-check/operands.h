@@ -286,7 +286,12 @@ class Operands {
             static_cast<double>(r_),
             static_cast<double>(pp_dtype_size(dtype_)),
             dropout,
-            device_traits().multiprocessors};
+            device_traits().multiprocessors,
+            false,
+            1,
+            0,
+            1,
+            static_cast<double>(device_traits().l2_bytes)};
   }
   LinearPath path(LinearDirection direction, bool dropout) const {
     return path_of(direction == LinearDirection::kForward ? r_ : 0, direction, dropout);
@@ -406,7 +411,7 @@ class Modules {
     table_ = std::make_unique<Memory>(static_cast<size_t>(modules_) * PP_STATISTICS * sizeof(double));
     threshold_ = std::make_unique<Memory>(sizeof(float));
     bytes_ = static_cast<double>(weights_) * static_cast<double>(pp_dtype_size(dtype));
-    rounds_ = dtype == PP_FLOAT32 ? 3 : 2;
+    rounds_ = prunepeft::cuda::quantile_rounds(static_cast<int64_t>(pp_dtype_size(dtype)));
   }
   ~Modules() { pp_importance_plan_destroy(plan_); }
 
@@ -428,7 +433,8 @@ class Modules {
              {threshold_.get()},
              rounds_ * bytes_,
              0,
-             {rounds_ * bytes_, 0, 0, 2 * rounds_},
+             prunepeft::cuda::quantile_cost(static_cast<double>(weights_),
+                                            static_cast<int64_t>(bytes_ / static_cast<double>(weights_))),
              nullptr,
              bytes_}};
   }

@@ -63,7 +63,7 @@ Layer::Outputs run(Layer& layer, const Layer::Path& path) {
 }
 
 bool paths_agree(Layer& layer, bool cublas, pp_dtype dtype, int64_t M, float p) {
-  const std::vector<Layer::Path> paths = layer.paths(p, {1, 1, 1, 1, 1, 1, 1, 1, 1}, true);
+  const std::vector<Layer::Path> paths = layer.paths(p, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, true);
   bool agree = true;
   for (bool backward : {false, true}) {
     const auto reference = find_reference(paths, backward, cublas);

@@ -1,5 +1,6 @@
 // What linear/cuda/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -54,52 +55,72 @@ Costs costs_of(const Shape& shape, int masks, bool kept = false) {
 const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
   const double memory = memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
   const double issue = cost.instructions / ceilings.instructions, draws = cost.draws / ceilings.draws;
-  const double products = cost.own_flops / ceilings.own_flops;
+  const double products = cost.own_flops / ceilings.own_flops + cost.cluster_flops / ceilings.cluster_flops;
   if (memory >= std::max({issue, draws, products})) return "memory";
   if (products >= std::max(issue, draws)) return "products";
   return issue >= draws ? "issue" : "draws of masks";
 }
 
-/** What the skinny families move and issue, and are predicted to take. */
+/** What the families move and issue, and are predicted to take. */
 void print_families(const Ceilings& ceilings) {
   const Costs plain = costs_of(kLlama, 0), dropped = costs_of(kLlama, 1), kept = costs_of(kLlama, 1, true);
-  const Costs stack = costs_of(kStacked, 3), stack_kept = costs_of(kStacked, 3, true);
-  const std::pair<const char*, Cost> families[] = {{"lora_down", plain.down()},
-                                                   {"lora_down, dropout", dropped.down()},
-                                                   {"lora_down, mask written", kept.down()},
-                                                   {"lora_down of 3, dropout", stack.down()},
-                                                   {"lora_down of 3, masks written", stack_kept.down()},
-                                                   {"lora_up", plain.up()},
-                                                   {"lora_up, overwriting", plain.up(false)},
-                                                   {"lora_grad_up", plain.grad_up()},
-                                                   {"lora_grad_down", plain.grad_down()},
-                                                   {"lora_grad_down, dropout", dropped.grad_down()},
-                                                   {"lora_grad_down, mask read", kept.grad_down()},
-                                                   {"lora_grad_down of 3, dropout", stack.grad_down()},
-                                                   {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
-                                                   {"lora_grad_input", plain.grad_input()},
-                                                   {"lora_grad_input, dropout", dropped.grad_input()},
-                                                   {"lora_grad_input, mask read", kept.grad_input()},
-                                                   {"lora_grad_input of 3, dropout", stack.grad_input()},
-                                                   {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
-                                                   {"adapter_forward", plain.adapter_forward()},
-                                                   {"adapter_backward", plain.adapter_backward()},
-                                                   {"output_magnitude", plain.magnitude()},
-                                                   {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)}};
+  const Costs stack_plain = costs_of(kStacked, 0), stack = costs_of(kStacked, 3), stack_kept = costs_of(kStacked, 3, true);
+  Shape of_many = kLlama;
+  of_many.r = 64;
+  const Costs many = costs_of(of_many, 0);
+  constexpr double kWeights = 4096.0 * 4096, kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
+  const std::pair<const char*, Cost> families[] = {
+      {"linear_forward, clusters with S", plain.fused_forward(LinearPath::kClustersWithS)},
+      {"linear_grad_input, clusters, mask read", kept.fused_grad_input(LinearPath::kWarpgroupClusters)},
+      {"linear_backward, dS and dB inside", plain.grad_input_with_ds()},
+      {"W of NF4, decoded", prunepeft::cuda::decode_cost(kWeights, kNf4Bytes * kWeights, kBytes)},
+      {"lora_down", plain.down()},
+      {"lora_down, r 64", many.down()},
+      {"lora_down, dropout", dropped.down()},
+      {"lora_down, mask written", kept.down()},
+      {"lora_down of 3", stack_plain.down()},
+      {"lora_down of 3, dropout", stack.down()},
+      {"lora_down of 3, masks written", stack_kept.down()},
+      {"lora_up", plain.up()},
+      {"lora_up, overwriting", plain.up(false)},
+      {"lora_up of 3", stack_plain.up()},
+      {"lora_up of 3, overwriting", stack_plain.up(false)},
+      {"lora_grad_up", plain.grad_up()},
+      {"lora_grad_up, r 64", many.grad_up()},
+      {"lora_grad_up of 3", stack_plain.grad_up()},
+      {"lora_grad_down", plain.grad_down()},
+      {"lora_grad_down, r 64", many.grad_down()},
+      {"lora_grad_down, dropout", dropped.grad_down()},
+      {"lora_grad_down, mask read", kept.grad_down()},
+      {"lora_grad_down of 3", stack_plain.grad_down()},
+      {"lora_grad_down of 3, dropout", stack.grad_down()},
+      {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
+      {"lora_grad_input", plain.grad_input()},
+      {"lora_grad_input, dropout", dropped.grad_input()},
+      {"lora_grad_input, mask read", kept.grad_input()},
+      {"lora_grad_input of 3", stack_plain.grad_input()},
+      {"lora_grad_input of 3, dropout", stack.grad_input()},
+      {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
+      {"adapter_forward", plain.adapter_forward()},
+      {"adapter_backward", plain.adapter_backward()},
+      {"output_magnitude", plain.magnitude()},
+      {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)},
+      {"importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes)}};
   constexpr double kMega = 1e6;
   printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
          kLlama.name);
   for (const auto& [name, cost] : families) {
-    const double moved = memory_bytes(cost, ceilings.cache_bytes);
+    const double moved = memory_bytes(cost, ceilings.cache_bytes) + product_memory_bytes(cost, ceilings.cache_bytes);
+    const double least = cost.bytes + cost.product_bytes;
     char instructions[20] = "-";
     if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.1f", cost.instructions / kMega);
-    printf("  %-32s %7.1f %7.1f %5.2f %6s %5.0f  %s\n", name, cost.bytes / kMega, moved / kMega, moved / cost.bytes,
-           instructions, predict(ceilings, cost), bound_of(ceilings, cost));
+    printf("  %-32s %7.1f %7.1f %5.2f %6s %5.0f  %s\n", name, least / kMega, moved / kMega, moved / least, instructions,
+           predict(ceilings, cost), bound_of(ceilings, cost));
   }
 }
 
 void print(const std::string& path, double frozen, double predicted) {
-  printf("  %-48s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
+  printf("  %-56s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
 }
 
 void print_chosen(const char* when, const LinearPaths& chosen) {
@@ -147,14 +168,23 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
   const bool branched = !forward && branch_pays(ceilings, costs, kernel);
   const bool inside = kernel == LinearPath::kClustersWithS && !branched;
   const double frozen = predict(ceilings, costs.frozen());
-  const auto by = [&](pp_linear_path path) {
-    return forward ? predict_forward(ceilings, costs, path, kernel) : predict_best_backward(ceilings, costs, path, kernel);
+  const auto by = [&](const Ceilings& of, pp_linear_path path) {
+    return forward ? predict_forward(of, costs, path, kernel) : predict_best_backward(of, costs, path, kernel);
   };
-  const double fused = by(PP_FUSED), split = by(PP_SPLIT), best = std::min(fused, split);
+  const double fused = by(ceilings, PP_FUSED), split = by(ceilings, PP_SPLIT), best = std::min(fused, split);
   const double of_dx = branched ? predict(ceilings, costs.fused_grad_input(LinearPath::kWarpgroupClusters)) : 0;
   const double of_da = forward    ? 0
                        : branched ? predict_beside(ceilings, costs, LinearPath::kWarpgroupClusters) - of_dx
                                   : predict(ceilings, costs.grad_down());
+  // Times the frozen linear, if our product had such a share of the library's rate, and the least share that is enough.
+  const auto over_at = [&](double share) {
+    Ceilings other = ceilings;
+    other.cluster_flops = share * ceilings.library_flops;
+    return std::min(by(other, PP_FUSED), split) / frozen;
+  };
+  double enough = 2;
+  for (double step = 1; step > 1e-6; step /= 2)
+    if (over_at(enough - step) <= 1 + goal) enough -= step;
   std::string parts = text_of("%.0f us too many; ", best - (1 + goal) * frozen);
   if (split < fused) {
     const double narrow = predict(ceilings, forward ? costs.down() : costs.grad_up());
@@ -164,10 +194,16 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
   } else {
     const double distance = predict(ceilings, costs.fused_frozen(kernel)) - frozen;
     const double of_ranks = 2 * costs.M * (forward ? costs.N * 16 : costs.K * 16 * shape.modules) / ceilings.cluster_flops;
-    parts += text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
-                     forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - of_da);
+    const double masking = forward ? 0 : costs.fused_grad_input(kernel).clocks / ceilings.clocks;
+    parts +=
+        text_of("the product over the library's %.0f, ranks' products %.0f, %s%s %.0f", distance, of_ranks,
+                forward ? "S" : "dS and dB", inside ? " inside" : "", fused - frozen - distance - of_ranks - masking - of_da);
+    if (masking > 0) parts += text_of(", masking these %.0f", masking);
   }
   if (!forward) parts += text_of(", dA%s %.0f", branched ? " beside dX" : "", of_da);
+  parts += text_of("; at the library's rate %+.1f %%", 100 * (over_at(1) - 1));
+  constexpr double kTenths = 1000;
+  parts += enough <= 1 ? text_of(", met from %.1f %% of it on", std::ceil(kTenths * enough) / 10) : ", missed too";
   const double over = best / frozen - 1;
   print_goal(std::string(shape.name) + (forward ? ", forward" : ", backward") + (masks > 0 ? ", dropout" : "") +
                  (kept ? ", mask kept" : ""),
@@ -208,14 +244,22 @@ void print_goals_predicted(const Ceilings& ceilings) {
   printf("    %s\n", parts.c_str());
 }
 
-/** Of an A100, whose library has our instruction: S is made among the tiles as it is; what dS and dB there would change. */
-void print_ampere() {
-  constexpr DeviceRates kA100 = {8, 0, 108, 1410, 2.039e6, 163 * 1024, 40 << 20};
-  const Ceilings ceilings = assumed_ceilings(kA100, kBytes);
-  const Costs costs = prunepeft::cuda::costs_of(kA100, lora_shape(kLlama, 0), false);
+/** A device before Hopper, whose library has our instruction: S is made among the tiles; what dS and dB there would change. */
+struct Ampere {
+  const char* name;
+  DeviceRates rates;
+};
+/** Their data sheets' 312 and 125 TFLOPS are so many multiprocessors at these clocks. */
+constexpr Ampere kAmperes[] = {{"A100 SXM", {8, 0, 108, 1410, 2.039e6, 163 * 1024, 40 << 20}},
+                               {"A10", {8, 6, 72, 1695, 0.6e6, 99 * 1024, 6 << 20}}};
+
+void print_ampere(const Ampere& device) {
+  const Ceilings ceilings = assumed_ceilings(device.rates, kBytes);
+  const Costs costs = prunepeft::cuda::costs_of(device.rates, lora_shape(kLlama, 0), false);
   const double frozen = predict(ceilings, costs.frozen());
-  printf("%s on an A100 SXM by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own %.0f): frozen linear %.0f us\n",
-         kLlama.name, ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, frozen);
+  printf("%s on an %s, sm_%d%d, by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own %.0f): frozen linear %.0f us\n",
+         kLlama.name, device.name, device.rates.compute_major, device.rates.compute_minor, ceilings.copy_bytes * 1e-6,
+         ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, frozen);
   for (const pp_linear_path path : {PP_SPLIT, PP_FUSED}) {
     print(std::string("forward, ") + kNames[path], frozen, predict_forward(ceilings, costs, path));
     print(std::string("backward, ") + kNames[path], frozen, predict_backward(ceilings, costs, path));
@@ -226,6 +270,8 @@ void print_ampere() {
   const double saved = predict(ceilings, costs.grad_up());
   print("backward, fused, if it made dS and dB", frozen,
         predict_backward(ceilings, costs, PP_FUSED) - saved + products + slots);
+  print_chosen("", choose_paths(device.rates, lora_shape(kLlama, 0)));
+  print_chosen(" under dropout", choose_paths(device.rates, lora_shape(kLlama, 1)));
 }
 }  // namespace
 
@@ -259,6 +305,9 @@ void print_predictions() {
         if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }
+      if (dropout != 0)
+        print("backward, fused, clusters, dA beside, dropout, mask kept", frozen,
+              predict_branched(ceilings, costs_of(shape, dropout, true), LinearPath::kWarpgroupClusters));
       const LinearPaths chosen = choose_paths(kH100, lora_shape(shape, dropout));
       print_chosen(dropout != 0 ? " under dropout" : "", chosen);
     }
@@ -266,6 +315,6 @@ void print_predictions() {
   print_stack(ceilings);
   print_families(ceilings);
   print_goals_predicted(ceilings);
-  print_ampere();
+  for (const Ampere& device : kAmperes) print_ampere(device);
 }
 }  // namespace gpu_check

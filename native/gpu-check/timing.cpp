@@ -429,7 +429,8 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
           library > 0 ? kWarpgroupShare * library : own,
           library > 0 ? kClusterShare * library : own,
           issue_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
-          static_cast<double>(attribute(cudaDevAttrL2CacheSize))};
+          static_cast<double>(attribute(cudaDevAttrL2CacheSize)),
+          megahertz()};
 }
 }  // namespace
 
@@ -464,7 +465,7 @@ int time_all(const char* json_path, double seconds) {
   const auto run_in = [&](pp_dtype dtype) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
     return Run{dtype, ceilings, l2_bytes, cublas, &timer, &table};
   };

@@ -14,7 +14,7 @@ constexpr pp_linear_path kPaths[] = {PP_SPLIT, PP_FUSED};
 
 /** Large, of the compute capability, with a product rate and a bandwidth in the proportion of the real ones. */
 DeviceRates device_of(int major, int minor, double bytes_a_clock) {
-  const DeviceRates device = {major, minor, 100, 1500, bytes_a_clock * 100 * 1500, 227 * 1024};
+  const DeviceRates device = {major, minor, 100, 1500, bytes_a_clock * 100 * 1500, 227 * 1024, 50 << 20};
   return device;
 }
 
@@ -34,7 +34,8 @@ DeviceRates random_device() {
           static_cast<int>(check::pick(1, 300)),
           static_cast<double>(check::pick(500, 3000)),
           1e5 * static_cast<double>(check::pick(0, 90)),
-          check::pick(99, 227) * 1024};
+          check::pick(99, 227) * 1024,
+          check::pick(1, 100) << 20};
 }
 
 TEST(no_paths_are_predicted_to_be_faster_than_the_chosen_with_masks_kept_or_not) {
@@ -327,7 +328,33 @@ constexpr IssueBound kIssueBound[] = {{"up, overwriting", 16, 86},
                                       {"multi_up", 64, 87},
                                       {"grad_input, dropout", 64, 126},
                                       {"grad_input, overwriting, dropout", 64, 224},
-                                      {"multi_grad_input, dropout", 64, 122}};
+                                      {"multi_grad_input, dropout", 64, 122},
+                                      {"stack down, dropout", 16, 155},
+                                      {"stack down, masks written", 16, 139},
+                                      {"stack up, overwriting", 16, 86},
+                                      {"stack grad_down, dropout", 16, 180},
+                                      {"stack grad_input", 16, 99},
+                                      {"stack grad_input, dropout", 16, 192},
+                                      {"stack grad_input, masks read", 16, 135},
+                                      {"stack down, dropout", 32, 87},
+                                      {"stack down, masks written", 32, 84},
+                                      {"stack up, overwriting", 32, 108},
+                                      {"stack grad_down, dropout", 32, 101},
+                                      {"stack grad_input", 32, 132},
+                                      {"stack grad_input, dropout", 32, 224},
+                                      {"stack grad_input, masks read", 32, 165},
+                                      {"stack down, dropout", 48, 85},
+                                      {"stack down, masks written", 48, 82},
+                                      {"stack up, overwriting", 48, 130},
+                                      {"stack grad_down, dropout", 48, 99},
+                                      {"stack grad_input", 48, 164},
+                                      {"stack grad_input, dropout", 48, 255},
+                                      {"stack grad_input, masks read", 48, 194},
+                                      {"stack up", 64, 89},
+                                      {"stack up, overwriting", 64, 151},
+                                      {"stack grad_input", 64, 196},
+                                      {"stack grad_input, dropout", 64, 286},
+                                      {"stack grad_input, masks read", 64, 223}};
 
 TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
   const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
@@ -366,6 +393,23 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
         if (runs == 1)
           hold(drops ? "grad_input, overwriting, dropout" : "grad_input, overwriting", rank, costs.grad_input(false));
       }
+    // Three on the same rows, as query, key and value are.
+    const auto stack = [&](int masks, bool kept) {
+      return costs_of(h100, {8192, 4096, 3 * 4096, {rank, rank, rank}, 2, masks}, kept);
+    };
+    const Costs plain = stack(0, false), drawn = stack(3, false), kept = stack(3, true);
+    hold("stack down", rank, plain.down());
+    hold("stack down, dropout", rank, drawn.down());
+    hold("stack down, masks written", rank, kept.down());
+    hold("stack up", rank, plain.up());
+    hold("stack up, overwriting", rank, plain.up(false));
+    hold("stack grad_up", rank, plain.grad_up());
+    hold("stack grad_down", rank, plain.grad_down());
+    hold("stack grad_down, dropout", rank, drawn.grad_down());
+    hold("stack grad_down, masks read", rank, kept.grad_down());
+    hold("stack grad_input", rank, plain.grad_input());
+    hold("stack grad_input, dropout", rank, drawn.grad_input());
+    hold("stack grad_input, masks read", rank, kept.grad_input());
   }
   CHECK_EQUAL(listed, static_cast<int>(std::size(kIssueBound)));
 }
@@ -389,6 +433,65 @@ TEST(masks_are_kept_where_drawing_them_again_binds) {
   CHECK(predict(ceilings, kept) < 0.7 * predict(ceilings, drawn));
   CHECK_EQUAL(kept.bytes - drawn.bytes, 3 * 8192 * 4096 / 8);
   CHECK_EQUAL(kept.draws, 0);
+}
+
+TEST(each_mask_of_dx_by_warpgroups_costs_clocks_in_all_turns_of_the_busiest) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  const auto dx = [&](int masks, LinearPath path) {
+    LoraRanks ranks = {16};
+    while (ranks.modules < masks) ranks.add(16);
+    return costs_of(h100, {8192, 4096, 4096, ranks, 2, masks}, true).fused_grad_input(path);
+  };
+  // 512 pairs of tiles for 66 clusters, 1024 tiles for 132 blocks.
+  for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
+    CHECK_EQUAL(dx(0, path).clocks, 0);
+    CHECK_EQUAL(dx(1, path).clocks, 8 * kMaskedRanks);
+    CHECK_EQUAL(dx(3, path).clocks, 3 * 8 * kMaskedRanks);
+    const double more = predict(ceilings, dx(1, path)) - predict(ceilings, dx(0, path));
+    CHECK(std::abs(more - 8 * kMaskedRanks / 1829) < 1e-9);
+  }
+  CHECK_EQUAL(dx(1, LinearPath::kLargeTile).clocks, 0);
+  // So the backward pass takes longer with a kept mask than without one.
+  const auto backward = [&](int masks) {
+    const Costs costs = costs_of(h100, {8192, 4096, 4096, {16}, 2, masks}, masks > 0);
+    return predict_branched(ceilings, costs, LinearPath::kWarpgroupClusters);
+  };
+  CHECK(backward(1) - backward(0) > 6.5);
+}
+
+TEST(w_is_read_again_for_each_group_of_row_tiles_where_the_cache_does_not_hold_it_until_then) {
+  const DeviceRates h100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
+  const Costs llama = costs_of(h100, {8192, 4096, 4096, {16}, 2, 0}, false);
+  constexpr double kWide = 2.0 * 8192 * 4096, kW = 2.0 * 4096 * 4096, kNarrow = 2.0 * 16 * (8192 + 4096);
+  // 64 row tiles in groups of 12.
+  const Cost dx = llama.fused_grad_input(LinearPath::kWarpgroupClusters);
+  CHECK_EQUAL(product_memory_bytes(dx, 50 << 20), 2 * kWide + 6 * kW + kNarrow);
+  CHECK_EQUAL(product_memory_bytes(dx, 100 << 20), 2 * kWide + kW + kNarrow);
+  CHECK_EQUAL(memory_bytes(dx, 50 << 20), 0);
+  // Clusters that make S have half a row of 16 tiles each, of all rows at once: all of x passes at each turn.
+  const Cost with_s = llama.fused_forward(LinearPath::kClustersWithS);
+  CHECK_EQUAL(product_memory_bytes(with_s, 50 << 20), 9 * kWide + kW + kNarrow + 2.0 * 16 * 4096);
+  CHECK_EQUAL(product_memory_bytes(with_s, 100 << 20), 2 * kWide + kW + kNarrow + 2.0 * 16 * 4096);
+  // The library's product is taken to do the same, and our own by mma.sync has it among its bytes.
+  CHECK_EQUAL(library_memory_bytes(llama.frozen(), 50 << 20), 2 * kWide + 6 * kW);
+  CHECK_EQUAL(memory_bytes(llama.fused_frozen(LinearPath::kLargeTile), 50 << 20), 2 * kWide + 6 * kW);
+  // Where a product multiplies little it takes the time of its bytes.
+  const Ceilings ceilings = assumed_ceilings(h100, 2);
+  const Costs narrow = costs_of(h100, {8192, 64, 64, {}, 2, 0}, false);
+  const double moved = 2.0 * (2 * 8192 * 64 + 64 * 64) / ceilings.copy_bytes;
+  for (const Cost& cost : {narrow.frozen(), narrow.fused_frozen(LinearPath::kWarpgroupClusters)})
+    CHECK(std::abs(predict(ceilings, cost) - moved - ceilings.launch) < 1e-9);
+}
+
+TEST(weights_of_a_quantile_are_read_in_each_round_unless_they_stay_in_the_cache) {
+  constexpr double kWeights = 1000;
+  for (const int64_t size : {2, 4}) {
+    const Cost cost = quantile_cost(kWeights, size);
+    const double bytes = kWeights * static_cast<double>(size);
+    CHECK_EQUAL(memory_bytes(cost, bytes), bytes);
+    CHECK_EQUAL(memory_bytes(cost, bytes - 1), quantile_rounds(size) * bytes);
+  }
 }
 
 TEST(as_many_runners_are_busy_as_the_busiest_has_turns_for) {

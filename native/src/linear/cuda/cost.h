@@ -1,9 +1,10 @@
 // What each call should take on a device whose ceilings are known: bytes over copy bandwidth, operations over the rate of the
 // unit that does them, and a launch for each kernel. docs/kernels-cuda.md gives the argument.
 //
-// A prediction is no measurement. It counts each operand of a call once, and partial sums in slots as written once and read
-// again as far as L2 has lost them; the emulator counts the same bytes (test/cuda/counted_test.cpp). It knows nothing of waves,
-// bank conflicts or clocks; what is measured beside it says how much of the argument holds.
+// A prediction is no measurement. It counts each operand of a call once, what products read again where L2 does not hold it,
+// and partial sums in slots as written once and read again as far as L2 has lost them; the emulator counts the same bytes of
+// each call (test/cuda/counted_test.cpp). Of the ranks of dX that are masked it has the busiest multiprocessor's turns, else it
+// knows nothing of waves or bank conflicts; what is measured beside it says how much of the argument holds.
 #pragma once
 
 #include <algorithm>
@@ -26,6 +27,7 @@ struct Ceilings {
   double cluster_flops;    // the same in clusters of blocks
   double instructions;     // of warps, a microsecond, that kernels issue
   double cache_bytes;      // of L2
+  double clocks;           // of a multiprocessor, a microsecond
 };
 
 /** What a call does. */
@@ -37,9 +39,15 @@ struct Cost {
   double draws = 0;
   double warpgroup_flops = 0;
   double cluster_flops = 0;
-  double library_bytes = 0;  // moved beside the library's products, where these add to what is there
+  double library_bytes = 0;  // moved beside the library's products
   double slot_bytes = 0;     // of partial sums, written by one launch and read by the next
   double instructions = 0;   // of warps
+  double clocks = 0;         // of the busiest multiprocessor, in which nothing else is done
+  double product_bytes = 0;  // of a product by warpgroups, which moves them while it multiplies
+  double again_bytes = 0;    // read again, from memory where what passes in between drives them out of L2:
+  double again_span = 0;     // so many bytes, themselves among them
+  double left_bytes = 0;     // the same of a product's left operand
+  double left_span = 0;
 
   Cost& operator+=(const Cost& other) {
     bytes += other.bytes;
@@ -52,15 +60,38 @@ struct Cost {
     library_bytes += other.library_bytes;
     slot_bytes += other.slot_bytes;
     instructions += other.instructions;
+    clocks += other.clocks;
+    product_bytes += other.product_bytes;
+    again_bytes += other.again_bytes;
+    again_span = std::max(again_span, other.again_span);
+    left_bytes += other.left_bytes;
+    left_span = std::max(left_span, other.left_span);
     return *this;
   }
 };
 
-/** Bytes through memory: what has passed through the cache since a slot was written has driven that share of the slots out. */
+/** What is read again from memory; it is the library's product's, ours by warpgroups, or else the other kernels'. */
+inline double bytes_again(const Cost& cost, double cache_bytes) {
+  return (cost.again_span > cache_bytes ? cost.again_bytes : 0) + (cost.left_span > cache_bytes ? cost.left_bytes : 0);
+}
+inline double library_memory_bytes(const Cost& cost, double cache_bytes) {
+  return cost.library_flops > 0 ? cost.library_bytes + bytes_again(cost, cache_bytes) : 0;
+}
+
+/** Bytes through memory of a product by warpgroups. */
+inline double product_memory_bytes(const Cost& cost, double cache_bytes) {
+  return cost.product_bytes > 0 ? cost.product_bytes + bytes_again(cost, cache_bytes) : 0;
+}
+
+/**
+ * Bytes through memory of all else: what has passed through the cache since a slot was written has driven that share of the
+ * slots out.
+ */
 inline double memory_bytes(const Cost& cost, double cache_bytes) {
   const double passed = cost.bytes + cost.slot_bytes;
   const double lost = passed > cache_bytes ? 1 - cache_bytes / passed : 0;
-  return passed + lost * cost.slot_bytes;
+  const bool of_others = cost.product_bytes > 0 || cost.library_flops > 0;
+  return passed + lost * cost.slot_bytes + (of_others ? 0 : bytes_again(cost, cache_bytes));
 }
 
 /** Microseconds of one call. */
@@ -68,9 +99,12 @@ inline double predict(const Ceilings& ceilings, const Cost& cost) {
   const double own =
       std::max({memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops,
                 cost.draws / ceilings.draws, cost.instructions / ceilings.instructions});
-  const double library = std::max(cost.library_flops / ceilings.library_flops, cost.library_bytes / ceilings.copy_bytes);
-  return cost.launches * ceilings.launch + own + library + cost.warpgroup_flops / ceilings.warpgroup_flops +
-         cost.cluster_flops / ceilings.cluster_flops;
+  const double library = std::max(cost.library_flops / ceilings.library_flops,
+                                  library_memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes);
+  const double by_warpgroups =
+      std::max(product_memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes,
+               cost.warpgroup_flops / ceilings.warpgroup_flops + cost.cluster_flops / ceilings.cluster_flops);
+  return cost.launches * ceilings.launch + own + library + by_warpgroups + cost.clocks / ceilings.clocks;
 }
 
 /** Microseconds of calls one after the other. */
@@ -146,6 +180,12 @@ constexpr double kUpMasked = 113, kUpMasks = 375, kUpKept = 177;
  * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
  */
 constexpr double kBytesOfIdle = 2 * 2 * 64 * 128 * 2;
+/**
+ * Clocks of a multiprocessor for each tile of dX by warpgroups and each module that drops: the ranks' products, 64 columns at a
+ * time, are masked and added to the tile's sums while the tensor cores have nothing else to do. At 16 ranks that is 661
+ * instructions of a warp, of which a scheduler has two.
+ */
+constexpr double kMaskedRanks = 1500;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
@@ -153,6 +193,28 @@ constexpr double kImportanceWeight = 20;
 inline Cost importance_cost(double weights, double element_bytes) {
   Cost cost = {2 * element_bytes * weights, 0, 0, 1};
   if (element_bytes == 2) cost.instructions = weights * kImportanceWeight / 32;
+  return cost;
+}
+
+/** Rounds of a quantile, each of which reads all weights: of the bits of a number so many at a time. */
+constexpr int quantile_rounds(int64_t element_bytes) {
+  return element_bytes == 2 ? 2 : 3;
+}
+inline Cost quantile_cost(double weights, int64_t element_bytes) {
+  const int rounds = quantile_rounds(element_bytes);
+  Cost cost = {};
+  cost.bytes = weights * static_cast<double>(element_bytes);
+  cost.launches = 2 * rounds;
+  cost.again_bytes = (rounds - 1) * cost.bytes;
+  cost.again_span = cost.bytes;
+  return cost;
+}
+
+/** A quantised W [N,K], whose codes and scales are so many bytes, decoded into the workspace. */
+inline Cost decode_cost(double weights, double code_bytes, double element_bytes) {
+  Cost cost = {};
+  cost.bytes = code_bytes + weights * element_bytes;
+  cost.launches = 1;
   return cost;
 }
 
@@ -210,7 +272,8 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
           by_warpgroups(kWarpgroupShare),
           by_warpgroups(kClusterShare),
           issue_rate(device.multiprocessors, device.megahertz),
-          static_cast<double>(device.cache_bytes)};
+          static_cast<double>(device.cache_bytes),
+          device.megahertz};
 }
 
 /**
@@ -224,8 +287,9 @@ struct Costs {
   int multiprocessors = 132;  // which decide how often a product that makes S does so
   bool kept = false;          // masks are written by the forward pass, and read by the backward pass
   int modules = 1;
-  double rank_tiles = 0;  // of 16 ranks, each module's apart; 0: as few as r has
-  int runs = 1;           // adapters of r ranks each that share out the rows of one call of a skinny product
+  double rank_tiles = 0;          // of 16 ranks, each module's apart; 0: as few as r has
+  int runs = 1;                   // adapters of r ranks each that share out the rows of one call of a skinny product
+  double cache_bytes = 50 << 20;  // of L2, by which row tiles of a product are worked on together
 
   /** Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). */
   bool drops_alike() const { return masks == 0 || masks >= modules; }
@@ -233,10 +297,11 @@ struct Costs {
   Costs dropping() const { return part(masks, masks); }
   Costs not_dropping() const { return part(modules - masks, 0); }
 
-  Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
+  Cost frozen() const { return frozen_adding(0); }
   /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
   Cost frozen_adding(double columns) const {
-    return {0, 0, 2 * M * K * N, 1, 0, 0, 0, size * (M * (K + N) + N * K + M * columns)};
+    return reading_again({0, 0, 2 * M * K * N, 1, 0, 0, 0, product_operands(0) + size * M * columns}, LinearPath::kLargeTile, N,
+                         K);
   }
   Cost down() const {
     Cost cost = {size * (M * K * chunks() + runs * r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
@@ -247,6 +312,7 @@ struct Costs {
       if (takes_any_tiles() && masks > 0) step += kDownAnyMasks;
       if (takes_any_tiles() && masks == 0 && modules <= 1) step -= kDownAnyLess;
       if (modules > 1) step += kDownModules;
+      step += (chunks() - 1) * (kDownStep - kDownMoreRanks);
       cost.instructions = M / 16 * K / 64 * step;
     }
     return cost;
@@ -284,25 +350,35 @@ struct Costs {
     return cost;
   }
   Cost fused_forward(LinearPath path) const {
-    if (!is_by_warpgroups(path))
-      return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N / sharers()), 0, 2,
-              masks * groups()};
+    const double operands = product_operands(r * (M + K + N / sharers()));
+    if (!is_by_warpgroups(path)) {
+      Cost cost = {operands + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N / sharers()), 0, 2, masks * groups()};
+      if (down_shares() > 1 && r > 0) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
+      return reading_again(cost, path, N, K);
+    }
     if (path == LinearPath::kClustersWithS) {
       Cost cost = by_warpgroups(path, 2 * M * (N * (K + ranks_of_column()) + K * columns_of_s_made()));
       cost.launches = 1;
-      return cost;
+      cost.product_bytes = operands + kept_bytes();
+      return reading_again(cost, path, N, K);
     }
     Cost cost = down();
     if (M <= kMostRowsInTwoLaunches) cost.slot_bytes = 0;
     cost.launches = (cost.slot_bytes > 0 ? 2 : 1) + 1;  // those of S come before the product's
-    cost += by_warpgroups(path, 2 * M * N * (K + ranks_of_column()));
+    Cost product = by_warpgroups(path, 2 * M * N * (K + ranks_of_column()));
+    product.product_bytes = product_operands(r * (M + N / sharers()));
+    cost += reading_again(product, path, N, K);
     return cost;
   }
   Cost fused_grad_input(LinearPath path) const {
+    const double operands = product_operands(r * (M + K)) + kept_bytes();
     if (!is_by_warpgroups(path))
-      return {size * (M * (K + N) + N * K) + kept_bytes(), 2 * M * K * N + 2 * M * r * K, 0, 1, draws_again()};
+      return reading_again({operands, 2 * M * K * N + 2 * M * r * K, 0, 1, draws_again()}, path, K, N);
     Cost cost = by_warpgroups(path, 2 * M * K * (N + padded_ranks()));
     cost.launches = 1;
+    cost.product_bytes = operands;
+    cost = reading_again(cost, path == LinearPath::kClustersWithS ? LinearPath::kWarpgroupClusters : path, K, N);
+    cost.clocks = masks * kMaskedRanks * static_cast<double>(turns_of_dx(path));
     // The first mask is drawn beside the products, others at their turn.
     if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks;
     return cost;
@@ -314,22 +390,30 @@ struct Costs {
     const TileSize tile = tile_size(LinearPath::kClustersWithS, static_cast<int64_t>(size));
     cost.bytes = kSlotBytes * std::ceil(M / static_cast<double>(tile.rows)) * N * r;
     cost.launches = 2;
-    return cost;
+    // The parts are written beside the products.
+    cost.product_bytes = product_operands(r * (2 * M + K + N)) + kSlotBytes * N * r + cost.bytes;
+    return reading_again(cost, LinearPath::kClustersWithS, K, N);
   }
   /** Multiprocessors that dX by warpgroups leaves to what runs beside it (`busy_runners`). */
   double idle_beside_dx(LinearPath path) const {
-    const TileSize tile = tile_size(path, static_cast<int64_t>(size));
-    const int64_t blocks = path == LinearPath::kWarpgroup ? 1 : kClusterBlocks;
-    const int64_t works =
-        tiles_of(static_cast<int64_t>(M), blocks * tile.rows) * tiles_of(static_cast<int64_t>(K), tile.columns);
-    const int64_t runners = std::max<int64_t>(multiprocessors / blocks, 1);
-    return static_cast<double>(std::max<int64_t>(multiprocessors - blocks * busy_runners(works, runners), 0));
+    const auto [works, runners] = runs_of_dx(path);
+    return static_cast<double>(std::max<int64_t>(multiprocessors - blocks_of(path) * busy_runners(works, runners), 0));
   }
   /** Our own product without ranks, in either direction. */
   Cost fused_frozen(LinearPath path) const {
-    if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
+    const LinearPath alone = path == LinearPath::kClustersWithS ? LinearPath::kWarpgroupClusters : path;
+    if (!is_by_warpgroups(path)) return reading_again({product_operands(0), 2 * M * K * N, 0, 1}, alone, N, K);
     Cost cost = by_warpgroups(path, 2 * M * K * N);
     cost.launches = 1;
+    cost.product_bytes = product_operands(0);
+    return reading_again(cost, alone, N, K);
+  }
+  /** The product without ranks with a quantised W, whose codes and scales are so many bytes, decoded in each row of tiles. */
+  Cost frozen_codes(double code_bytes) const {
+    Cost cost = {size * M * (K + N) + code_bytes, 2 * M * K * N, 0, 1};
+    constexpr double kLanes = 32;
+    const double row_tiles = std::ceil(M / static_cast<double>(tile_size(LinearPath::kSmallTile, 2).rows));
+    cost.instructions = kInstructionsACode * N * K * row_tiles / kLanes;
     return cost;
   }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
@@ -372,6 +456,7 @@ struct Costs {
                     kGradMoreRanks * (padded_ranks() / 16 - 1);
       if (takes_any_tiles()) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
       if (modules > 1) step += kGradModules;
+      step += (chunks() - 1) * (kGradStep - kGradMoreRanks);
       cost.instructions = M / 64 * columns / 16 * step;
     }
     // Multiprocessors without a block issue nothing.
@@ -386,6 +471,55 @@ struct Costs {
     return M / 16 * columns / 64 *
            (kUpStep + (adds ? kUpReads : 0) + kUpModule * (of_modules - 1) + kUpMoreRanks * (tiles - of_modules));
   }
+  /** Blocks that take a tile each together. */
+  static int64_t blocks_of(LinearPath path) { return path == LinearPath::kWarpgroup ? 1 : kClusterBlocks; }
+  /** Of dX by warpgroups, tiles or pairs of them, and those that take them in turns. */
+  struct Runs {
+    int64_t works, runners;
+  };
+  Runs runs_of_dx(LinearPath path) const {
+    const TileSize tile = tile_size(path, static_cast<int64_t>(size));
+    const int64_t blocks = blocks_of(path);
+    return {tiles_of(static_cast<int64_t>(M), blocks * tile.rows) * tiles_of(static_cast<int64_t>(K), tile.columns),
+            std::max<int64_t>(multiprocessors / blocks, 1)};
+  }
+  int64_t turns_of_dx(LinearPath path) const {
+    const auto [works, runners] = runs_of_dx(path);
+    return tiles_of(works, runners);
+  }
+  /** Bytes of x, W and y, each once, and so many elements of what is narrow. */
+  double product_operands(double narrow) const { return size * (M * (K + N) + N * K + narrow); }
+  /**
+   * W is read once for each group of row tiles (order.h), and between two readings of a part of it pass the rest and the
+   * group's rows of the operands and of the result.
+   */
+  Cost reading_again(Cost cost, LinearPath path, double columns, double inner) const {
+    const TileSize tile = tile_size(path, static_cast<int64_t>(size));
+    const auto rows = static_cast<int64_t>(M);
+    if (rows == 0) return cost;
+    int64_t group_rows = 0, row_tiles = 0;
+    if (path == LinearPath::kClustersWithS) {
+      const LinearOrder order = order_of_products(columns, inner);
+      row_tiles = order.row_tiles * kClusterBlocks;
+      group_rows = order.group_rows * kClusterBlocks;
+      // The clusters of a group each have rows of their own, and take their tiles side by side.
+      const auto length = static_cast<double>(run_length(order, order.group_rows, clusters()));
+      const double at_once = static_cast<double>(std::min(group_rows * tile.rows, rows));
+      cost.left_bytes += size * M * inner * (std::min(length, static_cast<double>(order.column_tiles)) - 1);
+      cost.left_span = std::max(cost.left_span, size * at_once * (inner + static_cast<double>(tile.columns)));
+    } else {
+      DeviceTraits traits = {};
+      traits.multiprocessors = multiprocessors;
+      traits.l2_bytes = static_cast<int64_t>(cache_bytes);
+      row_tiles = tiles_of(rows, tile.rows);
+      group_rows = default_group_rows(
+          traits, {rows, static_cast<int64_t>(columns), static_cast<int64_t>(inner), static_cast<int64_t>(size)}, tile);
+    }
+    const double of_group = static_cast<double>(std::min(group_rows * tile.rows, rows));
+    cost.again_bytes += static_cast<double>(tiles_of(row_tiles, group_rows) - 1) * size * N * K;
+    cost.again_span = std::max(cost.again_span, size * (N * K + of_group * (K + N + r)));
+    return cost;
+  }
   int64_t rows_of_run() const { return std::max<int64_t>(static_cast<int64_t>(M) / runs, 1); }
   static Cost by_warpgroups(LinearPath path, double flops) {
     Cost cost;
@@ -398,13 +532,17 @@ struct Costs {
   };
   Makings makings_of(double columns, double inner) const {
     if (M < 1) return {0, 0};
+    return {makings_of_row(order_of_products(columns, inner), clusters()),
+            static_cast<double>(columns_of_s(static_cast<int64_t>(padded_ranks() / kRankTileRanks), masks != 0))};
+  }
+  int64_t clusters() const { return std::max<int64_t>(multiprocessors / kClusterBlocks, 1); }
+  /** Of clusters that make S, or dS. */
+  LinearOrder order_of_products(double columns, double inner) const {
     LinearShape shape = {static_cast<int64_t>(M), static_cast<int64_t>(columns), static_cast<int64_t>(inner),
                          static_cast<int64_t>(size)};
     shape.rank_tiles = static_cast<int64_t>(padded_ranks() / kRankTileRanks);
     shape.masked = masks != 0;
-    const int64_t runners = std::max<int64_t>(multiprocessors / kClusterBlocks, 1);
-    return {makings_of_row(order_of_runs(shape, runners), runners),
-            static_cast<double>(columns_of_s(shape.rank_tiles, shape.masked))};
+    return order_of_runs(shape, clusters());
   }
   /** S made with tiles of y, as columns of it. */
   double columns_of_s_made() const {

@@ -70,7 +70,9 @@ inline Costs costs_of(const DeviceRates& device, const LoraShape& shape, bool ke
           device.multiprocessors,
           kept,
           shape.ranks.modules,
-          static_cast<double>(shape.ranks.tiles)};
+          static_cast<double>(shape.ranks.tiles),
+          1,
+          static_cast<double>(device.cache_bytes)};
 }
 
 /** The path of a direction that is predicted to be the faster, and its microseconds; of equals fused, which demands less. */

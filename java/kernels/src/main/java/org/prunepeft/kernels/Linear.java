@@ -19,7 +19,9 @@ import org.prunepeft.kernels.binding.MatrixStruct;
  * <p>There are two paths with the same result within the type's rounding. {@link Path#FUSED} is our
  * own product with W, prepared once, and forward and the gradient by x are one call each. On {@link
  * Path#SPLIT} the products with W are the caller's, by a library, and the static methods do the
- * rest. {@link #gradUp} and {@link #gradDown} belong to both.
+ * rest. {@link #gradUp} and {@link #gradDown} belong to both. {@link #forward}, {@link #gradInput}
+ * and {@link #backward} are the fused path always: {@link #choosePaths} says which should be the
+ * faster, and a caller follows it or does not.
  *
  * <p>On CUDA all matrices of a call are of one dtype, gradients of weights excepted. On the CPU x,
  * y and their gradients are of W's type, float32 or bfloat16, and A, B, S and dS float32 ({@link
