@@ -323,7 +323,12 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {all, [](Calls& c) { c.y.cols = 7; }, "y must be float32 [6, 8], got float32 [6, 7]"},
       {all, [](Calls& c) { c.y.data = c.x.data, c.y.ld = c.x.ld + 1; }, "y.ld must be x.ld"},
       {all, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(5); }, "device->type must be 0"},
-      {all, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_UNSUPPORTED},
+      {all,
+       [](Calls& c) {
+         c.context.device.type = PP_CUDA;
+         for (pp_matrix* matrix : {&c.x, &c.y, &c.weights.weight, &c.weights.bias}) align(*matrix);
+       },
+       "CUDA", PP_UNSUPPORTED},
       {all, [](Calls& c) { c.x.dtype = c.y.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
       {norm, [](Calls& c) { c.norm_given = nullptr; }, "norm must not be null"},
       {norm, [](Calls& c) { c.weights.epsilon = 0.0f; }, "norm->epsilon must be above 0, got 0"},

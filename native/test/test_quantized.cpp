@@ -470,6 +470,9 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
          [](Calls& c) {
            c.go_to(PP_CUDA);
            align(c.w);
+           pp_matrix scales{c.codes.scales, 1, 1, 1, PP_FLOAT32};
+           align(scales);
+           c.codes.scales = static_cast<float*>(scales.data);
          },
          "CUDA",
          PP_NO_DEVICE},
