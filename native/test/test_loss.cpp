@@ -44,6 +44,8 @@ Expected expected_of(const Rows& rows) {
     double total = 0.0;
     for (const double v : z) total += std::exp(v - most);
     const double log_total = most + std::log(total);
+    // The sum of exponentials, 1 at least, is rounded to float32: a loss near 0 is no more accurate than log of that.
+    for (const double rounded : {1.0, -1.0}) expected.losses(i, 0) += rounded;
     for (int64_t j = 0; j < V; ++j) {
       const double wanted = smoothing / static_cast<double>(V) + (j == rows.labels[i] ? 1.0 - smoothing : 0.0);
       expected.losses(i, 0) += wanted * (log_total - z[j]);
