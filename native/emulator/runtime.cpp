@@ -78,6 +78,7 @@ void check_written(const void* from, size_t bytes) {
 }
 
 void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  if (bytes == 0) return;  // then either may be null, which memcpy does not allow
   if (kind == cudaMemcpyDeviceToHost) check_written(from, bytes);
   memcpy(to, from, bytes);
   if (kind != cudaMemcpyDeviceToHost) simt::mark_global(to, bytes, true);
@@ -92,6 +93,7 @@ cudaError_t enqueue_copy(void* to, const void* from, size_t bytes, cudaMemcpyKin
 }
 
 void fill(void* pointer, int value, size_t bytes) {
+  if (bytes == 0) return;
   if (simt::g_counting) simt::count_fill(reinterpret_cast<uintptr_t>(pointer), bytes);
   memset(pointer, value, bytes);
   simt::mark_global(pointer, bytes, true);

@@ -30,6 +30,15 @@ class Cublas {
       open(names.substr(begin, end - begin));
     }
   }
+  Cublas(const Cublas&) = delete;
+  ~Cublas() {
+    for (const auto& [key, plan] : plans_) {
+      for (void* made : {plan.a, plan.b, plan.c}) destroy_layout_(made);
+      destroy_operation_(plan.operation);
+    }
+    if (handle_ != nullptr) destroy_(handle_);
+  }
+
   bool present() const {
     return handle_ != nullptr;
   }
@@ -61,6 +70,8 @@ class Cublas {
     library_ = dlopen(name.c_str(), RTLD_NOW);
     if (library_ == nullptr) return;
     bool complete = find("cublasLtCreate", &create_) && find("cublasLtMatmulDescCreate", &create_operation_);
+    complete = complete && find("cublasLtDestroy", &destroy_) && find("cublasLtMatmulDescDestroy", &destroy_operation_);
+    complete = complete && find("cublasLtMatrixLayoutDestroy", &destroy_layout_);
     complete = complete && find("cublasLtMatmulDescSetAttribute", &set_operation_);
     complete = complete && find("cublasLtMatrixLayoutCreate", &create_layout_);
     complete = complete && find("cublasLtMatmulPreferenceCreate", &create_preference_);
@@ -240,6 +251,9 @@ class Cublas {
   void* handle_ = nullptr;
   size_t (*version_)() = nullptr;
   int (*create_)(void**) = nullptr;
+  int (*destroy_)(void*) = nullptr;
+  int (*destroy_operation_)(void*) = nullptr;
+  int (*destroy_layout_)(void*) = nullptr;
   int (*create_operation_)(void**, int compute, int scale_type) = nullptr;
   int (*set_operation_)(void*, int attribute, const void* value, size_t bytes) = nullptr;
   int (*create_layout_)(void**, int type, uint64_t rows, uint64_t columns, int64_t ld) = nullptr;
@@ -251,7 +265,6 @@ class Cublas {
   int (*multiply_)(void* handle, void* operation, const void* alpha, const void* a, void* a_layout, const void* b,
                    void* b_layout, const void* beta, const void* c, void* c_layout, void* d, void* d_layout,
                    const Algorithm* algorithm, void* workspace, size_t workspace_bytes, cudaStream_t stream) = nullptr;
-  // Live as long as the process.
   mutable std::map<Key, Plan> plans_;
   mutable std::unique_ptr<Memory> workspace_;
   mutable std::unique_ptr<ColdReads> cold_;

@@ -446,7 +446,8 @@ class Modules {
   double bytes_ = 0;
   int rounds_ = 0;
   Workspace workspace_;
-  std::unique_ptr<Memory> w_, g_, table_, threshold_;
+  std::unique_ptr<Matrix> w_, g_;
+  std::unique_ptr<Memory> table_, threshold_;
   pp_importance_plan* plan_ = nullptr;
 };
 }  // namespace gpu_check

@@ -207,14 +207,23 @@ inline std::vector<Matrix> dense(const std::vector<Matrix>& matrices) {
 
 /**
  * Calls `run` with each instruction set that this processor has, at 1, 2, 3 and 7 threads. `run` makes its outputs anew, checks
- * them and returns them; they have to be the same bits at each thread count.
+ * them and returns them; they have to be the same bits at each thread count. Where a part of the cases is drawn (seed.h), it is
+ * the widest instruction set and another one, at 1 thread and another number.
  */
 inline void on_all_settings(const std::string& what, const std::function<std::vector<Matrix>()>& run) {
   const int32_t threads_before = pp_num_threads();
-  for (int isa = PP_ISA_PORTABLE; isa <= pp_cpu_isa_supported(); ++isa) {
+  const int widest = pp_cpu_isa_supported();
+  std::vector<int> counts{1, 2, 3, 7};
+  int other_isa = widest;
+  if (check::draws_cases()) {
+    counts = {1, counts[1 + check::drawn_setting(3)]};
+    if (widest > PP_ISA_PORTABLE) other_isa = PP_ISA_PORTABLE + check::drawn_setting(widest - PP_ISA_PORTABLE);
+  }
+  for (int isa = PP_ISA_PORTABLE; isa <= widest; ++isa) {
+    if (check::draws_cases() && isa != other_isa && isa != widest) continue;
     pp_set_cpu_isa(static_cast<pp_isa>(isa));
     std::vector<Matrix> first;
-    for (const int threads : {1, 2, 3, 7}) {
+    for (const int threads : counts) {
       check::context() = what + ", " + pp_isa_name(pp_cpu_isa()) + ", " + std::to_string(threads) + " threads";
       pp_set_num_threads(threads);
       std::vector<Matrix> outputs = run();

@@ -3,14 +3,16 @@
 //   PRUNEPEFT_TEST_ONLY     part of a test's name; other tests are left out
 //   PRUNEPEFT_TEST_TIMES    how often each test runs, each time with another seed
 //   PRUNEPEFT_TEST_SECONDS  the time after which a test is not begun again
-//   PRUNEPEFT_TEST_LOG      a file to which each run is added as a line: suite, "program: test", seed, ok or FAILED,
-//   milliseconds, and
-//                           for a failure what runs it again, tabs between. What it has already counts as times.
+//   PRUNEPEFT_TEST_CASES    the part of the cases that a run checks, above 0 and at most 1; 1 unless it is set. See drawn_case.
+//   PRUNEPEFT_TEST_LOG      a file to which each run is added as a line, tabs between: suite, "program: test", seed,
+//                           ok or FAILED, milliseconds, what runs a failure again, the error that came nearest to its
+//                           limit as a part of it, and where; empty where there is none. What it has already counts as times.
 //   PRUNEPEFT_TEST_SUITE    the first column there
 // Numbers of a test follow from the seed and from its name, so that one runs alone as with others.
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -47,6 +49,97 @@ inline uint64_t hash(const std::string& name) {
   return value;
 }
 
+/** PRUNEPEFT_TEST_CASES, as it was given and as a number. */
+inline const std::string& given_part() {
+  static const std::string value = environment("PRUNEPEFT_TEST_CASES", "1");
+  return value;
+}
+inline double part_of_cases() {
+  static const double value = [] {
+    char* end = nullptr;
+    const double part = std::strtod(given_part().c_str(), &end);
+    if (*end != 0 || !(part > 0 && part <= 1)) {
+      std::printf("PRUNEPEFT_TEST_CASES must be above 0 and at most 1, got %s\n", given_part().c_str());
+      std::exit(1);
+    }
+    return part;
+  }();
+  return value;
+}
+
+/** Whether a run checks a part of the cases alone. */
+inline bool draws_cases() {
+  return part_of_cases() < 1;
+}
+
+/** What draws cases: it follows from the seed, and leaves the operands' numbers alone. */
+struct CaseDraw {
+  std::mt19937_64 random;
+  int64_t asked = 0, drawn = 0;
+  explicit CaseDraw(uint64_t seed) : random(seed ^ 0xCA5E5) {}
+};
+inline CaseDraw& case_draw() {
+  static CaseDraw draw(seed());
+  return draw;
+}
+
+/**
+ * Whether this run checks the case that comes next: each is drawn by itself, with the probability PRUNEPEFT_TEST_CASES, so that
+ * every case has its turn where runs are repeated. Asked in the loop over the cases, before a case's operands are made:
+ *
+ *   for (const Case& c : cases)
+ *     if (drawn_case()) check(c);
+ */
+inline bool drawn_case() {
+  if (!draws_cases()) return true;
+  CaseDraw& draw = case_draw();
+  draw.asked++;
+  const bool is_drawn = std::ldexp(static_cast<double>(draw.random() >> 11), -53) < part_of_cases();
+  draw.drawn += is_drawn;
+  return is_drawn;
+}
+/** In a run of a part, a random one of `count`: a setting, of which each case takes few. */
+inline int drawn_setting(int count) {
+  return static_cast<int>(case_draw().random() % static_cast<uint64_t>(count));
+}
+/** Whether a run has had cases and checked none: it counts as no run. */
+inline bool drew_nothing() {
+  return case_draw().asked > 0 && case_draw().drawn == 0;
+}
+
+/** The environment that runs the same cases with the same numbers again. */
+inline std::string environment_of(uint64_t seed) {
+  return "PRUNEPEFT_TEST_SEED=" + std::to_string(seed) + (draws_cases() ? " PRUNEPEFT_TEST_CASES=" + given_part() : "");
+}
+
+/** The error that came nearest to its limit, as a part of it, and where. */
+struct Nearest {
+  double part = -1;
+  std::string where;
+  /** `place` is asked for where the error is the nearest so far. */
+  template <class Place>
+  void add(double error, double limit, Place place) {
+    const double of_limit = error == 0 ? 0 : error / limit;
+    if (of_limit <= part) return;  // a NaN is the nearest
+    part = of_limit;
+    where = place();
+  }
+  /** Two columns of the log. */
+  std::string text() const {
+    if (part < 0) return "\t";
+    char number[32];
+    std::snprintf(number, sizeof number, "%.3g", part);
+    return std::string(number) + "\t" + where;
+  }
+};
+inline Nearest& nearest() {
+  static Nearest value;
+  return value;
+}
+
+/** What a program returns that has no test of the name that was asked for, or of whose cases none was drawn. */
+constexpr int kNoTest = 2;
+
 /** Runs tests, prints how they ended and adds them to the log. */
 class Repeats {
  public:
@@ -69,19 +162,29 @@ class Repeats {
   const std::string& only() const { return only_; }
   bool asks_for(const std::string& test) const { return test.find(only_) != std::string::npos; }
 
-  /** `run` gets the seed of the test's numbers and returns whether the test has passed. */
-  void run(const std::string& test, const std::function<bool(uint64_t)>& run) const {
+  /**
+   * `run` gets the seed of the test's numbers and returns whether the test has passed. A run that drew no case is made again
+   * with another seed; without repeats it is none, and false is returned.
+   */
+  bool run(const std::string& test, const std::function<bool(uint64_t)>& run) const {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
     const auto done = done_.find(name_ + ": " + test);
-    int ran = 0, failed = 0;
-    for (int i = done == done_.end() ? 0 : done->second; i < times_; i++) {
+    const int first = done == done_.end() ? 0 : done->second;
+    int ran = 0, failed = 0, without_cases = 0;
+    while (first + ran < times_) {
       const Clock::time_point begin = Clock::now();
-      if (i > 0 && std::chrono::duration<double>(begin - start).count() >= seconds_) break;
-      const uint64_t own = i == 0 ? seed() : new_seed();
-      const std::string again =
-          "PRUNEPEFT_TEST_SEED=" + std::to_string(own) + " PRUNEPEFT_TEST_ONLY='" + test + "' " + program_;
+      if (ran + without_cases > 0 && std::chrono::duration<double>(begin - start).count() >= seconds_) break;
+      const uint64_t own = first + ran + without_cases == 0 ? seed() : new_seed();
+      const std::string again = environment_of(own) + " PRUNEPEFT_TEST_ONLY='" + test + "' " + program_;
+      case_draw() = CaseDraw(own + hash(test));
+      nearest() = Nearest();
       const bool ok = run(own + hash(test));
+      if (ok && drew_nothing()) {
+        without_cases++;
+        if (times_ == 1) break;
+        continue;
+      }
       ran++;
       if (!ok) {
         failed++;
@@ -90,12 +193,15 @@ class Repeats {
       if (log_.empty()) continue;
       const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
       std::ofstream(log_, std::ios::app) << suite_ + "\t" + name_ + ": " + test + "\t" + std::to_string(own) + "\t" +
-                                                (ok ? "ok\t" : "FAILED\t") + std::to_string(milliseconds) +
-                                                (ok ? "" : "\t" + again) + "\n";
+                                                (ok ? "ok" : "FAILED") + "\t" + std::to_string(milliseconds) + "\t" +
+                                                (ok ? "" : again) + "\t" + nearest().text() + "\n";
     }
-    std::printf("%s %s", failed == 0 ? "ok    " : "FAILED", test.c_str());
+    const bool none = ran == 0 && without_cases > 0;
+    std::printf("%s %s", none ? "none  " : failed == 0 ? "ok    " : "FAILED", test.c_str());
     if (times_ > 1) std::printf(": %d runs, %d failures", ran, failed);
+    if (none) std::printf(": no case was drawn");
     std::printf("\n");
+    return !none;
   }
 
  private:

@@ -179,6 +179,7 @@ void match_empty_rows(Matrix& seen, Reference& expected) {
 
 TEST(forward_is_softmax_attention) {
   for (const Problem& problem : problems()) {
+    if (!check::drawn_case()) continue;
     const int64_t T = problem.T, d = problem.d, heads = problem.heads;
     Reference all_sums(problem.B * heads, T);
     const Reference context = problem.context(all_sums);
@@ -198,6 +199,7 @@ TEST(forward_is_softmax_attention) {
 
 TEST(backward_is_its_gradient) {
   for (const Problem& problem : problems()) {
+    if (!check::drawn_case()) continue;
     const int64_t T = problem.T, d = problem.d, heads = problem.heads;
     Reference expected(problem.B * T, problem.qkv.columns());
     // The same, whose squares also know of what cancels in dS: an element can be as far off as that.
@@ -248,6 +250,7 @@ TEST(backward_is_its_gradient) {
 
 TEST(the_last_tokens_of_a_cache_are_those_of_the_whole) {
   for (const Problem& problem : problems()) {
+    if (!check::drawn_case()) continue;
     const int64_t B = problem.B, T = problem.T, d = problem.d, heads = problem.heads;
     // A single one goes another way.
     const int64_t last = check::pick(0, 1) == 0 ? 1 : check::pick(1, T), before = T - last, capacity = T + check::pick(0, 5);
@@ -293,6 +296,7 @@ TEST(the_last_tokens_of_a_cache_are_those_of_the_whole) {
 TEST(one_token_of_many_keys_is_that_of_all_their_runs) {
   for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
     for (const int64_t keys : {1023, 1024, 1025, 2048, 3100}) {
+      if (!check::drawn_case()) continue;
       const int64_t B = check::pick(1, 2), key_heads = check::pick(1, 2), heads = key_heads * check::pick(1, 5);
       const int64_t d = check::pick(std::vector<int64_t>{3, 16, 40}), capacity = keys + check::pick(0, 3);
       Matrix q = Matrix::random(B, heads * d, dtype), k = Matrix::random(B * capacity, key_heads * d, dtype),

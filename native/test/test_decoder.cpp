@@ -24,6 +24,7 @@ std::string of_type(const char* what, pp_dtype dtype, int64_t rows, int64_t colu
 TEST(rms_norm_and_its_gradient) {
   for (const pp_dtype dtype : kTypes) {
     for (int n = 0; n < 12; ++n) {
+      if (!check::drawn_case()) continue;
       const int64_t M = check::pick(1, 20), K = pick_size(), G = check::pick(1, 3);
       const Matrix w = Matrix::random(1, K, dtype), x = Matrix::random(M, G * K, dtype), dy = Matrix::random(M, G * K, dtype);
       const pp_rms_norm norm{w.view(), 1e-3f, static_cast<int32_t>(check::pick(0, 1))};
@@ -70,6 +71,7 @@ TEST(rms_norm_and_its_gradient) {
 TEST(rotation_is_by_the_position_s_angle) {
   for (const pp_dtype dtype : kTypes) {
     for (int n = 0; n < 12; ++n) {
+      if (!check::drawn_case()) continue;
       const int64_t B = check::pick(1, 3), T = check::pick(1, 9), heads = check::pick(0, 4), d = check::pick(2, 70);
       const int64_t half = check::pick(1, d / 2), positions = check::pick(1, 12), N = heads * d + check::pick(1, 20);
       const Matrix x = Matrix::random(B * T, N, dtype);
@@ -122,6 +124,7 @@ TEST(gates_and_their_gradients) {
   for (const pp_dtype dtype : kTypes) {
     for (const pp_gate gate : {PP_SWIGLU, PP_GEGLU, PP_GEGLU_TANH}) {
       for (int n = 0; n < 6; ++n) {
+        if (!check::drawn_case()) continue;
         const int64_t M = check::pick(1, 20), I = pick_size();
         Matrix gate_up = Matrix::random(M, 2 * I, dtype), dout = Matrix::random(M, I, dtype);
         // Some large ones, at which an exponential or a cube could overflow.

@@ -173,6 +173,7 @@ struct Layer {
 TEST(layer_norm_of_a_residual_sum) {
   for (const pp_dtype dtype : kTypes) {
     for (int n = 0; n < 16; ++n) {
+      if (!check::drawn_case()) continue;
       const int64_t M = check::pick(1, 20), K = pick_size();
       const float offset = dtype == PP_FLOAT32 ? check::pick(std::vector<float>{0.0f, 0.0f, 1.0f, 100.0f}) : 0.0f;
       Matrix x = Matrix::random(M, K, dtype);
@@ -235,6 +236,7 @@ TEST(layer_norm_hands_on_nan_and_infinity) {
 TEST(a_layer_computes_what_its_steps_do) {
   for (const pp_dtype dtype : kTypes) {
     for (int n = 0; n < 12; ++n) {
+      if (!check::drawn_case()) continue;
       const int64_t B = check::pick(1, 3), T = check::pick(1, 20), heads = check::pick(1, 4), d = check::pick(1, 33);
       Layer layer(dtype, B, T, heads, d, pick_size() % 200 + 1, pick_size());
       const Matrix x = Matrix::random(layer.M, layer.K, dtype);
@@ -321,7 +323,12 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {all, [](Calls& c) { c.y.cols = 7; }, "y must be float32 [6, 8], got float32 [6, 7]"},
       {all, [](Calls& c) { c.y.data = c.x.data, c.y.ld = c.x.ld + 1; }, "y.ld must be x.ld"},
       {all, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(5); }, "device->type must be 0"},
-      {all, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_UNSUPPORTED},
+      {all,
+       [](Calls& c) {
+         c.context.device.type = PP_CUDA;
+         for (pp_matrix* matrix : {&c.x, &c.y, &c.weights.weight, &c.weights.bias}) align(*matrix);
+       },
+       "CUDA", PP_UNSUPPORTED},
       {all, [](Calls& c) { c.x.dtype = c.y.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
       {norm, [](Calls& c) { c.norm_given = nullptr; }, "norm must not be null"},
       {norm, [](Calls& c) { c.weights.epsilon = 0.0f; }, "norm->epsilon must be above 0, got 0"},

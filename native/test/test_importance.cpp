@@ -71,6 +71,7 @@ void doubles_on_all_settings(const std::string& what, const std::function<std::v
 
 TEST(statistics_are_the_sums_of_each_module) {
   for (int n = 0; n < 8; ++n) {
+    if (!check::drawn_case()) continue;
     const Problem problem(static_cast<int32_t>(check::pick(1, 9)), static_cast<int32_t>(check::pick(1, 3)), check::pick(1, 30),
                           n == 0 ? 300000 : 20000);
     const std::vector<float> thresholds{0.5f, 1e-40f, -1.0f};
@@ -177,6 +178,7 @@ TEST(nan_makes_the_sums_that_it_enters_nan) {
 
 TEST(quantile_is_the_exact_order_statistic) {
   for (int n = 0; n < 12; ++n) {
+    if (!check::drawn_case()) continue;
     const int32_t groups = static_cast<int32_t>(check::pick(1, 4));
     Problem problem(3, groups, check::pick(1, 20), n == 0 ? 300000 : 3000);
     if (n % 3 == 1) {  // many ties
@@ -222,6 +224,7 @@ TEST(quantile_is_the_exact_order_statistic) {
 
 TEST(output_magnitude_sums_what_is_never_stored) {
   for (int n = 0; n < 25; ++n) {
+    if (!check::drawn_case()) continue;
     const int64_t M = n == 0 ? 700 : pick_size(), N = n == 1 ? 1100 : pick_size(), r = n == 2 ? 300 : pick_rank();
     const Matrix p = Matrix::random(M, r), q = Matrix::random(N, r), bias = Matrix::random(1, N);
     const pp_activation activation = static_cast<pp_activation>(check::pick(0, 3));

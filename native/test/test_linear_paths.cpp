@@ -48,7 +48,7 @@ TEST(no_paths_are_predicted_to_be_faster_than_the_chosen_with_masks_kept_or_not)
     const LinearPath back = fused_kernel(device, shape, LinearDirection::kGradInput);
     const auto step = [&](pp_linear_path forward, pp_linear_path backward, bool kept) {
       const Costs costs = costs_of(device, shape, kept);
-      return predict_forward(ceilings, costs, forward, there) + predict_backward(ceilings, costs, backward, back);
+      return predict_forward(ceilings, costs, forward, there) + predict_best_backward(ceilings, costs, backward, back);
     };
     const double taken = step(chosen.forward, chosen.backward, chosen.keep_masks);
     CHECK(std::isfinite(taken) && taken > 0);

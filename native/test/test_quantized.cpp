@@ -173,6 +173,7 @@ void check_same_bits(Quantized quantized, const Problem& problem) {
 TEST(a_linear_of_codes_gives_the_bits_of_one_of_their_values) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 30; ++turn) {
+      if (!check::drawn_case()) continue;
       const int64_t M = pick_size(), N = pick_columns(), K = pick_columns();
       const Quantized quantized = random_quantized(N, K);
       Problem problem = problem_of(quantized, dtype, M, N, K);
@@ -185,6 +186,7 @@ TEST(a_linear_of_codes_gives_the_bits_of_one_of_their_values) {
 TEST(long_sums_of_codes_are_cut_where_those_of_values_are) {
   for (const pp_dtype dtype : kBoth) {
     for (const auto& [N, K] : {std::pair<int64_t, int64_t>{70, 1601}, {1601, 70}, {64, 1664}}) {
+      if (!check::drawn_case()) continue;
       const Quantized quantized = random_quantized(N, K);
       check_same_bits(quantized, problem_of(quantized, dtype, 23, N, K));
     }
@@ -194,6 +196,7 @@ TEST(long_sums_of_codes_are_cut_where_those_of_values_are) {
 TEST(a_linear_of_codes_is_the_product_of_their_values) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 6; ++turn) {
+      if (!check::drawn_case()) continue;
       const int64_t M = pick_size(), N = pick_columns(), K = pick_columns();
       Quantized quantized = random_quantized(N, K);
       const Problem problem = problem_of(quantized, dtype, M, N, K);
@@ -227,6 +230,7 @@ TEST(a_linear_of_codes_is_the_product_of_their_values) {
 TEST(codes_decode_to_their_values) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 20; ++turn) {
+      if (!check::drawn_case()) continue;
       const int64_t rows = pick_size(), columns = check::pick(0, 9) == 0 ? 700 : pick_columns();
       Quantized quantized = random_quantized(rows, columns);
       Matrix expected(rows, columns, columns, 0, dtype);
@@ -249,6 +253,7 @@ TEST(codes_decode_to_their_values) {
 TEST(a_linear_of_codes_gives_rows_of_their_values) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 20; ++turn) {
+      if (!check::drawn_case()) continue;
       // Some larger than a run.
       const int64_t rows = turn % 5 == 0 ? 801 : pick_size(), columns = pick_columns();
       Quantized quantized = random_quantized(rows, columns);
@@ -300,6 +305,7 @@ TEST(rows_of_codes_are_those_that_pp_dequantize_gives_whatever_the_scales) {
 TEST(nf4_takes_the_nearest_value_and_the_lower_of_two) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 20; ++turn) {
+      if (!check::drawn_case()) continue;
       const int64_t rows = pick_size(), columns = pick_columns();
       const int64_t block = check::pick(std::vector<int64_t>{32, 64, 256, 4096});
       Matrix w = Matrix::random(rows, columns, dtype);
@@ -337,6 +343,7 @@ TEST(nf4_takes_the_nearest_value_and_the_lower_of_two) {
 TEST(int8_is_rounded_to_nearest_even_by_rows) {
   for (const pp_dtype dtype : kBoth) {
     for (int turn = 0; turn < 20; ++turn) {
+      if (!check::drawn_case()) continue;
       const int64_t rows = pick_size(), columns = pick_columns();
       Matrix w = Matrix::random(rows, columns, dtype);
       for (int64_t i = 0; i < rows && turn % 2 == 0; ++i) {
@@ -463,6 +470,9 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
          [](Calls& c) {
            c.go_to(PP_CUDA);
            align(c.w);
+           pp_matrix scales{c.codes.scales, 1, 1, 1, PP_FLOAT32};
+           align(scales);
+           c.codes.scales = static_cast<float*>(scales.data);
          },
          "CUDA",
          PP_NO_DEVICE},

@@ -122,7 +122,8 @@ class Caller {
 std::atomic<int> turn{0};
 
 void calls_while_settings_change(pp_dtype dtype, Change change) {
-  constexpr int kCallers = 3, kRounds = 40;
+  constexpr int kCallers = 3;
+  const int rounds = check::draws_cases() ? 4 : 40;
   const int32_t threads_before = pp_num_threads();
   std::vector<std::unique_ptr<Caller>> callers;
   // By caller and call: what each instruction set makes of it, on one thread.
@@ -145,7 +146,7 @@ void calls_while_settings_change(pp_dtype dtype, Change change) {
   for (int i = 0; i < kCallers; ++i) {
     threads.emplace_back([&, i] {
       at_allocation = change;
-      for (int round = 0; round < kRounds; ++round) {
+      for (int round = 0; round < rounds; ++round) {
         for (int number = 0; number < Caller::kCalls; ++number) {
           if (number == 6) continue;  // its sums are another call's operand
           if (!callers[i]->call(number)) ++failed;
@@ -153,7 +154,7 @@ void calls_while_settings_change(pp_dtype dtype, Change change) {
           if (std::find(any.begin(), any.end(), callers[i]->written(number)) == any.end()) ++differ;
         }
       }
-      for (int round = 0; round < kRounds; ++round) {
+      for (int round = 0; round < rounds; ++round) {
         if (!callers[i]->call(6)) ++failed;
         const auto& any = expected[i * Caller::kCalls + 6];
         if (std::find(any.begin(), any.end(), callers[i]->written(6)) == any.end()) ++differ;

@@ -86,6 +86,20 @@ STAND_IN cublasLtMatmulDescCreate(void** operation, int compute, int scale_type)
   return kSuccess;
 }
 
+STAND_IN cublasLtDestroy(void*) {
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatmulDescDestroy(void* operation) {
+  delete static_cast<Operation*>(operation);
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatrixLayoutDestroy(void* layout) {
+  delete static_cast<Layout*>(layout);
+  return kSuccess;
+}
+
 STAND_IN cublasLtMatmulDescSetAttribute(void* operation, int attribute, const void* value, size_t bytes) {
   int32_t number;
   if (attribute != kTransposeA || bytes != sizeof number) return kInvalidValue;

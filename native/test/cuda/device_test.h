@@ -33,6 +33,7 @@
 #include "prunepeft/graph.h"
 
 namespace device_test {
+using check::drawn_case;
 constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
 
 inline int failures = 0;
@@ -264,6 +265,7 @@ inline void expect_close(const char* what, const Matrix& got, const Reference& r
       norm += std::max(reference(i, j) * reference(i, j), reference(i, j).squares());
     }
   error = std::sqrt(error) / std::sqrt(norm > 0 ? norm : 1);
+  check::nearest().add(error, limit, [&] { return std::string(what) + " of " + current_case; });
   if (!(error <= limit)) report("%s is %.3g from its reference, at most %.3g is allowed", what, error, limit);
 }
 
@@ -300,7 +302,8 @@ class DeviceDropout {
 
 /**
  * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks; both
- * follow from the run's seed (seed.h). It returns the bytes of its results, which must be the same each time.
+ * follow from the run's seed (seed.h). It returns the bytes of its results, which must be the same each time. Where a part of
+ * the cases is drawn, two orders do.
  */
 inline std::vector<unsigned char> run_case(const std::string& case_name,
                                            const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
@@ -308,6 +311,7 @@ inline std::vector<unsigned char> run_case(const std::string& case_name,
   std::vector<unsigned char> first;
   const int failures_before = failures;
   int first_run = 0;
+  if (check::draws_cases()) runs = std::min(runs, 2);
 #if defined(PRUNEPEFT_ONE_RUN)  // the first or the second, by the case
   first_run = static_cast<int>(case_name.size() % 2);
   runs = first_run + 1;
@@ -330,12 +334,17 @@ inline void append(std::vector<unsigned char>* bytes, const Matrix& matrix) {
   bytes->insert(bytes->end(), matrix.bytes().begin(), matrix.bytes().end());
 }
 
+/** What a program returns: 0, 1 after a failure, or kNoTest if none of its cases was drawn (seed.h). */
 inline int finish() {
-  printf("%s, seed %llu\n", failures == 0 ? "passed" : "FAILED", static_cast<unsigned long long>(check::seed()));
-  if (failures != 0) {
-    printf("run again: PRUNEPEFT_TEST_SEED=%llu %s\n", static_cast<unsigned long long>(check::seed()), program_invocation_name);
-  }
-  return failures != 0;
+  const bool none = failures == 0 && check::drew_nothing();
+  printf("%s, seed %llu\n",
+         failures != 0 ? "FAILED"
+         : none        ? "no case was drawn"
+                       : "passed",
+         static_cast<unsigned long long>(check::seed()));
+  printf("nearest to its limit, as a part of it:\t%s\n", check::nearest().text().c_str());
+  if (failures != 0) printf("run again: %s %s\n", check::environment_of(check::seed()).c_str(), program_invocation_name);
+  return failures != 0 ? 1 : none ? check::kNoTest : 0;
 }
 
 constexpr pp_dtype kDtypes[] = {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16};

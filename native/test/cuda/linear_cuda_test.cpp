@@ -591,13 +591,16 @@ void test_tiles() {
   for (const auto& [cases, count] : {std::make_pair(kCases, std::size(kCases)), {kOtherCases, std::size(kOtherCases)}})
     for (const Case* c = cases; c != cases + count; c++)
       for (const pp_dtype dtype : kDtypes)
-        for (const Call call : {Call::kForward, Call::kLinearGradInput}) test_call(call, dtype, *c);
+        for (const Call call : {Call::kForward, Call::kLinearGradInput})
+          if (drawn_case()) test_call(call, dtype, *c);
   for (const auto& [cases, count] : {std::make_pair(kCases, std::size(kCases)), {kOtherCases, std::size(kOtherCases)}})
     for (const Case* c = cases; c != cases + count; c++)
-      for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_kept(dtype, *c);
+      for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16})
+        if (drawn_case()) test_kept(dtype, *c);
   for (const Case& c : kTwoCallCases)
     for (const pp_dtype dtype : kDtypes)
-      for (const Call call : {Call::kBackward, Call::kBackwardWithDa}) test_call(call, dtype, c);
+      for (const Call call : {Call::kBackward, Call::kBackwardWithDa})
+        if (drawn_case()) test_call(call, dtype, c);
 }
 
 #if defined(PRUNEPEFT_EMULATED)
@@ -632,15 +635,16 @@ void test_counted_launches() {
 
 /** What calls with branches do beside each other, recorded, and without memory. */
 void test_streams(bool clusters) {
-  test_two_threads();
+  if (drawn_case()) test_two_threads();
   for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters})
-    if (path == LinearPath::kWarpgroup || clusters) test_recorded_first(path);
+    if ((path == LinearPath::kWarpgroup || clusters) && drawn_case()) test_recorded_first(path);
 #if defined(PRUNEPEFT_EMULATED)
-  for (const bool recorded : {false, true}) test_no_memory_for_a_branch(recorded);
-  test_module_without_rows();
-  test_join();
-  test_what_lies_beside();
-  test_choice_of_branch();
+  for (const bool recorded : {false, true})
+    if (drawn_case()) test_no_memory_for_a_branch(recorded);
+  if (drawn_case()) test_module_without_rows();
+  if (drawn_case()) test_join();
+  if (drawn_case()) test_what_lies_beside();
+  if (drawn_case()) test_choice_of_branch();
 #endif
 }
 }  // namespace
@@ -657,7 +661,7 @@ int main(int count, char** arguments) {
   if (wanted("tiles")) test_tiles();
 #if defined(PRUNEPEFT_EMULATED)
   simt::set_compute_major(8);
-  if (wanted("launches")) test_counted_launches();
+  if (wanted("launches") && drawn_case()) test_counted_launches();
   simt::set_compute_major(9);
 #endif
   if (compute_major() == 9 && !kReadTwice) {
@@ -666,32 +670,35 @@ int main(int count, char** arguments) {
     if (clusters) cases.insert(cases.end(), std::begin(kClusterCases), std::end(kClusterCases));
     if (wanted("warpgroups"))
       for (const Case& c : cases)
-        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_warpgroups(dtype, c, clusters);
+        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16})
+          if (drawn_case()) test_warpgroups(dtype, c, clusters);
     if (clusters && getenv("PRUNEPEFT_WITHOUT_S") == nullptr) {
       cases.insert(cases.end(), std::begin(kWithSCases), std::end(kWithSCases));
       for (const Case& c : cases)
         for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16})
-          if (wanted("s") && can_make_s(c)) test_with_s(dtype, c);
+          if (wanted("s") && can_make_s(c) && drawn_case()) test_with_s(dtype, c);
       if (wanted("ds"))
         for (const Case& c : kWithDsCases)
           for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) {
-            test_with_ds(dtype, c);
-            test_room_without_ds(dtype, c);
+            if (drawn_case()) test_with_ds(dtype, c);
+            if (drawn_case()) test_room_without_ds(dtype, c);
           }
     }
     if (wanted("branch"))
       for (const Case& c : kBranchCases)
-        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_branch(dtype, c, clusters);
+        for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16})
+          if (drawn_case()) test_branch(dtype, c, clusters);
     if (wanted("streams")) test_streams(clusters);
     if (wanted("launches"))
       for (const LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
         const ForcedLinearPath in_force(path);
-        if (path == LinearPath::kWarpgroup || clusters) test_refused();
+        if ((path == LinearPath::kWarpgroup || clusters) && drawn_case()) test_refused();
 #if defined(PRUNEPEFT_EMULATED)
-        test_launches(Call::kForward, kSharing, 2);
+        if (drawn_case()) test_launches(Call::kForward, kSharing, 2);
 #endif
       }
   }
-  for (const pp_dtype dtype : kDtypes) test_no_rows(dtype);
+  for (const pp_dtype dtype : kDtypes)
+    if (drawn_case()) test_no_rows(dtype);
   return finish();
 }

@@ -31,6 +31,8 @@ int main() {
   cudaMalloc(reinterpret_cast<void**>(&sums), sizeof got);
   prunepeft::gpu::launch(move_pairs, dim3(1), 1, 0, nullptr, slots, sums);
   const cudaError_t error = cudaMemcpy(got, sums, sizeof got, cudaMemcpyDeviceToHost);
+  cudaFree(slots);
+  cudaFree(sums);
   bool good = error == cudaSuccess;
   for (int i = 0; i < kSums; i++) good = good && got[i] == kExpected[i];
   printf("%g %g, %g %g: %s\n", got[0], got[1], got[2], got[3],
