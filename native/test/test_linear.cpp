@@ -17,7 +17,7 @@ void check_rows(pp_dtype dtype, const Module& module, const Matrix& seen, const 
       }
     }
   }
-  CHECK_AT_MOST(relative_error(part, reference), tolerance(dtype));
+  CHECK_AT_MOST(relative_error(part, reference), tolerance(dtype, part.rows() * part.columns()));
   CHECK_ELEMENTS_OF(dtype, part, reference);
   CHECK(seen.padding_intact());
 }
