@@ -29,33 +29,60 @@ public record Baseline(TaskHead head, Evaluation validation, Evaluation test) {
    * @param session whose data, encoder and trainer are ready
    * @param owned gets the head
    */
-  static Baseline of(Session session, Owned owned, Checkpoints checkpoints, double[] classWeights) {
+  static Baseline of(Session session, Owned owned, Checkpoints checkpoints) {
     return session.dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
         ? untouched(session, owned, checkpoints)
-        : fitted(session, owned, checkpoints, classWeights);
+        : fitted(session, owned, checkpoints);
   }
 
-  private static Baseline fitted(
-      Session session, Owned owned, Checkpoints checkpoints, double[] classWeights) {
-    List<HeadFit.Examples> pooled =
-        poolFrozen(session, List.of(session.train, session.validation, session.test));
+  private static Baseline fitted(Session session, Owned owned, Checkpoints checkpoints) {
+    List<HeadFit.Examples> pooled;
+    try (PeftModules none = session.modules(List.of())) {
+      pooled =
+          pool(
+              session,
+              none,
+              "frozen encoder",
+              List.of(session.train, session.validation, session.test));
+    }
     checkpoints.add("frozen encoder", state -> requireSame(state, pooled));
     session.progress.started("fit the head", "", 0);
-    Head fitted =
-        owned.add(
-            HeadFit.fit(
-                pooled.get(0),
-                pooled.get(1),
-                session.dataset.schema(),
-                session.encoder.device(),
-                Pooling.of(session.encoder.config()),
-                session.setup.training().labelSmoothing(),
-                classWeights,
-                Seeds.derive(session.setup.seed(), "head")));
+    Head fitted = owned.add(fit(session, pooled));
     return new Baseline(
         fitted,
         session.validation.size() == 0 ? null : HeadFit.evaluate(fitted, pooled.get(1)),
         HeadFit.evaluate(fitted, pooled.get(2)));
+  }
+
+  /**
+   * {@return a head that is fitted to what the encoder and these modules make of the training
+   * examples; the caller's}
+   *
+   * @param modules that are trained already
+   */
+  static Head fit(Session session, PeftModules modules) {
+    return fit(
+        session,
+        pool(
+            session,
+            modules,
+            "encoder with the kept modules",
+            List.of(session.sample("head", HeadFit.MOST_EXAMPLES), session.validation)));
+  }
+
+  /**
+   * @param pooled of training and of validation examples
+   */
+  private static Head fit(Session session, List<HeadFit.Examples> pooled) {
+    return HeadFit.fit(
+        pooled.get(0),
+        pooled.get(1),
+        session.dataset.schema(),
+        session.encoder.device(),
+        Pooling.of(session.encoder.config()),
+        session.setup.training().labelSmoothing(),
+        session.classWeights,
+        Seeds.derive(session.setup.seed(), "head"));
   }
 
   /** Of a language model, which has no head to fit. */
@@ -93,29 +120,33 @@ public record Baseline(TaskHead head, Evaluation validation, Evaluation test) {
             });
   }
 
-  /** What a head sees of the frozen encoder, computed once a data set. */
-  private static List<HeadFit.Examples> poolFrozen(Session session, List<EncodedDataset> sets) {
+  /**
+   * What a head sees of the encoder, computed once a data set.
+   *
+   * @param modules none: of the frozen encoder
+   * @param what is computed, for the progress
+   */
+  private static List<HeadFit.Examples> pool(
+      Session session, PeftModules modules, String what, List<EncodedDataset> sets) {
     long total = sets.stream().mapToLong(EncodedDataset::size).sum();
-    session.progress.started("frozen encoder", "examples", total);
+    session.progress.started(what, "examples", total);
     List<HeadFit.Examples> pooled = new ArrayList<>();
-    try (PeftModules none = session.modules(List.of())) {
-      long before = 0;
-      for (EncodedDataset set : sets) {
-        long done = before;
-        float[] outputs =
-            session
-                .trainer
-                .predictor()
-                .features(
-                    none,
-                    set,
-                    count -> {
-                      session.requireNotCancelled();
-                      session.progress.progress(done + count, "");
-                    });
-        pooled.add(new HeadFit.Examples(outputs, set.targets(), set.towers()));
-        before += set.size();
-      }
+    long before = 0;
+    for (EncodedDataset set : sets) {
+      long done = before;
+      float[] outputs =
+          session
+              .trainer
+              .predictor()
+              .features(
+                  modules,
+                  set,
+                  count -> {
+                    session.requireNotCancelled();
+                    session.progress.progress(done + count, "");
+                  });
+      pooled.add(new HeadFit.Examples(outputs, set.targets(), set.towers()));
+      before += set.size();
     }
     return pooled;
   }

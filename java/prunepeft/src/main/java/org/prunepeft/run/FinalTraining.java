@@ -159,7 +159,7 @@ public final class FinalTraining {
       if (session.baseline.validation() == null) {
         return new Start(warm.epochs, null, true);
       }
-      Evaluation validated = evaluated(modules, trainedHead, session.validation);
+      Evaluation validated = validated(modules, trainedHead);
       if (validated.primary() >= session.baseline.validation().primary()) {
         return new Start(warm.epochs, validated, true);
       }
@@ -174,6 +174,31 @@ public final class FinalTraining {
         FINAL_STAGE,
         session.dataset.schema().kind() != TaskKind.CLASSIFICATION);
     return new Start(epochs, session.baseline.validation(), false);
+  }
+
+  /**
+   * Validates what a training begins with. The supernet's head learnt beside the modules that are
+   * switched off now: one that is fitted to what is left takes its place where its loss is lower.
+   */
+  private Evaluation validated(PeftModules modules, TaskHead trainedHead) {
+    Evaluation validated = evaluated(modules, trainedHead, session.validation);
+    if (session.dataset.schema().kind() == TaskKind.LANGUAGE_MODELING) {
+      return validated;
+    }
+    try (Head fitted = Baseline.fit(session, modules)) {
+      Evaluation of = evaluated(modules, fitted, session.validation);
+      if (of.loss() < validated.loss()) {
+        session.progress.message(
+            String.format(
+                Locale.ROOT,
+                "the head is fitted to the kept modules: loss %.4f on validation data, %.4f with the supernet's",
+                of.loss(),
+                validated.loss()));
+        trainedHead.copyWeights(fitted);
+        return of;
+      }
+    }
+    return validated;
   }
 
   private Evaluation evaluated(PeftModules modules, TaskHead head, EncodedDataset set) {

@@ -64,6 +64,9 @@ public final class Session implements AutoCloseable {
   public final Trainer trainer;
   public final Baseline baseline;
 
+  /** How much an example of each class counts, 1 in the mean; null: all the same. */
+  final double[] classWeights;
+
   /** Of the CPU; null: it is computed elsewhere. */
   final MemoryPlan memory;
 
@@ -99,7 +102,6 @@ public final class Session implements AutoCloseable {
     phases.begin(RunPhase.PREPARATION);
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
-    double[] classWeights;
     try (LibraryLoading libraries = LibraryLoading.begin()) {
       dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
       double[] targets = dataset.train().stream().mapToDouble(Example::target).toArray();
@@ -191,7 +193,7 @@ public final class Session implements AutoCloseable {
                   together == null ? null : together.inStep(),
                   checkpoints));
       checkpoints.add("work", trainer.flop()::exchange);
-      baseline = Baseline.of(this, owned, checkpoints, classWeights);
+      baseline = Baseline.of(this, owned, checkpoints);
       preparationSeconds = phases.end(RunPhase.PREPARATION);
       if (!device.isCuda()) {
         if (!trained.full() && !trained.dense()) {

@@ -28,7 +28,7 @@ import org.prunepeft.train.Predictions;
  */
 public final class HeadFit {
   /** More examples than these hardly change a linear layer; they bound time and memory. */
-  private static final int MOST_EXAMPLES = 20_000;
+  public static final int MOST_EXAMPLES = 20_000;
 
   /**
    * Of training and of held-out examples, so many choose the penalty: the best strength goes with
