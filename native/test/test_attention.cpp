@@ -319,7 +319,7 @@ TEST(one_token_of_many_keys_is_that_of_all_their_runs) {
         for (int64_t h = 0; h < heads; ++h) {
           const int64_t column = h / (heads / key_heads) * d;
           double sum = 0.0;
-          std::vector<double> values(d, 0.0);
+          std::vector<Sum> values(d);
           for (int64_t j = 0; j < keys; ++j) {
             if (masks && mask[b * capacity + j] == 0) continue;
             if (packs && j < starts[b]) continue;
@@ -335,14 +335,20 @@ TEST(one_token_of_many_keys_is_that_of_all_their_runs) {
               values[i] += std::exp(score) * static_cast<double>(v(b * capacity + j, column + i));
             }
           }
-          for (int64_t i = 0; i < d; ++i) expected(b, h * d + i) = sum == 0.0 ? 0.0 : values[i] / sum;
+          for (int64_t i = 0; i < d; ++i) {
+            if (sum > 0.0) expected(b, h * d + i).add(1.0 / sum, values[i]);
+          }
         }
       }
       on_all_settings("one token of " + std::to_string(keys) + " keys", [&] {
         Matrix out = Matrix::empty(B, heads * d, dtype);
         const pp_matrix queries = q.view(), all_keys = k.view(), all_values = v.view(), values = out.view();
         CHECK_EQUAL(pp_attention_cached(Context(), &attention, keys, &queries, &all_keys, &all_values, &values), PP_OK);
-        CHECK_OUTPUT_OF(dtype, out, expected);
+        // In float32 what is rounded as terms are added grows as the root of their number: some eight lanes add them one after
+        // another.
+        const double terms = dtype == PP_FLOAT32 ? std::max(1.0, std::sqrt(static_cast<double>(keys) / 256.0)) : 1.0;
+        CHECK_AT_MOST(relative_error(out, expected), terms * tolerance(dtype, B * heads * d));
+        CHECK_ELEMENTS_OF(dtype, out, expected);
         CHECK(out.padding_intact());
         return dense({out});
       });
