@@ -120,15 +120,15 @@ struct Nearest {
   template <class Place>
   void add(double error, double limit, Place place) {
     const double of_limit = error == 0 ? 0 : error / limit;
-    if (of_limit <= part) return;  // a NaN is the nearest
+    if (std::isnan(part) || of_limit <= part) return;  // a NaN is the nearest
     part = of_limit;
     where = place();
   }
-  /** Two columns of the log. */
+  /** Two columns of the log. What is no number, or infinite, is one that programs take for large. */
   std::string text() const {
     if (part < 0) return "\t";
     char number[32];
-    std::snprintf(number, sizeof number, "%.3g", part);
+    std::snprintf(number, sizeof number, "%.3g", std::isfinite(part) ? part : 1e99);
     return std::string(number) + "\t" + where;
   }
 };
@@ -164,14 +164,14 @@ class Repeats {
 
   /**
    * `run` gets the seed of the test's numbers and returns whether the test has passed. A run that drew no case is made again
-   * with another seed; without repeats it is none, and false is returned.
+   * with another seed, some thousand times; without repeats it is none. If none has drawn one, false is returned.
    */
   bool run(const std::string& test, const std::function<bool(uint64_t)>& run) const {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
     const auto done = done_.find(name_ + ": " + test);
     const int first = done == done_.end() ? 0 : done->second;
-    int ran = 0, failed = 0, without_cases = 0;
+    int ran = 0, failed = 0, without_cases = 0, in_a_row = 0;
     while (first + ran < times_) {
       const Clock::time_point begin = Clock::now();
       if (ran + without_cases > 0 && std::chrono::duration<double>(begin - start).count() >= seconds_) break;
@@ -182,9 +182,10 @@ class Repeats {
       const bool ok = run(own + hash(test));
       if (ok && drew_nothing()) {
         without_cases++;
-        if (times_ == 1) break;
+        if (times_ == 1 || ++in_a_row == kMostWithoutCases) break;
         continue;
       }
+      in_a_row = 0;
       ran++;
       if (!ok) {
         failed++;
@@ -199,12 +200,17 @@ class Repeats {
     const bool none = ran == 0 && without_cases > 0;
     std::printf("%s %s", none ? "none  " : failed == 0 ? "ok    " : "FAILED", test.c_str());
     if (times_ > 1) std::printf(": %d runs, %d failures", ran, failed);
-    if (none) std::printf(": no case was drawn");
+    if (none)
+      std::printf(": no case was drawn");
+    else if (in_a_row == kMostWithoutCases)
+      std::printf(", then %d in which no case was drawn", in_a_row);
     std::printf("\n");
     return !none;
   }
 
  private:
+  static constexpr int kMostWithoutCases = 5000;
+
   std::string program_, name_, only_;
   int times_;
   double seconds_;

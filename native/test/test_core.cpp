@@ -6,6 +6,15 @@
 #include "prunepeft/device.h"
 #include "prunepeft/graph.h"
 
+TEST(an_error_that_is_no_number_is_the_nearest_to_its_limit) {
+  check::Nearest nearest;
+  nearest.add(0.5, 1, [] { return std::string("half"); });
+  CHECK(nearest.text() == "0.5\thalf");
+  nearest.add(std::nan(""), 1, [] { return std::string("none"); });
+  nearest.add(3, 1, [] { return std::string("later"); });
+  CHECK(nearest.text() == "1e+99\tnone");
+}
+
 TEST(philox_gives_the_published_known_answers) {
   struct Answer {
     std::array<uint32_t, 4> counter;

@@ -292,6 +292,20 @@ TEST(modules_on_different_rows_have_kernels_of_one_tile_and_of_any_number) {
   CHECK_EQUAL(instructions(48, 8, down), instructions(48, 1, down));
 }
 
+TEST(paths_are_chosen_for_products_without_rows_or_columns) {
+  for (const int major : {8, 9})
+    for (const int64_t M : {0, 300})
+      for (const int64_t K : {0, 264})
+        for (const int64_t N : {0, 264})
+          for (const int64_t rank : {0, 16, 40})
+            for (const int masks : {0, 1}) {
+              const LoraShape shape = {M, K, N, rank > 0 ? LoraRanks{rank} : LoraRanks{}, 2, rank > 0 ? masks : 0};
+              const LinearPaths chosen = choose_paths(device_of(major, 0, 14), shape);
+              CHECK(chosen.forward == PP_SPLIT || chosen.forward == PP_FUSED);
+              CHECK(chosen.backward == PP_SPLIT || chosen.backward == PP_FUSED);
+            }
+}
+
 /** A call of cost.h at Llama-7B's linear whose instructions take more than their share of the time of memory. */
 struct IssueBound {
   const char* call;

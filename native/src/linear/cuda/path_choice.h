@@ -105,8 +105,9 @@ inline double predict_best_backward(const Ceilings& ceilings, const Costs& cost,
                                                                  : predict_backward(ceilings, cost, path, kernel);
 }
 
-/** The faster paths, and masks kept where both passes together are the faster for it. */
+/** The faster paths, and masks kept where both passes together are the faster for it. Without columns nothing is multiplied. */
 inline LinearPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
+  if (shape.K < 1 || shape.N < 1) return {PP_SPLIT, PP_SPLIT, false};
   const auto forward = [&](bool kept) { return faster_path(device, shape, kept, LinearDirection::kForward, predict_forward); };
   const auto backward = [&](bool kept) {
     return faster_path(device, shape, kept, LinearDirection::kGradInput,

@@ -50,7 +50,11 @@ final class MeasuredExplanation {
                 own.estimate().holdsZero() ? " The interval holds zero: no value shows." : ""));
     line(why(own));
     if (!file.placementMatters()) {
-      line("Which modules are kept makes no measurable difference in this search.");
+      line(
+          file.negligibleGain()
+              ? "The score shows a gain of the best subset over random ones, but in %s a negligible one at most."
+                  .formatted(quantity)
+              : "Which modules are kept makes no measurable difference in this search.");
     }
     bounds(own);
     line("");

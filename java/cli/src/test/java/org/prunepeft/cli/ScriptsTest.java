@@ -104,6 +104,30 @@ class ScriptsTest {
   }
 
   @Test
+  void repeatedTestsNeedAPartOfTheirCases() throws Exception {
+    for (String cases : List.of("0", "-0.5", "1.01", "5%", "", "nan", "1e-400")) {
+      said(script("java/repeat-random-tests", "--no-build", "--cases", cases))
+          .exits(2, "--cases must be above 0 and at most 1, got " + cases);
+    }
+    String log = temporary.resolve("log").toString();
+    for (String cases : List.of("1", "0.05", "1e-3", ".5")) {
+      Said said =
+          said(
+              script(
+                  "java/repeat-random-tests",
+                  "--no-build",
+                  "--cases",
+                  cases,
+                  "--suites",
+                  "none",
+                  "--log",
+                  log));
+      said.exits(2);
+      assertFalse(said.text.contains("--cases must"), said.text);
+    }
+  }
+
+  @Test
   void defaultsEndWithAFailureWhereATrainingFails() throws Exception {
     assumeTrue(said(new ProcessBuilder("sh", "-c", "command -v python3")).exit == 0, "no python3");
     Path program = temporary.resolve("program");

@@ -351,15 +351,26 @@ public final class Models {
       TokenizerVocabulary.requireFits(tokenizer, config, directory.path());
     }
     Map<String, byte[]> tokenizerFiles = directory.tokenizerFiles();
-    List<FileChecksum> files = new ArrayList<>(directory.checksums(wordPiece));
-    if (config.decoder() != null) {
-      files.addAll(directory.checksumsOfWriting());
-    }
     Checkpoint weights = directory.weights();
     return closedUnlessOpened(
         weights,
         () ->
-            new Pretrained(config, tokenizer, tokenizerFiles, weights, files, directory.config()));
+            new Pretrained(
+                config,
+                tokenizer,
+                tokenizerFiles,
+                weights,
+                checksums(directory, config, wordPiece),
+                directory.config()));
+  }
+
+  private static List<FileChecksum> checksums(
+      HuggingFaceDirectory directory, EncoderConfig config, boolean wordPiece) throws IOException {
+    List<FileChecksum> files = new ArrayList<>(directory.checksums(wordPiece));
+    if (config.decoder() != null) {
+      files.addAll(directory.checksumsOfWriting());
+    }
+    return files;
   }
 
   /** What is made of weights, which are closed if it fails. */

@@ -16,7 +16,10 @@ import org.prunepeft.text.Required;
  * @param kept the choice
  * @param choice best, cheapest or within_tolerance
  * @param parameters trainable ones of the choice, the head apart
- * @param placementMatters whether the best is measurably better than random subsets
+ * @param placementMatters whether the best is measurably better than random subsets, by more than
+ *     is negligible: {@link MeasuredResult#placementMatters}
+ * @param negligibleGain whether the score alone shows it to be better, and the metric a negligible
+ *     gain at most; files of earlier versions do not say it, which is false
  * @param best the subset of the budget with the highest expected metric
  * @param comparisons the choice against others, by their names, such as random
  * @param spread how much random subsets of the budget differ; null: there is but one
@@ -34,6 +37,7 @@ public record MeasuredFile(
     String choice,
     long parameters,
     boolean placementMatters,
+    boolean negligibleGain,
     List<String> best,
     Map<String, Estimate> comparisons,
     Spread spread,

@@ -152,8 +152,19 @@ final class Lead {
   private static String howSure(MeasuredResult measured, Schema schema) {
     boolean matters = measured.placementMatters();
     Optional<Estimate> against = against(measured, Comparison.Rival.RANDOM);
+    String random =
+        against
+            .map(
+                estimate ->
+                    "; measured in the supernet, the choice against random subsets of the budget: %s points, 95 %% interval %s"
+                        .formatted(
+                            Units.points(estimate.mean()), MeasuredSummary.interval(estimate)))
+            .orElse("");
+    if (measured.negligibleGain()) {
+      return MeasuredSummary.negligibleGain(measured, schema) + random;
+    }
     // What decides whether it matters and what is said of the choice may disagree.
-    boolean shows = against.map(random -> !random.holdsZero()).orElse(matters);
+    boolean shows = against.map(estimate -> !estimate.holdsZero()).orElse(matters);
     return (matters
             ? "which modules are kept matters here" + MeasuredSummary.chosenBy(schema)
             : "which modules are kept makes no measurable difference here"
@@ -164,12 +175,7 @@ final class Lead {
                 + (shows ? "one" : "no difference")
                 + " shows in "
                 + MeasuredSummary.quantity(schema))
-        + against
-            .map(
-                random ->
-                    "; measured in the supernet, the choice against random subsets of the budget: %s points, 95 %% interval %s"
-                        .formatted(Units.points(random.mean()), MeasuredSummary.interval(random)))
-            .orElse("");
+        + random;
   }
 
   private static String howSure(PruningResult pruning) {

@@ -79,7 +79,7 @@ final class MeasuredSummary {
                           ? ", though no difference to random subsets shows below"
                           : "")
                       + ": kept is the best subset of the budget."
-                  : NO_DIFFERENCE
+                  : noDifference()
                       + ": kept is the best by what was measured; no subset of the budget that was measured and may be as good costs 5 % less by "
                       + result.settings().objective().name()
                       + (result.settings().objective().fixed() > 0
@@ -87,7 +87,7 @@ final class MeasuredSummary {
                           : "")
                       + ".";
           case CHEAPEST ->
-              NO_DIFFERENCE
+              noDifference()
                   + ": kept is the cheapest subset by "
                   + result.decidedBy().orElseThrow()
                   + " that fills the budget and is not measurably worse.";
@@ -109,6 +109,25 @@ final class MeasuredSummary {
             result.examples(),
             result.confirmationExamples()));
     line("");
+  }
+
+  private String noDifference() {
+    if (!result.negligibleGain()) {
+      return NO_DIFFERENCE;
+    }
+    String said = negligibleGain(result, schema);
+    return Character.toUpperCase(said.charAt(0)) + said.substring(1);
+  }
+
+  /** {@return that a gain shows in what subsets are chosen by, and in the metric hardly any} */
+  static String negligibleGain(MeasuredResult result, Schema schema) {
+    String score = chosenBy(schema).replace(", by ", "");
+    return String.format(
+        Locale.ROOT,
+        "%s shows a gain over random subsets of the budget, but in %s it is at most %.2f points",
+        score.isEmpty() ? "the score" : score,
+        quantity(schema),
+        100 * result.settings().negligible());
   }
 
   /** Where there is a tolerance that nothing meets. */

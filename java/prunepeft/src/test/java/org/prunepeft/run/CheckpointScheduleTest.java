@@ -96,7 +96,7 @@ class CheckpointScheduleTest {
 
   @Test
   void thoseByStepsComeInAddition() {
-    int every = 2 + random.nextInt(9);
+    int every = 3 + random.nextInt(8);
     begin(every);
     int byTime = 0;
     long last = now;

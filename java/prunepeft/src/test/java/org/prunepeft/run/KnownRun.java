@@ -89,6 +89,7 @@ final class KnownRun {
         MeasuredResult.Choice.BEST,
         Optional.empty(),
         matters,
+        false,
         ALL.stream().map(each -> new ModuleValue(each, zero, 0, kept.contains(each))).toList(),
         List.of(),
         List.of(comparisons),
@@ -106,5 +107,28 @@ final class KnownRun {
         List.of(),
         240,
         160);
+  }
+
+  /** The same where the score alone shows a gain. */
+  static MeasuredResult withNegligibleGain(MeasuredResult result) {
+    return new MeasuredResult(
+        result.space(),
+        result.settings(),
+        result.best(),
+        result.kept(),
+        result.choice(),
+        result.decidedBy(),
+        false,
+        true,
+        result.values(),
+        result.pairs(),
+        result.bestComparisons(),
+        result.comparisons(),
+        result.spread(),
+        result.explained(),
+        result.front(),
+        result.measured(),
+        result.examples(),
+        result.confirmationExamples());
   }
 }

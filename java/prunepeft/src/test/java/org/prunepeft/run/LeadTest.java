@@ -47,6 +47,10 @@ class LeadTest {
     MeasuredResult result =
         KnownRun.measured(
             matters, new Spread(0, 0, 0, new Estimate(0, 0, 0)), KnownRun.KEPT, comparisons);
+    return measured(result);
+  }
+
+  private static List<String> measured(MeasuredResult result) {
     return lead(new SearchOutcome(null, result, null, OUTCOME, 0, 6));
   }
 
@@ -115,6 +119,17 @@ class LeadTest {
     assertEquals(
         "how sure: which modules are kept matters here, by the log-likelihood of the right class",
         measured(true).get(6));
+  }
+
+  @Test
+  void ofAGainThatIsNegligibleItSaysWhereItShows() {
+    Spread spread = new Spread(0, 0, 0, new Estimate(0, 0, 0));
+    assertEquals(
+        "how sure: the log-likelihood of the right class shows a gain over random subsets of the budget, but in accuracy it is at most 2.00 points; measured in the supernet, the choice against random subsets of the budget: +0.75 points, 95 % interval -1.15 to +2.65, holds zero",
+        measured(
+                KnownRun.withNegligibleGain(
+                    KnownRun.measured(false, spread, KnownRun.KEPT, NOT_AGAINST_RANDOM)))
+            .get(6));
   }
 
   @Test

@@ -70,6 +70,13 @@ class MeasuredSummaryTest {
   }
 
   @Test
+  void aGainThatIsNegligibleIsSaidAsSuch() {
+    assertHas(
+        summary(KnownRun.withNegligibleGain(KnownRun.measured(false, SPREAD, KnownRun.KEPT))),
+        "The log-likelihood of the right class shows a gain over random subsets of the budget, but in accuracy it is at most 2.00 points: kept is the best by what was measured; no subset of the budget that was measured and may be as good costs 5 % less by parameters.");
+  }
+
+  @Test
   void ofLatencyASavingIsAShareOfWhatModulesAdd() {
     MeasuredSettings settings =
         MeasuredSettings.of(KnownRun.SPACE, 96)

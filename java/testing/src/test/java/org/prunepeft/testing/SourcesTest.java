@@ -29,7 +29,9 @@ class SourcesTest {
       Pattern.compile("new (Splittable)?Random\\(\\s*-?[0-9][0-9A-Za-z_]*\\s*\\)");
 
   /** Where a class, a method or a field begins that is not within a nested class. */
-  private static final Pattern MEMBER = Pattern.compile("\\n\\n  (?=\\S)");
+  private static final Pattern MEMBER = Pattern.compile("(\\r?\\n){2}  (?=\\S)");
+
+  private static final Pattern BODY = Pattern.compile("\\{\\r?\\n");
 
   private static final String REASON = "@FixedSeed(";
 
@@ -81,10 +83,14 @@ class SourcesTest {
   /** Of the class, or of the member of it that has a place. */
   private static boolean hasReason(String text, int place) {
     String before = text.substring(0, place);
-    int body = before.indexOf("{\n");
+    int body = first(BODY, before);
     int member = MEMBER.matcher(before).results().mapToInt(MatchResult::start).max().orElse(body);
-    return before.substring(0, Math.max(0, body)).contains(REASON)
-        || before.substring(member).contains(REASON);
+    return before.substring(0, body).contains(REASON) || before.substring(member).contains(REASON);
+  }
+
+  /** Where it is found; 0: nowhere. */
+  private static int first(Pattern pattern, String text) {
+    return pattern.matcher(text).results().mapToInt(MatchResult::start).findFirst().orElse(0);
   }
 
   @Test
@@ -97,5 +103,10 @@ class SourcesTest {
     assertEquals(List.of(), found("@FixedSeed(\"a\")\n" + drawn.formatted("", "7")));
     String earlier = "class A {\n  @FixedSeed(\"a\")\n  void b() {}\n\n";
     assertEquals(1, found(earlier + "  void c() {\n    new Random(7);\n  }\n}\n").size());
+    for (String source :
+        List.of(drawn.formatted("", "7"), "class A { int b = f(new Random(7)); }")) {
+      assertEquals(1, found(source.replace("\n", "\r\n")).size());
+      assertEquals(0, found("@FixedSeed(\"a\")\r\n" + source.replace("\n", "\r\n")).size());
+    }
   }
 }

@@ -27,6 +27,8 @@ import org.prunepeft.search.SearchSpace;
  * @param placementMatters whether the best is measurably better than random subsets of the budget:
  *     the interval of that comparison lies above zero, by the score, and that by the metric does
  *     too or allows more than a negligible gain
+ * @param negligibleGain whether placement does not matter though, by the score, the best is better
+ *     than random subsets: by the metric it may gain what is negligible at most
  * @param values of all modules, in the order of the space
  * @param pairs interactions that show, those with the most evidence first
  * @param bestComparisons the best against each rival
@@ -47,6 +49,7 @@ public record MeasuredResult(
     Choice choice,
     Optional<String> decidedBy,
     boolean placementMatters,
+    boolean negligibleGain,
     List<ModuleValue> values,
     List<PairValue> pairs,
     List<Comparison> bestComparisons,
@@ -92,6 +95,7 @@ public record MeasuredResult(
     map.put("decided_by", decidedBy.orElse(null));
     map.put("parameters", parameters());
     map.put("placement_matters", placementMatters);
+    map.put("negligible_gain", negligibleGain);
     map.put("best", Candidate.names(best));
     map.put("comparisons", comparisons(comparisons));
     map.put("comparisons_of_best", comparisons(bestComparisons));

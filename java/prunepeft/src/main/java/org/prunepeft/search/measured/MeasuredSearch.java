@@ -135,9 +135,8 @@ public final class MeasuredSearch {
     Estimate ofTheMetric = againstRandom(best, archive.confirmedMetrics, draws);
     boolean negligible = ofTheMetric.high() <= settings.negligible();
     // A score shows differences that are too small to be seen in the metric, and to be worth it.
-    boolean matters =
-        againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0
-            && (ofTheMetric.low() > 0 || !negligible);
+    boolean gains = againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0;
+    boolean matters = gains && (ofTheMetric.low() > 0 || !negligible);
     List<Configuration> configurations = configurations(MetricModel.refit(ofMetric, chooseable()));
     Saving kept = new Saving(best, Optional.empty());
     Choice choice = Choice.BEST;
@@ -161,6 +160,7 @@ public final class MeasuredSearch {
         choice,
         kept.by.map(Cost::name),
         matters,
+        gains && !matters,
         values(ofMetric, learnt, kept.subset),
         pairs(ofMetric),
         ofBest,

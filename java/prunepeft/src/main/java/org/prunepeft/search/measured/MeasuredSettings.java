@@ -18,9 +18,9 @@ import org.prunepeft.search.SearchSpace;
  * @param tolerance by how much the metric may lie below the supernet's, in the metric's units, for
  *     the cheapest configuration that does to be kept; empty to keep the best within the budget
  * @param negligible what the best subset may gain over random ones without mattering, in the
- *     metric's units: where the gain's interval holds 0 and ends at this or below it, placement
- *     makes no difference, even if the score shows one, and all costs decide, not the objective
- *     alone; finite and at least 0
+ *     metric's units: where the gain's interval does not lie above 0 and ends at this or below it,
+ *     placement does not matter, even if the score shows a gain, and all costs decide, not the
+ *     objective alone; finite and at least 0
  * @param confirmation the share of the examples by which subsets are not ranked and from which the
  *     final comparisons are made, in [0.2, 0.8]
  * @param pairs how many interactions between two modules the model of the metric may hold at most,

@@ -310,6 +310,7 @@ class MeasuredSearchTest {
         assertEquals(exact.best(), result.best());
         boolean possible = gain.low() > 0 || gain.high() > negligible;
         assertEquals(exact.placementMatters() && possible, result.placementMatters());
+        assertEquals(exact.placementMatters() && !possible, result.negligibleGain());
         differ += exact.placementMatters() != result.placementMatters() ? 1 : 0;
       }
     }
