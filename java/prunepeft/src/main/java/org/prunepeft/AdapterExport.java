@@ -372,8 +372,8 @@ public final class AdapterExport {
     }
   }
 
-  /** Those of chat templates are in a directory of their own. */
-  private static List<String> names(RunDirectory target) throws IOException {
+  /** The names of an export's files; chat templates may be in a directory of their own. */
+  static List<String> names(RunDirectory target) throws IOException {
     List<String> names = new ArrayList<>(target.names());
     Path more = target.file(ChatFormat.ADDITIONAL);
     if (Files.isDirectory(more)) {

@@ -79,7 +79,9 @@ record LoadedRun(
                 .formatted(directory.path(), setup.model(), trainedOn, config));
       }
       ModelFiles.require(directory, loaded.files());
-      sayEnds(directory, trainedOn, config);
+      if (schema.kind() == TaskKind.LANGUAGE_MODELING) {
+        sayEnds(directory, trainedOn, config);
+      }
       return of(directory, setup, schema, loaded);
     } catch (RuntimeException | Error e) {
       loaded.encoder().close();

@@ -35,10 +35,19 @@ public final class Seal {
     if (Files.exists(run.file(origin))) {
       takeModel(run, origin, model);
       Manifest.renew(
-          run, origin, run.names().stream().filter(name -> !name.equals(origin)).toList());
+          run, origin, exported(run).stream().filter(name -> !name.equals(origin)).toList());
     } else {
       takeModel(run, RunFiles.CONFIG, model);
       Manifest.renew(run, RunFiles.RESULT, RunFiles.beforeResult(run));
+    }
+  }
+
+  private static List<String> exported(RunDirectory export) {
+    try {
+      return AdapterExport.names(export);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "can't list the files of " + export.path() + ": " + e.getMessage(), e);
     }
   }
 

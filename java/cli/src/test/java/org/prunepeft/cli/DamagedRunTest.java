@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -67,8 +68,15 @@ class DamagedRunTest {
       List.of(
           "generation_config.json",
           "chat_template.jinja",
+          "additional_chat_templates/default.jinja",
+          "additional_chat_templates/tool_use.jinja");
+
+  /** Templates that nothing here reads. */
+  private static final List<String> UNREAD =
+      List.of(
           "chat_template.json",
-          "additional_chat_templates/plain.jinja");
+          "additional_chat_templates/plain.jinja",
+          "additional_chat_templates/chat_template.jinja");
 
   @TempDir static Path temporary;
   private static Path model;
@@ -461,13 +469,16 @@ class DamagedRunTest {
 
   /** A run of a language model whose directory has each of these files. */
   private static Path writer(Path llama, String name) throws IOException {
+    return trained(llama, name, "{\"text\": \"z\"}\n".repeat(40));
+  }
+
+  private static Path trained(Path llama, String name, String examples) throws IOException {
     LlamaDirectory.write(llama);
     Files.createDirectory(llama.resolve("additional_chat_templates"));
-    for (String template : WRITING.subList(1, WRITING.size())) {
-      Files.writeString(llama.resolve(template), "{{ messages[0].content }}");
-    }
+    Stream.concat(WRITING.stream().skip(1), UNREAD.stream())
+        .forEach(template -> write(llama.resolve(template), "{{ messages[0].content }}"));
     Files.writeString(llama.resolve(WRITING.get(0)), "{\"eos_token_id\": 2}");
-    Path file = Files.writeString(llama.resolve("a.jsonl"), "{\"text\": \"z\"}\n".repeat(40));
+    Path file = Files.writeString(llama.resolve("a.jsonl"), examples);
     Path trained = temporary.resolve(name);
     Call.of(
             "train",
@@ -501,9 +512,64 @@ class DamagedRunTest {
       Files.writeString(file, whole);
     }
     assertEquals(before, Call.of("generate", trained, prompt).exits(0).out());
-    Path more = llama.resolve("additional_chat_templates/more.jinja");
-    Files.writeString(more, "");
-    Call.of("generate", trained, prompt).exits(1, more + " was not there when the run " + trained);
+    for (String name : UNREAD) {
+      Files.writeString(llama.resolve(name), "{{ bos_token }}");
+    }
+    Files.delete(llama.resolve(UNREAD.get(0)));
+    Files.writeString(llama.resolve("additional_chat_templates/more.jinja"), "");
+    assertEquals(before, Call.of("generate", trained, prompt).exits(0).out());
+    // A template that came later is none that the run was made with.
+    Path tools = llama.resolve("additional_chat_templates/tool_use.jinja");
+    Path ends = llama.resolve(WRITING.get(0));
+    Files.delete(tools);
+    Files.delete(ends);
+    Call.of("seal", trained).exits(0);
+    Call.of("generate", trained, prompt).exits(0);
+    Files.writeString(tools, "");
+    Call.of("generate", trained, prompt).exits(0);
+    Files.writeString(ends, "{\"eos_token_id\": 2}");
+    Call.of("generate", trained, prompt).exits(1, ends + " was not there when the run " + trained);
+  }
+
+  @Test
+  void aClassificationOnADecoderTakesNoneOfItIntoAccount() throws IOException {
+    Path llama = temporary.resolve("llama-of-labels");
+    String examples = "{\"text\": \"z\", \"label\": \"a\"}\n{\"text\": \"y\", \"label\": \"b\"}\n";
+    Path trained = trained(llama, "labels", examples.repeat(20));
+    String before = Call.of("predict", trained, "--text=z").exits(0).out();
+    Files.writeString(llama.resolve(WRITING.get(0)), "{\"eos_token_id\": [2, 3]}");
+    Files.writeString(llama.resolve(WRITING.get(1)), "{{ bos_token }}");
+    Files.delete(llama.resolve(WRITING.get(2)));
+    Call call = Call.of("predict", trained, "--text=z").exits(0);
+    assertEquals(before, call.out());
+    Path file = llama.resolve("tokenizer.json");
+    Files.writeString(file, Files.readString(file) + "\n");
+    Call.of("predict", trained, "--text=z").exits(1, file + " is not what the run");
+  }
+
+  /** Files of an export lie in a directory of their own too. */
+  @Test
+  void aSealedExportKeepsTheChecksumsOfItsAdditionalTemplates() throws IOException {
+    Path trained = writer(temporary.resolve("llama-of-export"), "writer-of-export");
+    Path written = temporary.resolve("export-of-writer");
+    Call.of("export", trained, "--format=peft", "--output=" + written).exits(0);
+    Path template = written.resolve("additional_chat_templates/tool_use.jinja");
+    Path imported = temporary.resolve("imported-writer");
+    for (String text : List.of("{{ bos_token }}", "{{ eos_token }}")) {
+      Files.writeString(template, text);
+      Call.of("import", written, "--output=" + imported)
+          .exits(1, template + " is damaged or was changed", "prunepeft seal " + written);
+      Call.of("seal", written).exits(0);
+    }
+    Call.of("import", written, "--output=" + imported).exits(0);
+  }
+
+  private static void write(Path file, String text) {
+    try {
+      Files.writeString(file, text);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Its list of the model's files has neither generation_config.json nor chat templates. */

@@ -17,9 +17,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
@@ -113,6 +115,14 @@ public final class HuggingFaceDirectory {
 
   /** Chat templates as transformers kept those of processors; ours are not read from it. */
   private static final String OTHER_CHAT_TEMPLATES = "chat_template.json";
+
+  /** What decides what a language model writes, beside its weights and its tokenizer. */
+  private static final List<String> OF_WRITING =
+      List.of(
+          CHAT_TEMPLATE,
+          MORE_TEMPLATES + "/default.jinja",
+          MORE_TEMPLATES + "/tool_use.jinja",
+          GENERATION_CONFIG);
 
   /** What a language model may have beside its weights, chat templates and {@value #CONFIG}. */
   private static final List<String> OF_LANGUAGE_MODEL =
@@ -331,7 +341,7 @@ public final class HuggingFaceDirectory {
     return files;
   }
 
-  /** The names of the files of chat templates, which may be in a directory of their own. */
+  /** The names of the files of chat templates, which may be in a directory of their own, sorted. */
   private List<String> chatTemplates() throws IOException {
     List<String> names = new ArrayList<>();
     if (Files.exists(directory.resolve(CHAT_TEMPLATE))) {
@@ -342,6 +352,7 @@ public final class HuggingFaceDirectory {
         files.forEach(file -> names.add(MORE_TEMPLATES + "/" + file.getFileName()));
       }
     }
+    Collections.sort(names);
     return names;
   }
 
@@ -370,17 +381,14 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * What else decides what a language model writes: {@value #GENERATION_CONFIG} and chat templates,
-   * as far as they are there.
+   * What else decides what a language model writes: {@value #GENERATION_CONFIG} and the chat
+   * templates that are read, as far as they are there.
    *
    * @throws IOException if reading fails
    */
   public List<FileChecksum> checksumsOfWriting() throws IOException {
-    List<String> names = new ArrayList<>(chatTemplates());
-    names.add(OTHER_CHAT_TEMPLATES);
-    names.add(GENERATION_CONFIG);
     List<FileChecksum> checksums = new ArrayList<>();
-    for (String name : names) {
+    for (String name : OF_WRITING) {
       if (Files.exists(directory.resolve(name))) {
         checksums.add(FileChecksum.of(directory.resolve(name)));
       }
@@ -391,13 +399,43 @@ public final class HuggingFaceDirectory {
   /**
    * {@return whether {@link #checksumsOfWriting} is of such a file}
    *
-   * @param name of a file, without its directory
+   * @param file a path, or a name alone
    */
-  public static boolean isOfWriting(Path name) {
-    String text = name.toString();
-    return text.equals(GENERATION_CONFIG)
-        || text.equals(OTHER_CHAT_TEMPLATES)
-        || text.endsWith(".jinja");
+  public static boolean isOfWriting(Path file) {
+    return !isUnread(file)
+        && OF_WRITING.stream().anyMatch(one -> Path.of(one).endsWith(name(file)));
+  }
+
+  /**
+   * {@return whether a file is a chat template}
+   *
+   * @param file a path, or a name alone
+   */
+  public static boolean isTemplate(Path file) {
+    String name = name(file);
+    return name.endsWith(".jinja") || name.equals(OTHER_CHAT_TEMPLATES);
+  }
+
+  /**
+   * {@return whether a file is a chat template that nothing here reads: one by another name than
+   * those that are, or that of a processor}
+   *
+   * @param file a path, or a name alone
+   */
+  public static boolean isUnread(Path file) {
+    String name = name(file);
+    if (!name.endsWith(".jinja")) {
+      return name.equals(OTHER_CHAT_TEMPLATES);
+    }
+    Path folder = file.getParent();
+    return folder != null && folder.endsWith(MORE_TEMPLATES)
+        ? !OF_WRITING.contains(MORE_TEMPLATES + "/" + name)
+        : OF_WRITING.stream().noneMatch(one -> Path.of(one).endsWith(name));
+  }
+
+  /** Of a root, which has none, an empty one. */
+  private static String name(Path file) {
+    return Objects.toString(file.getFileName(), "");
   }
 
   private byte[] wholeTokenizer() throws IOException {

@@ -17,8 +17,10 @@ import java.util.Objects;
  *     epoch is chosen by
  */
 public record Schema(TaskKind kind, int textColumns, List<String> labels, List<Metric> metrics) {
+  /** The key of {@link #toMap} whose value is {@link TaskKind#problemType}. */
+  public static final String PROBLEM_TYPE = "problem_type";
+
   private static final String LABELS = "labels";
-  private static final String PROBLEM_TYPE = "problem_type";
   private static final String TEXT_COLUMNS = "text_columns";
   private static final String METRICS = "metrics";
 

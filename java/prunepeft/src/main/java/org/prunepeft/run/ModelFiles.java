@@ -12,6 +12,8 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -26,7 +28,7 @@ public final class ModelFiles {
   static final String MEMBER = Manifest.MODEL_FILES;
 
   /**
-   * The member of a run's {@code config.json} that says that the list has a language model's {@code
+   * The member of a run's {@code config.json} that says that the list has a decoder's {@code
    * generation_config.json} and chat templates too, where they are there. Earlier versions left
    * these out.
    */
@@ -132,25 +134,54 @@ public final class ModelFiles {
     }
   }
 
-  private static Map<Path, FileChecksum> byName(List<FileChecksum> files) {
+  /**
+   * Those that are read, whose names differ whatever folder they are in: an export may have names
+   * alone.
+   *
+   * @param config of the run
+   */
+  private static Map<Path, FileChecksum> byName(
+      List<FileChecksum> files, Map<String, Object> config) {
+    boolean writes = writes(config);
+    boolean templates = !keepsTemplate(config);
     return files.stream()
+        .filter(one -> !HuggingFaceDirectory.isUnread(one.file()))
+        .filter(one -> writes || !HuggingFaceDirectory.isOfWriting(one.file()))
+        .filter(one -> templates || !HuggingFaceDirectory.isTemplate(one.file()))
         .collect(
             Collectors.toMap(
                 checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
   }
 
+  /** Whether a run, or an export, is a language model, or does not say. */
+  private static boolean writes(Map<String, Object> config) {
+    Object problem = config.get(Schema.PROBLEM_TYPE);
+    return problem == null || problem.equals(TaskKind.LANGUAGE_MODELING.problemType());
+  }
+
+  /** Whether a run has a chat template of its own, by which it writes whatever its model has. */
+  private static boolean keepsTemplate(Map<String, Object> config) {
+    return config.get("setup") instanceof Map<?, ?> setup
+        && setup.get("files") instanceof Map<?, ?> files
+        && files.get("chat") != null;
+  }
+
   /**
-   * {@return how a model differs from that of a run, a line each; none where that is not known}
+   * {@return how a model differs from that of a run, a line each; none where that is not known.
+   * Files that nothing reads do not count, nor for a classification or a regression those that
+   * decide what a language model writes, nor for a run that keeps a chat template its model's. A
+   * chat template that came later is no difference: who writes a conversation is told of it}
    *
    * @param file of the run that says what its model held
    */
   public static List<String> changes(RunDirectory run, String file, List<FileChecksum> files) {
-    if (!run.readJson(file).containsKey(MEMBER)) {
+    Map<String, Object> config = run.readJson(file);
+    if (!config.containsKey(MEMBER)) {
       return List.of();
     }
     List<FileChecksum> before = Arrays.asList(run.readJson(file, MEMBER, FileChecksum[].class));
-    Map<Path, FileChecksum> then = byName(before);
-    Map<Path, FileChecksum> now = byName(files);
+    Map<Path, FileChecksum> then = byName(before, config);
+    Map<Path, FileChecksum> now = byName(files, config);
     List<String> changes = new ArrayList<>();
     then.forEach(
         (name, earlier) -> {
@@ -163,10 +194,12 @@ public final class ModelFiles {
             changes.add(RunData.difference(run, earlier, later));
           }
         });
-    boolean all = Boolean.TRUE.equals(run.readJson(file).get(OF_WRITING));
+    boolean all = Boolean.TRUE.equals(config.get(OF_WRITING));
     now.forEach(
         (name, later) -> {
-          if (!then.containsKey(name) && (all || !HuggingFaceDirectory.isOfWriting(name))) {
+          if (!then.containsKey(name)
+              && !HuggingFaceDirectory.isTemplate(name)
+              && (all || !HuggingFaceDirectory.isOfWriting(name))) {
             changes.add(
                 "%s was not there when the run %s was made".formatted(later.file(), run.path()));
           }
