@@ -11,7 +11,7 @@ import org.prunepeft.text.Required;
  * @param name unique in its search space
  * @param layer the transformer layer it sits in, from 0
  * @param type what it is, such as {@link #LORA} or {@link #ADAPTER}; any word without a slash
- * @param parameters how many trainable parameters it has, at least 1
+ * @param parameters how many trainable parameters it has, from 1 to 2^48
  */
 public record Candidate(String name, int layer, String type, long parameters) {
   /** LoRA: low-rank updates of linear layers. */
@@ -19,6 +19,9 @@ public record Candidate(String name, int layer, String type, long parameters) {
 
   /** A serial adapter: a bottleneck behind the feed-forward block. */
   public static final String ADAPTER = "adapter";
+
+  /** So that the sum over a space's modules is a long. */
+  private static final long MOST_PARAMETERS = 1L << 48;
 
   /** The order in which this package treats and reports modules: by layer, type and name. */
   static final Comparator<Candidate> CANONICAL =
@@ -41,6 +44,14 @@ public record Candidate(String name, int layer, String type, long parameters) {
     if (parameters < 1) {
       throw new IllegalArgumentException(
           "a module must have at least 1 parameter, got " + parameters + " (module " + name + ")");
+    }
+    if (parameters > MOST_PARAMETERS) {
+      throw new IllegalArgumentException(
+          "a module must have at most 2^48 parameters, got "
+              + parameters
+              + " (module "
+              + name
+              + ")");
     }
   }
 
