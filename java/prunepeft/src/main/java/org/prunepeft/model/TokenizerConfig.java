@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.TokenizerJson;
 import org.prunepeft.io.FormatException;
 
 /**
@@ -120,7 +121,7 @@ final class TokenizerConfig {
             });
     if (maxLength.isPresent()) {
       config.put(MAX_LENGTH, maxLength.getAsInt());
-      if (HuggingFaceDirectory.cutsBeginnings(config, tokenizer)) {
+      if (TokenizerJson.cutsBeginnings(config, tokenizer)) {
         config.put(HuggingFaceDirectory.TRUNCATION_SIDE, "right");
       }
     }

@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.WritingFiles;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
@@ -145,9 +145,9 @@ public final class ModelFiles {
     boolean writes = writes(config);
     boolean templates = !keepsTemplate(config);
     return files.stream()
-        .filter(one -> !HuggingFaceDirectory.isUnread(one.file()))
-        .filter(one -> writes || !HuggingFaceDirectory.isOfWriting(one.file()))
-        .filter(one -> templates || !HuggingFaceDirectory.isTemplate(one.file()))
+        .filter(one -> !WritingFiles.isUnread(one.file()))
+        .filter(one -> writes || !WritingFiles.isOne(one.file()))
+        .filter(one -> templates || !WritingFiles.isTemplate(one.file()))
         .collect(
             Collectors.toMap(
                 checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
@@ -198,8 +198,8 @@ public final class ModelFiles {
     now.forEach(
         (name, later) -> {
           if (!then.containsKey(name)
-              && !HuggingFaceDirectory.isTemplate(name)
-              && (all || !HuggingFaceDirectory.isOfWriting(name))) {
+              && !WritingFiles.isTemplate(name)
+              && (all || !WritingFiles.isOne(name))) {
             changes.add(
                 "%s was not there when the run %s was made".formatted(later.file(), run.path()));
           }

@@ -37,6 +37,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.TokenizerJson;
 import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.FormatException;
@@ -510,14 +511,12 @@ class HuggingFaceDirectoryTest {
       Files.writeString(settings, "{\"do_lower_case\": false" + said + "}");
       assertEquals("right", exported(OptionalInt.of(24)).get("truncation_side").asText(), said);
       assertTrue(
-          HuggingFaceDirectory.cutsBeginnings(
-              JSON.readTree(settings.toFile()), Files.readAllBytes(file)));
+          TokenizerJson.cutsBeginnings(JSON.readTree(settings.toFile()), Files.readAllBytes(file)));
     }
     Files.write(file, JSON.writeValueAsBytes(tokenizer));
     Files.writeString(settings, "{\"do_lower_case\": false, \"truncation_side\": \"right\"}");
     assertFalse(
-        HuggingFaceDirectory.cutsBeginnings(
-            JSON.readTree(settings.toFile()), Files.readAllBytes(file)));
+        TokenizerJson.cutsBeginnings(JSON.readTree(settings.toFile()), Files.readAllBytes(file)));
     assertEquals("right", exported(OptionalInt.of(24)).get("truncation_side").asText());
     Files.write(file, cased());
     Files.writeString(settings, "{\"do_lower_case\": false}");
