@@ -17,7 +17,7 @@ import org.prunepeft.testing.TestSeed;
 /** When checkpoints are made, by a clock that the test moves. */
 class CheckpointScheduleTest {
   private static final long FIRST = TimeUnit.SECONDS.toNanos(10);
-  private static final int CHECKPOINTS = 60;
+  private static final int CHECKPOINTS = TestSeed.iterations(60);
 
   @TempDir private Path temporary;
   private final Random random = TestSeed.random();
@@ -96,12 +96,13 @@ class CheckpointScheduleTest {
 
   @Test
   void thoseByStepsComeInAddition() {
-    int every = 3 + random.nextInt(8);
+    // So many steps mostly take longer than the wait for one by time.
+    int every = 6 + random.nextInt(5);
     begin(every);
     int byTime = 0;
     long last = now;
     long wait = FIRST;
-    for (int step = 1; step <= 40 * every; step++) {
+    for (int step = 1; step <= 15 * every; step++) {
       now += draw(0.1, 20);
       boolean late = now - last > wait;
       assertEquals(step % every == 0 || late, run.due(step), "step " + step + " of " + every);
