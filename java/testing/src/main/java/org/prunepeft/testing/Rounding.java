@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import java.util.Locale;
 import java.util.function.IntToDoubleFunction;
+import java.util.function.Supplier;
+import java.util.function.ToDoubleBiFunction;
 
 /**
  * How far rounding may take a result, for tests that compare numbers that were drawn. A limit is
@@ -19,6 +21,9 @@ public final class Rounding {
   public static final double FLOAT32 = 0x1p-24;
   public static final double FLOAT16 = 0x1p-11;
   public static final double BFLOAT16 = 0x1p-8;
+
+  private static final double LAMBDA = 8;
+  private static final int DRAWS = 4;
 
   private Rounding() {}
 
@@ -35,6 +40,38 @@ public final class Rounding {
           "the roundings must be less than %s, got %s".formatted(1 / roundoff, roundings));
     }
     return nu / (1 - nu);
+  }
+
+  /**
+   * The same for roundings that are independent and up as often as down: λ √n u in place of n u,
+   * with λ = 8 beyond which the sum of n errors is with probability 2 exp(-λ²/2), 3·10⁻¹⁴ (Higham
+   * and Mary, A new approach to probabilistic rounding error analysis, SIAM Journal on Scientific
+   * Computing 41, 2019). Never more than {@link #gamma}. It is for norms, for the largest of many
+   * elements, and where a worst case would hide a defect.
+   */
+  public static double likely(double roundings, double roundoff) {
+    return gamma(Math.min(roundings, LAMBDA * Math.sqrt(roundings)), roundoff);
+  }
+
+  /**
+   * How far results move at most, by their largest difference, in some draws of what they follow
+   * from, each off as far as rounding may take it: for what goes through many layers, whose bound
+   * depends on the numbers.
+   *
+   * @param off draws anew at each call
+   */
+  public static double moved(float[] expected, Supplier<float[]> off) {
+    return moved(expected, off, Rounding::largestDifference);
+  }
+
+  /** The same by another measure of a difference, as {@link #distance} is. */
+  public static double moved(
+      float[] expected, Supplier<float[]> off, ToDoubleBiFunction<float[], float[]> difference) {
+    double moved = 0;
+    for (int i = 0; i < DRAWS; i++) {
+      moved = Math.max(moved, difference.applyAsDouble(expected, off.get()));
+    }
+    return moved;
   }
 
   /** The largest magnitude; 0 of none. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.prunepeft.testing.Rounding.assertAtMost;
 import static org.prunepeft.testing.Rounding.assertNear;
 import static org.prunepeft.testing.Rounding.gamma;
+import static org.prunepeft.testing.Rounding.likely;
 
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -26,6 +27,7 @@ class RoundingTest {
         magnitudes += Math.abs((double) a * b);
       }
       assertNear(exact, sum, gamma(n, Rounding.FLOAT32) * magnitudes, n + " products");
+      assertNear(exact, sum, likely(n, Rounding.FLOAT32) * magnitudes, n + " products, likely");
     }
   }
 
@@ -38,6 +40,29 @@ class RoundingTest {
         assertThrows(IllegalArgumentException.class, () -> gamma(2048, Rounding.FLOAT16))
             .getMessage();
     assertEquals("the roundings must be less than 2048.0, got 2048.0", refused);
+  }
+
+  @Test
+  void likelyGrowsWithTheRootAndIsNeverMoreThanGamma() {
+    assertEquals(gamma(64, Rounding.FLOAT32), likely(64, Rounding.FLOAT32));
+    assertEquals(gamma(20, Rounding.FLOAT32), likely(20, Rounding.FLOAT32));
+    assertEquals(gamma(80, Rounding.FLOAT32), likely(100, Rounding.FLOAT32));
+  }
+
+  @Test
+  void whatIsMovedIsTheLargestOfSomeDraws() {
+    Random random = TestSeed.random();
+    float[] largest = {0};
+    float[] expected = {1, 2};
+    double moved =
+        Rounding.moved(
+            expected,
+            () -> {
+              float[] off = {1, 2 + random.nextFloat()};
+              largest[0] = Math.max(largest[0], off[1] - 2);
+              return off;
+            });
+    assertEquals(largest[0], moved);
   }
 
   @Test

@@ -32,6 +32,7 @@ import org.prunepeft.peft.ForwardPass.Masks;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.FixedSeed;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Tape;
@@ -82,17 +83,15 @@ class PairTrainingTest extends TrainingTest {
                 .build()));
   }
 
-  private static void assertNear(
-      Map<String, float[]> expected, Map<String, float[]> actual, double share) {
-    expected.forEach(
-        (name, values) -> {
-          double largest = 0;
-          for (float value : values) {
-            largest = Math.max(largest, Math.abs(value));
-          }
-          assertTrue(largest > 0, name);
-          assertArrayEquals(values, actual.get(name), (float) (share * largest), name);
-        });
+  /**
+   * Adam's step is the learning rate, whatever the size of a gradient: where that is as small as
+   * its rounding, an element may differ by a part of a step. Other texts move all by whole steps.
+   */
+  private static void assertTrainedAlike(TrainingRun expected, TrainingRun actual) {
+    double partOfStep = TrainingSettings.DEFAULT.loraLearningRate() / 2;
+    Map<String, float[]> weights = weights(actual);
+    weights(expected)
+        .forEach((name, own) -> Rounding.assertNear(own, weights.get(name), partOfStep, name));
   }
 
   private static Map<String, float[]> gradients(TrainingRun run) {
@@ -143,8 +142,8 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun expected = run(data, 0, 1);
     TrainingRun actual = run(data, 0, 1);
     double loss = reference(expected, all());
-    assertEquals(loss, SingleStep.loss(trainer(32, 1, 0), actual, all()), 1e-5 * loss);
-    assertNear(gradients(expected), gradients(actual), 1e-4);
+    assertLossNear(loss, SingleStep.loss(trainer(32, 1, 0), actual, all()), data.tokens());
+    assertNear(gradients(expected), gradients(actual), data.tokens());
   }
 
   @ParameterizedTest
@@ -153,8 +152,8 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun large = run(data, 0, 1);
     TrainingRun small = run(data, 0, 1);
     double loss = SingleStep.loss(trainer(32, 1, 0), large, all());
-    assertEquals(loss, SingleStep.loss(trainer(batchSize, 23, 0), small, all()), 1e-5 * loss);
-    assertNear(gradients(large), gradients(small), 1e-4);
+    assertLossNear(loss, SingleStep.loss(trainer(batchSize, 23, 0), small, all()), data.tokens());
+    assertNear(gradients(large), gradients(small), data.tokens());
   }
 
   @Test
@@ -162,9 +161,10 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun without = run(data, 1, 3);
     TrainingRun with = run(data, 1, 3);
     double loss = trainer(4, 1, 0).train(without, StepListener.NONE).validation().loss();
-    assertEquals(
-        loss, trainer(4, 1, 64).train(with, StepListener.NONE).validation().loss(), 1e-4 * loss);
-    assertNear(weights(without), weights(with), 1e-3);
+    int steps = 3 * (data.size() + 3) / 4;
+    double again = trainer(4, 1, 64).train(with, StepListener.NONE).validation().loss();
+    Rounding.assertNear(loss, again, share(validation.tokens(), steps) * loss, "validation loss");
+    assertTrainedAlike(without, with);
   }
 
   /** Room for all texts, for some, perhaps for one of a pair, and for none. */
@@ -215,7 +215,7 @@ class PairTrainingTest extends TrainingTest {
     for (int i = 0; i < sets.size(); i++) {
       TrainingRun alone = run(sets.get(i), 0, 2);
       trainer(4, 1, 0).train(alone, StepListener.NONE);
-      assertNear(weights(alone), weights(together.get(i)), 1e-3);
+      assertTrainedAlike(alone, together.get(i));
     }
   }
 
