@@ -126,13 +126,14 @@ public final class RandomCheckpoint {
     return Rounding.gamma(longest, Rounding.FLOAT32);
   }
 
-  /**
-   * Roundings that a gradient passes: forward and backward through all layers with their linears,
-   * scores, and what these weigh, and in a sum over the tokens.
-   */
+  /** Roundings that a state passes in layers: their linears, scores, and what these weigh. */
+  public static int roundings(EncoderConfig config) {
+    return config.layers() * 9 * Math.max(config.hidden(), config.intermediate());
+  }
+
+  /** Those that a gradient passes: forward and backward, and in a sum over the tokens. */
   public static int roundings(EncoderConfig config, int tokens) {
-    int longest = Math.max(config.hidden(), config.intermediate());
-    return 2 * config.layers() * 9 * longest + tokens;
+    return 2 * roundings(config) + tokens;
   }
 
   private void embeddings() {

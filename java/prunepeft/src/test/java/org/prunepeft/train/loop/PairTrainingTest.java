@@ -1,6 +1,5 @@
 package org.prunepeft.train.loop;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -183,7 +182,9 @@ class PairTrainingTest extends TrainingTest {
             Tensor expected =
                 encoder.layers(0, 2, encoder.embed(input), input, Insertions.NONE).mul(real);
             Tensor actual = prefix.apply(batch, input, Insertions.NONE).mul(real);
-            assertArrayEquals(Torch.toFloats(expected), Torch.toFloats(actual), 1e-5f);
+            float[] states = Torch.toFloats(expected);
+            double limit = shareOfStates() * Rounding.largest(states);
+            Rounding.assertNear(states, Torch.toFloats(actual), limit, "states");
           }
         }
       }
@@ -243,13 +244,13 @@ class PairTrainingTest extends TrainingTest {
                 List.of(run.modules().candidates(), List.of()),
                 done::add);
     float[] whole = probabilities(trainer.predictor().predict(run.modules(), run.head(), data));
-    assertArrayEquals(whole, probabilities(predictions.get(0)), 1e-5f);
+    Rounding.assertNear(whole, probabilities(predictions.get(0)), limit(whole), "all modules");
     float[] none =
         probabilities(
             trainer
                 .predictor()
                 .predict(modules(loraAndAdapters(3, 0), List.<Candidate>of()), run.head(), data));
-    assertArrayEquals(none, probabilities(predictions.get(1)), 1e-5f);
+    Rounding.assertNear(none, probabilities(predictions.get(1)), limit(none), "no modules");
     assertEquals(data.size(), done.get(done.size() - 1));
   }
 
@@ -269,8 +270,11 @@ class PairTrainingTest extends TrainingTest {
     }
     swapped.parameters().put(Head.WEIGHT, exchanged);
     EncodedDataset other = SmallTask.swappedPairs(data.size(), seed);
-    assertArrayEquals(
-        expected, probabilities(trainer.predictor().predict(run.modules(), swapped, other)), 1e-5f);
+    Rounding.assertNear(
+        expected,
+        probabilities(trainer.predictor().predict(run.modules(), swapped, other)),
+        limit(expected),
+        "swapped texts");
     assertTrue(
         !Arrays.equals(
             expected,
@@ -284,13 +288,15 @@ class PairTrainingTest extends TrainingTest {
     float[] features = trainer.predictor().features(run.modules(), data, done -> {});
     float[] texts = trainer.predictor().features(run.modules(), data.texts(), done -> {});
     int width = Head.width(HIDDEN, 2);
+    double limit = shareOfStates() * Rounding.largest(texts);
     for (int i = 0; i < data.size(); i++) {
       for (int j = 0; j < HIDDEN; j++) {
         float u = texts[2 * i * HIDDEN + j];
         float v = texts[(2 * i + 1) * HIDDEN + j];
-        assertEquals(u, features[i * width + j], 1e-5f);
-        assertEquals(v, features[i * width + HIDDEN + j], 1e-5f);
-        assertEquals(Math.abs(u - v), features[i * width + 2 * HIDDEN + j], 1e-5f);
+        Rounding.assertNear(u, features[i * width + j], limit, "u");
+        Rounding.assertNear(v, features[i * width + HIDDEN + j], limit, "v");
+        double apart = features[i * width + 2 * HIDDEN + j];
+        Rounding.assertNear(Math.abs(u - v), apart, 2 * limit, "|u - v|");
       }
     }
   }

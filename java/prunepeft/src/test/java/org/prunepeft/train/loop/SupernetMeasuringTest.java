@@ -117,18 +117,6 @@ class SupernetMeasuringTest {
     return outputs;
   }
 
-  /**
-   * What two predictions' probabilities may differ by: half of what their logits do, whose
-   * differences are within those of the probabilities' logarithms.
-   */
-  private static double share(float[] probabilities) {
-    double least = 1;
-    for (float probability : probabilities) {
-      least = Math.min(least, probability);
-    }
-    return TrainingTest.share(LENGTH) / 2 * (1 - Math.log(least));
-  }
-
   @Test
   void subsetsPredictAsSupernetsOfTheirOwn() {
     List<List<Candidate>> subsets = new ArrayList<>(List.of(List.of(), ALL));
@@ -142,7 +130,10 @@ class SupernetMeasuringTest {
     for (int i = 0; i < subsets.size(); i++) {
       float[] expected = outputs(trainer.predictor().predict(alone(subsets.get(i)), head, data));
       Rounding.assertNear(
-          expected, outputs(together.get(i)), share(expected), "subset " + subsets.get(i));
+          expected,
+          outputs(together.get(i)),
+          TrainingTest.limit(expected),
+          "subset " + subsets.get(i));
     }
   }
 

@@ -113,6 +113,24 @@ abstract class TrainingTest {
     return 2 * Rounding.likely(roundings, Rounding.FLOAT32);
   }
 
+  /** The same of hidden states, which pass the layers forward alone. */
+  static double shareOfStates() {
+    int roundings = RandomCheckpoint.roundings(SmallBert.CONFIG);
+    return 2 * Rounding.likely(roundings, Rounding.FLOAT32);
+  }
+
+  /**
+   * What two predictions' probabilities may differ by: half of what their logits do, whose
+   * differences are within those of the probabilities' logarithms.
+   */
+  static double limit(float[] probabilities) {
+    double least = 1;
+    for (float probability : probabilities) {
+      least = Math.min(least, probability);
+    }
+    return share(SmallBert.CONFIG.positions()) / 2 * (1 - Math.log(least));
+  }
+
   /** The same of a loss after so many steps, each of which rounds anew. */
   static double share(long tokens, int steps) {
     return Math.sqrt(steps) * share(tokens);
