@@ -36,7 +36,6 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.RandomCheckpoint;
-import org.prunepeft.model.SmallBert;
 import org.prunepeft.model.SmallBertDirectory;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -69,7 +68,9 @@ class TrainedModelTest {
   private static final double ROUNDING =
       2
           * Rounding.likely(
-              RandomCheckpoint.roundings(SmallBert.CONFIG, MOST_TOKENS), Rounding.FLOAT32);
+              RandomCheckpoint.roundings(
+                  SmallBertDirectory.config(WORDS.size(), MOST_TOKENS), MOST_TOKENS),
+              Rounding.FLOAT32);
 
   @TempDir static Path temporary;
   private static Path single;

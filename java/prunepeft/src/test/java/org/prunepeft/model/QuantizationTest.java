@@ -176,8 +176,8 @@ class QuantizationTest {
         }
         assertEquals(largest / 127, scales[row]);
         for (int i = row * cols; i < (row + 1) * cols; i++) {
-          // Where it is all but halfway, a division and a product in float32 decide.
-          double most = 0.5 + Rounding.gamma(2, Rounding.FLOAT32) * 127;
+          // Where it is all but halfway, float32 decides: a scale, its inverse and a product.
+          double most = 0.5 + Rounding.gamma(3, Rounding.FLOAT32) * 127;
           Rounding.assertNear(127.0 * values[i] / largest, codes[i], most, "code " + i);
           assertEquals(codes[i] * scales[row], decoded[i]);
         }

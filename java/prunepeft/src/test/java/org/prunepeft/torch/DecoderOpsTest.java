@@ -43,7 +43,7 @@ class DecoderOpsTest {
         // One sum over a group forward, two backward, whose terms w·dy/|x| may cancel.
         OpComparison.Roundings roundings =
             new OpComparison.Roundings(
-                2 * width + OTHERS, 1, terms(x.narrow(1, 2, columns), weight, dy, addsOne));
+                2 * width + OTHERS, 1, 0, terms(x.narrow(1, 2, columns), weight, dy, addsOne));
         new OpComparison(type, roundings, x, dy)
             .check(
                 tape,
@@ -99,8 +99,14 @@ class DecoderOpsTest {
         try (PointerScope scope = new PointerScope();
             Tape tape = new Tape()) {
           Tensor gateUp = RandomTensors.normal(6, 2L * width).mul_(new Scalar(3.0));
-          OpComparison.Roundings roundings = new OpComparison.Roundings(OTHERS, 1);
-          new OpComparison(type, roundings, gateUp, RandomTensors.normal(6, width))
+          // An activation is z times, and its slope, a sum of terms of at most 1 that may cancel.
+          Tensor dy = RandomTensors.normal(6, width);
+          Tensor z = gateUp.narrow(1, 0, width);
+          Tensor up = gateUp.narrow(1, width, width);
+          double ofGradient = dy.mul(up).norm().item_double() + dy.mul(z).norm().item_double();
+          OpComparison.Roundings roundings =
+              new OpComparison.Roundings(OTHERS, 1, z.mul(up).norm().item_double(), ofGradient);
+          new OpComparison(type, roundings, gateUp, dy)
               .check(tape, (own, in) -> GatedActivationOp.apply(own, gate, in));
         }
       }

@@ -23,11 +23,12 @@ record OpComparison(torch.ScalarType type, Roundings roundings, Tensor input, Te
    * @param terms of the sums that a result goes through, one after the other, and other roundings
    *     in float32; LibTorch's has as many
    * @param stored how often it, or what it follows from, is rounded to the operands' type
-   * @param cancelling the norm of the terms of the input's gradient, where these may cancel
+   * @param inOutput the norm of the output's terms, where these may cancel
+   * @param inGradient the same of the input's gradient
    */
-  record Roundings(int terms, int stored, double cancelling) {
+  record Roundings(int terms, int stored, double inOutput, double inGradient) {
     Roundings(int terms, int stored) {
-      this(terms, stored, 0);
+      this(terms, stored, 0, 0);
     }
 
     private double sums() {
@@ -62,9 +63,10 @@ record OpComparison(torch.ScalarType type, Roundings roundings, Tensor input, Te
     assertEquals(type, seen.scalar_type().intern());
     backward(seen, gradient);
     double share = roundings.share(type);
-    assertNear(expected, seen, share, 0, type + ", output");
-    double cancelled = roundings.sums() * roundings.cancelling;
-    assertNear(expectedIn.grad(), in.grad(), share, cancelled, type + ", gradient of the input");
+    double more = roundings.sums() * roundings.inOutput;
+    assertNear(expected, seen, share, more, type + ", output");
+    more = roundings.sums() * roundings.inGradient;
+    assertNear(expectedIn.grad(), in.grad(), share, more, type + ", gradient of the input");
     assertNear(input, in, 0, 0, "the input itself");
   }
 
