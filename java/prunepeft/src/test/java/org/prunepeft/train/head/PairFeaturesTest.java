@@ -135,7 +135,7 @@ class PairFeaturesTest {
         int text = i / hidden;
         double cosine = 2 / norm(pooled, hidden, text);
         double size = largestWeight(weights) * (2 + cosine);
-        // So many roundings, and half of them in each of the two texts' own norms.
+        // Sums over the columns: a product and two norms.
         double ofSums = Rounding.gamma(3 * hidden + 12, Rounding.FLOAT32) * size;
         Rounding.assertNear(expected, gradient[i], ofSums + ofStep, "input " + i);
       }
