@@ -58,12 +58,12 @@ class DecoderModulesTest {
 
   /**
    * And by a share of its norm, since LibTorch's may be near by chance: some have 3 values. It is
-   * what rounding may do on one way forward and backward through all layers, one sum in each. So
-   * all gradients together are off by twice autograd's error and this share at most.
+   * what rounding may do on one way forward and backward through all layers, a sum in either block.
+   * So all gradients together are off by twice autograd's error and this share at most.
    */
   private static double ofOne(EncoderConfig config) {
     int longest = Math.max(config.hidden(), config.intermediate());
-    return Rounding.gamma(2 * config.layers() * longest, Rounding.FLOAT32);
+    return Rounding.gamma(2 * config.layers() * 2 * longest, Rounding.FLOAT32);
   }
 
   @BeforeAll
