@@ -26,7 +26,7 @@ import org.prunepeft.train.Predictions;
  * DJL computes exports as the run does. Its engine must be the first in a process to start ONNX
  * Runtime, so each program has one of its own.
  */
-@FixedSeed("the weights are a prop: OnnxModelTest, which has the same bounds, draws them")
+@FixedSeed("the weights are a prop: OnnxModelTest draws them")
 class DjlTest {
   private static final List<String> TEXTS =
       List.of(

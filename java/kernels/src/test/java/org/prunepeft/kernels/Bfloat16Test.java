@@ -2,12 +2,6 @@ package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.prunepeft.kernels.Reference.columnSums;
-import static org.prunepeft.kernels.Reference.plusRow;
-import static org.prunepeft.kernels.Reference.product;
-import static org.prunepeft.kernels.Reference.scaled;
-import static org.prunepeft.kernels.Reference.sum;
-import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.List;
 import java.util.Random;
@@ -16,9 +10,6 @@ import org.junit.jupiter.api.Test;
 
 /** Calls in bfloat16 whose trained weights are float32. */
 class Bfloat16Test extends CpuTest {
-  /** Of the largest value: some roundings of relative 2⁻⁹. */
-  private static final double SHARE = 1e-2;
-
   /** A dense matrix of bfloat16. */
   private record Rounded(int rows, int cols, ShortPointer memory) {
     static Rounded random(Random random, int rows, int cols) {
@@ -43,8 +34,12 @@ class Bfloat16Test extends CpuTest {
       return values;
     }
 
-    void assertNear(double[][] expected, String name) {
-      Buffer.assertNear(expected, values(), SHARE, name);
+    Estimate estimate() {
+      return Estimate.exact(values(), cols);
+    }
+
+    void assertHolds(Estimate expected, String name) {
+      expected.rounded(DType.BFLOAT16).assertHolds(values(), name);
     }
   }
 
@@ -80,18 +75,31 @@ class Bfloat16Test extends CpuTest {
       Linear.gradDown(context, x.matrix(), passes);
       linear.gradInput(context, dy.matrix(), passes, dx.matrix());
     }
-    double[][] rank = scaled(0.5, product(x.values(), transposed(a.values())));
-    double[][] rankGradient = scaled(0.5, product(dy.values(), b.values()));
-    Buffer.assertNear(rank, s.values(), SHARE, "s");
-    y.assertNear(
-        sum(
-            plusRow(product(x.values(), transposed(w.values())), bias.values()),
-            product(rank, transposed(b.values()))),
+    double gamma = Estimate.gamma(Math.max(m, Math.max(n, k) + r));
+    Estimate in = x.estimate();
+    Estimate out = dy.estimate();
+    Estimate rank = in.times(operand(a).transposed(), gamma).scaled(0.5);
+    Estimate rankGradient = out.times(operand(b), gamma).scaled(0.5);
+    s.assertHolds(rank, "s");
+    y.assertHolds(
+        in.times(w.estimate().transposed(), gamma)
+            .plusRow(bias.estimate(), gamma)
+            .plus(operand(rank).times(operand(b).transposed(), gamma), gamma),
         "y");
-    Buffer.assertNear(rankGradient, ds.values(), SHARE, "ds");
-    Buffer.assertNear(product(transposed(dy.values()), rank), db.values(), SHARE, "db");
-    Buffer.assertNear(product(transposed(rankGradient), x.values()), da.values(), SHARE, "da");
-    dx.assertNear(sum(product(dy.values(), w.values()), product(rankGradient, a.values())), "dx");
+    ds.assertHolds(rankGradient, "ds");
+    db.assertHolds(out.transposed().times(operand(rank), gamma), "db");
+    da.assertHolds(operand(rankGradient).transposed().times(in, gamma), "da");
+    Estimate frozen = out.times(w.estimate(), gamma);
+    dx.assertHolds(frozen.plus(operand(rankGradient).times(operand(a), gamma), gamma), "dx");
+  }
+
+  /** What is float32 is rounded before it is multiplied. */
+  private static Estimate operand(Estimate of) {
+    return of.rounded(DType.BFLOAT16);
+  }
+
+  private static Estimate operand(Buffer of) {
+    return operand(of.estimate());
   }
 
   @Test
@@ -130,18 +138,21 @@ class Bfloat16Test extends CpuTest {
             gradients[2].matrix(),
             gradients[3].matrix()),
         dv.matrix());
-    double[][] hidden = plusRow(product(v.values(), transposed(down.values())), downBias.values());
-    double[][] hiddenGradient = product(dout.values(), up.values());
-    Buffer.assertNear(hidden, z.values(), SHARE, "z");
-    out.assertNear(
-        sum(h.values(), plusRow(product(hidden, transposed(up.values())), upBias.values())), "out");
-    Buffer.assertNear(
-        product(transposed(hiddenGradient), v.values()), gradients[0].values(), SHARE, "dD");
-    Buffer.assertNear(columnSums(hiddenGradient), gradients[1].values(), SHARE, "dd");
-    Buffer.assertNear(
-        product(transposed(dout.values()), hidden), gradients[2].values(), SHARE, "dU");
-    Buffer.assertNear(columnSums(dout.values()), gradients[3].values(), SHARE, "du");
-    dv.assertNear(product(hiddenGradient, down.values()), "dv");
+    double gamma = Estimate.gamma(Math.max(m, Math.max(k, width)));
+    Estimate in = v.estimate();
+    Estimate back = dout.estimate();
+    Estimate hidden =
+        in.times(operand(down).transposed(), gamma).plusRow(downBias.estimate(), gamma);
+    Estimate hiddenGradient = back.times(operand(up), gamma);
+    z.assertHolds(hidden, "z");
+    Estimate added =
+        operand(hidden).times(operand(up).transposed(), gamma).plusRow(upBias.estimate(), gamma);
+    out.assertHolds(h.estimate().plus(added, gamma), "out");
+    gradients[0].assertHolds(operand(hiddenGradient).transposed().times(in, gamma), "dD");
+    gradients[1].assertHolds(operand(hiddenGradient).columnSums(gamma), "dd");
+    gradients[2].assertHolds(back.transposed().times(operand(hidden), gamma), "dU");
+    gradients[3].assertHolds(back.columnSums(gamma), "du");
+    dv.assertHolds(operand(hiddenGradient).times(operand(down), gamma), "dv");
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.Random;
 import java.util.function.DoubleSupplier;
 import org.bytedeco.javacpp.FloatPointer;
+import org.prunepeft.testing.Rounding;
 
 /**
  * A float32 matrix in plain off-heap memory. What lies between its rows is NaN: a kernel that reads
@@ -82,29 +83,31 @@ final class Buffer {
     return all;
   }
 
-  /** Checks values up to 1e-5 of the largest, and that the gaps between rows are as they were. */
-  void assertEqualTo(double[][] expected, String name) {
-    assertNear(expected, values(), 1e-5, name);
+  /** Its values, which are exact. */
+  Estimate estimate() {
+    return Estimate.exact(values(), cols);
+  }
+
+  /** Checks each value by its bound, and that the gaps between rows are as they were. */
+  void assertHolds(Estimate expected, String name) {
+    expected.assertHolds(values(), name);
+    assertGaps(name);
+  }
+
+  /** Checks all values by one limit, and the gaps. */
+  void assertNear(double[][] expected, double limit, String name) {
+    double[][] seen = values();
+    for (int i = 0; i < rows; i++) {
+      Rounding.assertNear(expected[i], seen[i], limit, name + ", row " + i);
+    }
+    assertGaps(name);
+  }
+
+  private void assertGaps(String name) {
     float[] all = floats();
     for (int i = 0; i < all.length; i++) {
       if (i % ld >= cols) {
         assertEquals(Float.NaN, all[i], name + " was written between its rows, at " + i);
-      }
-    }
-  }
-
-  /** Checks values up to a share of the largest of them, or of 1. */
-  static void assertNear(double[][] expected, double[][] actual, double share, String name) {
-    double largest = 1;
-    for (double[] row : expected) {
-      for (double value : row) {
-        largest = Math.max(largest, Math.abs(value));
-      }
-    }
-    for (int i = 0; i < expected.length; i++) {
-      for (int j = 0; j < expected[i].length; j++) {
-        assertEquals(
-            expected[i][j], actual[i][j], share * largest, name + "[" + i + ", " + j + "]");
       }
     }
   }

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 
 /**
@@ -101,7 +102,7 @@ class CublasProductTest {
     Estimate a = Estimate.exact(DeviceMatrix.read(device, left), (int) left.cols());
     Estimate b = Estimate.exact(DeviceMatrix.read(device, w), (int) w.cols());
     // Sums in float32, in any order; those of 16-bit products may be cut off in place of rounded.
-    double gamma = left.cols() * (type == DType.FLOAT32 ? 0x1p-24 : 0x1p-23);
+    double gamma = left.cols() * (type == DType.FLOAT32 ? 1 : 2) * Rounding.FLOAT32;
     try (DeviceMatrix out = DeviceMatrix.poisoned(device, type, (int) left.rows(), cols, 2)) {
       if (forward) {
         product.forward(left, w, out.matrix());

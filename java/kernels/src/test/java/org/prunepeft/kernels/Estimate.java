@@ -2,6 +2,10 @@ package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.Arrays;
+import java.util.function.DoubleUnaryOperator;
+import org.prunepeft.testing.Rounding;
+
 /**
  * A matrix in float64, and beside each element how far a device's may be from it: a running error
  * analysis (Higham, Accuracy and Stability of Numerical Algorithms, 3.3). Nothing in it is tuned:
@@ -9,6 +13,21 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
  * float32 adds.
  */
 final class Estimate {
+  /**
+   * Roundings that a term may pass beside those of its sum: a mask, a scale, a bias or another
+   * addend, storing, and what a kernel does in another order.
+   */
+  private static final int BESIDE = 8;
+
+  /**
+   * Of GELU's and SiLU's values and slopes, of 1 + |z|. The native tests hold the values to 2.0e-7,
+   * which is 3.4 roundings; a slope is a sum of two such terms.
+   */
+  private static final double ACCURACY = Rounding.gamma(8, Rounding.FLOAT32);
+
+  /** More than any slope of an activation: GELU's are at most 1.13, SiLU's 1.10. */
+  private static final double STEEPEST = 1.2;
+
   private final int rows;
   private final int cols;
   private final double[][] value;
@@ -28,6 +47,20 @@ final class Estimate {
       System.arraycopy(values[i], 0, result.value[i], 0, cols);
     }
     return result;
+  }
+
+  /** Of values that are off by so much at most. */
+  static Estimate within(double[][] values, double[][] limits) {
+    Estimate result = exact(values, values[0].length);
+    for (int i = 0; i < values.length; i++) {
+      System.arraycopy(limits[i], 0, result.error[i], 0, limits[i].length);
+    }
+    return result;
+  }
+
+  /** The gamma of float32 sums of up to so many terms. */
+  static double gamma(int longest) {
+    return Rounding.gamma(longest + BESIDE, Rounding.FLOAT32);
   }
 
   Estimate transposed() {
@@ -99,6 +132,81 @@ final class Estimate {
     return result;
   }
 
+  /** Adds a row [1, cols] to each row. */
+  Estimate plusRow(Estimate row, double gamma) {
+    Estimate all = new Estimate(rows, cols);
+    for (int i = 0; i < rows; i++) {
+      all.value[i] = row.value[0];
+      all.error[i] = row.error[0];
+    }
+    return plus(all, gamma);
+  }
+
+  /** [1, cols]. */
+  Estimate columnSums(double gamma) {
+    double[][] ones = new double[1][rows];
+    Arrays.fill(ones[0], 1);
+    return exact(ones, rows).times(this, gamma);
+  }
+
+  /** An activation's values. */
+  Estimate activated(Activation activation) {
+    return mapped(activation, x -> Reference.apply(activation, x));
+  }
+
+  /** An activation's slopes, at numbers that the device has bit by bit. */
+  Estimate slopes(Activation activation) {
+    return mapped(activation, x -> Reference.derivative(activation, x));
+  }
+
+  private Estimate mapped(Activation activation, DoubleUnaryOperator function) {
+    boolean smooth = activation == Activation.GELU || activation == Activation.SILU;
+    Estimate result = new Estimate(rows, cols);
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < cols; j++) {
+        double z = value[i][j];
+        result.value[i][j] = function.applyAsDouble(z);
+        result.error[i][j] =
+            (smooth ? STEEPEST : 1) * error[i][j] + (smooth ? ACCURACY * (1 + Math.abs(z)) : 0);
+      }
+    }
+    return result;
+  }
+
+  /** Element by element. */
+  Estimate times(Estimate other) {
+    Estimate result = new Estimate(rows, cols);
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < cols; j++) {
+        double a = Math.abs(value[i][j]);
+        double b = Math.abs(other.value[i][j]);
+        result.value[i][j] = value[i][j] * other.value[i][j];
+        result.error[i][j] = (a + error[i][j]) * (b + other.error[i][j]) - a * b;
+      }
+    }
+    return result;
+  }
+
+  /** As wide as {@code all}, with this from a column on and zeros elsewhere. */
+  Estimate within(int all, int firstColumn) {
+    Estimate result = new Estimate(rows, all);
+    for (int i = 0; i < rows; i++) {
+      System.arraycopy(value[i], 0, result.value[i], firstColumn, cols);
+      System.arraycopy(error[i], 0, result.error[i], firstColumn, cols);
+    }
+    return result;
+  }
+
+  /** The sum of the magnitudes in a row. */
+  double magnitude(int row) {
+    return Arrays.stream(value[row]).map(Math::abs).sum();
+  }
+
+  /** How far {@link #magnitude} may be off before it is summed. */
+  double error(int row) {
+    return Arrays.stream(error[row]).sum();
+  }
+
   /** Stored in a type. */
   Estimate rounded(DType type) {
     Estimate result = new Estimate(rows, cols);
@@ -112,14 +220,11 @@ final class Estimate {
     return result;
   }
 
-  /**
-   * Half the distance from 1 to the next number: 2 to the power of minus the significand's bits.
-   */
   static double roundoff(DType type) {
     return switch (type) {
-      case FLOAT32 -> 0x1p-24;
-      case FLOAT16 -> 0x1p-11;
-      case BFLOAT16 -> 0x1p-8;
+      case FLOAT32 -> Rounding.FLOAT32;
+      case FLOAT16 -> Rounding.FLOAT16;
+      case BFLOAT16 -> Rounding.BFLOAT16;
     };
   }
 
@@ -137,11 +242,7 @@ final class Estimate {
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < cols; j++) {
         String place = name + "[" + i + ", " + j + "]";
-        if (error[i][j] == 0) {
-          assertEquals(value[i][j], actual[i][j], place);
-        } else {
-          assertEquals(value[i][j], actual[i][j], error[i][j], place);
-        }
+        Rounding.assertNear(value[i][j], actual[i][j], error[i][j], place);
       }
     }
   }

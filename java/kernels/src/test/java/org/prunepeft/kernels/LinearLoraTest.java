@@ -5,11 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.prunepeft.kernels.DropoutMask.mask;
-import static org.prunepeft.kernels.Reference.elementwise;
-import static org.prunepeft.kernels.Reference.product;
-import static org.prunepeft.kernels.Reference.scaled;
-import static org.prunepeft.kernels.Reference.sum;
-import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.Arrays;
 import java.util.List;
@@ -35,8 +30,9 @@ class LinearLoraTest extends CpuTest {
 
     Linear.down(context, x.matrix(), List.of(forward(a, 0.5f, null, s), forward(a2, 2, null, s2)));
 
-    s.assertEqualTo(scaled(0.5, product(x.values(), transposed(a.values()))), "s");
-    s2.assertEqualTo(scaled(2, product(x.values(), transposed(a2.values()))), "s2");
+    double gamma = Estimate.gamma(k);
+    s.assertHolds(x.estimate().times(a.estimate().transposed(), gamma).scaled(0.5), "s");
+    s2.assertHolds(x.estimate().times(a2.estimate().transposed(), gamma).scaled(2), "s2");
   }
 
   @ParameterizedTest
@@ -45,12 +41,14 @@ class LinearLoraTest extends CpuTest {
     Buffer s = Buffer.random(random, m, r, r + gap);
     Buffer b = Buffer.random(random, n, r, r + 2 * gap);
     Buffer y = Buffer.random(random, m, n, n + gap);
-    double[][] expected = sum(y.values(), product(s.values(), transposed(b.values())));
+    double gamma = Estimate.gamma(r);
+    Estimate added = s.estimate().times(b.estimate().transposed(), gamma);
+    Estimate expected = y.estimate().plus(added, gamma);
 
     LoraModule<Matrix> module = new LoraModule<>(null, b.matrix(), 1);
     Linear.up(context, List.of(new LoraPass(module, s.matrix())), y.matrix());
 
-    y.assertEqualTo(expected, "y");
+    y.assertHolds(expected, "y");
   }
 
   @ParameterizedTest
@@ -61,19 +59,20 @@ class LinearLoraTest extends CpuTest {
     Buffer s = Buffer.random(random, m, r, r + 2 * gap);
     Buffer ds = Buffer.poisoned(m, r, r + gap);
     Buffer db = Buffer.poisoned(n, r, r + gap);
-    double[][] gradient = product(transposed(dy.values()), s.values());
+    double gamma = Estimate.gamma(Math.max(m, n));
+    Estimate gradient = dy.estimate().transposed().times(s.estimate(), gamma);
 
     LoraModule<Matrix> module = new LoraModule<>(null, b.matrix(), 0.25f);
     LoraPass pass = new LoraPass(module, s.matrix(), ds.matrix(), null, db.matrix());
     Linear.gradUp(context, dy.matrix(), List.of(pass));
 
-    ds.assertEqualTo(scaled(0.25, product(dy.values(), b.values())), "ds");
-    db.assertEqualTo(gradient, "db");
+    ds.assertHolds(dy.estimate().times(b.estimate(), gamma).scaled(0.25), "ds");
+    db.assertHolds(gradient, "db");
 
     LoraPass withoutDs = new LoraPass(module, s.matrix(), null, null, db.matrix());
     Linear.gradUp(context, dy.matrix(), List.of(withoutDs));
 
-    db.assertEqualTo(gradient, "db without ds");
+    db.assertHolds(gradient, "db without ds");
   }
 
   @ParameterizedTest
@@ -99,9 +98,10 @@ class LinearLoraTest extends CpuTest {
     Buffer s2 = Buffer.poisoned(m, 3);
     Linear.down(
         context, x.matrix(), List.of(forward(a, 1.5f, dropout, s), forward(a2, 1, dropout2, s2)));
-    s.assertEqualTo(
-        scaled(1.5, product(elementwise(mask, x.values()), transposed(a.values()))), "s");
-    s2.assertEqualTo(product(elementwise(mask2, x.values()), transposed(a2.values())), "s2");
+    double gamma = Estimate.gamma(k);
+    Estimate in = x.estimate();
+    s.assertHolds(in.elementwise(mask).times(a.estimate().transposed(), gamma).scaled(1.5), "s");
+    s2.assertHolds(in.elementwise(mask2).times(a2.estimate().transposed(), gamma), "s2");
 
     new Backward(m, k, 5, 3, 2, dropout, dropout2).check(mask, mask2);
   }
@@ -141,7 +141,7 @@ class LinearLoraTest extends CpuTest {
     Buffer y = Buffer.filled(2, 3, 7, 7);
     Linear.down(context, x, List.of());
     Linear.up(context, List.of(), y.matrix());
-    y.assertEqualTo(Buffer.filled(2, 3, 7, 7).values(), "y");
+    y.assertHolds(Buffer.filled(2, 3, 7, 7).estimate(), "y");
   }
 
   @Test
@@ -200,18 +200,21 @@ class LinearLoraTest extends CpuTest {
     void check(double[][] mask, double[][] mask2) {
       List<LoraPass> passes =
           List.of(backward(a, dropout, ds, da), backward(a2, dropout2, ds2, da2));
-      double[][] gradient = product(transposed(ds.values()), elementwise(mask, x.values()));
-      double[][] gradient2 = product(transposed(ds2.values()), elementwise(mask2, x.values()));
-      double[][] input = elementwise(mask, product(ds.values(), a.values()));
-      double[][] input2 = elementwise(mask2, product(ds2.values(), a2.values()));
-      double[][] expectedDx = sum(dx.values(), sum(input, input2));
+      // Over rows, or over both ranks.
+      double gamma = Estimate.gamma(Math.max(mask.length, a.values().length + a2.values().length));
+      Estimate in = x.estimate();
+      Estimate gradient = ds.estimate().transposed().times(in.elementwise(mask), gamma);
+      Estimate gradient2 = ds2.estimate().transposed().times(in.elementwise(mask2), gamma);
+      Estimate input = ds.estimate().times(a.estimate(), gamma).elementwise(mask);
+      Estimate input2 = ds2.estimate().times(a2.estimate(), gamma).elementwise(mask2);
+      Estimate expectedDx = dx.estimate().plus(input.plus(input2, gamma), gamma);
 
       Linear.gradDown(context, x.matrix(), passes);
-      da.assertEqualTo(gradient, "da");
-      da2.assertEqualTo(gradient2, "da2");
+      da.assertHolds(gradient, "da");
+      da2.assertHolds(gradient2, "da2");
 
       Linear.addGradInput(context, passes, dx.matrix());
-      dx.assertEqualTo(expectedDx, "dx");
+      dx.assertHolds(expectedDx, "dx");
     }
   }
 }

@@ -11,6 +11,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 
 /**
@@ -163,7 +164,7 @@ class LinearPathsTest {
       linear = new Linear(context, w.matrix(), null);
       // Of the longest sum and some factors; tensor cores cut off where others round.
       int longest = Math.max(shape.m, Math.max(shape.k, shape.n) + shape.r) + 8;
-      gamma = longest * (type == DType.FLOAT32 ? 0x1p-24 : 0x1p-23);
+      gamma = longest * (type == DType.FLOAT32 ? 1 : 2) * Rounding.FLOAT32;
     }
 
     private DeviceMatrix random(int rows, int cols) {

@@ -3,11 +3,6 @@ package org.prunepeft.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.prunepeft.kernels.Reference.plusRow;
-import static org.prunepeft.kernels.Reference.product;
-import static org.prunepeft.kernels.Reference.scaled;
-import static org.prunepeft.kernels.Reference.sum;
-import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.Collections;
 import java.util.List;
@@ -27,39 +22,44 @@ class LinearTest extends CpuTest {
     Buffer b = Buffer.random(random, n, r, r + gap);
     Buffer s = Buffer.poisoned(m, r, r + gap);
     Buffer y = Buffer.poisoned(m, n, n + gap);
-    double[][] frozen = plusRow(product(x.values(), transposed(w.values())), bias.values());
-    double[][] rank = scaled(0.5, product(x.values(), transposed(a.values())));
+    // A row of y sums up over k and r, one of dX over n and r, one of dB over m.
+    double gamma = Estimate.gamma(Math.max(m, Math.max(n, k) + r));
+    Estimate in = x.estimate();
+    Estimate frozen = in.times(w.estimate().transposed(), gamma).plusRow(bias.estimate(), gamma);
+    Estimate rank = in.times(a.estimate().transposed(), gamma).scaled(0.5);
     try (Linear linear = new Linear(context, w.matrix(), bias.matrix())) {
       linear.forward(context, x.matrix(), List.of(), y.matrix());
-      y.assertEqualTo(frozen, "y without modules");
+      y.assertHolds(frozen, "y without modules");
 
       LoraModule<Matrix> module = new LoraModule<>(a.matrix(), b.matrix(), 0.5f);
       linear.forward(context, x.matrix(), List.of(new LoraPass(module, s.matrix())), y.matrix());
-      s.assertEqualTo(rank, "s");
-      y.assertEqualTo(sum(frozen, product(rank, transposed(b.values()))), "y");
+      s.assertHolds(rank, "s");
+      Estimate delta = rank.times(b.estimate().transposed(), gamma);
+      y.assertHolds(frozen.plus(delta, gamma), "y");
 
       Buffer dy = Buffer.random(random, m, n, n + gap);
       Buffer ds = Buffer.random(random, m, r, r + gap);
       Buffer dx = Buffer.poisoned(m, k, k + gap);
       LoraPass back = new LoraPass(module, null, ds.matrix(), null, null);
       linear.gradInput(context, dy.matrix(), List.of(back), dx.matrix());
-      dx.assertEqualTo(
-          sum(product(dy.values(), w.values()), product(ds.values(), a.values())), "dx");
+      Estimate out = dy.estimate();
+      Estimate frozenDx = out.times(w.estimate(), gamma);
+      dx.assertHolds(frozenDx.plus(ds.estimate().times(a.estimate(), gamma), gamma), "dx");
 
       Buffer made = Buffer.poisoned(m, r, r + gap);
       Buffer db = Buffer.poisoned(n, r, r + gap);
       LoraPass all = new LoraPass(module, s.matrix(), made.matrix(), null, db.matrix());
       linear.backward(context, dy.matrix(), List.of(all), dx.matrix());
-      made.assertEqualTo(scaled(0.5, product(dy.values(), b.values())), "ds");
-      db.assertEqualTo(product(transposed(dy.values()), s.values()), "db");
-      dx.assertEqualTo(
-          sum(product(dy.values(), w.values()), product(made.values(), a.values())),
+      made.assertHolds(out.times(b.estimate(), gamma).scaled(0.5), "ds");
+      db.assertHolds(out.transposed().times(s.estimate(), gamma), "db");
+      dx.assertHolds(
+          frozenDx.plus(made.estimate().times(a.estimate(), gamma), gamma),
           "dx of the ds that is made");
 
       Buffer da = Buffer.poisoned(r, k, k + gap);
       LoraPass withDa = new LoraPass(module, s.matrix(), made.matrix(), da.matrix(), db.matrix());
       linear.backward(context, dy.matrix(), x.matrix(), List.of(withDa), dx.matrix());
-      da.assertEqualTo(product(transposed(made.values()), x.values()), "da");
+      da.assertHolds(made.estimate().transposed().times(in, gamma), "da");
       assertThrows(
           IllegalArgumentException.class,
           () -> linear.backward(context, dy.matrix(), x.matrix(), List.of(all), dx.matrix()),
@@ -77,9 +77,10 @@ class LinearTest extends CpuTest {
     try (Linear linear = Linear.borrowing(context, w.matrix(), null)) {
       w.set(29, 11, 17);
       linear.forward(context, x.matrix(), List.of(), y.matrix());
-      y.assertEqualTo(product(x.values(), transposed(w.values())), "y");
+      double gamma = Estimate.gamma(30);
+      y.assertHolds(x.estimate().times(w.estimate().transposed(), gamma), "y");
       linear.gradInput(context, dy.matrix(), List.of(), dx.matrix());
-      dx.assertEqualTo(product(dy.values(), w.values()), "dx");
+      dx.assertHolds(dy.estimate().times(w.estimate(), gamma), "dx");
     }
   }
 
@@ -95,14 +96,12 @@ class LinearTest extends CpuTest {
       LoraModule<Matrix> module = new LoraModule<>(a.matrix(), b.matrix(), 21, null, 1, null);
       linear.forward(context, x.matrix(), List.of(new LoraPass(module, s.matrix())), y.matrix());
     }
-    double[][] expected = product(x.values(), transposed(w.values()));
-    double[][] delta = product(product(x.values(), transposed(a.values())), transposed(b.values()));
-    for (int i = 0; i < 9; i++) {
-      for (int j = 0; j < 7; j++) {
-        expected[i][21 + j] += delta[i][j];
-      }
-    }
-    y.assertEqualTo(expected, "y");
+    double gamma = Estimate.gamma(12 + 4);
+    Estimate in = x.estimate();
+    Estimate frozen = in.times(w.estimate().transposed(), gamma);
+    Estimate rank = in.times(a.estimate().transposed(), gamma);
+    Estimate delta = rank.times(b.estimate().transposed(), gamma).within(30, 21);
+    y.assertHolds(frozen.plus(delta, gamma), "y");
   }
 
   @Test

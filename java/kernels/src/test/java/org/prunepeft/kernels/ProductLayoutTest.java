@@ -3,8 +3,6 @@ package org.prunepeft.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.prunepeft.kernels.Reference.product;
-import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.Random;
 import org.bytedeco.javacpp.FloatPointer;
@@ -57,8 +55,8 @@ class ProductLayoutTest {
           new FloatPointer(right.matrix().data()),
           new FloatPointer(left.matrix().data()),
           new FloatPointer(out.matrix().data()));
-      double[][] factor = transposed ? transposed(right.values()) : right.values();
-      out.assertEqualTo(product(left.values(), factor), "out");
+      Estimate factor = transposed ? right.estimate().transposed() : right.estimate();
+      out.assertHolds(left.estimate().times(factor, Estimate.gamma(k)), "out");
     }
   }
 

@@ -12,7 +12,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -209,7 +208,7 @@ class AdapterHubFormatTest {
         float[] a = tensors.floats(key + "A");
         assertEquals(4, a.length / (int) update.a().shape()[1]);
         double[] b = DecoderParts.doubles(tensors.floats(key + "B"));
-        assertArrayEquals(DecoderParts.delta(update), DecoderParts.product(b, a, 4), 1e-5);
+        DecoderParts.assertSameUpdate(update, DecoderParts.product(b, a, 4), update.path());
       }
     }
   }
@@ -228,10 +227,11 @@ class AdapterHubFormatTest {
       double[] actual =
           DecoderParts.product(
               DecoderParts.doubles(tensors.floats(key + "B")), tensors.floats(key + "A"), 7);
-      double[] expected = DecoderParts.delta(lora);
-      double[] added = DecoderParts.delta(other);
-      Arrays.setAll(expected, i -> expected[i] + added[i]);
-      assertArrayEquals(expected, actual, 1e-5);
+      DecoderParts.assertSameUpdate(
+          DecoderParts.sum(DecoderParts.delta(lora), DecoderParts.delta(other)),
+          DecoderParts.sum(DecoderParts.magnitudes(lora), DecoderParts.magnitudes(other)),
+          actual,
+          "the sum of two");
     }
   }
 }

@@ -1,5 +1,7 @@
 package org.prunepeft.formats;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -12,9 +14,13 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPartLowRankBuilder;
+import org.prunepeft.testing.Rounding;
 
 /** Adapters with fresh random weights for small language models. */
 final class DecoderParts {
+  /** The scale, its product with a singular value and B, and the same when they are read. */
+  private static final int ROUNDINGS = 6;
+
   private DecoderParts() {}
 
   static Stream<Architecture> decoders() {
@@ -70,6 +76,45 @@ final class DecoderParts {
       scaled[i] = update.scale(i % rank) * update.b().values()[i];
     }
     return product(scaled, update.a().values(), rank);
+  }
+
+  /** The sums of the magnitudes of {@link #delta}'s terms. */
+  static double[] magnitudes(LowRank update) {
+    int rank = update.rank();
+    double[] scaled = new double[update.b().values().length];
+    for (int i = 0; i < scaled.length; i++) {
+      scaled[i] = Math.abs(update.scale(i % rank) * update.b().values()[i]);
+    }
+    float[] a = update.a().values().clone();
+    for (int i = 0; i < a.length; i++) {
+      a[i] = Math.abs(a[i]);
+    }
+    return product(scaled, a, rank);
+  }
+
+  /**
+   * Compares updates, whose products are summed in float64: a file has scales in B, or by
+   * themselves, so that a term passes up to {@link #ROUNDINGS} roundings to float32.
+   *
+   * @param magnitudes {@link #magnitudes} of what is expected
+   */
+  static void assertSameUpdate(
+      double[] expected, double[] magnitudes, double[] actual, String what) {
+    assertEquals(expected.length, actual.length, what);
+    double share = Rounding.gamma(ROUNDINGS, Rounding.FLOAT32);
+    for (int i = 0; i < expected.length; i++) {
+      Rounding.assertNear(expected[i], actual[i], share * magnitudes[i], what + ", " + i);
+    }
+  }
+
+  static void assertSameUpdate(LowRank expected, double[] actual, String what) {
+    assertSameUpdate(delta(expected), magnitudes(expected), actual, what);
+  }
+
+  static double[] sum(double[] a, double[] b) {
+    double[] sum = a.clone();
+    Arrays.setAll(sum, i -> a[i] + b[i]);
+    return sum;
   }
 
   static double[] product(double[] b, float[] a, int rank) {

@@ -103,15 +103,23 @@ class LanguageAdapterTest {
     return named && layer;
   }
 
-  private static void assertNear(double[] expected, double[] actual, String what) {
-    assertEquals(expected.length, actual.length, what);
-    double size = 0;
-    for (double value : expected) {
-      size = Math.max(size, Math.abs(value));
-    }
-    for (int i = 0; i < expected.length; i++) {
-      assertEquals(expected[i], actual[i], 1e-6 * size, what);
-    }
+  /** An update of a whole linear of 10 inputs, which has updates of parts from some rows on. */
+  private static void assertRows(
+      int rows, Map<Integer, List<LowRank>> parts, double[] actual, String what) {
+    double[] expected = new double[rows * 10];
+    double[] magnitudes = new double[rows * 10];
+    parts.forEach(
+        (first, part) -> {
+          for (LowRank update : part) {
+            double[] own = DecoderParts.delta(update);
+            double[] sizes = DecoderParts.magnitudes(update);
+            for (int i = 0; i < own.length; i++) {
+              expected[first * 10 + i] += own[i];
+              magnitudes[first * 10 + i] += sizes[i];
+            }
+          }
+        });
+    DecoderParts.assertSameUpdate(expected, magnitudes, actual, what);
   }
 
   private static LowRank lora(int layer, Projection projection, int rank) {
@@ -191,7 +199,7 @@ class LanguageAdapterTest {
           read.lowRank().stream().filter(u -> u.path().equals(update.path())).findFirst().get();
       assertEquals(update.rank(), back.rank());
       assertArrayEquals(update.a().values(), back.a().values());
-      assertNear(DecoderParts.delta(update), DecoderParts.delta(back), update.path());
+      DecoderParts.assertSameUpdate(update, DecoderParts.delta(back), update.path());
     }
     assertEquals(ImportedModules.of(read.parts(), encoder).lora().dropout(), 0.1);
   }
@@ -206,13 +214,10 @@ class LanguageAdapterTest {
     assertEquals(
         Set.of("model.layers.0.self_attn.qkv_proj", "model.layers.0.mlp.gate_up_proj"),
         deltas.keySet());
-    double[] attention = new double[(24 + 12 + 12) * 10];
-    System.arraycopy(DecoderParts.delta(query), 0, attention, 0, 24 * 10);
-    System.arraycopy(DecoderParts.delta(value), 0, attention, 36 * 10, 12 * 10);
-    assertNear(attention, deltas.get("model.layers.0.self_attn.qkv_proj"), "qkv_proj");
-    double[] feedForward = new double[28 * 10];
-    System.arraycopy(DecoderParts.delta(up), 0, feedForward, 14 * 10, 14 * 10);
-    assertNear(feedForward, deltas.get("model.layers.0.mlp.gate_up_proj"), "gate_up_proj");
+    String attention = "model.layers.0.self_attn.qkv_proj";
+    assertRows(48, Map.of(0, List.of(query), 36, List.of(value)), deltas.get(attention), attention);
+    String feedForward = "model.layers.0.mlp.gate_up_proj";
+    assertRows(28, Map.of(14, List.of(up)), deltas.get(feedForward), feedForward);
   }
 
   @Test
@@ -246,10 +251,9 @@ class LanguageAdapterTest {
     Path directory = write(DecoderParts.adapter(PHI3, List.of(query, output)));
     assertEquals("LORA", config(directory).get("peft_type"));
     Map<String, double[]> deltas = deltas(directory);
-    double[] fused = new double[48 * 10];
-    System.arraycopy(DecoderParts.delta(query), 0, fused, 0, 24 * 10);
-    assertNear(fused, deltas.get("model.layers.0.self_attn.qkv_proj"), "qkv_proj");
-    assertNear(DecoderParts.delta(output), deltas.get("model.layers.0.self_attn.o_proj"), "o_proj");
+    String fused = "model.layers.0.self_attn.qkv_proj";
+    assertRows(48, Map.of(0, List.of(query)), deltas.get(fused), fused);
+    DecoderParts.assertSameUpdate(output, deltas.get("model.layers.0.self_attn.o_proj"), "o_proj");
   }
 
   @Test
@@ -299,7 +303,7 @@ class LanguageAdapterTest {
     Map<String, double[]> deltas = deltas(directory);
     assertEquals(3, deltas.size());
     for (LowRank update : updates) {
-      assertNear(DecoderParts.delta(update), deltas.get("model." + update.path()), update.path());
+      DecoderParts.assertSameUpdate(update, deltas.get("model." + update.path()), update.path());
     }
   }
 
@@ -312,11 +316,9 @@ class LanguageAdapterTest {
         write(PortableAdapter.of(DecoderParts.adapter(PHI3, List.of(key, query, down))));
     assertEquals(4, config(directory).get("r"));
     Map<String, double[]> deltas = deltas(directory);
-    double[] fused = new double[48 * 10];
-    System.arraycopy(DecoderParts.delta(query), 0, fused, 0, 24 * 10);
-    System.arraycopy(DecoderParts.delta(key), 0, fused, 24 * 10, 12 * 10);
-    assertNear(fused, deltas.get("model.layers.0.self_attn.qkv_proj"), "qkv_proj");
-    assertNear(DecoderParts.delta(down), deltas.get("model.layers.0.mlp.down_proj"), "down_proj");
+    String fused = "model.layers.0.self_attn.qkv_proj";
+    assertRows(48, Map.of(0, List.of(query), 24, List.of(key)), deltas.get(fused), fused);
+    DecoderParts.assertSameUpdate(down, deltas.get("model.layers.0.mlp.down_proj"), "down_proj");
   }
 
   @Test
@@ -371,37 +373,27 @@ class LanguageAdapterTest {
         DecoderParts.lora(encoder, 0, Projection.QUERY, 3).alpha(3).build());
   }
 
-  private static double[] sum(LowRank one, LowRank other) {
-    double[] sum = DecoderParts.delta(one);
-    double[] added = DecoderParts.delta(other);
-    Arrays.setAll(sum, i -> sum[i] + added[i]);
-    return sum;
-  }
-
   @Test
   void updatesOfTwoTypesOnAProjectionAreOne() throws IOException {
     List<LowRank> updates = ofTwoTypes(LLAMA);
     TrainedAdapter adapter = DecoderParts.adapter(LLAMA, updates);
-    double[] query = sum(updates.get(0), updates.get(2));
+    Map<Integer, List<LowRank>> query = Map.of(0, List.of(updates.get(0), updates.get(2)));
     for (TrainedAdapter written : List.of(adapter, PortableAdapter.of(adapter))) {
       Path directory = write(written);
       Map<String, double[]> deltas = deltas(directory);
       assertEquals(2, deltas.size());
-      assertNear(query, deltas.get("model.layers.0.self_attn.q_proj"), "q_proj");
-      assertNear(
-          DecoderParts.delta(updates.get(1)),
-          deltas.get("model.layers.0.self_attn.k_proj"),
-          "k_proj");
+      assertRows(24, query, deltas.get("model.layers.0.self_attn.q_proj"), "q_proj");
+      DecoderParts.assertSameUpdate(
+          updates.get(1), deltas.get("model.layers.0.self_attn.k_proj"), "k_proj");
       TrainedAdapter read = read(directory, LLAMA);
-      assertNear(query, DecoderParts.delta(read.lowRank().get(0)), "read");
+      assertRows(24, query, DecoderParts.delta(read.lowRank().get(0)), "read");
       assertEquals(2, ImportedModules.of(read.parts(), LLAMA).lora().targets().size());
     }
     List<LowRank> fused = ofTwoTypes(PHI3);
-    double[] attention = new double[48 * 10];
-    System.arraycopy(sum(fused.get(0), fused.get(2)), 0, attention, 0, 24 * 10);
-    System.arraycopy(DecoderParts.delta(fused.get(1)), 0, attention, 24 * 10, 12 * 10);
     Map<String, double[]> deltas = deltas(write(DecoderParts.adapter(PHI3, fused)));
-    assertNear(attention, deltas.get("model.layers.0.self_attn.qkv_proj"), "qkv_proj");
+    Map<Integer, List<LowRank>> parts =
+        Map.of(0, List.of(fused.get(0), fused.get(2)), 24, List.of(fused.get(1)));
+    assertRows(48, parts, deltas.get("model.layers.0.self_attn.qkv_proj"), "qkv_proj");
   }
 
   @Test

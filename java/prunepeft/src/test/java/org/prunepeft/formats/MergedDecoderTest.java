@@ -31,6 +31,7 @@ import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.testing.Rounding;
 
 class MergedDecoderTest {
   private static final EncoderConfig LLAMA = DecoderParts.config(Architecture.LLAMA);
@@ -91,6 +92,15 @@ class MergedDecoderTest {
     return directory;
   }
 
+  /**
+   * What is stored is a sum in float32 of a weight and the products of up to {@code ranks} terms
+   * with their scale; an expected one is rounded once or twice.
+   */
+  private static void assertNear(float[] expected, float[] stored, int ranks, String what) {
+    double share = Rounding.gamma(ranks + 2 + 2, Rounding.FLOAT32);
+    Rounding.assertNear(expected, stored, share * Rounding.largest(expected), what);
+  }
+
   private float[] plus(String name, LowRank update, int firstRow) {
     float[] sum = weights.get(name).values().clone();
     double[] delta = DecoderParts.delta(update);
@@ -125,7 +135,7 @@ class MergedDecoderTest {
       assertFalse(stored.names().contains("lm_head.weight"));
       for (String name : weights.keySet()) {
         float[] expected = name.equals(QUERY) ? plus(name, update, 0) : weights.get(name).values();
-        assertArrayEquals(expected, stored.floats(name), 1e-6f, name);
+        assertNear(expected, stored.floats(name), 2, name);
       }
     }
   }
@@ -149,11 +159,13 @@ class MergedDecoderTest {
       weights.put(QUERY, new Tensor(new long[] {24, 10}, before.floats(QUERY)));
       float[] exact = plus(QUERY, update, 0);
       float[] rounded = stored.floats(QUERY);
-      double half = dtype == StoredType.BF16 ? 0x1p-9 : 0x1p-12;
+      double roundoff = dtype == StoredType.BF16 ? Rounding.BFLOAT16 : Rounding.FLOAT16;
+      // The sum is float32's before.
+      double sum = Rounding.gamma(2 + 2, Rounding.FLOAT32) * Rounding.largest(exact);
       for (int i = 0; i < exact.length; i++) {
         // Below 2^-14 float16 has the spacing 2^-24.
-        double most = Math.max(Math.abs(exact[i]) * half * 2, 0x1p-24);
-        assertEquals(exact[i], rounded[i], most);
+        double most = Math.max(Math.abs(exact[i]) * roundoff, 0x1p-25) + 2 * sum;
+        Rounding.assertNear(exact[i], rounded[i], most, "weight " + i);
       }
     }
   }
@@ -168,7 +180,7 @@ class MergedDecoderTest {
     Path merged = merge(DecoderParts.adapter(phi3, List.of(key, up)));
     try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
       String attention = "model.layers.1.self_attn.qkv_proj.weight";
-      assertArrayEquals(plus(attention, key, 24), stored.floats(attention), 1e-6f);
+      assertNear(plus(attention, key, 24), stored.floats(attention), 2, attention);
       String feedForward = "model.layers.1.mlp.gate_up_proj.weight";
       float[] sum = plus(feedForward, up, 14);
       for (int row = 14; row < 28; row++) {
@@ -180,7 +192,8 @@ class MergedDecoderTest {
           sum[row * 10 + i] *= (float) (up.magnitude().values()[row - 14] / Math.sqrt(squares));
         }
       }
-      assertArrayEquals(sum, stored.floats(feedForward), 1e-5f);
+      // A row's norm is of 10 squares, as each part of it moves the row.
+      assertNear(sum, stored.floats(feedForward), 2 + 10, feedForward);
     }
   }
 
@@ -223,7 +236,7 @@ class MergedDecoderTest {
     Path merged = merge(DecoderParts.adapter(LLAMA, List.of(lora, other)));
     weights.put(QUERY, new Tensor(new long[] {24, 10}, plus(QUERY, lora, 0)));
     try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
-      assertArrayEquals(plus(QUERY, other, 0), stored.floats(QUERY), 1e-5f);
+      assertNear(plus(QUERY, other, 0), stored.floats(QUERY), 2 + 3, QUERY);
     }
   }
 

@@ -39,7 +39,9 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
+import org.prunepeft.model.Precision;
 import org.prunepeft.model.Projection;
+import org.prunepeft.model.RandomCheckpoint;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
@@ -50,6 +52,7 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RandomTensors;
@@ -316,9 +319,10 @@ class PeftFormatTest {
     Torch.load();
     PeftConfig config =
         PeftConfig.of(LoraConfig.of(5, 7, 0.2, List.of("query", "value", "output.dense")), null);
+    long seed = TestSeed.draw();
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
-        Encoder encoder = SmallBert.create();
+        Encoder encoder = SmallBert.create(seed, Precision.FLOAT32);
         Tape tape = new Tape();
         PeftModules modules =
             new PeftModules(
@@ -336,7 +340,18 @@ class PeftFormatTest {
       float[] ours = Torch.toFloats(encoder.forward(input, modules));
       float[] merged = Torch.toFloats(encoder.forward(input, new Merged(directory)));
       float[] frozen = Torch.toFloats(encoder.forward(input, Insertions.NONE));
-      assertTrue(distance(merged, ours) <= 1e-5, () -> "relative " + distance(merged, ours));
+      // What rounding may move is measured, by weights that are off as far as a sum may be.
+      double share = RandomCheckpoint.share(SmallBert.CONFIG, 11);
+      Random random = TestSeed.random();
+      double moved =
+          Rounding.moved(
+              ours,
+              () -> {
+                try (Encoder off = SmallBert.perturbed(seed, share, random)) {
+                  return Torch.toFloats(off.forward(input, modules));
+                }
+              });
+      Rounding.assertNear(merged, ours, 2 * moved, "hidden states");
       assertTrue(distance(merged, frozen) > 1e-2, "the updates change nothing");
     }
   }

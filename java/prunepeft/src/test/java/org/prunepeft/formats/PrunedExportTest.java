@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -122,26 +123,22 @@ class PrunedExportTest {
   }
 
   private static void assertComputesTheSame(List<AdapterPart> expected, TrainedAdapter actual) {
-    Map<String, double[]> sums = sums(expected);
-    Map<String, double[]> read = sums(actual.parts());
+    Map<String, double[]> sums = sums(expected, DecoderParts::delta);
+    Map<String, double[]> magnitudes = sums(expected, DecoderParts::magnitudes);
+    Map<String, double[]> read = sums(actual.parts(), DecoderParts::delta);
     assertEquals(sums.keySet(), read.keySet());
-    sums.forEach((path, sum) -> assertArrayEquals(sum, read.get(path), 1e-5, path));
+    sums.forEach(
+        (path, sum) ->
+            DecoderParts.assertSameUpdate(sum, magnitudes.get(path), read.get(path), path));
   }
 
   /** Of each projection all that is added to its weight. */
-  private static Map<String, double[]> sums(List<AdapterPart> parts) {
+  private static Map<String, double[]> sums(
+      List<AdapterPart> parts, Function<LowRank, double[]> of) {
     Map<String, double[]> sums = new TreeMap<>();
     for (AdapterPart part : parts) {
       LowRank update = (LowRank) part;
-      sums.merge(
-          update.path(),
-          DecoderParts.delta(update),
-          (one, other) -> {
-            for (int i = 0; i < one.length; i++) {
-              one[i] += other[i];
-            }
-            return one;
-          });
+      sums.merge(update.path(), of.apply(update), DecoderParts::sum);
     }
     return sums;
   }

@@ -1,11 +1,13 @@
 package org.prunepeft.model;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.testing.Rounding;
 
 /** Random weights for an encoder, under the names that Hugging Face's library gives them. */
 public final class RandomCheckpoint {
@@ -96,6 +98,42 @@ public final class RandomCheckpoint {
 
   static MapCheckpoint of(EncoderConfig config, Random random) {
     return new MapCheckpoint("a random checkpoint", tensors(config, random));
+  }
+
+  /**
+   * Copies of weights, each value off by up to a share of itself; of a normalisation, whose factor
+   * may be 1 and its weight, of 1 too.
+   */
+  public static Map<String, SafeTensors.Tensor> perturbed(
+      Map<String, SafeTensors.Tensor> tensors, double share, Random random) {
+    Map<String, SafeTensors.Tensor> off = new TreeMap<>();
+    tensors.forEach(
+        (name, tensor) -> {
+          float[] values = tensor.values().clone();
+          double more = name.toLowerCase(Locale.ROOT).contains("norm") ? 1 : 0;
+          for (int i = 0; i < values.length; i++) {
+            double size = more + Math.abs(values[i]);
+            values[i] = (float) (values[i] + share * size * (2 * random.nextDouble() - 1));
+          }
+          off.put(name, new SafeTensors.Tensor(tensor.shape(), values));
+        });
+    return off;
+  }
+
+  /** How far float32 may take a sum over an encoder's columns or over tokens, of its terms. */
+  public static double share(EncoderConfig config, int tokens) {
+    int longest = Math.max(Math.max(config.hidden(), config.intermediate()), tokens);
+    return Rounding.gamma(longest, Rounding.FLOAT32);
+  }
+
+  /** Roundings that a state passes in layers: their linears, scores, and what these weigh. */
+  public static int roundings(EncoderConfig config) {
+    return config.layers() * 9 * Math.max(config.hidden(), config.intermediate());
+  }
+
+  /** Those that a gradient passes: forward and backward, and in a sum over the tokens. */
+  public static int roundings(EncoderConfig config, int tokens) {
+    return 2 * roundings(config) + tokens;
   }
 
   private void embeddings() {

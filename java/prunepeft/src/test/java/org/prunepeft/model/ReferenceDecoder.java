@@ -239,7 +239,7 @@ final class ReferenceDecoder {
     }
     double epsilon = json.path("rms_norm_eps").asDouble(type.equals("phi3") ? 1e-5 : 1e-6);
     for (int k = 0; k < count; k++) {
-      row[from + k] *= (weight[k] + (gemma ? 1 : 0)) / Math.sqrt(square + epsilon);
+      row[from + k] *= (weight[k] + (gemma ? 1.0 : 0.0)) / Math.sqrt(square + epsilon);
     }
   }
 

@@ -52,13 +52,7 @@ public final class SmallBert {
   /** As {@link #create(long, Precision)}, but each weight is off by up to a share of itself. */
   public static Encoder perturbed(long seed, double share, Random random) {
     var tensors = RandomCheckpoint.tensors(CONFIG, new Random(seed));
-    for (var tensor : tensors.values()) {
-      float[] values = tensor.values();
-      for (int i = 0; i < values.length; i++) {
-        values[i] *= (float) (1 + share * (2 * random.nextDouble() - 1));
-      }
-    }
-    return of("a perturbed checkpoint", tensors);
+    return of("a perturbed checkpoint", RandomCheckpoint.perturbed(tensors, share, random));
   }
 
   private static Encoder of(String origin, Map<String, SafeTensors.Tensor> tensors) {

@@ -29,9 +29,7 @@ public final class SmallBertDirectory {
   public static Path write(Path directory, List<String> words, int positions, Random random)
       throws IOException {
     String vocabulary = String.join("\n", SPECIAL) + "\n" + String.join("\n", words) + "\n";
-    EncoderConfig config =
-        EncoderConfig.bert(
-            LAYERS, HIDDEN, HEADS, INTERMEDIATE, SPECIAL.size() + words.size(), positions);
+    EncoderConfig config = config(SPECIAL.size() + words.size(), positions);
     new HuggingFaceDirectory(directory)
         .write(
             HuggingFaceConfig.write(config),
@@ -40,5 +38,10 @@ public final class SmallBertDirectory {
             Map.of(),
             new MapCheckpoint("memory", RandomCheckpoint.tensors(config, random)));
     return directory;
+  }
+
+  /** The model's. */
+  public static EncoderConfig config(int vocabulary, int positions) {
+    return EncoderConfig.bert(LAYERS, HIDDEN, HEADS, INTERMEDIATE, vocabulary, positions);
   }
 }

@@ -20,10 +20,19 @@ import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.CallbackReferences;
 import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.testing.FixedSeed;
+import org.prunepeft.testing.Rounding;
 
 /** Our operations in LibTorch's graph against LibTorch's autograd over plain operations. */
 class TapeTest {
-  private static final double TOLERANCE = 1e-5;
+  /**
+   * Of a gradient's norm, for LibTorch's and ours: the longest way is through sums over 24 inputs,
+   * 13 and 5 ranks, 40 outputs and 37 rows, and some factors.
+   */
+  private static final double SHARE =
+      2 * Rounding.likely(24 + 13 + 5 + 40 + 37 + 9, Rounding.FLOAT32);
+
+  /** Where ReLU's argument is nearer to 0, rounding chooses between two gradients. */
+  private static final double KINK = 1e-4;
 
   @BeforeAll
   static void load() {
@@ -39,9 +48,12 @@ class TapeTest {
   }
 
   static void assertClose(String name, Tensor expected, Tensor actual) {
-    double error =
-        actual.sub(expected).norm().item_double() / (expected.norm().item_double() + 1e-30);
-    assertTrue(error <= TOLERANCE, () -> name + ": relative error " + error);
+    double error = actual.sub(expected).norm().item_double();
+    Rounding.assertAtMost(SHARE * expected.norm().item_double(), error, name);
+  }
+
+  private static boolean atKink(Tensor argument) {
+    return argument.abs().min().item_double() < KINK;
   }
 
   private static Tensor takeGradient(Tensor leaf) {
@@ -115,6 +127,9 @@ class TapeTest {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape()) {
       LoraCase lora = new LoraCase();
+      while (atKink(lora.plain())) {
+        lora = new LoraCase();
+      }
       Tensor plain = lora.plain().relu();
       plain.add(plain.mul(plain)).sum().backward();
       List<Tensor> expected = lora.gradients();
@@ -208,6 +223,10 @@ class TapeTest {
         Tensor upBias = parameter(23);
         Tensor direction = random(29, 23);
         Tensor z = v.matmul(down.t()).add(downBias);
+        while (activation == Activation.RELU && atKink(z)) {
+          v = parameter(29, 23);
+          z = v.matmul(down.t()).add(downBias);
+        }
         Tensor a =
             switch (activation) {
               case IDENTITY -> z;

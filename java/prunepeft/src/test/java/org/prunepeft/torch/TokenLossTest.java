@@ -14,12 +14,16 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 
 class TokenLossTest {
   private static final int ROWS = 23;
   private static final int HIDDEN = 17;
   private static final int VOCABULARY = 41;
+
+  /** A sum over the vocabulary, one over the rows, and some roundings of each term. */
+  private static final double OF_SUMS = Rounding.likely(VOCABULARY + ROWS + 16, Rounding.FLOAT32);
 
   @BeforeAll
   static void load() {
@@ -72,22 +76,73 @@ class TokenLossTest {
       Tensor exactWeight = leaf(weight.to(torch.ScalarType.Double));
       Tensor expected = reference(exact, exactWeight, labels, cap, smoothing);
       expected.mul(new Scalar(0.7)).backward();
-      assertEquals(expected.item_double(), loss.item_double(), 1e-5);
-      assertArrayEquals(
-          Torch.toFloats(exact.grad().to(torch.ScalarType.Float)),
-          Torch.toFloats(hidden.grad()),
-          1e-6f);
-      assertArrayEquals(
-          Torch.toFloats(exactWeight.grad().to(torch.ScalarType.Float)),
-          Torch.toFloats(weight.grad()),
-          1e-6f);
+      double ofLogits = ofLogits(exact, exactWeight, Rounding.FLOAT32);
+      double limit = ofLogits + OF_SUMS * (1 + expected.item_double());
+      Rounding.assertNear(expected.item_double(), loss.item_double(), limit, "loss");
+      Tensor masses = masses(exact, exactWeight, cap, smoothing, drawn).mul(new Scalar(0.7));
+      assertGradient(
+          exact.grad(),
+          hidden.grad(),
+          ofLogits + OF_SUMS,
+          masses.matmul(exactWeight.detach().abs()));
+      assertGradient(
+          exactWeight.grad(),
+          weight.grad(),
+          ofLogits + OF_SUMS,
+          masses.t().matmul(exact.detach().abs()));
       Tensor each = new TokenLoss(weight, cap, chunk).logLikelihoods(values, labelled(drawn));
-      assertEquals(
+      double mean =
           reference(values.to(torch.ScalarType.Double), exactWeight.detach(), labels, cap, 0)
-              .item_double(),
+              .item_double();
+      Rounding.assertNear(
+          mean,
           -each.sum().item_double() / Arrays.stream(drawn).filter(l -> l >= 0).count(),
-          1e-5);
+          ofLogits + OF_SUMS * (1 + mean),
+          "mean of the rows");
     }
+  }
+
+  /** How far a logit, and so a probability's logarithm, may be off by its sum over HIDDEN terms. */
+  private static double ofLogits(Tensor hidden, Tensor weight, double roundoff) {
+    double largest = hidden.detach().abs().matmul(weight.detach().abs().t()).max().item_double();
+    return Rounding.likely(HIDDEN, roundoff) * largest;
+  }
+
+  /** Probabilities and targets of the labelled rows, by the number of these: [ROWS, VOCABULARY]. */
+  private static Tensor masses(
+      Tensor hidden, Tensor weight, double cap, double smoothing, long... labels) {
+    Tensor logits = hidden.detach().matmul(weight.detach().t());
+    if (cap > 0) {
+      logits = logits.div(new Scalar(cap)).tanh().mul(new Scalar(cap));
+    }
+    double[] targets = new double[ROWS * VOCABULARY];
+    double[] counted = new double[ROWS];
+    double count = Arrays.stream(labels).filter(label -> label >= 0).count();
+    for (int i = 0; i < ROWS; i++) {
+      if (labels[i] >= 0) {
+        Arrays.fill(targets, i * VOCABULARY, (i + 1) * VOCABULARY, smoothing / VOCABULARY);
+        targets[i * VOCABULARY + (int) labels[i]] += 1 - smoothing;
+        counted[i] = 1 / count;
+      }
+    }
+    return torch
+        .softmax(logits, 1)
+        .add(Tensor.create(targets, ROWS, VOCABULARY))
+        .mul(Tensor.create(counted, ROWS, 1));
+  }
+
+  /**
+   * A gradient is a sum of rows of what the logits are products with, weighted by probabilities and
+   * targets that are off by a share.
+   *
+   * @param magnitudes the sums without signs
+   */
+  private static void assertGradient(
+      Tensor expected, Tensor actual, double share, Tensor magnitudes) {
+    Tensor error = actual.to(torch.ScalarType.Double).sub(expected).abs();
+    // Rows without a label have a gradient of 0.
+    Tensor parts = error.div(magnitudes.add(new Scalar(Double.MIN_NORMAL)));
+    Rounding.assertAtMost(share, parts.max().item_double(), "gradient, of its magnitudes");
   }
 
   @Test
@@ -111,15 +166,22 @@ class TokenLossTest {
       Tensor loss = new TokenLoss(weight, 0).mean(tape, hidden, labelled(drawn), 0);
       loss.backward();
       Tensor exact = leaf(values.to(torch.ScalarType.Double));
-      Tensor expected = reference(exact, weight.to(torch.ScalarType.Double), labels, 0, 0);
+      Tensor exactWeight = weight.to(torch.ScalarType.Double);
+      Tensor expected = reference(exact, exactWeight, labels, 0, 0);
       expected.backward();
-      // Logits of about √17 in size are rounded to 8 bits.
-      assertEquals(expected.item_double(), loss.item_double(), 0.02);
+      // A logit is rounded once more, to bfloat16.
+      double largest = exact.detach().matmul(exactWeight.t()).abs().max().item_double();
+      double ofLogits =
+          ofLogits(exact, exactWeight, Rounding.FLOAT32) + Rounding.BFLOAT16 * largest;
+      double limit = ofLogits + OF_SUMS * (1 + expected.item_double());
+      Rounding.assertNear(expected.item_double(), loss.item_double(), limit, "loss");
       assertEquals(torch.ScalarType.BFloat16, hidden.grad().scalar_type().intern());
-      assertArrayEquals(
-          Torch.toFloats(exact.grad().to(torch.ScalarType.Float)),
-          Torch.toFloats(hidden.grad().to(torch.ScalarType.Float)),
-          0.01f);
+      // So are a probability's gradient and the result.
+      assertGradient(
+          exact.grad(),
+          hidden.grad(),
+          ofLogits + OF_SUMS + Rounding.gamma(2, Rounding.BFLOAT16),
+          masses(exact, exactWeight, 0, 0, drawn).matmul(exactWeight.abs()));
     }
   }
 

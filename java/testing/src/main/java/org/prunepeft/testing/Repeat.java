@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -43,7 +44,8 @@ import org.junit.platform.launcher.core.LauncherFactory;
  *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
  * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds with its share of what
- * its class does around its tests, and for a failure what runs it again, with tabs between. What
+ * its class does around its tests, for a failure what runs it again, and of a test that compares by
+ * {@link Rounding} which error came nearest to its limit, as a part of it, with tabs between. What
  * the log has already counts, and what is fixed or was skipped is not run again. Failures' stack
  * traces go to the log's name with {@code .failures} behind it.
  */
@@ -198,6 +200,7 @@ public final class Repeat {
       }
       long seed = seeds.nextLong() >>> 16;
       SeedExtension.DREW.clear();
+      SeedExtension.NEAREST.clear();
       long start = System.nanoTime();
       Map<String, String> selected = new LinkedHashMap<>();
       left.forEach((id, name) -> selected.put(id, next(id, name)));
@@ -232,8 +235,8 @@ public final class Repeat {
                 Long.toString(seed),
                 state,
                 Long.toString(nanoseconds / 1_000_000)));
-        lines.append(
-            outcome.failure == null ? "\n" : "\t" + SeedExtension.command(name, seed) + "\n");
+        lines.append("\t").append(outcome.failure == null ? "" : SeedExtension.command(name, seed));
+        lines.append(nearest(method.getKey())).append("\n");
         done.merge(name, 1, Integer::sum);
         spent.merge(name, nanoseconds, Long::sum);
         if (!random || !outcome.ran) {
@@ -253,6 +256,22 @@ public final class Repeat {
     // All of them are run, and counted.
     invocations.remove(id);
     return id;
+  }
+
+  /** Of a method's invocations: which error came nearest to its limit, as the log has it. */
+  private static String nearest(String id) {
+    return SeedExtension.NEAREST.entrySet().stream()
+        .filter(entry -> entry.getKey().startsWith(id))
+        .map(Map.Entry::getValue)
+        .max(Map.Entry.comparingByKey())
+        .map(
+            nearest ->
+                String.format(
+                    Locale.ROOT,
+                    "\t%.3g\t%s",
+                    nearest.getKey(),
+                    nearest.getValue().replaceAll("\\s", " ")))
+        .orElse("");
   }
 
   private static boolean drew(String id) {

@@ -5,6 +5,7 @@ import static org.junit.platform.commons.support.AnnotationSupport.isAnnotated;
 import java.lang.reflect.Constructor;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -31,6 +32,9 @@ public final class SeedExtension
         LifecycleMethodExecutionExceptionHandler {
   /** The tests, and classes before all of their tests, that have drawn numbers: JUnit's ids. */
   static final Set<String> DREW = ConcurrentHashMap.newKeySet();
+
+  /** By the ids of tests: which error came nearest to its limit, as a part of it. */
+  static final Map<String, Map.Entry<Double, String>> NEAREST = new ConcurrentHashMap<>();
 
   /** A suppressed exception: every report of a failure shows it. */
   private static final class RunAgain extends Exception {
@@ -75,6 +79,9 @@ public final class SeedExtension
                 () -> {
                   if (TestSeed.hasDrawn()) {
                     DREW.add(id);
+                  }
+                  if (TestSeed.repeated) {
+                    TestSeed.nearest().ifPresent(nearest -> NEAREST.put(id, nearest));
                   }
                   TestSeed.leave();
                 });

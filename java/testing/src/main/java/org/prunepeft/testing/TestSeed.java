@@ -2,6 +2,8 @@ package org.prunepeft.testing;
 
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 
@@ -26,6 +28,11 @@ public final class TestSeed {
   private final boolean fixed;
   private final TestSeed enclosing;
   private int drawn;
+
+  /** The largest error, as a part of its limit, and what it is the error of. */
+  private double nearest = -1;
+
+  private String nearestIs;
 
   /** Other threads use what a test gives them. */
   private volatile boolean used;
@@ -85,6 +92,26 @@ public final class TestSeed {
    */
   public static int iterations(int ordinarily) {
     return repeated ? Math.max(1, ordinarily / 20) : ordinarily;
+  }
+
+  /**
+   * An error that a test has compared with its limit, as a part of it. On a thread that runs no
+   * test it is not noted.
+   */
+  static void nearTo(double part, String what) {
+    TestSeed current = CURRENT.get();
+    if (current != null && !(part <= current.nearest)) {
+      current.nearest = part;
+      current.nearestIs = what;
+    }
+  }
+
+  /** {@link #nearTo}'s largest part since {@link #enter}, and what it is of. */
+  static Optional<Map.Entry<Double, String>> nearest() {
+    TestSeed current = CURRENT.get();
+    return current.nearestIs == null
+        ? Optional.empty()
+        : Optional.of(Map.entry(current.nearest, current.nearestIs));
   }
 
   private static TestSeed current() {

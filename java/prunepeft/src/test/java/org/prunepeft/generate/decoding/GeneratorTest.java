@@ -230,7 +230,9 @@ class GeneratorTest {
     }
   }
 
-  /** By how much a logit differs where hidden states differ by 1e-5, as DecodersTest allows. */
+  /**
+   * By how much a logit differs where hidden states differ by 1e-5: what is nearer may be a tie.
+   */
   private static double logitError(CausalDecoder decoder) {
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {

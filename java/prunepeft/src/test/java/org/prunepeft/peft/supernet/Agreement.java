@@ -1,11 +1,9 @@
 package org.prunepeft.peft.supernet;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -21,6 +19,7 @@ import org.prunepeft.model.LayerNorm;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RandomTensors;
@@ -41,18 +40,13 @@ public final class Agreement {
   /** The longest sums: over intermediate columns, or over tokens. */
   private static final int LONGEST = 40;
 
-  private static final double SHARE = LONGEST * 0x1p-24;
+  private static final double SHARE = Rounding.gamma(LONGEST, Rounding.FLOAT32);
   private static final int PERTURBATIONS = 4;
 
   /** The name of what {@link #run} leaves beside gradients. */
   static final String HIDDEN_STATES = "hidden states";
 
   private static final String PREDICTED = "predicted hidden states";
-
-  /** Of decoders' gradients, ‖difference‖ / ‖gradient‖; see {@link #assertNear}. */
-  private static final double LARGEST = 1e-5;
-
-  private static final double LARGEST_OF_ONE = 1e-4;
 
   /** Where ReLU's argument is nearer to 0, rounding chooses between two gradients. */
   private static final double KINK = 1e-4;
@@ -139,12 +133,9 @@ public final class Agreement {
       expected.put(PREDICTED, expected.get(HIDDEN_STATES));
       limits.put(PREDICTED, limits.get(HIDDEN_STATES));
       for (String name : expected.keySet()) {
-        double error = distance(expected.get(name), actual.get(name));
+        double error = Rounding.distance(expected.get(name), actual.get(name));
         // Both computations round.
-        double limit = 2 * limits.get(name);
-        assertTrue(
-            error <= limit,
-            () -> "%s: off by %.3g, by rounding %.3g at most".formatted(name, error, limit));
+        Rounding.assertAtMost(2 * limits.get(name), error, name);
       }
     }
   }
@@ -176,75 +167,39 @@ public final class Agreement {
     Map<String, Double> limits = new HashMap<>();
     Random random = TestSeed.random();
     for (int i = 0; i < PERTURBATIONS; i++) {
-      Map<FlatParameters, Tensor> kept = new HashMap<>();
       try (Encoder off = SmallBert.perturbed(seed, SHARE, random)) {
-        try (NoGradGuard guard = new NoGradGuard()) {
-          for (FlatParameters group : modules.groups().values()) {
-            Tensor values = group.values();
-            kept.put(group, values.clone());
-            Tensor change =
-                torch
-                    .empty(values.numel())
-                    .uniform_(1 - SHARE, 1 + SHARE, RandomTensors.generator());
-            values.mul_(change);
-          }
-        }
-        run(off, new Rounded(plain.of(modules)))
+        withWeightsOff(modules, SHARE, () -> run(off, new Rounded(plain.of(modules))))
             .forEach(
                 (name, moved) ->
-                    limits.merge(name, distance(expected.get(name), moved), Math::max));
-      } finally {
-        try (NoGradGuard guard = new NoGradGuard()) {
-          kept.forEach((group, values) -> group.values().copy_(values));
-        }
+                    limits.merge(name, Rounding.distance(expected.get(name), moved), Math::max));
       }
     }
     return limits;
   }
 
-  /**
-   * Compares gradients by name: all of them together, and each tensor, whose terms may cancel, so
-   * that it is off by more of itself.
-   */
-  public static void assertNear(Map<String, float[]> expected, Map<String, float[]> actual) {
-    assertEquals(expected.keySet(), actual.keySet());
-    double squares = 0;
-    double sizes = 0;
-    for (String name : expected.keySet()) {
-      double size = norm(expected.get(name));
-      double error = distance(expected.get(name), actual.get(name));
-      assertTrue(
-          error <= LARGEST_OF_ONE * size, () -> "%s: off by %.3g".formatted(name, error / size));
-      squares += error * error;
-      sizes += size * size;
+  /** What is made while each weight of modules is off by up to a share of itself. */
+  public static <T> T withWeightsOff(PeftModules modules, double share, Supplier<T> made) {
+    Map<FlatParameters, Tensor> kept = new HashMap<>();
+    try {
+      try (NoGradGuard guard = new NoGradGuard()) {
+        for (FlatParameters group : modules.groups().values()) {
+          Tensor values = group.values();
+          kept.put(group, values.clone());
+          values.mul_(
+              torch
+                  .empty(values.numel())
+                  .uniform_(1 - share, 1 + share, RandomTensors.generator()));
+        }
+      }
+      return made.get();
+    } finally {
+      try (NoGradGuard guard = new NoGradGuard()) {
+        kept.forEach((group, values) -> group.values().copy_(values));
+      }
     }
-    double whole = Math.sqrt(squares / sizes);
-    assertTrue(whole <= LARGEST, () -> "all together are off by %.3g".formatted(whole));
-  }
-
-  static double norm(float[] a) {
-    return distance(a, new float[a.length]);
   }
 
   static double norm(double[] a) {
-    return distance(a, new float[a.length]);
-  }
-
-  static double distance(double[] a, float[] b) {
-    assertTrue(a.length == b.length, () -> a.length + " values and " + b.length);
-    double squares = 0;
-    for (int i = 0; i < a.length; i++) {
-      squares += Math.pow(a[i] - b[i], 2);
-    }
-    return Math.sqrt(squares);
-  }
-
-  static double distance(float[] a, float[] b) {
-    assertTrue(a.length == b.length, () -> a.length + " values and " + b.length);
-    double squares = 0;
-    for (int i = 0; i < a.length; i++) {
-      squares += Math.pow((double) a[i] - b[i], 2);
-    }
-    return Math.sqrt(squares);
+    return Rounding.distance(a, new float[a.length]);
   }
 }

@@ -44,6 +44,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfig.Style;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
@@ -156,7 +157,14 @@ class QuantizedModelsTest {
       expected.forEach(
           (name, values) -> checkSame(name, values, actual.get(name), dense.precision()));
       if (dense.precision() == Precision.FLOAT32) {
-        assertArrayEquals(alone(dense, input), alone(quantized, input), 1e-4f);
+        float[] expectedAlone = alone(dense, input);
+        double share =
+            2 * Rounding.likely(RandomCheckpoint.roundings(config, 27), Rounding.FLOAT32);
+        Rounding.assertNear(
+            expectedAlone,
+            alone(quantized, input),
+            share * Rounding.largest(expectedAlone),
+            "hidden states without modules");
       }
     }
   }

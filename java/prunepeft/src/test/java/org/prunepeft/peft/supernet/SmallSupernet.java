@@ -1,14 +1,17 @@
 package org.prunepeft.peft.supernet;
 
 import java.util.Arrays;
+import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.RandomCheckpoint;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RandomTensors;
@@ -22,13 +25,15 @@ final class SmallSupernet implements AutoCloseable {
 
   final Tape tape = new Tape();
   private final PointerScope scope;
+  private final long seed;
   private final Encoder encoder;
   private final EncoderInput input;
 
   SmallSupernet() {
     Torch.load();
     scope = new PointerScope();
-    encoder = SmallBert.create(TestSeed.draw(), Precision.FLOAT32);
+    seed = TestSeed.draw();
+    encoder = SmallBert.create(seed, Precision.FLOAT32);
     long[] ids = TestSeed.random().longs(TOKENS, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[TOKENS];
     Arrays.fill(mask, (byte) 1);
@@ -58,6 +63,29 @@ final class SmallSupernet implements AutoCloseable {
     try (NoGradGuard guard = new NoGradGuard()) {
       return Torch.toFloats(forward(modules));
     }
+  }
+
+  /**
+   * How far rounding may move the outputs at most: it is measured, with weights of the encoder and
+   * of the modules that are off as far as a sum may be.
+   */
+  double moved(PeftModules modules) {
+    double share = RandomCheckpoint.share(SmallBert.CONFIG, TOKENS);
+    Random random = TestSeed.random();
+    return Rounding.moved(
+        outputs(modules),
+        () -> {
+          try (Encoder off = SmallBert.perturbed(seed, share, random);
+              NoGradGuard guard = new NoGradGuard()) {
+            return Agreement.withWeightsOff(
+                modules, share, () -> Torch.toFloats(off.forward(input, modules)));
+          }
+        });
+  }
+
+  /** Checks outputs of two computations, each of which rounds. */
+  void assertNear(float[] expected, PeftModules actual) {
+    Rounding.assertNear(expected, outputs(actual), 2 * moved(actual), "hidden states");
   }
 
   @Override

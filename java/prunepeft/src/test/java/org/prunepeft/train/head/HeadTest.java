@@ -15,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
@@ -60,6 +61,18 @@ class HeadTest {
     return sum / targets.length;
   }
 
+  /** Of a mean square whose outputs and targets pass so many roundings in all. */
+  private static double limit(float[] outputs, double[] targets, int roundings) {
+    double share = Rounding.gamma(roundings, Rounding.FLOAT32);
+    double sum = 0;
+    for (int i = 0; i < targets.length; i++) {
+      double error = share * (Math.abs(outputs[i]) + Math.abs(targets[i]));
+      sum += error * (2 * Math.abs(outputs[i] - targets[i]) + error);
+      sum += share * Math.pow(outputs[i] - targets[i], 2);
+    }
+    return sum / targets.length;
+  }
+
   @Test
   void lossOfARegressionIsTheMeanSquaredErrorAndItsGradientThatOfFiniteDifferences() {
     int n = 13;
@@ -70,15 +83,23 @@ class HeadTest {
       Tensor pooled = Torch.floats(normal(n * HIDDEN), n, HIDDEN);
       Tensor logits = head.logits(pooled);
       Tensor loss = head.loss(logits, head.targets(targets));
-      assertEquals(meanSquare(Torch.toFloats(logits), targets), loss.item_double(), 1e-5);
+      float[] outputs = Torch.toFloats(logits);
+      double expectedLoss = meanSquare(outputs, targets);
+      double limit = limit(outputs, targets, n + 4);
+      Rounding.assertNear(expectedLoss, loss.item_double(), limit, "loss");
       loss.backward();
       // 2/n Σ (y − t), summed here.
       double expected = 0;
-      float[] outputs = Torch.toFloats(logits);
+      double magnitudes = 0;
       for (int i = 0; i < n; i++) {
         expected += 2 * (outputs[i] - targets[i]) / n;
+        magnitudes += 2 * (Math.abs(outputs[i]) + Math.abs(targets[i])) / n;
       }
-      assertEquals(expected, Torch.toFloats(head.parameters().get(Head.BIAS).grad())[0], 1e-5);
+      Rounding.assertNear(
+          expected,
+          Torch.toFloats(head.parameters().get(Head.BIAS).grad())[0],
+          Rounding.gamma(n + 4, Rounding.FLOAT32) * magnitudes,
+          "gradient of the bias");
     }
   }
 
@@ -98,13 +119,21 @@ class HeadTest {
       double standardised = head.loss(head.logits(pooled), head.targets(targets)).item_double();
       head.fold();
       float[] after = Torch.toFloats(head.logits(pooled));
-      assertArrayEquals(before, after, 0.01f);
+      // The mean, the deviation, a sum over the columns, and the same folded, of 5,000 and more.
+      int roundings = 2 * (HIDDEN + 6);
+      Rounding.assertNear(
+          before,
+          after,
+          Rounding.gamma(roundings, Rounding.FLOAT32) * Rounding.largest(before),
+          "outputs");
       double plain = head.loss(head.logits(pooled), head.targets(targets)).item_double();
-      assertEquals(meanSquare(after, targets), plain, 1e-4 * plain);
+      double limit = limit(after, targets, n + 4);
+      Rounding.assertNear(meanSquare(after, targets), plain, limit, "loss");
       double mean = java.util.Arrays.stream(targets).average().orElseThrow();
       double variance =
           java.util.Arrays.stream(targets).map(t -> (t - mean) * (t - mean)).sum() / n;
-      assertEquals(plain / variance, standardised, 1e-3 * standardised);
+      double ofOutputs = limit(after, targets, n + 4 + roundings);
+      Rounding.assertNear(plain / variance, standardised, ofOutputs / variance, "standardised");
     }
   }
 

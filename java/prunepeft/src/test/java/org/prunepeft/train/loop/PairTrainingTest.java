@@ -1,6 +1,5 @@
 package org.prunepeft.train.loop;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -32,6 +31,7 @@ import org.prunepeft.peft.ForwardPass.Masks;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.FixedSeed;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Tape;
@@ -82,17 +82,15 @@ class PairTrainingTest extends TrainingTest {
                 .build()));
   }
 
-  private static void assertNear(
-      Map<String, float[]> expected, Map<String, float[]> actual, double share) {
-    expected.forEach(
-        (name, values) -> {
-          double largest = 0;
-          for (float value : values) {
-            largest = Math.max(largest, Math.abs(value));
-          }
-          assertTrue(largest > 0, name);
-          assertArrayEquals(values, actual.get(name), (float) (share * largest), name);
-        });
+  /**
+   * Adam's step is the learning rate, whatever the size of a gradient: where that is as small as
+   * its rounding, an element may differ by a part of a step. Other texts move all by whole steps.
+   */
+  private static void assertTrainedAlike(TrainingRun expected, TrainingRun actual) {
+    double partOfStep = TrainingSettings.DEFAULT.loraLearningRate() / 2;
+    Map<String, float[]> weights = weights(actual);
+    weights(expected)
+        .forEach((name, own) -> Rounding.assertNear(own, weights.get(name), partOfStep, name));
   }
 
   private static Map<String, float[]> gradients(TrainingRun run) {
@@ -143,8 +141,8 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun expected = run(data, 0, 1);
     TrainingRun actual = run(data, 0, 1);
     double loss = reference(expected, all());
-    assertEquals(loss, SingleStep.loss(trainer(32, 1, 0), actual, all()), 1e-5 * loss);
-    assertNear(gradients(expected), gradients(actual), 1e-4);
+    assertLossNear(loss, SingleStep.loss(trainer(32, 1, 0), actual, all()), data.tokens());
+    assertNear(gradients(expected), gradients(actual), data.tokens());
   }
 
   @ParameterizedTest
@@ -153,8 +151,8 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun large = run(data, 0, 1);
     TrainingRun small = run(data, 0, 1);
     double loss = SingleStep.loss(trainer(32, 1, 0), large, all());
-    assertEquals(loss, SingleStep.loss(trainer(batchSize, 23, 0), small, all()), 1e-5 * loss);
-    assertNear(gradients(large), gradients(small), 1e-4);
+    assertLossNear(loss, SingleStep.loss(trainer(batchSize, 23, 0), small, all()), data.tokens());
+    assertNear(gradients(large), gradients(small), data.tokens());
   }
 
   @Test
@@ -162,9 +160,10 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun without = run(data, 1, 3);
     TrainingRun with = run(data, 1, 3);
     double loss = trainer(4, 1, 0).train(without, StepListener.NONE).validation().loss();
-    assertEquals(
-        loss, trainer(4, 1, 64).train(with, StepListener.NONE).validation().loss(), 1e-4 * loss);
-    assertNear(weights(without), weights(with), 1e-3);
+    int steps = 3 * (data.size() + 3) / 4;
+    double again = trainer(4, 1, 64).train(with, StepListener.NONE).validation().loss();
+    Rounding.assertNear(loss, again, share(validation.tokens(), steps) * loss, "validation loss");
+    assertTrainedAlike(without, with);
   }
 
   /** Room for all texts, for some, perhaps for one of a pair, and for none. */
@@ -183,7 +182,9 @@ class PairTrainingTest extends TrainingTest {
             Tensor expected =
                 encoder.layers(0, 2, encoder.embed(input), input, Insertions.NONE).mul(real);
             Tensor actual = prefix.apply(batch, input, Insertions.NONE).mul(real);
-            assertArrayEquals(Torch.toFloats(expected), Torch.toFloats(actual), 1e-5f);
+            float[] states = Torch.toFloats(expected);
+            double limit = shareOfStates() * Rounding.largest(states);
+            Rounding.assertNear(states, Torch.toFloats(actual), limit, "states");
           }
         }
       }
@@ -215,7 +216,7 @@ class PairTrainingTest extends TrainingTest {
     for (int i = 0; i < sets.size(); i++) {
       TrainingRun alone = run(sets.get(i), 0, 2);
       trainer(4, 1, 0).train(alone, StepListener.NONE);
-      assertNear(weights(alone), weights(together.get(i)), 1e-3);
+      assertTrainedAlike(alone, together.get(i));
     }
   }
 
@@ -243,13 +244,13 @@ class PairTrainingTest extends TrainingTest {
                 List.of(run.modules().candidates(), List.of()),
                 done::add);
     float[] whole = probabilities(trainer.predictor().predict(run.modules(), run.head(), data));
-    assertArrayEquals(whole, probabilities(predictions.get(0)), 1e-5f);
+    Rounding.assertNear(whole, probabilities(predictions.get(0)), limit(whole), "all modules");
     float[] none =
         probabilities(
             trainer
                 .predictor()
                 .predict(modules(loraAndAdapters(3, 0), List.<Candidate>of()), run.head(), data));
-    assertArrayEquals(none, probabilities(predictions.get(1)), 1e-5f);
+    Rounding.assertNear(none, probabilities(predictions.get(1)), limit(none), "no modules");
     assertEquals(data.size(), done.get(done.size() - 1));
   }
 
@@ -269,8 +270,11 @@ class PairTrainingTest extends TrainingTest {
     }
     swapped.parameters().put(Head.WEIGHT, exchanged);
     EncodedDataset other = SmallTask.swappedPairs(data.size(), seed);
-    assertArrayEquals(
-        expected, probabilities(trainer.predictor().predict(run.modules(), swapped, other)), 1e-5f);
+    Rounding.assertNear(
+        expected,
+        probabilities(trainer.predictor().predict(run.modules(), swapped, other)),
+        limit(expected),
+        "swapped texts");
     assertTrue(
         !Arrays.equals(
             expected,
@@ -284,13 +288,15 @@ class PairTrainingTest extends TrainingTest {
     float[] features = trainer.predictor().features(run.modules(), data, done -> {});
     float[] texts = trainer.predictor().features(run.modules(), data.texts(), done -> {});
     int width = Head.width(HIDDEN, 2);
+    double limit = shareOfStates() * Rounding.largest(texts);
     for (int i = 0; i < data.size(); i++) {
       for (int j = 0; j < HIDDEN; j++) {
         float u = texts[2 * i * HIDDEN + j];
         float v = texts[(2 * i + 1) * HIDDEN + j];
-        assertEquals(u, features[i * width + j], 1e-5f);
-        assertEquals(v, features[i * width + HIDDEN + j], 1e-5f);
-        assertEquals(Math.abs(u - v), features[i * width + 2 * HIDDEN + j], 1e-5f);
+        Rounding.assertNear(u, features[i * width + j], limit, "u");
+        Rounding.assertNear(v, features[i * width + HIDDEN + j], limit, "v");
+        double apart = features[i * width + 2 * HIDDEN + j];
+        Rounding.assertNear(Math.abs(u - v), apart, 2 * limit, "|u - v|");
       }
     }
   }

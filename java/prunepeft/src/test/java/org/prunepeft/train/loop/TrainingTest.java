@@ -2,6 +2,7 @@ package org.prunepeft.train.loop;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -12,12 +13,14 @@ import java.util.function.DoubleConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.RandomCheckpoint;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
@@ -99,6 +102,53 @@ abstract class TrainingTest {
   static void assertSame(Map<String, float[]> expected, Map<String, float[]> actual) {
     assertEquals(expected.keySet(), actual.keySet());
     expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), name));
+  }
+
+  /**
+   * What two computations of a gradient may differ by, of the largest element, or of a loss, for so
+   * many tokens: either passes the roundings of all layers.
+   */
+  static double share(long tokens) {
+    int roundings = RandomCheckpoint.roundings(SmallBert.CONFIG, Math.toIntExact(tokens));
+    return 2 * Rounding.likely(roundings, Rounding.FLOAT32);
+  }
+
+  /** The same of hidden states, which pass the layers forward alone. */
+  static double shareOfStates() {
+    int roundings = RandomCheckpoint.roundings(SmallBert.CONFIG);
+    return 2 * Rounding.likely(roundings, Rounding.FLOAT32);
+  }
+
+  /**
+   * What two predictions' probabilities may differ by: half of what their logits do, whose
+   * differences are within those of the probabilities' logarithms.
+   */
+  static double limit(float[] probabilities) {
+    double least = 1;
+    for (float probability : probabilities) {
+      least = Math.min(least, probability);
+    }
+    return share(SmallBert.CONFIG.positions()) / 2 * (1 - Math.log(least));
+  }
+
+  /** The same of a loss after so many steps, each of which rounds anew. */
+  static double share(long tokens, int steps) {
+    return Math.sqrt(steps) * share(tokens);
+  }
+
+  /** Checks each group of gradients, of which none is 0. */
+  static void assertNear(Map<String, float[]> expected, Map<String, float[]> actual, long tokens) {
+    assertEquals(expected.keySet(), actual.keySet());
+    expected.forEach(
+        (name, values) -> {
+          double largest = Rounding.largest(values);
+          assertTrue(largest > 0, name);
+          Rounding.assertNear(values, actual.get(name), share(tokens) * largest, name);
+        });
+  }
+
+  static void assertLossNear(double expected, double actual, long tokens) {
+    Rounding.assertNear(expected, actual, share(tokens) * Math.abs(expected), "loss");
   }
 
   static StepListener eachLoss(DoubleConsumer losses) {

@@ -1,9 +1,9 @@
 package org.prunepeft.train.optimizer;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
@@ -126,14 +127,23 @@ class OptimizerTest {
       int i = 0;
       for (ParameterGroup group : groups) {
         for (String name : group.parameters().names()) {
-          assertArrayEquals(
-              Torch.toFloats(copies.get(i++)),
-              Torch.toFloats(group.parameters().get(name)),
-              2e-6f,
-              name);
+          float[] expected = Torch.toFloats(copies.get(i++));
+          Rounding.assertNear(
+              expected, Torch.toFloats(group.parameters().get(name)), limit(expected, group), name);
         }
       }
     }
+  }
+
+  /**
+   * What two computations of STEPS steps may differ by. Each rounds a weight twice a step, for
+   * decay and for the update, which is about the learning rate in size and passes some 16 roundings
+   * in the moments and their roots.
+   */
+  private static double limit(float[] weights, ParameterGroup group) {
+    double ofWeights = 2 * Rounding.likely(2 * STEPS, Rounding.FLOAT32) * Rounding.largest(weights);
+    double travelled = STEPS * group.learningRate();
+    return ofWeights + 2 * Rounding.likely(STEPS * 16, Rounding.FLOAT32) * travelled;
   }
 
   /** Takes the same steps; with a limit, gradients are above and below it in turn, and clipped. */
@@ -253,10 +263,11 @@ class OptimizerTest {
         optimizer.step(factor(step));
         for (ParameterGroup group : groups) {
           for (String name : group.parameters().names()) {
-            assertArrayEquals(
-                references.get(name).weights,
+            Float64Adafactor reference = references.get(name);
+            Rounding.assertNear(
+                reference.weights,
                 doubles(group.parameters().get(name)),
-                5e-6,
+                reference.limit(),
                 name + " after step " + step);
           }
         }
@@ -285,6 +296,9 @@ class OptimizerTest {
     private final double[] columnSums;
     private int t;
 
+    /** The largest sum of an element's updates' magnitudes. */
+    private double travelled;
+
     /**
      * @param columns 0: a vector
      */
@@ -294,6 +308,17 @@ class OptimizerTest {
       this.weightDecay = weightDecay;
       rowSums = new double[columns == 0 ? weights.length : weights.length / columns];
       columnSums = new double[columns];
+    }
+
+    /**
+     * What float32 may be off by: a weight is rounded twice a step; an update follows from sums
+     * over a row, a column, all rows and all elements, in all steps so far.
+     */
+    double limit() {
+      double largest = Arrays.stream(weights).map(Math::abs).max().orElse(0) + travelled;
+      int sums = rowSums.length * 2 + columnSums.length + weights.length + 16;
+      return Rounding.likely(2 * t, Rounding.FLOAT32) * largest
+          + Rounding.likely(sums + 2 * t, Rounding.FLOAT32) * travelled;
     }
 
     void step(double[] gradient, double rate) {
@@ -325,6 +350,7 @@ class OptimizerTest {
         squares += update[i] * update[i];
       }
       double clip = Math.max(1, Math.sqrt(squares / update.length));
+      travelled += rate / clip * Arrays.stream(update).map(Math::abs).max().orElse(0);
       for (int i = 0; i < weights.length; i++) {
         weights[i] -= rate * (weightDecay * weights[i] + update[i] / clip);
       }
