@@ -122,7 +122,7 @@ def main(arguments):
         ("grad of runs, kept", cost["kGradStep"] + cost["kGradKept"], near(runs_grad["reads"])),
     ]
     # up has no loop of steps: the table gives the shortest way through it, and the shortest turns of its loops. More ranks are
-    # turns of those inside: one copies S, one of two copies A or B, and one of two multiplies.
+    # turns of those inside: one of two copies, S and A or B, and one of two multiplies.
     def numbers_of(line):
         return {name: int(number) for name, number in re.findall(r", (way|reading|drawing|mask read|shortest) (\d+)", line)}
 
@@ -130,12 +130,12 @@ def main(arguments):
         lines = re.search(rf"^{kernel}: .*\n(?: .*\n)+", table, re.M)[0].splitlines()
         return numbers_of(lines[0]), [numbers_of(line) for line in lines[1:]]
 
-    up, up_loops = ways_of("up bf16")
-    masked, masked_loops = ways_of("up bf16 masked")
-    up_of_runs, masked_of_runs = (ways_of(f"multi_up bf16{rest}")[0] for rest in ("", " masked"))
+    up, up_loops = ways_of("up bf16 aligned")
+    masked, masked_loops = ways_of("up bf16 aligned masked")
+    up_of_runs, masked_of_runs = (ways_of(f"multi_up bf16 aligned{rest}")[0] for rest in ("", " masked"))
     of_module, of_masked = up_loops[0], masked_loops[0]
-    copies_of_s, *others = (loop["shortest"] for loop in up_loops[2:])
-    copies, products = others[:2], others[2:]
+    turns = [loop["shortest"] for loop in up_loops[2:]]
+    copies, products = turns[:2], turns[2:]
     drawn, read = (of_masked[name] - of_module["shortest"] for name in ("drawing", "mask read"))
     with_masks = cost["kUpStep"] + cost["kUpMasked"]
     expected += [
@@ -143,7 +143,7 @@ def main(arguments):
         ("up, y read", cost["kUpReads"], near(up["reading"] - up["way"])),
         ("up, a module more", cost["kUpModule"], near(of_module["shortest"])),
         ("up, 16 ranks more", cost["kUpMoreRanks"],
-         tuple(copies_of_s + which(copies) + which(products) for which in (min, max))),
+         tuple(which(copies) + which(products) for which in (min, max))),
         ("up, masked", cost["kUpMasked"], near(masked["drawing"] - up["way"] - drawn)),
         ("up, a mask drawn", cost["kUpMasks"], near(drawn)),
         ("up, a mask read", cost["kUpKept"], near(read)),

@@ -32,12 +32,15 @@ std::string symbol_of(const void* function) {
   return at == symbols.end() ? "?" : at->second;
 }
 
-uint64_t launches(const std::string& kernel) {
+uint64_t launches(const std::string& kernel, const std::string& arguments) {
   finish_streams();
   const std::string mangled = std::to_string(kernel.size()) + kernel;
   uint64_t count = 0;
-  for (const auto& [function, launched] : launches_by_kernel())
-    if (symbol_of(function).find(mangled) != std::string::npos) count += launched;
+  for (const auto& [function, launched] : launches_by_kernel()) {
+    const std::string symbol = symbol_of(function);
+    const size_t at = symbol.find(mangled);
+    if (at != std::string::npos && symbol.find(arguments, at) != std::string::npos) count += launched;
+  }
   return count;
 }
 }  // namespace simt

@@ -253,6 +253,17 @@ void add_carry(const Instruction& code, Warp& warp, uint32_t mask) {
   });
 }
 
+/** The second number, whose bits from a place on are the lowest bits of the first: as many as there is room for. */
+void insert_bits(const Instruction& code, Warp& warp, uint32_t mask) {
+  for_lanes(mask, [&](int i) {
+    const auto number = [&](size_t operand) { return static_cast<uint32_t>(warp.lanes(code.operands[operand])[i]); };
+    const uint32_t place = number(3) & 0xff, count = number(4) & 0xff;
+    const uint64_t replaced = count < 32 ? (uint64_t{1} << count) - 1 : 0xffffffff;
+    const uint64_t at = place < 32 ? replaced << place : 0, from = place < 32 ? uint64_t{number(1)} << place : 0;
+    warp.lanes(code.operands[0])[i] = static_cast<uint32_t>((number(2) & ~at) | (from & at));
+  });
+}
+
 /** Each byte of the result is one of eight, or, where its selector has bit 3, that one's sign in all bits. */
 struct Permute {
   uint32_t operator()(uint32_t a, uint32_t b, uint32_t selectors) const {
@@ -514,6 +525,7 @@ void put_arithmetic(Table* table) {
   (*table)["rcp.rn.f32"] = unary<float, Reciprocal>;
   (*table)["ex2.approx.ftz.f32"] = unary<float, PowerOfTwo>;
   (*table)["prmt.b32"] = ternary<u32, Permute>;
+  (*table)["bfi.b32"] = insert_bits;
   (*table)["add.cc.u32"] = add_and_keep_carry;
   (*table)["addc.u32"] = add_carry;
   put<u16>(table, "shl", shift_left<u16>);

@@ -217,6 +217,20 @@ struct Operands {
   ~Operands() { pp_linear_destroy(linear); }
   Operands(const Operands&) = delete;
 
+  /** Takes the values of operands of the same shapes, which may lie otherwise. */
+  void take_values(const Operands& from) {
+    const auto take = [](Matrix& to, const Matrix& values) {
+      for (int64_t i = 0; i < to.rows(); i++)
+        for (int64_t j = 0; j < to.columns(); j++) to.set(i, j, values(i, j));
+      to.upload();
+    };
+    take(y, from.y);
+    take(dx, from.dx);
+    for (auto matrices : {&Operands::s, &Operands::ds, &Operands::a, &Operands::b})
+      for (size_t n = 0; n < c.modules.size(); n++)
+        if ((this->*matrices)[n] != nullptr) take(*(this->*matrices)[n], *(from.*matrices)[n]);
+  }
+
   Wide wide() const { return {x.view(), y.view(), dy.view(), dx.view()}; }
   float scale(size_t module) const { return 0.25f + 0.5f * static_cast<float>(c.weights_of(module)); }
   uint32_t mask(size_t module) const { return static_cast<uint32_t>(3 + 5 * c.weights_of(module)); }

@@ -2,6 +2,9 @@
 // dropout rates.
 #include "linear/cuda/shares.h"
 #include "linear_operands.h"
+#if defined(PRUNEPEFT_EMULATED)
+#include "launches.h"
+#endif
 
 using namespace device_test;
 
@@ -25,6 +28,7 @@ const Case kSameRows[] = {
     same_rows(33, 203, {5, 19}, {0, 5}, 0.25f),
     same_rows(67, 530, {4, 16}, {0, 6}, 0.1f),
     same_rows(130, 64, {32, 32}, {0, 0}, 0),
+    same_rows(66, 136, {40}, {0, 0}, 0.1f),  // three tiles of ranks
     same_rows(66, 584, {40, 50}, {0, 8}, 0.3f),
     same_rows(9, 131, {70, 3, 17}, {1, 5}, 0.5f),
     same_rows(129, 40, {1, 1, 1, 1, 1, 1}, {3, 2}, 0.7f),
@@ -215,6 +219,51 @@ void test_what_a_workspace_held(pp_dtype dtype) {
     });
   }
 }
+
+#if defined(PRUNEPEFT_EMULATED)
+/** The call by up's kernel for aligned rows, or by the one for any: what it leaves of y and dX. */
+std::vector<double> up_by(bool aligned, Call call, pp_dtype dtype, const Case& c, const Operands* like) {
+  const char* const kernel = c.is_whole() ? "up" : "multi_up";
+  const auto counts = [&] { return std::pair(simt::launches(kernel, "Lb1ELb"), simt::launches(kernel, "Lb0ELb")); };
+  Operands o(dtype, c, call, true);
+  if (like != nullptr) o.take_values(*like);
+  const auto before = counts();
+  const Context context;
+  o.run(context);
+  o.read();
+  const auto after = counts();
+  current_case = std::string(aligned ? "aligned, " : "any rows, ") + describe(call, dtype, c);
+  expect((after.first > before.first) == aligned && (after.second > before.second) == !aligned,
+         "the call is made by another kernel");
+  std::vector<double> left;
+  for (const Matrix* matrix : {&o.y, &o.dx})
+    for (int64_t i = 0; i < matrix->rows(); i++)
+      for (int64_t j = 0; j < matrix->columns(); j++) left.push_back((*matrix)(i, j));
+  return left;
+}
+
+/** Rows, columns and ranks that end within a tile, but not within a vector, are aligned; the other kernel leaves the same bits.
+ */
+void test_instances_of_up() {
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16})
+    for (const Call call : {Call::kUp, Call::kGradInput}) {
+      const Case several[] = {same_rows(70, 136, {24}, {0, 0}, 0.3f), same_rows(130, 72, {88}, {0, 0}, 0),
+                              different_rows(140, 72, {40, 8}, {{0, 67, 0, 0.2f}, {70, 70, 1, 0}}, {0, 0})};
+      for (Case c : several) {
+        if (!drawn_case()) continue;
+        c.narrow = {0, c.is_whole() ? 0 : 7};  // S of several adapters has a column that is nobody's
+        Operands like(dtype, c, call, true);
+        const std::vector<double> left = up_by(true, call, dtype, c, &like);
+        c.placement = {1, 5};
+        expect(up_by(false, call, dtype, c, &like) == left, "the kernels' bits differ");
+      }
+      // Ranks and columns that end within a vector.
+      for (const auto& [width, rank] : {std::pair<int64_t, int64_t>{136, 6}, {134, 8}})
+        if (drawn_case()) up_by(false, call, dtype, same_rows(70, width, {rank}, {0, 8 - width % 8}, 0), nullptr);
+    }
+}
+#endif
+
 /** Row products of wide matrices with few rows have blocks for most multiprocessors, and slots that are not much more. */
 void test_shares() {
   using prunepeft::cuda::GradSplit;
@@ -266,6 +315,9 @@ int main() {
       test_different_rows(dtype, c, odd);
     }
   test_kept();
+#if defined(PRUNEPEFT_EMULATED)
+  test_instances_of_up();
+#endif
   if (drawn_case()) test_misplaced_mask();
   for (const pp_dtype dtype : kDtypes)
     if (drawn_case()) test_no_rows(dtype);

@@ -163,8 +163,8 @@ constexpr double kDownStep = 124, kDownMasks = 308, kDownKeeps = 20, kDownMoreRa
 constexpr double kGradStep = 153, kGradRows = 107, kGradMasks = 305, kGradKept = 68, kGradMoreRanks = 28;
 
 /**
- * Besides, or less, in the kernels for any number of tiles, which three, and five and more, have, and on different rows all but
- * one each; and in those for several modules on the same rows.
+ * Besides, or less, in the kernels for any number of tiles, which five and more have, of down three too, and on different rows
+ * all but one each; and in those for several modules on the same rows.
  */
 constexpr double kDownAnyLess = 24, kDownAnyMasks = 38, kDownModules = 30;
 constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModules = 115;
@@ -173,8 +173,8 @@ constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModu
  * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, and
  * for each module whose mask is drawn or read.
  */
-constexpr double kUpStep = 572, kUpReads = 167, kUpModule = 290, kUpMoreRanks = 150;
-constexpr double kUpMasked = 113, kUpMasks = 375, kUpKept = 177;
+constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 205, kUpMoreRanks = 47;
+constexpr double kUpMasked = 100, kUpMasks = 273, kUpKept = 80;
 /**
  * What grad keeps a multiprocessor's memory busy with that it has to itself, in bytes a microsecond: two blocks have two tiles
  * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
@@ -452,9 +452,10 @@ struct Costs {
     cost.slot_bytes = kSlotBytes * static_cast<double>(runs * split.rows.shares) * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * static_cast<double>(split.column_blocks) * M * r;
     if (size == 2) {
+      const bool takes_four = modules <= 1 && runs == 1 && padded_ranks() == 48;  // three tiles, in the kernel for four
       double step = kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
-                    kGradMoreRanks * (padded_ranks() / 16 - 1);
-      if (takes_any_tiles()) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
+                    kGradMoreRanks * ((takes_four ? 4 : padded_ranks() / 16) - 1);
+      if (takes_any_tiles() && !takes_four) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
       if (modules > 1) step += kGradModules;
       step += (chunks() - 1) * (kGradStep - kGradMoreRanks);
       cost.instructions = M / 64 * columns / 16 * step;

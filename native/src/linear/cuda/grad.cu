@@ -60,7 +60,10 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
   const GradSplit split = split_grad(call.dtype, call.M, call.N, with_rows);
   const gpu::Grid grid = {split.column_blocks, split.rows.shares, call.stack.chunks()};
   const int first_tiles = static_cast<int>(gpu::divide_up(first.rank, kTileRanks));
-  const int tiles = call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
+  const bool aligned = gpu::rows_aligned<T>(call.g, call.ldg) && s_aligned<T>(call.stack) && same_lds(call.stack);
+  // Three tiles take the kernel for four, which has fewer instructions than that for any number: the last has no ranks.
+  const bool is_three = aligned && call.stack.count == 1 && call.stack.tiles == 3;
+  const int tiles = is_three ? 4 : call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
   size_t most_bytes = gpu::kMostSharedBytes;
   cudaError_t error = with_rows ? most_shared_bytes(&most_bytes) : cudaSuccess;
   if (error != cudaSuccess) return error;
@@ -70,7 +73,6 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
     return gpu::launch(kernel, grid, Grad::kThreads, shared, stream,
                        grad_arguments<T>(call, stack, split, stages, column_slots, row_slots));
   };
-  const bool aligned = gpu::rows_aligned<T>(call.g, call.ldg) && s_aligned<T>(call.stack) && same_lds(call.stack);
   const auto launch_kernels = [&](auto rows) {
     constexpr bool kRows = decltype(rows)::value;
     const auto launch_one = [&](auto most) {
@@ -78,7 +80,7 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
     };
     return !aligned               ? launch(grad<T, Stack, false, kChunkTiles, kRows>, call.stack)
            : call.stack.count > 1 ? launch(grad<T, Stack, true, kChunkTiles, kRows>, call.stack)
-                                  : dispatch_tiles(call.stack.tiles, launch_one);
+                                  : dispatch_tiles(tiles, launch_one);
   };
   error = with_rows ? launch_kernels(std::true_type{}) : launch_kernels(std::false_type{});
   if (error != cudaSuccess) return error;

@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(Down::kThreads, kMultiDownBlocks)
 }
 
 /** out += Dᵀ(narrow · weights), out being read and written. */
-template <class T, bool kMasked>
+template <class T, bool kAligned, bool kMasked>
 __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
     multi_up(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
@@ -137,10 +137,12 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
   up.keys = philox_keys(dropout_key(run.dropout.seed));
   up.out = row_of<T>(arguments.out, arguments.ldout, run.first_row);
   up.ldout = arguments.ldout;
+  up.out_step = Up::kRowStep * up.ldout;
   up.base = up.out;
   up.ldbase = up.ldout;
+  up.base_step = up.out_step;
   up.out_aligned = gpu::rows_aligned<T>(up.out, up.ldout);
-  up_block<kMasked>(up, block - run.first_block, memory);
+  up_block<kAligned, kMasked>(up, static_cast<unsigned>(block - run.first_block), memory);
 }
 
 /** The blocks of multi_grad side by side along the width. */

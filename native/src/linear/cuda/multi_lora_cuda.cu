@@ -70,6 +70,12 @@ bool one_tile_each(const MultiArguments& arguments) {
                      [](const ModuleRun& run) { return rank_tiles(run) == 1; });
 }
 
+template <class T>
+bool weights_aligned(const MultiArguments& arguments) {
+  return std::all_of(arguments.runs, arguments.runs + arguments.count,
+                     [](const ModuleRun& run) { return gpu::rows_aligned<T>(run.weights, run.ld_weights); });
+}
+
 /** Gives each run its blocks(run) of the grid, and launches if there are any. */
 template <class Blocks>
 cudaError_t launch_runs(void (*kernel)(MultiArguments), MultiArguments arguments, int threads, size_t shared,
@@ -123,9 +129,7 @@ template <class T>
 cudaError_t launch_down(const MultiArguments& arguments, cudaStream_t stream) {
   const size_t shared = most_shared(
       arguments, [](const ModuleRun& run) { return Down::shared_bytes<T>(chunk_tiles(run), run.dropout.threshold != 0); });
-  const bool aligned = gpu::rows_aligned<T>(arguments.wide, arguments.ld_wide) &&
-                       std::all_of(arguments.runs, arguments.runs + arguments.count,
-                                   [](const ModuleRun& run) { return gpu::rows_aligned<T>(run.weights, run.ld_weights); });
+  const bool aligned = gpu::rows_aligned<T>(arguments.wide, arguments.ld_wide) && weights_aligned<T>(arguments);
   const auto kernel = !aligned                   ? multi_down<T, false, kChunkTiles>
                       : one_tile_each(arguments) ? multi_down<T, true, 1>
                                                  : multi_down<T, true, kChunkTiles>;
@@ -142,7 +146,15 @@ cudaError_t launch_up(const MultiArguments& arguments, cudaStream_t stream) {
   const size_t shared = most_shared(arguments, [](const ModuleRun& run) { return Up::shared_bytes<T>(run.rank); });
   const bool masked = std::any_of(arguments.runs, arguments.runs + arguments.count,
                                   [](const ModuleRun& run) { return run.dropout.threshold != 0; });
-  return launch_runs(masked ? multi_up<T, true> : multi_up<T, false>, arguments, Up::kThreads, shared, stream,
+  const bool aligned = weights_aligned<T>(arguments) && arguments.width % gpu::kGroup == 0 &&
+                       std::all_of(arguments.runs, arguments.runs + arguments.count,
+                                   [](const ModuleRun& run) { return run.rank % gpu::kPerVector<T> == 0; }) &&
+                       gpu::rows_aligned<T>(arguments.narrow, arguments.ld_narrow) &&
+                       gpu::rows_aligned<T>(arguments.out, arguments.ldout);
+  const auto kernel = aligned  ? masked ? multi_up<T, true, true> : multi_up<T, true, false>
+                       : masked ? multi_up<T, false, true>
+                               : multi_up<T, false, false>;
+  return launch_runs(kernel, arguments, Up::kThreads, shared, stream,
                      [&](const ModuleRun& run) { return up_blocks(run.rows, arguments.width); });
 }
 

@@ -23,6 +23,11 @@ __global__ void __launch_bounds__(kFinishThreads) finish_sum(const double* slots
 
 namespace {
 template <class T>
+bool whole_vectors(const StackedModule& module) {
+  return module.rank % gpu::kPerVector<T> == 0;
+}
+
+template <class T>
 cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   int64_t largest_rank = 0;
   for (int i = 0; i < call.stack.count; i++) largest_rank = std::max<int64_t>(largest_rank, call.stack.modules[i].rank);
@@ -37,16 +42,24 @@ cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   arguments.keys = philox_keys(dropout_key(call.dropout.seed));
   arguments.base = static_cast<const T*>(call.base);
   arguments.ldbase = call.ldbase;
+  arguments.base_step = Up::kRowStep * call.ldbase;
   arguments.bias = static_cast<const T*>(call.bias);
   arguments.out = static_cast<T*>(call.out);
   arguments.ldout = call.ldout;
+  arguments.out_step = Up::kRowStep * call.ldout;
   arguments.out_aligned = gpu::rows_aligned<T>(call.base, call.ldbase) && gpu::rows_aligned<T>(call.out, call.ldout);
   arguments.row_mask = call.row_mask;
   arguments.magnitudes = call.magnitude != nullptr ? slots : nullptr;
   const int64_t blocks = up_blocks(call.M, call.N);
   if (blocks != 0) {
-    const cudaError_t error = gpu::launch(call.dropout.threshold != 0 ? up<T, true> : up<T, false>, blocks, Up::kThreads,
-                                          Up::shared_bytes<T>(largest_rank), stream, arguments);
+    const bool masked = call.dropout.threshold != 0;
+    const bool aligned = arguments.p_aligned && arguments.q_aligned && arguments.out_aligned && call.N % gpu::kGroup == 0 &&
+                         std::all_of(call.stack.modules, call.stack.modules + call.stack.count, whole_vectors<T>) &&
+                         call.magnitude == nullptr;
+    const auto kernel = aligned  ? masked ? up<T, true, true> : up<T, true, false>
+                         : masked ? up<T, false, true>
+                                 : up<T, false, false>;
+    const cudaError_t error = gpu::launch(kernel, blocks, Up::kThreads, Up::shared_bytes<T>(largest_rank), stream, arguments);
     if (error != cudaSuccess) return error;
   }
   if (call.magnitude == nullptr) return cudaSuccess;
