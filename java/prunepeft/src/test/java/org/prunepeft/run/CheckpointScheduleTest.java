@@ -17,9 +17,9 @@ import org.prunepeft.testing.TestSeed;
 /** When checkpoints are made, by a clock that the test moves. */
 class CheckpointScheduleTest {
   private static final long FIRST = TimeUnit.SECONDS.toNanos(10);
-  private static final int CHECKPOINTS = TestSeed.iterations(60);
 
   @TempDir private Path temporary;
+  private final int checkpoints = TestSeed.iterations(60);
   private final Random random = TestSeed.random();
   private long now = random.nextLong();
   private long cost;
@@ -68,7 +68,7 @@ class CheckpointScheduleTest {
   void theFirstComesAfterTenSecondsAndEachOtherAfter150TimesTheLastOnesCost() {
     begin(0);
     assertDueAfter(FIRST);
-    for (int i = 0; i < CHECKPOINTS; i++) {
+    for (int i = 0; i < checkpoints; i++) {
       save(draw(1e-3, 100));
       assertDueAfter(Math.max(FIRST, 150 * cost));
     }
@@ -81,7 +81,7 @@ class CheckpointScheduleTest {
     long begun = now;
     long spent = 0;
     int step = 0;
-    for (int i = 0; i < CHECKPOINTS; i++) {
+    for (int i = 0; i < checkpoints; i++) {
       long slowest = draw(0.05, 20);
       do {
         now += 1 + (long) (slowest * random.nextDouble());
