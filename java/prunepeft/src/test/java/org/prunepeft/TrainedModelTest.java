@@ -249,9 +249,10 @@ class TrainedModelTest {
       assertEquals(texts.size(), together.size());
       for (int i = 0; i < texts.size(); i++) {
         Prediction alone = model.predict(texts.get(i));
-        // By half of what logits differ by, which are about as large as a probability's logarithm.
+        // By 2 p (1 - p) of what logits differ by, which are about as large as p's logarithm.
         double p = alone.probability();
-        double limit = ROUNDING / 2 * (1 - Math.log(Math.min(p, 1 - p)));
+        double least = Math.max(Math.min(p, 1 - p), Float.MIN_VALUE);
+        double limit = ROUNDING * (1 - Math.log(least)) * 2 * p * (1 - p) + 2 * Rounding.FLOAT32;
         Rounding.assertNear(p, together.get(i).probability(), limit, texts.get(i));
         assertEquals(alone.label(), together.get(i).label());
       }

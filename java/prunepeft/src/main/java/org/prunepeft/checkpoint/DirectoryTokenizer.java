@@ -29,7 +29,7 @@ import org.slf4j.LoggerFactory;
 final class DirectoryTokenizer {
   private static final Logger LOG = LoggerFactory.getLogger(DirectoryTokenizer.class);
 
-  /** What reads {@value #VOCABULARY} as {@link WordPieceVocabulary} does. */
+  /** What reads {@value HuggingFaceDirectory#VOCABULARY} as {@link WordPieceVocabulary} does. */
   private static final Pattern WORD_PIECE_CLASS =
       Pattern.compile("(Bert|DistilBert|Electra)Tokenizer(Fast)?");
 
@@ -164,7 +164,7 @@ final class DirectoryTokenizer {
           && !own.isMissingNode()
           && isSet(inPython, !accents || lowerInPython) != isSet(own, !accents || lower)) {
         throw new FormatException(
-            "%s has %s %s, by which Python goes, but the normalizer of %s beside it has %s %s; make them the same: %s writes both, into another files.path(), as Python has them"
+            "%s has %s %s, by which Python goes, but the normalizer of %s beside it has %s %s; make them the same: %s writes both, into another directory, as Python has them"
                 .formatted(
                     files.path().resolve(TOKENIZER_CONFIG),
                     names.getKey(),

@@ -597,7 +597,7 @@ class HuggingFaceDirectoryTest {
     failsWith(
         directory.resolve("tokenizer_config.json") + " has " + inPython,
         "the normalizer of tokenizer.json beside it has " + own,
-        "save_pretrained(NEW)");
+        "save_pretrained(NEW) writes both, into another directory, as Python has them");
   }
 
   /** Many cased models say nothing of capitals. */

@@ -106,11 +106,22 @@ public final class RandomCheckpoint {
    */
   public static Map<String, SafeTensors.Tensor> perturbed(
       Map<String, SafeTensors.Tensor> tensors, double share, Random random) {
+    return perturbed(tensors, share, 1, random);
+  }
+
+  /** The same, but each value off by up to a share of itself alone. */
+  static Map<String, SafeTensors.Tensor> rounded(
+      Map<String, SafeTensors.Tensor> tensors, double share, Random random) {
+    return perturbed(tensors, share, 0, random);
+  }
+
+  private static Map<String, SafeTensors.Tensor> perturbed(
+      Map<String, SafeTensors.Tensor> tensors, double share, double ofNorms, Random random) {
     Map<String, SafeTensors.Tensor> off = new TreeMap<>();
     tensors.forEach(
         (name, tensor) -> {
           float[] values = tensor.values().clone();
-          double more = name.toLowerCase(Locale.ROOT).contains("norm") ? 1 : 0;
+          double more = name.toLowerCase(Locale.ROOT).contains("norm") ? ofNorms : 0;
           for (int i = 0; i < values.length; i++) {
             double size = more + Math.abs(values[i]);
             values[i] = (float) (values[i] + share * size * (2 * random.nextDouble() - 1));

@@ -55,6 +55,12 @@ public final class SmallBert {
     return of("a perturbed checkpoint", RandomCheckpoint.perturbed(tensors, share, random));
   }
 
+  /** The same, without more for normalisations. */
+  public static Encoder rounded(long seed, double share, Random random) {
+    var tensors = RandomCheckpoint.tensors(CONFIG, new Random(seed));
+    return of("a rounded checkpoint", RandomCheckpoint.rounded(tensors, share, random));
+  }
+
   private static Encoder of(String origin, Map<String, SafeTensors.Tensor> tensors) {
     try {
       return new PostNormEncoder(

@@ -269,7 +269,8 @@ public final class Repeat {
                 String.format(
                     Locale.ROOT,
                     "\t%.3g\t%s",
-                    nearest.getKey(),
+                    // A number to the script that reads it.
+                    Double.isFinite(nearest.getKey()) ? nearest.getKey() : 1e308,
                     nearest.getValue().replaceAll("\\s", " ")))
         .orElse("");
   }

@@ -117,13 +117,16 @@ public final class Rounding {
     return Math.sqrt(squares);
   }
 
-  /** Checks an error, of which NaN is one too; an error of 0 is within any limit, also of 0. */
+  /**
+   * Checks an error, of which NaN is one too; an error of 0 is within any limit, also of 0, any
+   * other in none that is infinite.
+   */
   public static void assertAtMost(double limit, double error, String what) {
     if (error == 0 && limit >= 0) {
       return;
     }
     TestSeed.nearTo(error / limit, what);
-    if (!(error <= limit)) {
+    if (!(error <= limit) || limit == Double.POSITIVE_INFINITY) {
       fail(
           String.format(
               Locale.ROOT, "%s: off by %.3g, by rounding %.3g at most", what, error, limit));

@@ -100,7 +100,9 @@ public final class TestSeed {
    */
   static void nearTo(double part, String what) {
     TestSeed current = CURRENT.get();
-    if (current != null && !(part <= current.nearest)) {
+    // Of what is no number the first stays: it is no error within any limit.
+    if (current != null
+        && (part > current.nearest || Double.isNaN(part) && !Double.isNaN(current.nearest))) {
       current.nearest = part;
       current.nearestIs = what;
     }

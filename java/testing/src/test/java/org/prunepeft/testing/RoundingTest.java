@@ -79,6 +79,7 @@ class RoundingTest {
     assertThrows(
         AssertionError.class,
         () -> assertNear(new float[] {1, 2}, new float[] {Float.NaN, 2}, 1, "x"));
+    assertThrows(AssertionError.class, () -> assertAtMost(Double.POSITIVE_INFINITY, 1, "x"));
     assertNear(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, 0, "x");
     assertNear(Double.NaN, Double.NaN, 0, "x");
     assertAtMost(0, 0, "x");
@@ -94,5 +95,8 @@ class RoundingTest {
     var nearest = TestSeed.nearest().orElseThrow();
     assertEquals(0.75, nearest.getKey());
     assertEquals("b", nearest.getValue());
+    assertThrows(AssertionError.class, () -> assertAtMost(4, Double.NaN, "d"));
+    assertThrows(AssertionError.class, () -> assertAtMost(0, 1, "e"));
+    assertEquals("d", TestSeed.nearest().orElseThrow().getValue());
   }
 }

@@ -120,15 +120,18 @@ abstract class TrainingTest {
   }
 
   /**
-   * What two predictions' probabilities may differ by: half of what their logits do, whose
-   * differences are within those of the probabilities' logarithms.
+   * What two predictions' probabilities p may differ by: 2 p (1 - p) of what their logits do, whose
+   * differences are within those of the probabilities' logarithms, and what they are rounded by.
    */
   static double limit(float[] probabilities) {
     double least = 1;
+    double steepest = 0;
     for (float probability : probabilities) {
-      least = Math.min(least, probability);
+      least = Math.min(least, Math.max(probability, Float.MIN_VALUE));
+      steepest = Math.max(steepest, 2 * probability * (1 - probability));
     }
-    return share(SmallBert.CONFIG.positions()) / 2 * (1 - Math.log(least));
+    return share(SmallBert.CONFIG.positions()) * (1 - Math.log(least)) * steepest
+        + 2 * Rounding.FLOAT32;
   }
 
   /** The same of a loss after so many steps, each of which rounds anew. */

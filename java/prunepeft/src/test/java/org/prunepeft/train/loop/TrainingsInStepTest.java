@@ -55,10 +55,10 @@ class TrainingsInStepTest extends TrainingTest {
 
   /**
    * Adam's step is the learning rate, whatever the size of a gradient: where that is as small as
-   * its rounding, an element may differ by a part of a step. Other rows or masks move all elements
-   * by whole steps.
+   * its rounding, or ReLU's argument is within it, an element may differ by a part of a step. Other
+   * rows or masks move all elements by whole steps.
    */
-  private static final double PART_OF_STEP = TrainingSettings.DEFAULT.loraLearningRate() / 10;
+  private static final double PART_OF_STEP = TrainingSettings.DEFAULT.loraLearningRate() / 2;
 
   /** To a multiple of so many tokens batches are padded. */
   private int multiple = LENGTH;
