@@ -292,6 +292,25 @@ TEST(modules_on_different_rows_have_kernels_of_one_tile_and_of_any_number) {
   CHECK_EQUAL(instructions(48, 8, down), instructions(48, 1, down));
 }
 
+TEST(ranks_that_end_within_a_vector_are_predicted_by_the_kernel_of_up_for_any_operands) {
+  const auto costs = [](const LoraRanks& ranks, int masks, bool kept) {
+    return costs_of(device_of(9, 0, 14), {8192, 4096, 4096, ranks, 2, masks}, kept);
+  };
+  const auto step = [](const Cost& cost) { return cost.instructions / (8192.0 / 16 * 4096 / 64); };
+  CHECK_EQUAL(step(costs({24}, 0, false).up()), kUpStep + kUpReads + kUpMoreRanks);
+  CHECK_EQUAL(step(costs({20}, 0, false).up()), kUpAnyStep + kUpAnyReads + kUpAnyMoreRanks);
+  CHECK_EQUAL(step(costs({20}, 0, false).up(false)), kUpAnyStep + kUpAnyMoreRanks);
+  CHECK_EQUAL(step(costs({4}, 1, false).grad_input()), kUpAnyStep + kUpAnyReads + kUpAnyMasked + kUpAnyMasks);
+  CHECK_EQUAL(step(costs({4}, 1, true).grad_input(false)), kUpAnyStep + kUpAnyMasked + kUpAnyKept);
+  // One such module decides, whatever all have together.
+  const double any = kUpAnyStep + kUpAnyReads + kUpAnyModule;
+  CHECK_EQUAL(step(costs({16, 12}, 0, false).grad_input()), any);
+  CHECK_EQUAL(step(costs({4, 12}, 0, false).grad_input()), any);
+  CHECK_EQUAL(step(costs({8, 16}, 0, false).grad_input()), kUpStep + kUpReads + kUpModule);
+  CHECK_EQUAL(step(costs({4, 12, 16}, 2, false).dropping().grad_input()), any + kUpAnyMasked + 2 * kUpAnyMasks);
+  CHECK(step(costs({20}, 0, false).adapter_forward()) - step(costs({20}, 0, false).down()) > kUpAnyStep);
+}
+
 TEST(paths_are_chosen_for_products_without_rows_or_columns) {
   for (const int major : {8, 9})
     for (const int64_t M : {0, 300})
