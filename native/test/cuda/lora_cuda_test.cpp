@@ -334,6 +334,28 @@ void test_instances_of_up() {
                       {true, true, true});
   }
 }
+
+/**
+ * One module's three tiles of ranks go by the gradients' kernel for four, but with row products for that of any number where a
+ * block may have so little shared memory that the ring would be less deep.
+ */
+void test_three_tiles(pp_dtype dtype) {
+  for (const int major : {8, 9}) {
+    simt::set_compute_major(major);
+    for (const Call call : {Call::kGradDown, Call::kGradUp, Call::kGradUpAlone})
+      for (const int64_t rank : {33, 48}) {
+        if (!drawn_case()) continue;
+        const auto counts = [] { return std::pair(simt::launches("grad", "Li4ELb"), simt::launches("grad", "Li5ELb")); };
+        const auto before = counts();
+        test_call(call, dtype, whole_rows(same_rows(66, 136, {rank}, {0, 0}, 0.25f)), false, 1);
+        const auto after = counts();
+        const bool by_four = major == 9 || call != Call::kGradUp;
+        expect((after.first > before.first) == by_four && (after.second > before.second) == !by_four,
+               "three tiles of ranks are multiplied by another kernel");
+      }
+  }
+  simt::set_compute_major(8);
+}
 #endif
 
 /** Row products of wide matrices with few rows have blocks for most multiprocessors, and slots that are not much more. */
@@ -391,6 +413,7 @@ int main() {
   test_kept();
 #if defined(PRUNEPEFT_EMULATED)
   test_instances_of_up();
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_three_tiles(dtype);
 #endif
   if (drawn_case()) test_misplaced_mask();
   for (const pp_dtype dtype : kDtypes)
