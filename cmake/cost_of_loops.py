@@ -130,23 +130,28 @@ def main(arguments):
         lines = re.search(rf"^{kernel}: .*\n(?: .*\n)+", table, re.M)[0].splitlines()
         return numbers_of(lines[0]), [numbers_of(line) for line in lines[1:]]
 
-    up, up_loops = ways_of("up bf16 aligned")
-    masked, masked_loops = ways_of("up bf16 aligned masked")
+    # In the kernel for aligned rows a loop copies both, in that for any operands each has its own.
+    for what, kernel, constants, both_copied in (("up", "up bf16 aligned", "kUp", True),
+                                                 ("up of any rows", "up bf16", "kUpAny", False)):
+        (up, up_loops), (masked, masked_loops) = (ways_of(kernel + rest) for rest in ("", " masked"))
+        of_module, of_masked = up_loops[0], masked_loops[0]
+        turns = sorted(loop["shortest"] for loop in up_loops[2:-2])
+        copies = (turns[0], turns[-1]) if both_copied else (sum(turns[:2]), sum(turns[-2:]))
+        products = sorted(loop["shortest"] for loop in up_loops[-2:])
+        drawn, read = (of_masked[name] - of_module["shortest"] for name in ("drawing", "mask read"))
+        expected += [
+            (what, cost[constants + "Step"], near(up["way"])),
+            (f"{what}, y read", cost[constants + "Reads"], near(up["reading"] - up["way"])),
+            (f"{what}, a module more", cost[constants + "Module"], near(of_module["shortest"])),
+            (f"{what}, 16 ranks more", cost[constants + "MoreRanks"],
+             tuple(copy + product for copy, product in zip(copies, products))),
+            (f"{what}, masked", cost[constants + "Masked"], near(masked["drawing"] - up["way"] - drawn)),
+            (f"{what}, a mask drawn", cost[constants + "Masks"], near(drawn)),
+            (f"{what}, a mask read", cost[constants + "Kept"], near(read)),
+        ]
     up_of_runs, masked_of_runs = (ways_of(f"multi_up bf16 aligned{rest}")[0] for rest in ("", " masked"))
-    of_module, of_masked = up_loops[0], masked_loops[0]
-    turns = [loop["shortest"] for loop in up_loops[2:]]
-    copies, products = turns[:2], turns[2:]
-    drawn, read = (of_masked[name] - of_module["shortest"] for name in ("drawing", "mask read"))
     with_masks = cost["kUpStep"] + cost["kUpMasked"]
     expected += [
-        ("up", cost["kUpStep"], near(up["way"])),
-        ("up, y read", cost["kUpReads"], near(up["reading"] - up["way"])),
-        ("up, a module more", cost["kUpModule"], near(of_module["shortest"])),
-        ("up, 16 ranks more", cost["kUpMoreRanks"],
-         tuple(which(copies) + which(products) for which in (min, max))),
-        ("up, masked", cost["kUpMasked"], near(masked["drawing"] - up["way"] - drawn)),
-        ("up, a mask drawn", cost["kUpMasks"], near(drawn)),
-        ("up, a mask read", cost["kUpKept"], near(read)),
         ("up of runs", cost["kUpStep"], near(up_of_runs["way"])),
         ("up of runs, y read", cost["kUpReads"], near(up_of_runs["reading"] - up_of_runs["way"])),
         ("up of runs, a mask drawn", with_masks + cost["kUpMasks"], near(masked_of_runs["drawing"])),

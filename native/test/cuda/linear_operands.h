@@ -24,9 +24,16 @@ struct Case {
   Placement placement = {};
   Placement narrow = {};  // of S and dS
   bool bias = true;
-  int64_t out_offset = 0;  // of y and dX, beyond the placement's
+  int64_t out_offset = 0;                 // of y and dX, beyond the placement's
+  std::optional<Placement> weights = {};  // of A and B, where they do not lie as x does
+  bool whole_rows = false;                // rows of x, y, S, A, B and the like take a multiple of 8 elements, and then padding
 
   Placement out() const { return {placement.offset + out_offset, placement.padding}; }
+  /** Of a matrix of so many columns that is to lie so. */
+  Placement placed(Placement as, int64_t columns) const {
+    constexpr int64_t kWhole = 8;
+    return {as.offset, as.padding + (whole_rows ? (kWhole - columns % kWhole) % kWhole : 0)};
+  }
   /** Whether all modules are on all rows. */
   bool is_whole() const {
     return std::all_of(modules.begin(), modules.end(), [&](const ModuleCase& m) { return m.rows == M; });
@@ -168,14 +175,14 @@ struct Operands {
         dtype(dtype_),
         call(call_),
         accumulate(accumulate_),
-        x(dtype, c.M, c.K, c.placement, Content::kRandom),
-        dy(dtype, c.M, c.N, c.placement, Content::kRandom),
-        y(dtype, c.M, c.N, c.out(),
+        x(dtype, c.M, c.K, c.placed(c.placement, c.K), Content::kRandom),
+        dy(dtype, c.M, c.N, c.placed(c.placement, c.N), Content::kRandom),
+        y(dtype, c.M, c.N, c.placed(c.out(), c.N),
           overwritten(call == Call::kForward || (call == Call::kUp && covers_columns() && !accumulate))),
-        dx(dtype, c.M, c.K, c.out(),
+        dx(dtype, c.M, c.K, c.placed(c.out(), c.K),
            overwritten(call == Call::kLinearGradInput || is_backward(call) ||
                        (call == Call::kGradInput && c.is_whole() && !accumulate))),
-        w(dtype, is_fused(call) ? c.N : 1, is_fused(call) ? c.K : 1, c.placement, Content::kRandom, 0.3),
+        w(dtype, is_fused(call) ? c.N : 1, is_fused(call) ? c.K : 1, c.placed(c.placement, c.K), Content::kRandom, 0.3),
         bias(dtype, 1, c.N, {c.placement.offset, 0}, Content::kRandom) {
     for (size_t n = 0; n < c.modules.size(); n++) {
       const ModuleCase& m = c.modules[n];
@@ -190,12 +197,13 @@ struct Operands {
         const bool of_backward = of_b == Call::kGradUp ? is_backward(call) : call == Call::kBackwardWithDa;
         return overwritten((call == of_b || call == also || of_backward) && has_rows(n));
       };
-      make(&s, has_narrow, dtype, c.M, narrow_columns, c.narrow,
+      const Placement narrow = c.placed(c.narrow, narrow_columns), weights = c.weights.value_or(c.placement);
+      make(&s, has_narrow, dtype, c.M, narrow_columns, narrow,
            overwritten(own && (call == Call::kDown || call == Call::kForward)));
-      make(&ds, has_narrow, dtype, c.M, narrow_columns, c.narrow,
+      make(&ds, has_narrow, dtype, c.M, narrow_columns, narrow,
            overwritten(own && (call == Call::kGradUp || is_backward(call))));
-      make(&a, has_weights, dtype, m.rank, c.K, c.placement, Content::kRandom);
-      make(&b, has_weights, dtype, m.columns, m.rank, c.placement, Content::kRandom);
+      make(&a, has_weights, dtype, m.rank, c.K, c.placed(weights, c.K), Content::kRandom);
+      make(&b, has_weights, dtype, m.columns, m.rank, c.placed(weights, m.rank), Content::kRandom);
       make(&da, has_weights, PP_FLOAT32, m.rank, c.K, c.narrow, gradient(Call::kGradDown, Call::kGradDown));
       make(&db, has_weights, PP_FLOAT32, m.columns, m.rank, c.placement, gradient(Call::kGradUp, Call::kGradUpAlone));
       dropouts.push_back({m.p, static_cast<uint32_t>(40000 + m.draw), static_cast<uint32_t>(77 + 2 * m.draw),
@@ -229,6 +237,23 @@ struct Operands {
     for (auto matrices : {&Operands::s, &Operands::ds, &Operands::a, &Operands::b})
       for (size_t n = 0; n < c.modules.size(); n++)
         if ((this->*matrices)[n] != nullptr) take(*(this->*matrices)[n], *(from.*matrices)[n]);
+  }
+
+  /** Whether each P and Q of lora_up's product, or of lora_grad_input's, and what it is added to have rows at whole vectors. */
+  struct WholeVectors {
+    bool p, q, out;
+  };
+  WholeVectors whole_vectors() const {
+    const auto whole = [](const pp_matrix& matrix) {
+      constexpr size_t kBytes = 16;
+      return reinterpret_cast<uintptr_t>(matrix.data) % kBytes == 0 &&
+             static_cast<size_t>(matrix.ld) * pp_dtype_size(matrix.dtype) % kBytes == 0;
+    };
+    const bool of_up = call == Call::kUp;
+    const auto all = [&](auto matrix_of) { return std::all_of(modules.begin(), modules.end(), matrix_of); };
+    return {all([&](const pp_lora_module& module) { return whole(of_up ? module.s : module.ds); }),
+            all([&](const pp_lora_module& module) { return whole(of_up ? module.b : module.a); }),
+            whole(of_up ? wide().y : wide().dx)};
   }
 
   Wide wide() const { return {x.view(), y.view(), dy.view(), dx.view()}; }

@@ -20,6 +20,12 @@ Case same_rows(int64_t M, int64_t width, const std::vector<int64_t>& ranks, Plac
   return c;
 }
 
+/** With aligned rows whatever the ranks. */
+Case whole_rows(Case c) {
+  c.whole_rows = true;
+  return c;
+}
+
 const Case kSameRows[] = {
     same_rows(1, 1, {1}, {0, 0}, 0),
     same_rows(3, 7, {2}, {1, 5}, 0.5f),
@@ -29,6 +35,9 @@ const Case kSameRows[] = {
     same_rows(67, 530, {4, 16}, {0, 6}, 0.1f),
     same_rows(130, 64, {32, 32}, {0, 0}, 0),
     same_rows(66, 136, {40}, {0, 0}, 0.1f),  // three tiles of ranks
+    same_rows(66, 136, {48}, {0, 0}, 0.25f),
+    whole_rows(same_rows(66, 136, {33}, {0, 0}, 0.1f)),
+    same_rows(70, 136, {16, 40, 72}, {0, 0}, 0.3f),
     same_rows(66, 584, {40, 50}, {0, 8}, 0.3f),
     same_rows(9, 131, {70, 3, 17}, {1, 5}, 0.5f),
     same_rows(129, 40, {1, 1, 1, 1, 1, 1}, {3, 2}, 0.7f),
@@ -221,46 +230,134 @@ void test_what_a_workspace_held(pp_dtype dtype) {
 }
 
 #if defined(PRUNEPEFT_EMULATED)
-/** The call by up's kernel for aligned rows, or by the one for any: what it leaves of y and dX. */
-std::vector<double> up_by(bool aligned, Call call, pp_dtype dtype, const Case& c, const Operands* like) {
-  const char* const kernel = c.is_whole() ? "up" : "multi_up";
+/** The call by up's kernel for aligned rows, or by the one for any: what it leaves of y and dX, which must be right. */
+std::vector<double> up_by(bool aligned, Operands* o, bool kept) {
+  const char* const kernel = o->c.is_whole() ? "up" : "multi_up";
   const auto counts = [&] { return std::pair(simt::launches(kernel, "Lb1ELb"), simt::launches(kernel, "Lb0ELb")); };
-  Operands o(dtype, c, call, true);
-  if (like != nullptr) o.take_values(*like);
-  const auto before = counts();
+  const Expected expected = o->expected();
   const Context context;
-  o.run(context);
-  o.read();
+  std::optional<KeptMasks> masks;
+  if (kept) {
+    masks.emplace(o);
+    expect_ok(make_call(Call::kDown, context, nullptr, o->wide(), o->modules, false));
+  }
+  const auto before = counts();
+  o->run(context);
+  o->read();
   const auto after = counts();
-  current_case = std::string(aligned ? "aligned, " : "any rows, ") + describe(call, dtype, c);
   expect((after.first > before.first) == aligned && (after.second > before.second) == !aligned,
          "the call is made by another kernel");
+  expect_close("y", o->y, expected.y, tolerance(o->dtype));
+  expect_close("dX", o->dx, expected.dx, tolerance(o->dtype));
   std::vector<double> left;
-  for (const Matrix* matrix : {&o.y, &o.dx})
+  for (const Matrix* matrix : {&o->y, &o->dx})
     for (int64_t i = 0; i < matrix->rows(); i++)
       for (int64_t j = 0; j < matrix->columns(); j++) left.push_back((*matrix)(i, j));
   return left;
 }
 
-/** Rows, columns and ranks that end within a tile, but not within a vector, are aligned; the other kernel leaves the same bits.
- */
+/** Ends within a tile, but not within a vector, are aligned; the other kernel leaves the same bits. */
+void test_bits_of_up(pp_dtype dtype, Call call, Case c, bool kept) {
+  c.whole_rows = true;
+  run_case(
+      "aligned and not, " + describe(call, dtype, c) + (kept ? ", masks kept" : ""),
+      [&] {
+        Case anywhere = c;
+        anywhere.whole_rows = false;
+        anywhere.placement = {1, 5};
+        Operands aligned(dtype, c, call, true), others(dtype, anywhere, call, true);
+        others.take_values(aligned);
+        expect(up_by(true, &aligned, kept) == up_by(false, &others, kept), "the kernels' bits differ");
+        return std::vector<unsigned char>();
+      },
+      1);
+}
+
+/** A call that one thing alone keeps from the kernel for aligned rows: a rank or a width, or an operand's place. */
+void test_one_reason(const std::string& reason, pp_dtype dtype, Call call, Case c, Operands::WholeVectors whole) {
+  c.whole_rows = true;
+  run_case(
+      reason + ", " + describe(call, dtype, c),
+      [&] {
+        Operands o(dtype, c, call, true);
+        const Operands::WholeVectors are = o.whole_vectors();
+        expect(are.p == whole.p && are.q == whole.q && are.out == whole.out, "operands lie otherwise than the case says");
+        up_by(false, &o, false);
+        return std::vector<unsigned char>();
+      },
+      1);
+}
+
+/** On all rows, or two adapters on rows of their own, of which the second has this rank. */
+Case up_case(bool on_all_rows, int64_t width, int64_t rank) {
+  return on_all_rows ? same_rows(70, width, {rank}, {0, 0}, 0)
+                     : different_rows(70, width, {16, rank}, {{0, 33, 0, 0}, {33, 37, 1, 0}}, {0, 0});
+}
+
+void test_reasons_of_up(pp_dtype dtype, Call call, bool on_all_rows) {
+  const auto test = [&](const std::string& reason, const Case& c, Operands::WholeVectors whole) {
+    if (drawn_case()) test_one_reason(reason, dtype, call, c, whole);
+  };
+  constexpr Operands::WholeVectors kAll = {true, true, true};
+  // They end within a vector of either type; 132 columns in 16 bits alone, and in float32 within a group of eight.
+  test("a rank", up_case(on_all_rows, 136, 6), kAll);
+  for (const int64_t width : {134, 132}) test("a width", up_case(on_all_rows, width, 8), kAll);
+  const int64_t half = dtype == PP_FLOAT32 ? 2 : 4;  // of a vector
+  for (const Placement placement : {Placement{half, 0}, {0, half}}) {
+    const std::string what = placement.offset != 0 ? "the address of " : "the rows of ";
+    Case c = up_case(on_all_rows, 72, 24);
+    c.narrow = placement;
+    test(what + "P", c, {false, true, true});
+    c.narrow = {};
+    c.weights = placement;
+    test(what + "Q", c, {true, false, true});
+    c.weights = Placement{};
+    c.placement = placement;
+    test(what + "the result", c, {true, true, false});
+  }
+}
+
 void test_instances_of_up() {
-  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16})
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
     for (const Call call : {Call::kUp, Call::kGradInput}) {
       const Case several[] = {same_rows(70, 136, {24}, {0, 0}, 0.3f), same_rows(130, 72, {88}, {0, 0}, 0),
                               different_rows(140, 72, {40, 8}, {{0, 67, 0, 0.2f}, {70, 70, 1, 0}}, {0, 0})};
-      for (Case c : several) {
-        if (!drawn_case()) continue;
-        c.narrow = {0, c.is_whole() ? 0 : 7};  // S of several adapters has a column that is nobody's
-        Operands like(dtype, c, call, true);
-        const std::vector<double> left = up_by(true, call, dtype, c, &like);
-        c.placement = {1, 5};
-        expect(up_by(false, call, dtype, c, &like) == left, "the kernels' bits differ");
-      }
-      // Ranks and columns that end within a vector.
-      for (const auto& [width, rank] : {std::pair<int64_t, int64_t>{136, 6}, {134, 8}})
-        if (drawn_case()) up_by(false, call, dtype, same_rows(70, width, {rank}, {0, 8 - width % 8}, 0), nullptr);
+      for (const Case& c : several)
+        if (drawn_case()) test_bits_of_up(dtype, call, c, false);
+      for (const bool on_all_rows : {true, false}) test_reasons_of_up(dtype, call, on_all_rows);
     }
+    // Of several modules that drop, the last takes its ranks in two turns.
+    for (const bool kept : {false, true})
+      if (drawn_case()) test_bits_of_up(dtype, Call::kGradInput, same_rows(70, 136, {16, 40, 72}, {0, 0}, 0.3f), kept);
+    if (drawn_case())
+      test_one_reason("the second rank", dtype, Call::kGradInput, same_rows(70, 136, {16, 6}, {0, 0}, 0.3f),
+                      {true, true, true});
+  }
+}
+
+/**
+ * One module's three tiles of ranks go by the gradients' kernel for four, but with row products for that of any number where a
+ * block may have so little shared memory that the ring would be less deep.
+ */
+void test_three_tiles(pp_dtype dtype) {
+  const auto test = [&](Call call, const Case& c, bool by_four) {
+    if (!drawn_case()) return;
+    const auto counts = [] { return std::pair(simt::launches("grad", "Li4ELb"), simt::launches("grad", "Li5ELb")); };
+    const auto before = counts();
+    test_call(call, dtype, c, false, 1);
+    const auto after = counts();
+    expect((after.first > before.first) == by_four && (after.second > before.second) == !by_four,
+           "three tiles of ranks are multiplied by another kernel");
+  };
+  for (const int major : {8, 9}) {
+    simt::set_compute_major(major);
+    for (const Call call : {Call::kGradDown, Call::kGradUp, Call::kGradUpAlone})
+      for (const int64_t rank : {33, 48})
+        test(call, whole_rows(same_rows(66, 136, {rank}, {0, 0}, 0.25f)), major == 9 || call != Call::kGradUp);
+  }
+  // Row products in passes, as `all_aligned` below has them.
+  if (dtype == PP_BFLOAT16) test(Call::kGradUp, {2350, 8, 6528, {{40, 0, 6528, 0, 2350, 0}}, {0, 0}, {0, 0}}, true);
+  simt::set_compute_major(8);
 }
 #endif
 
@@ -317,6 +414,7 @@ int main() {
   test_kept();
 #if defined(PRUNEPEFT_EMULATED)
   test_instances_of_up();
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_three_tiles(dtype);
 #endif
   if (drawn_case()) test_misplaced_mask();
   for (const pp_dtype dtype : kDtypes)

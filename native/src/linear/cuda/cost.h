@@ -175,6 +175,9 @@ constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModu
  */
 constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 205, kUpMoreRanks = 47;
 constexpr double kUpMasked = 100, kUpMasks = 273, kUpKept = 80;
+/** The same of the kernel for any operands, with rows at multiples of 16 bytes. */
+constexpr double kUpAnyStep = 485, kUpAnyReads = 125, kUpAnyModule = 311, kUpAnyMoreRanks = 143;
+constexpr double kUpAnyMasked = 97, kUpAnyMasks = 280, kUpAnyKept = 81;
 /**
  * What grad keeps a multiprocessor's memory busy with that it has to itself, in bytes a microsecond: two blocks have two tiles
  * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
@@ -290,6 +293,7 @@ struct Costs {
   double rank_tiles = 0;          // of 16 ranks, each module's apart; 0: as few as r has
   int runs = 1;                   // adapters of r ranks each that share out the rows of one call of a skinny product
   double cache_bytes = 50 << 20;  // of L2, by which row tiles of a product are worked on together
+  bool whole_ranks = true;        // each module's is a multiple of 8; else up takes its kernel for any operands
 
   /** Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). */
   bool drops_alike() const { return masks == 0 || masks >= modules; }
@@ -346,7 +350,11 @@ struct Costs {
     Cost cost = {size * ((adds ? 2 : 1) * M * K + M * r + runs * r * K) + kept_bytes(), 2 * M * K * padded_ranks(), 0, 1,
                  draws_again()};
     cost.instructions = up_instructions(K, adds, sharers(), padded_ranks() / 16);
-    if (size == 2 && masks > 0) cost.instructions += M / 16 * K / 64 * (kUpMasked + masks * (kept ? kUpKept : kUpMasks));
+    if (size == 2 && masks > 0) {
+      const double of_kernel = whole_ranks ? kUpMasked : kUpAnyMasked;
+      const double of_module = kept ? whole_ranks ? kUpKept : kUpAnyKept : whole_ranks ? kUpMasks : kUpAnyMasks;
+      cost.instructions += M / 16 * K / 64 * (of_kernel + masks * of_module);
+    }
     return cost;
   }
   Cost fused_forward(LinearPath path) const {
@@ -420,12 +428,15 @@ struct Costs {
   /** z by a down product, and an up product that reads h. */
   Cost adapter_forward() const {
     Cost cost = down();
-    cost += Costs{M, r, K, r, size}.up();
+    Costs of_h = {M, r, K, r, size};
+    of_h.whole_ranks = whole_ranks;
+    cost += of_h.up();
     return cost;
   }
   /** dz, dU and the bias from dout, dD from v, and dv; the gradient of D's bias from dz. */
   Cost adapter_backward() const {
-    const Costs of_dout = {M, K, K, r, size};
+    Costs of_dout = {M, K, K, r, size};
+    of_dout.whole_ranks = whole_ranks;
     Cost cost = of_dout.grad_up();
     cost += of_dout.grad_down();
     cost += of_dout.grad_input(false);
@@ -452,7 +463,8 @@ struct Costs {
     cost.slot_bytes = kSlotBytes * static_cast<double>(runs * split.rows.shares) * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * static_cast<double>(split.column_blocks) * M * r;
     if (size == 2) {
-      const bool takes_four = modules <= 1 && runs == 1 && padded_ranks() == 48;  // three tiles, in the kernel for four
+      // Three tiles, in the kernel for four, where it has the room of an H100.
+      const bool takes_four = modules <= 1 && runs == 1 && padded_ranks() == 48;
       double step = kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
                     kGradMoreRanks * ((takes_four ? 4 : padded_ranks() / 16) - 1);
       if (takes_any_tiles() && !takes_four) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
@@ -469,8 +481,11 @@ struct Costs {
   }
   double up_instructions(double columns, bool adds, int of_modules, double tiles) const {
     if (size != 2) return 0;
-    return M / 16 * columns / 64 *
-           (kUpStep + (adds ? kUpReads : 0) + kUpModule * (of_modules - 1) + kUpMoreRanks * (tiles - of_modules));
+    const double more_ranks = tiles - of_modules, more_modules = of_modules - 1;
+    const double step =
+        whole_ranks ? kUpStep + (adds ? kUpReads : 0) + kUpModule * more_modules + kUpMoreRanks * more_ranks
+                    : kUpAnyStep + (adds ? kUpAnyReads : 0) + kUpAnyModule * more_modules + kUpAnyMoreRanks * more_ranks;
+    return M / 16 * columns / 64 * step;
   }
   /** Blocks that take a tile each together. */
   static int64_t blocks_of(LinearPath path) { return path == LinearPath::kWarpgroup ? 1 : kClusterBlocks; }

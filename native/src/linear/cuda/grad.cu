@@ -61,12 +61,14 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
   const gpu::Grid grid = {split.column_blocks, split.rows.shares, call.stack.chunks()};
   const int first_tiles = static_cast<int>(gpu::divide_up(first.rank, kTileRanks));
   const bool aligned = gpu::rows_aligned<T>(call.g, call.ldg) && s_aligned<T>(call.stack) && same_lds(call.stack);
-  // Three tiles take the kernel for four, which has fewer instructions than that for any number: the last has no ranks.
   const bool is_three = aligned && call.stack.count == 1 && call.stack.tiles == 3;
-  const int tiles = is_three ? 4 : call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
-  size_t most_bytes = gpu::kMostSharedBytes;
-  cudaError_t error = with_rows ? most_shared_bytes(&most_bytes) : cudaSuccess;
+  size_t device_bytes = gpu::kMostSharedBytes;
+  cudaError_t error = with_rows || is_three ? most_shared_bytes(&device_bytes) : cudaSuccess;
   if (error != cudaSuccess) return error;
+  const bool takes_four = is_three && (with_rows ? three_tiles_take_four<T, true>(dropout, device_bytes)
+                                                 : three_tiles_take_four<T, false>(dropout, device_bytes));
+  const int tiles = takes_four ? 4 : call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
+  const size_t most_bytes = with_rows ? device_bytes : gpu::kMostSharedBytes;
   const int stages = Grad::stages<T>(tiles, row_tiles, dropout, most_bytes);
   const size_t shared = Grad::shared_bytes<T>(stages, tiles, row_tiles, dropout);
   const auto launch = [&](auto kernel, const auto& stack) {

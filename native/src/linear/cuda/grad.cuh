@@ -12,7 +12,7 @@
 //
 // Where all operands have aligned rows, and all P's the same leading dimension, a thread's addresses are made once and moved
 // from tile to tile (kAligned); else load_tile makes them. One module has kernels of its own (S), for one, two and four
-// tiles of ranks others again (kMostTiles); three take that for four.
+// tiles of ranks others again (kMostTiles); three take that for four where its larger ring costs nothing (grad_call.cuh).
 //
 // Limit: the bytes of G over memory bandwidth, if the slots (4·M·r for each block of columns, 4·N·r for each share) stay in L2.
 #pragma once

@@ -14,6 +14,7 @@ struct LoraRanks {
   int64_t sum = 0;
   int64_t tiles = 0;  // of 16 ranks, each module's apart
   int modules = 0;
+  bool whole = true;  // each a multiple of 8
 
   LoraRanks() = default;
   LoraRanks(std::initializer_list<int64_t> ranks) {
@@ -23,6 +24,7 @@ struct LoraRanks {
     sum += rank;
     tiles += tiles_of(rank, kRankTileRanks);
     modules++;
+    whole = whole && rank % 8 == 0;
   }
 };
 
@@ -72,7 +74,8 @@ inline Costs costs_of(const DeviceRates& device, const LoraShape& shape, bool ke
           shape.ranks.modules,
           static_cast<double>(shape.ranks.tiles),
           1,
-          static_cast<double>(device.cache_bytes)};
+          static_cast<double>(device.cache_bytes),
+          shape.ranks.whole};
 }
 
 /** The path of a direction that is predicted to be the faster, and its microseconds; of equals fused, which demands less. */
