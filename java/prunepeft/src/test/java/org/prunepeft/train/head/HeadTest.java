@@ -188,8 +188,8 @@ class HeadTest {
   }
 
   /**
-   * Beyond these numbers the loss is NaN, or its gradient 0. At 1e18, which is taken too, squares of
-   * outputs that are ten deviations away are beyond float32.
+   * Beyond these numbers the loss is NaN, or its gradient 0. At 1e18, which is taken too, squares
+   * of outputs that are ten deviations away are beyond float32.
    */
   @ParameterizedTest
   @CsvSource({
