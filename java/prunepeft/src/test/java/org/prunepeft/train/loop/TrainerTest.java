@@ -74,14 +74,6 @@ class TrainerTest extends TrainingTest {
     return gradients;
   }
 
-  private static double largest(float[] values) {
-    double largest = 0;
-    for (float value : values) {
-      largest = Math.max(largest, Math.abs(value));
-    }
-    return largest;
-  }
-
   @ParameterizedTest
   @ValueSource(ints = {1, 4, 10})
   void accumulatedGradientsAreThoseOfTheLargeBatch(int batchSize) {
@@ -163,7 +155,7 @@ class TrainerTest extends TrainingTest {
     for (int i = 0; i < two.length; i++) {
       difference = Math.max(difference, Math.abs(two[i] - one.get("lora")[i]));
     }
-    assertTrue(difference > 1e-3 * largest(two), "difference " + difference);
+    assertTrue(difference > 1e-3 * Rounding.largest(two), "difference " + difference);
   }
 
   private TrainingRun after(Trainer trainer, EncodedDataset examples, double dropout) {
