@@ -27,6 +27,12 @@ public final class CheckpointStore implements AutoCloseable {
   /** A checkpoint comes no earlier than so many times its own cost after the one before. */
   private static final long TIMES_ITS_COST = 150;
 
+  /**
+   * Where a phase or an epoch begins one comes earlier if it and those before it have taken less
+   * than one so many-th of the time.
+   */
+  private static final long LEAST_TIMES_ALL_COSTS = 100;
+
   private static final String RUNS = "runs";
 
   private final CheckpointDirectory directory;
@@ -42,8 +48,10 @@ public final class CheckpointStore implements AutoCloseable {
   private boolean restored;
 
   private final LongSupplier nanos;
+  private final long begun;
   private long lastEnd;
   private long lastCost;
+  private long costs;
 
   /**
    * Reads the last checkpoint, where the run is resumed.
@@ -61,7 +69,8 @@ public final class CheckpointStore implements AutoCloseable {
    */
   CheckpointStore(RunDirectory run, Checkpointing settings, LongSupplier nanos) {
     this.nanos = nanos;
-    lastEnd = nanos.getAsLong();
+    begun = nanos.getAsLong();
+    lastEnd = begun;
     directory = new CheckpointDirectory(run);
     this.settings = settings;
     saved = settings.resume() ? directory.newest().orElse(null) : null;
@@ -124,18 +133,28 @@ public final class CheckpointStore implements AutoCloseable {
             || nanos.getAsLong() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * lastCost));
   }
 
+  private boolean dueAtStart() {
+    if (restored || stopped) {
+      return false;
+    }
+    long now = nanos.getAsLong();
+    return settings.steps() > 0
+        || now - lastEnd > LEAST_NANOS && now - begun > LEAST_TIMES_ALL_COSTS * (costs + lastCost);
+  }
+
   private void save() {
     if (stopped) {
       return;
     }
-    long begun = nanos.getAsLong();
+    long start = nanos.getAsLong();
     Map<String, SafeTensors.Source> tensors = new LinkedHashMap<>();
     Map<String, Object> states = new LinkedHashMap<>();
     runs.forEach(
         (name, run) -> states.put(name, run == null ? null : run.state(name + "/", tensors)));
     directory.write(tensors, Map.of(RUNS, states));
     lastEnd = nanos.getAsLong();
-    lastCost = lastEnd - begun;
+    lastCost = lastEnd - start;
+    costs += lastCost;
     LOG.debug("checkpoint of {} tensors written in {} ms", tensors.size(), lastCost / 1_000_000);
   }
 
@@ -197,6 +216,11 @@ public final class CheckpointStore implements AutoCloseable {
     @Override
     public boolean due(int step) {
       return CheckpointStore.this.due(step);
+    }
+
+    @Override
+    public boolean dueAtStart() {
+      return CheckpointStore.this.dueAtStart();
     }
 
     @Override

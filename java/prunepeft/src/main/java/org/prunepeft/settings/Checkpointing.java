@@ -6,8 +6,9 @@ import com.fasterxml.jackson.annotation.JsonIgnoreType;
  * When a run with a directory writes checkpoints, and whether it goes on from the last one. Neither
  * changes what comes out.
  *
- * @param steps a checkpoint every so many steps of a training, beside those that come with time; 0:
- *     those alone, which are so far apart that they cost less than 1 % of the time
+ * @param steps a checkpoint every so many steps of a training and where a phase or an epoch begins,
+ *     beside those that come with time; 0: every phase, epoch and 10 seconds, as far as all of them
+ *     cost less than 1 % of the time
  * @param resume whether the setup's output is the directory of a run that was cut off, which goes
  *     on; one that has not begun begins
  */

@@ -86,11 +86,32 @@ class CheckpointScheduleTest {
       do {
         now += 1 + (long) (slowest * random.nextDouble());
         step++;
-      } while (!run.due(step));
+      } while (!(random.nextInt(3) == 0 && run.dueAtStart()) && !run.due(step));
       assertTrue(
           100 * spent < now - begun, "%d of %d ns, checkpoint %d".formatted(spent, now - begun, i));
       save(draw(1e-3, 100));
       spent += cost;
+    }
+  }
+
+  /** They come earlier then, unless all have cost too much. */
+  @Test
+  void whereAnEpochBeginsTheTimeOfAllDecides() {
+    begin(0);
+    long begun = now;
+    now += TimeUnit.SECONDS.toNanos(3000);
+    save(TimeUnit.SECONDS.toNanos(1));
+    now += TimeUnit.SECONDS.toNanos(20);
+    assertFalse(run.due(1));
+    assertTrue(run.dueAtStart());
+    long spent = cost;
+    for (int i = 0; i < checkpoints; i++) {
+      save(draw(0.1, 10));
+      spent += cost;
+      long last = now;
+      now += draw(1, 3000);
+      boolean affordable = now - begun > 100 * (spent + cost) && now - last > FIRST;
+      assertEquals(affordable, run.dueAtStart(), "%d ns, %d spent".formatted(now - begun, spent));
     }
   }
 
@@ -106,6 +127,7 @@ class CheckpointScheduleTest {
       now += draw(0.1, 20);
       boolean late = now - last > wait;
       assertEquals(step % every == 0 || late, run.due(step), "step " + step + " of " + every);
+      assertTrue(run.dueAtStart(), "where steps are given, each epoch has one");
       if (run.due(step)) {
         byTime += step % every == 0 ? 0 : 1;
         save(draw(1e-3, 0.1));

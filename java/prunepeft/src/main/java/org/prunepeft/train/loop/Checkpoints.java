@@ -32,6 +32,11 @@ public interface Checkpoints {
         }
 
         @Override
+        public boolean dueAtStart() {
+          return false;
+        }
+
+        @Override
         public void save() {}
       };
 
@@ -58,6 +63,9 @@ public interface Checkpoints {
    * @param step of the work that goes on, from 0
    */
   boolean due(int step);
+
+  /** {@return whether it is time for a checkpoint where a phase or an epoch begins} */
+  boolean dueAtStart();
 
   /** Writes a checkpoint of all parts. */
   void save();

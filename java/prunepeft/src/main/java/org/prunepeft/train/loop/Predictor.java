@@ -194,6 +194,9 @@ public final class Predictor implements AutoCloseable {
     try (SubsetPredictions passes =
         new SubsetPredictions(encoder, modules, head, tape, subsets, data)) {
       checkpoints.add(SUBSETS, passes::exchange);
+      if (checkpoints.dueAtStart()) {
+        checkpoints.save();
+      }
       while (passes.next()) {
         try {
           progress.accept(passes.done());

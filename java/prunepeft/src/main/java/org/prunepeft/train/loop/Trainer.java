@@ -190,11 +190,18 @@ public final class Trainer implements AutoCloseable {
       while (!going.isEmpty()) {
         boolean cancelled = going.stream().filter(Training::askCancelled).count() > 0;
         Checkpoints ofAll = requests.get(0).checkpoints;
+        int step = going.get(0).done();
         // Of trainings that have ended there is no state to keep.
-        if (going.size() == trainings.size() && (cancelled || ofAll.due(going.get(0).done()))) {
+        if (going.size() == trainings.size()
+            && (cancelled || step == 0 && ofAll.dueAtStart() || ofAll.due(step))) {
           keep(ofAll, going);
         }
         going.removeIf(training -> !training.next());
+        if (going.size() == trainings.size()
+            && going.stream().anyMatch(Training::hasEndedAnEpoch)
+            && ofAll.dueAtStart()) {
+          keep(ofAll, going);
+        }
         // Of several, others may have begun another epoch.
         if (trainings.size() == 1 && trainings.get(0).wasCancelledInValidation()) {
           ofAll.save();

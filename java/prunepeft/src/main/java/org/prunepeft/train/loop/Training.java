@@ -294,6 +294,11 @@ final class Training implements AutoCloseable {
     }
   }
 
+  /** Whether {@link #next} has just gone over the end of an epoch, to another. */
+  boolean hasEndedAnEpoch() {
+    return step > 0 && step == (epoch - 1) * batches.count();
+  }
+
   /** What the passes of the step are made of. */
   GradientPasses.Step step() {
     return new GradientPasses.Step(member, batch, step, statistics);
