@@ -164,12 +164,12 @@ final class DirectoryTokenizer {
           && !own.isMissingNode()
           && isSet(inPython, !accents || lowerInPython) != isSet(own, !accents || lower)) {
         throw new FormatException(
-            "%s has %s %s, by which Python goes, but the normalizer of %s beside it has %s %s; make them the same: %s writes both, into another directory, as Python has them"
+            "%s has %s %s, by which Python goes, but the normalizer of %s has %s %s; make them the same: %s writes both, into another directory, as Python has them"
                 .formatted(
                     files.path().resolve(TOKENIZER_CONFIG),
                     names.getKey(),
                     inPython,
-                    TOKENIZER,
+                    files.path().resolve(TOKENIZER),
                     names.getValue(),
                     own,
                     "AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW)"));
@@ -194,14 +194,14 @@ final class DirectoryTokenizer {
     boolean inPython = isSet(settings.path(PREFIX_SPACE), false);
     if (words.path("type").asText().equals("ByteLevel") && own != inPython) {
       throw new FormatException(
-          "%s %s %s, by which Python's RobertaTokenizer goes, but the pre_tokenizer of %s beside it has %s; make them the same, as the model was trained"
+          "%s %s %s, by which Python's RobertaTokenizer goes, but the pre_tokenizer of %s has %s; make them the same, as the model was trained"
               .formatted(
                   files.path().resolve(TOKENIZER_CONFIG),
                   settings.has(PREFIX_SPACE)
                       ? "has " + PREFIX_SPACE
                       : "has no " + PREFIX_SPACE + ", which means",
                   inPython,
-                  TOKENIZER,
+                  files.path().resolve(TOKENIZER),
                   own));
     }
   }

@@ -570,7 +570,7 @@ class HuggingFaceDirectoryTest {
     String message =
         assertThrows(FormatException.class, () -> inDirectory.tokenizer(false)).getMessage();
     assertTrue(message.contains(inPython), message);
-    assertTrue(message.contains("beside it " + here), message);
+    assertTrue(message.contains("tokenizer.json " + here), message);
   }
 
   private JsonNode exported(OptionalInt maxLength) throws IOException {
@@ -596,7 +596,7 @@ class HuggingFaceDirectoryTest {
     Files.writeString(directory.resolve("tokenizer_config.json"), settings);
     failsWith(
         directory.resolve("tokenizer_config.json") + " has " + inPython,
-        "the normalizer of tokenizer.json beside it has " + own,
+        "the normalizer of %s has %s".formatted(directory.resolve("tokenizer.json"), own),
         "save_pretrained(NEW) writes both, into another directory, as Python has them");
   }
 
