@@ -206,9 +206,12 @@ class KillAndResumeTest {
       }
       Results.assertSame(expected, run);
     }
-    System.out.printf(
-        "%s: %d kills, %d of them while a checkpoint was written or removed, over %d runs: all ended with the same bytes%n",
-        name, kills, writing, runs);
+    // The other commands are called with another output meanwhile.
+    synchronized (TWO) {
+      System.out.printf(
+          "%s: %d kills, %d of them while a checkpoint was written or removed, over %d runs: all ended with the same bytes%n",
+          name, kills, writing, runs);
+    }
     return null;
   }
 
