@@ -14,27 +14,36 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.SmallBertDirectory;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.RunStatus;
+import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.Checkpointing;
+import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.testing.FailingWrites;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.TrainingSettings;
 
-/** Runs that a listener or an interrupt ends, and whose they are meanwhile. */
+/** Runs that a listener, an interrupt or a power cut ends, and whose they are meanwhile. */
 @FixedSeed("the weights are a prop: what is cancelled does not depend on them")
 class CancelledRunTest {
   private static final List<String> WORDS = List.of("the", "film", "was", "not", "long");
@@ -193,6 +202,107 @@ class CancelledRunTest {
     assertEquals(
         -1,
         Files.mismatch(run.resolve("adapter.safetensors"), whole.resolve("adapter.safetensors")));
+  }
+
+  /** What the newest checkpoint of a run says of a part of it. */
+  private static Map<?, ?> checkpoint(Path run, String part) {
+    try (var saved = new CheckpointDirectory(RunDirectory.look(run)).newest().orElseThrow()) {
+      Map<?, ?> runs = (Map<?, ?>) saved.values().get("runs");
+      return (Map<?, ?>) ((Map<?, ?>) runs.get("run")).get(part);
+    }
+  }
+
+  /** Cancels a piece of work whose name begins so, when it is asked for the n-th time in it. */
+  private static ProgressListener cancelling(String work, int n) {
+    return new ProgressListener() {
+      private boolean here;
+      private int asked;
+
+      @Override
+      public void started(String name, String unit, long total) {
+        here = name.startsWith(work);
+      }
+
+      @Override
+      public boolean cancelled() {
+        return here && ++asked >= n;
+      }
+    };
+  }
+
+  /** Before any is due by time, and none is by steps. */
+  @Test
+  void aTrainingThatIsCancelledWritesACheckpointOfItsStep() {
+    Path run = temporary.resolve("step");
+    CancellationException cancelled =
+        assertThrows(CancellationException.class, () -> train(setup(run), cancelling("train", 4)));
+    Object step = checkpoint(run, "training").get("step");
+    assertEquals(3, step);
+    String said = cancelled.getMessage();
+    assertTrue(said.startsWith("cancelled at step " + step + " of "), said);
+  }
+
+  @Test
+  void measuringThatIsCancelledWritesACheckpointOfWhatWasMeasured() {
+    Path run = temporary.resolve("measured");
+    int examples = 24;
+    Setup setup = setup(run).with().sizes(new SplitSizes(20, examples, 4)).build();
+    SearchSettings search =
+        SearchSettings.builder()
+            .measured(
+                MeasuringSettings.DEFAULT
+                    .with()
+                    .supernetExamples(20)
+                    .supernetEpochs(1)
+                    .measuredExamples(examples)
+                    .subsets(24)
+                    .build())
+            .keep(0.5)
+            .build();
+    assertThrows(
+        CancellationException.class,
+        () -> PrunePeft.search(setup, search, cancelling("measure subsets", 1)));
+    assertEquals(examples, checkpoint(run, "subsets").get("examples"));
+    assertEquals(0, checkpoint(run, "supernet").get("rows"));
+  }
+
+  /** Where steps are given, also so many as there are none of. */
+  @Test
+  void eachTrainingAndEpochOfASearchBeginsWithACheckpoint() throws IOException {
+    Path run = temporary.resolve("phases");
+    Setup setup =
+        setup(run).with().checkpoints(new Checkpointing(1_000_000, false)).epochs(3).build();
+    SearchSettings search =
+        SearchSettings.builder()
+            .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
+            .warmUpExamples(16)
+            .warmUpEpochs(1)
+            .rounds(2)
+            .roundExamples(16)
+            .keep(0.5)
+            .build();
+    AtomicLong newest = new AtomicLong();
+    PrunePeft.search(
+        setup,
+        search,
+        new ProgressListener() {
+          @Override
+          public void progress(long done, String detail) {
+            newest.accumulateAndGet(RunStatus.newestCheckpoint(run), Math::max);
+          }
+        });
+    List<String> lines = Files.readAllLines(run.resolve("metrics.jsonl"));
+    long epochs = lines.stream().filter(line -> line.contains("\"epoch\"")).count();
+    assertTrue(epochs > 3 + 2, "of warm-up, rounds and training, not " + epochs);
+    assertEquals(epochs, newest.get());
+  }
+
+  /** Its result has the checksum of each file: one that lacks a line would be damaged. */
+  @Test
+  void aPowerCutTakesNothingOfACompleteRun() {
+    FailingWrites disk = new FailingWrites();
+    train(setup(disk.at(temporary.resolve("above/synced"))), ProgressListener.NONE);
+    assertEquals(Set.of(), disk.unsynced());
   }
 
   @Test

@@ -8,7 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -31,8 +31,9 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.FixedSeed;
 
 /**
- * Kills commands at random moments, every other time while a file is being written, resumes what
- * they left, kills that, and compares each run that comes to its end with one that nothing cut off.
+ * Kills commands at random moments, every other time while a checkpoint is being written or
+ * removed, resumes what they left, kills that, and compares each run that comes to its end with one
+ * that nothing cut off.
  */
 @FixedSeed("the weights are a prop; java/kill-and-resume draws the moments")
 @Timeout(7200)
@@ -171,6 +172,7 @@ class KillAndResumeTest {
       Path run = temporary.resolve(name + "-" + runs++);
       while (!RunDirectory.isComplete(run)) {
         boolean begins = Files.notExists(run.resolve("config.yaml"));
+        Set<String> left = unfinished(run);
         Process process =
             Child.start(
                 begins
@@ -181,9 +183,14 @@ class KillAndResumeTest {
           // A run that goes on has less to do; one that ends before it is killed has to be made
           // again.
           int most = (int) (begins ? millis : millis / 2);
-          if (killed(process, run, random.nextInt(most), kills % 2 == 1)) {
+          process.waitFor(random.nextInt(most), TimeUnit.MILLISECONDS);
+          while (kills % 2 == 1 && process.isAlive() && left.containsAll(unfinished(run))) {
+            Thread.onSpinWait();
+          }
+          process.destroyForcibly().waitFor();
+          if (process.exitValue() == 137) {
             kills++;
-            writing += isWriting(run) ? 1 : 0;
+            writing += left.containsAll(unfinished(run)) ? 0 : 1;
           }
         } else {
           assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
@@ -199,46 +206,44 @@ class KillAndResumeTest {
       }
       Results.assertSame(expected, run);
     }
-    System.out.printf(
-        "%s: %d kills, %d of them while a file was written, over %d runs: all ended with the same bytes%n",
-        name, kills, writing, runs);
+    // The other commands are called with another output meanwhile.
+    synchronized (TWO) {
+      System.out.printf(
+          "%s: %d kills, %d of them while a checkpoint was written or removed, over %d runs: all ended with the same bytes%n",
+          name, kills, writing, runs);
+    }
     return null;
   }
 
-  /** Kills a process after some time, or when it ends before; whether it was killed. */
-  private static boolean killed(Process process, Path run, int millis, boolean whileWriting)
-      throws Exception {
-    boolean ended = process.waitFor(millis, TimeUnit.MILLISECONDS);
-    if (!ended && whileWriting) {
-      while (process.isAlive() && !isWriting(run)) {
-        Thread.onSpinWait();
-      }
-    }
-    process.destroyForcibly().waitFor();
-    return process.exitValue() == 137;
-  }
-
-  /** Whether a checkpoint was begun and not ended, of one of several seeds or budgets too. */
-  private static boolean isWriting(Path run) {
+  /**
+   * The files of checkpoints that were begun and not ended, or not yet removed, each with the time
+   * of its last change; of one of several seeds or budgets too. Those that are there before a
+   * process begins an earlier kill has left.
+   */
+  private static Set<String> unfinished(Path run) {
+    Set<String> unfinished = new HashSet<>();
+    add(run.toFile(), unfinished);
     File[] parts = run.toFile().listFiles((directory, name) -> name.matches("(seed|keep)-.*"));
-    return isBegun(run.toFile())
-        || parts != null && Arrays.stream(parts).anyMatch(KillAndResumeTest::isBegun);
+    for (File part : parts == null ? new File[0] : parts) {
+      add(part, unfinished);
+    }
+    return unfinished;
   }
 
-  private static boolean isBegun(File run) {
-    String[] files = new File(run, CheckpointDirectory.NAME).list();
-    if (files == null) {
-      return false;
-    }
-    int tensors = 0;
-    int values = 0;
-    for (String file : files) {
-      if (file.endsWith(".partial")) {
-        return true;
+  private static void add(File run, Set<String> unfinished) {
+    File[] files = new File(run, CheckpointDirectory.NAME).listFiles();
+    List<File> all = files == null ? List.of() : List.of(files);
+    for (File file : all) {
+      String name = file.getName();
+      boolean tensorsAlone =
+          name.endsWith(".safetensors")
+              && !all.contains(
+                  new File(file.getParentFile(), name.replace(".safetensors", ".json")));
+      long changed = file.lastModified();
+      // 0: it is gone meanwhile.
+      if (changed > 0 && (tensorsAlone || name.endsWith(".partial"))) {
+        unfinished.add(file + " " + changed);
       }
-      tensors += file.endsWith(".safetensors") ? 1 : 0;
-      values += file.endsWith(".json") ? 1 : 0;
     }
-    return tensors != values;
   }
 }

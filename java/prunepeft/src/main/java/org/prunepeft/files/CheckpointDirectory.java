@@ -9,12 +9,14 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.zip.CRC32C;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.DamagedRunException;
@@ -29,7 +31,8 @@ import org.prunepeft.text.Reason;
  * The checkpoints of a run that goes on, in its directory. Each has a number, its tensors in {@code
  * N.safetensors} and all else in {@code N.json}, which is written last, holds the CRC-32C of the
  * tensors' file and the SHA-256 of its other members, and makes the checkpoint valid: whenever the
- * process ends, the one before is still there. The two newest are kept.
+ * process ends, the one before is still there. The two newest are kept, but for those that {@link
+ * #newest} has passed over.
  */
 public final class CheckpointDirectory {
   /** Its name in a run's directory. */
@@ -43,6 +46,9 @@ public final class CheckpointDirectory {
 
   private final RunDirectory run;
   private final Path directory;
+
+  /** Newer than the one that was read, and not whole. */
+  private final Set<Long> passedOver = new HashSet<>();
 
   /**
    * @param run that they are of; nothing is made yet
@@ -71,7 +77,7 @@ public final class CheckpointDirectory {
   }
 
   /**
-   * Writes a checkpoint, and removes those before the last.
+   * Writes a checkpoint, and removes those before the last, and those that were passed over.
    *
    * @throws RunDirectoryException if it can't be written, or the run's directory is gone; those of
    *     before are then as they were
@@ -86,8 +92,11 @@ public final class CheckpointDirectory {
       List<Long> numbers = numbers();
       long number = numbers.isEmpty() ? 1 : numbers.get(0) + 1;
       writeNew(number, tensors, values);
-      for (int i = KEPT - 1; i < numbers.size(); i++) {
-        remove(numbers.get(i));
+      int kept = 1;
+      for (long earlier : numbers) {
+        if (passedOver.contains(earlier) || ++kept > KEPT) {
+          remove(earlier);
+        }
       }
     } catch (IOException e) {
       run.requireThere();
@@ -130,6 +139,7 @@ public final class CheckpointDirectory {
   public Optional<Saved> newest() {
     List<String> damaged = new ArrayList<>();
     boolean unread = false;
+    passedOver.clear();
     try {
       for (long number : numbers()) {
         try {
@@ -138,6 +148,7 @@ public final class CheckpointDirectory {
           return Optional.of(read[0]);
         } catch (IOException | RunDirectoryException e) {
           damaged.add(e.getMessage());
+          passedOver.add(number);
           unread |= !isDamage(e);
         }
       }
@@ -206,6 +217,23 @@ public final class CheckpointDirectory {
     new CheckpointDirectory(RunDirectory.open(run)).delete();
   }
 
+  /**
+   * Removes what a process that was killed has left of checkpoints that it was writing or removing.
+   *
+   * @throws IOException if a file can't be removed
+   */
+  void removePartial() throws IOException {
+    if (!Files.isDirectory(directory)) {
+      return;
+    }
+    AtomicFile.removePartial(directory);
+    for (long number : numbers(TENSORS)) {
+      if (Files.notExists(file(number, VALUES))) {
+        Files.deleteIfExists(file(number, TENSORS));
+      }
+    }
+  }
+
   /** Removes all of them, when the run is complete. */
   public void delete() {
     try {
@@ -226,13 +254,18 @@ public final class CheckpointDirectory {
 
   /** Those that are written to their end, the newest first. */
   private List<Long> numbers() throws IOException {
+    return numbers(VALUES);
+  }
+
+  /** Those of files with this ending, the newest first. */
+  private List<Long> numbers(String ending) throws IOException {
     List<Long> numbers = new ArrayList<>();
     if (Files.isDirectory(directory)) {
       try (var files = Files.list(directory)) {
         for (Path file : files.toList()) {
           String name = file.getFileName().toString();
-          if (name.matches("[0-9]{1,18}\\" + VALUES)) {
-            numbers.add(Long.parseLong(name.substring(0, name.length() - VALUES.length())));
+          if (name.matches("[0-9]{1,18}\\" + ending)) {
+            numbers.add(Long.parseLong(name.substring(0, name.length() - ending.length())));
           }
         }
       }

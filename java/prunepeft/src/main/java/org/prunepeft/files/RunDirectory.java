@@ -137,10 +137,7 @@ public final class RunDirectory {
   private static void removePartial(Path directory, RunHold hold) throws IOException {
     try {
       AtomicFile.removePartial(directory);
-      Path checkpoints = directory.resolve(CheckpointDirectory.NAME);
-      if (Files.isDirectory(checkpoints)) {
-        AtomicFile.removePartial(checkpoints);
-      }
+      new CheckpointDirectory(read(directory)).removePartial();
     } catch (IOException e) {
       hold.letGo();
       throw e;

@@ -33,14 +33,17 @@ public final class NewDirectories {
   }
 
   /**
-   * Makes those that are not there yet.
+   * Makes those that are not there yet, and has the disk keep their names.
    *
-   * @throws IOException if one can't be made, or a file is in its place
+   * @throws IOException if one can't be made or kept, or a file is in its place
    */
   public void make() throws IOException {
     // Not for a link to a directory, which createDirectories refuses.
     if (!Files.isDirectory(directory)) {
       Files.createDirectories(directory);
+    }
+    for (Path path : absent) {
+      AtomicFile.forceDirectory(path.getParent());
     }
   }
 

@@ -438,6 +438,8 @@ public final class RunRecord {
     }
     directory.writeText(RunFiles.SUMMARY, summary);
     session.phases.putPeaks(result);
+    // The only file that was appended to: a power cut would leave less than its checksum is of.
+    directory.force(RunFiles.METRICS);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();
     if (own) {

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -34,6 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.testing.FailingWrites;
 
 class RunDirectoryTest {
   private static final Path FULL = Path.of("/dev/full");
@@ -70,6 +72,14 @@ class RunDirectoryTest {
   @BeforeEach
   void name() {
     directory = temporary.resolve("runs").resolve("first");
+  }
+
+  /** With the names that lead to it: {@code runs} in {@code temporary}, {@code first} in that. */
+  @Test
+  void thePowerCutThatComesAsItIsMadeTakesNothingOfIt() {
+    FailingWrites disk = new FailingWrites();
+    RunDirectory.create(disk.at(directory)).writeText("config.json", "{}");
+    assertEquals(Set.of(), disk.unsynced());
   }
 
   @Test

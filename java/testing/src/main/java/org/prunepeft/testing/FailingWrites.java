@@ -32,11 +32,13 @@ import java.nio.file.spi.FileSystemProvider;
 import java.util.Iterator;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * The default file system, but for writes: one of them, or all from one on, fail as on a full disk.
  * A write is what makes a file or a directory, renames or links it, writes bytes to it (half of
- * which are then there), or has the disk keep them. Not for two threads at once.
+ * which are then there), or has the disk keep them. It knows too what the disk was not asked to
+ * keep. Not for two threads at once.
  */
 public final class FailingWrites {
   /** What a failed write says. */
@@ -46,6 +48,9 @@ public final class FailingWrites {
   private int left;
   private boolean andLater;
   private boolean failed;
+
+  /** Files that were written, and directories in which one was made, since they were synced. */
+  private final Set<Path> unsynced = new TreeSet<>();
 
   /**
    * Has the n-th write from now on fail.
@@ -63,6 +68,23 @@ public final class FailingWrites {
   public boolean stop() {
     left = 0;
     return failed;
+  }
+
+  /**
+   * {@return what a power cut may take: files that were written, and directories in which a file or
+   * a directory was made or renamed, since the disk was asked to keep them; what was deleted does
+   * not count}
+   */
+  public Set<Path> unsynced() {
+    return Set.copyOf(unsynced);
+  }
+
+  private void written(Path path) {
+    unsynced.add(other(path.toAbsolutePath()));
+  }
+
+  private void made(Path path) {
+    written(path.toAbsolutePath().getParent());
   }
 
   /** {@return the path of the same file, in this file system} */
@@ -135,13 +157,16 @@ public final class FailingWrites {
   }
 
   private final class Channel extends FileChannel {
+    private final Path path;
     private final FileChannel other;
 
-    Channel(FileChannel other) {
+    Channel(Path path, FileChannel other) {
+      this.path = path;
       this.other = other;
     }
 
     private void half(ByteBuffer from) throws IOException {
+      written(path);
       if (fails()) {
         other.write(from.slice(from.position(), from.remaining() / 2));
         throw new IOException(REASON);
@@ -168,11 +193,13 @@ public final class FailingWrites {
 
     @Override
     public void force(boolean metaData) throws IOException {
-      write();
+      FailingWrites.this.write();
       other.force(metaData);
+      unsynced.remove(other(path.toAbsolutePath()));
     }
 
     private void write() throws IOException {
+      written(path);
       FailingWrites.this.write();
     }
 
@@ -209,6 +236,7 @@ public final class FailingWrites {
 
     @Override
     public FileChannel truncate(long size) throws IOException {
+      written(path);
       other.truncate(size);
       return this;
     }
@@ -255,12 +283,19 @@ public final class FailingWrites {
         throws IOException {
       boolean writes =
           options.contains(StandardOpenOption.WRITE) || options.contains(StandardOpenOption.APPEND);
+      boolean makes = writes && Files.notExists(other(path));
       if (writes) {
         write();
       }
       FileChannel channel = other.newFileChannel(other(path), options, attributes);
+      if (makes) {
+        made(path);
+        written(path);
+      } else if (options.contains(StandardOpenOption.TRUNCATE_EXISTING)) {
+        written(path);
+      }
       // A directory is opened to be synced.
-      return writes || Files.isDirectory(other(path)) ? new Channel(channel) : channel;
+      return writes || Files.isDirectory(other(path)) ? new Channel(path, channel) : channel;
     }
 
     private Path other(Path path) {
@@ -276,22 +311,33 @@ public final class FailingWrites {
 
     @Override
     public void createDirectory(Path directory, FileAttribute<?>... attributes) throws IOException {
-      if (!Files.exists(directory)) {
+      boolean makes = !Files.exists(directory);
+      if (makes) {
         write();
       }
       other.createDirectory(other(directory), attributes);
+      if (makes) {
+        made(directory);
+      }
     }
 
     @Override
     public void move(Path from, Path to, CopyOption... options) throws IOException {
       write();
       other.move(other(from), other(to), options);
+      made(to);
+      unsynced.remove(other(to.toAbsolutePath()));
+      if (unsynced.remove(other(from.toAbsolutePath()))) {
+        written(to);
+      }
     }
 
     @Override
     public void copy(Path from, Path to, CopyOption... options) throws IOException {
       write();
       other.copy(other(from), other(to), options);
+      made(to);
+      written(to);
     }
 
     @Override
@@ -299,17 +345,20 @@ public final class FailingWrites {
         throws IOException {
       write();
       other.createSymbolicLink(other(link), other(to), attributes);
+      made(link);
     }
 
     @Override
     public void createLink(Path link, Path existing) throws IOException {
       write();
       other.createLink(other(link), other(existing));
+      made(link);
     }
 
     @Override
     public void delete(Path path) throws IOException {
       other.delete(other(path));
+      unsynced.remove(other(path.toAbsolutePath()));
     }
 
     @Override
