@@ -59,8 +59,9 @@ public record RunComparison(
       runs.add(run);
     }
     List<Difference> differences = new ArrayList<>();
+    Predicted first = Predicted.of(runs.get(0));
     for (RunDirectory run : runs.subList(1, runs.size())) {
-      differences.add(difference(run, runs.get(0)));
+      differences.add(difference(Predicted.of(run), first));
     }
     return new RunComparison(
         directories.stream().map(RunInfo::of).toList(), settings(runs), differences);
@@ -81,31 +82,40 @@ public record RunComparison(
     return different;
   }
 
-  private static Difference difference(RunDirectory run, RunDirectory first) {
-    Schema schema = RunSchema.of(run.path());
-    if (!schema.labels().equals(RunSchema.of(first.path()).labels())
-        || schema.kind() != RunSchema.of(first.path()).kind()) {
+  /** What a run's predictions are compared by; none: they were not kept. */
+  private record Predicted(Path directory, Schema schema, Optional<TestPredictions> tests) {
+    static Predicted of(RunDirectory run) {
+      Schema schema = RunSchema.of(run.path());
+      return new Predicted(run.path(), schema, TestPredictions.read(run.path(), schema));
+    }
+
+    boolean hasLabelsOf(Predicted other) {
+      return schema.labels().equals(other.schema.labels()) && schema.kind() == other.schema.kind();
+    }
+  }
+
+  private static Difference difference(Predicted own, Predicted first) {
+    if (!own.hasLabelsOf(first)) {
       return new Difference(null, "other labels");
     }
-    Optional<TestPredictions> own = TestPredictions.read(run.path(), schema);
-    Optional<TestPredictions> its = TestPredictions.read(first.path(), RunSchema.of(first.path()));
-    if (own.isEmpty() || its.isEmpty()) {
+    if (own.tests.isEmpty() || first.tests.isEmpty()) {
       return new Difference(null, "no predictions were kept");
     }
-    if (!own.get().comparesWith(its.get())) {
+    TestPredictions its = own.tests.get();
+    if (!its.comparesWith(first.tests.get())) {
       return new Difference(null, "other test examples");
     }
-    Metric metric = RunSchema.of(first.path()).primary();
-    if (schema.kind() == TaskKind.LANGUAGE_MODELING && !schema.metrics().contains(metric)) {
+    Metric metric = first.schema.primary();
+    if (own.schema.kind() == TaskKind.LANGUAGE_MODELING && !own.schema.metrics().contains(metric)) {
       return new Difference(
-          null, "%s was not measured by %s".formatted(metric.label(), run.path()));
+          null, "%s was not measured by %s".formatted(metric.label(), own.directory));
     }
     return new Difference(
         PairedDifference.of(
             metric,
-            own.get().predictions(),
-            its.get().predictions(),
-            own.get().targets(),
+            its.predictions(),
+            first.tests.get().predictions(),
+            its.targets(),
             Bootstrap.DRAWS),
         null);
   }

@@ -37,6 +37,7 @@ public final class Seal {
       Manifest.renew(
           run, origin, exported(run).stream().filter(name -> !name.equals(origin)).toList());
     } else {
+      RunFiles.SIGNED.forEach(name -> Manifest.resign(run, name));
       takeModel(run, RunFiles.CONFIG, model);
       Manifest.renew(run, RunFiles.RESULT, RunFiles.beforeResult(run));
     }

@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -48,6 +49,26 @@ class LauncherBuildTest {
       #!/bin/sh
       echo "locale '${LC_ALL:-}'"
       for word; do echo "[$word]"; done
+      """;
+
+  /** Crashes as HotSpot does where it is to write an archive, or writes one. */
+  private static final String ARCHIVING_JAVA =
+      """
+      #!/bin/sh
+      archive= log=hs_err_pid1.log core=core
+      for word; do
+        case $word in
+          -XX:ArchiveClassesAtExit=*) archive=${word#*=} ;;
+          -XX:ErrorFile=*) log=${word#*=} ;;
+          -XX:-CreateCoredumpOnCrash) core= ;;
+          -XX:SharedArchiveFile=*) echo "archive" ;;
+        esac
+      done
+      if [ -z "$archive" ]; then exit 0; fi
+      echo tried >>"$TRIES"
+      if [ -z "${CRASHES:-}" ]; then echo classes >"$archive"; exit 0; fi
+      for left in $log $core; do echo "a crash" >"$left"; done
+      kill -ABRT $$
       """;
 
   @TempDir Path temporary;
@@ -271,6 +292,37 @@ class LauncherBuildTest {
     Files.delete(java);
     Call without = call().exits(1);
     assertTrue(without.out().contains("'" + java + "' was not found; JAVA_HOME"), without.out());
+  }
+
+  /** An archive that could not be made is tried again, and a crash leaves nothing in the way. */
+  @Test
+  void aCrashOfTheJavaThatArchivesClassesIsSaidAndTriedAgainLater() throws Exception {
+    script(temporary.resolve("jdk/bin/java"), ARCHIVING_JAVA);
+    Path tries = temporary.resolve("tries");
+    Path user = Files.createDirectory(temporary.resolve("user"));
+    environment.put("TRIES", tries.toString());
+    environment.put("CRASHES", "yes");
+    Path target = classPath().getParent();
+    for (int i = 0; i < 2; i++) {
+      Call call = Child.call(launcher().directory(user.toFile())).exits(0);
+      assertFalse(call.out().contains("archive\n"), call.out());
+      assertEquals(i == 0, call.out().contains("its log is " + target), call.out());
+    }
+    assertEquals(Set.of(), Small.names(user));
+    assertEquals(1, Files.readAllLines(tries).size());
+    List<String> left =
+        Small.names(target).stream().filter(name -> name.startsWith("classes-")).toList();
+    assertEquals(2, left.size(), left.toString());
+    assertTrue(left.get(1).endsWith(".jsa.crash.log"), left.toString());
+    assertEquals("a crash\n", Files.readString(target.resolve(left.get(1))));
+    environment.remove("CRASHES");
+    Files.setLastModifiedTime(
+        target.resolve(left.get(0)), FileTime.from(Instant.now().minusSeconds(3700)));
+    String after = Child.call(launcher().directory(user.toFile())).exits(0).out();
+    assertTrue(after.endsWith("archive\n"), after);
+    assertEquals(2, Files.readAllLines(tries).size());
+    assertEquals(1, builds().size());
+    assertFalse(Files.exists(target.resolve(left.get(1))));
   }
 
   @Test

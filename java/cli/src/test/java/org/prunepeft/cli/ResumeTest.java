@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -37,6 +38,7 @@ import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
@@ -495,6 +497,73 @@ class ResumeTest {
           }
         });
     assertTrue(said.toString().contains(newest + " is damaged"), said.toString());
+    Results.assertSame(Whole.of(Kind.TRAIN).results, run);
+  }
+
+  /** A file that can't be made again: the run could only be begun anew. */
+  @Test
+  void metricsThatAreNotWhatTheyWereAreRefusedWithTheRemedy() throws IOException {
+    Path run = temporary.resolve("damaged-metrics");
+    assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
+    Path metrics = run.resolve("metrics.jsonl");
+    byte[] content = Files.readAllBytes(metrics);
+    // A digit of the first loss.
+    int digit = new String(content, StandardCharsets.UTF_8).indexOf("\"loss\":") + 12;
+    content[digit] ^= 1;
+    Files.write(metrics, content);
+    String said =
+        assertThrows(
+                UnresumableRunException.class,
+                () -> Kind.TRAIN.run(run, true, ProgressListener.NONE))
+            .getMessage();
+    assertTrue(
+        said.matches(
+            "\\Q%s\\E is damaged or was changed: its first [0-9]+ bytes have CRC-32C [0-9a-f]{8}, but had [0-9a-f]{8} when the checkpoint was written; restore it from a copy, or delete \\Q%s\\E to begin the run from its start"
+                .formatted(metrics, run.resolve(CheckpointDirectory.NAME))),
+        said);
+    assertArrayEquals(content, Files.readAllBytes(metrics));
+    Directories.delete(run.resolve(CheckpointDirectory.NAME));
+    Kind.TRAIN.run(run, true, ProgressListener.NONE);
+    Results.assertSame(Whole.of(Kind.TRAIN).results, run);
+  }
+
+  /** Earlier versions kept the length of the metrics and no checksum. */
+  @Test
+  void aCheckpointWithoutTheMetricsChecksumIsTaken() throws IOException {
+    Path run = temporary.resolve("no-checksum");
+    assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
+    Path checkpoints = run.resolve(CheckpointDirectory.NAME);
+    for (String name : Small.names(checkpoints)) {
+      if (name.endsWith(".json")) {
+        Path file = checkpoints.resolve(name);
+        String text = Files.readString(file);
+        String earlier = text.replaceFirst(",\\s*\"crc32c\" : \"[0-9a-f]{8}\"", "");
+        assertFalse(text.equals(earlier), text);
+        Files.writeString(file, earlier);
+        seal(file);
+      }
+    }
+    Kind.TRAIN.run(run, true, ProgressListener.NONE);
+    Results.assertSame(Whole.of(Kind.TRAIN).results, run);
+  }
+
+  @Test
+  void settingsThatAreNotWhatTheyWereAreRefused() throws IOException {
+    Path run = temporary.resolve("damaged-config");
+    assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
+    Path config = run.resolve("config.json");
+    String text = Files.readString(config);
+    // The year in which it began, which is compared with nothing.
+    Files.writeString(config, text.replaceFirst("\"began\" : \"2", "\"began\" : \"3"));
+    assertFalse(text.equals(Files.readString(config)));
+    String said =
+        assertThrows(
+                UnresumableRunException.class,
+                () -> Kind.TRAIN.run(run, true, ProgressListener.NONE))
+            .getMessage();
+    assertTrue(said.startsWith(config + " is damaged or was changed: its content has "), said);
+    Files.writeString(config, text);
+    Kind.TRAIN.run(run, true, ProgressListener.NONE);
     Results.assertSame(Whole.of(Kind.TRAIN).results, run);
   }
 

@@ -1,23 +1,18 @@
 package org.prunepeft.files;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.zip.CRC32C;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
@@ -42,7 +37,6 @@ public final class CheckpointDirectory {
   private static final String TENSORS = ".safetensors";
   private static final String VALUES = ".json";
   private static final String CHECKSUM = "tensors_crc32c";
-  private static final int BUFFER = 1 << 20;
 
   private final RunDirectory run;
   private final Path directory;
@@ -112,11 +106,10 @@ public final class CheckpointDirectory {
     try {
       SafeTensors.write(file(number, TENSORS), tensors, Map.of());
       Map<String, Object> all = new LinkedHashMap<>();
-      all.put(CHECKSUM, checksum(file(number, TENSORS)));
+      all.put(CHECKSUM, Crc32c.of(file(number, TENSORS)).hex());
       all.putAll(values);
       String name = name(number, VALUES);
-      all.put(Manifest.OWN, Manifest.own(name, RunDirectory.reread(name, all)));
-      run.writeJson(NAME + "/" + name, all);
+      run.writeJson(NAME + "/" + name, Manifest.signed(name, all));
     } catch (IOException | RunDirectoryException e) {
       // What another process has taken over is its own.
       run.requireThere();
@@ -187,7 +180,7 @@ public final class CheckpointDirectory {
           json + " is damaged: its SHA-256 is not the one it was written with");
     }
     Path file = file(number, TENSORS);
-    if (!checksum(file).equals(values.get(CHECKSUM))) {
+    if (!Crc32c.of(file).hex().equals(values.get(CHECKSUM))) {
       throw new FormatException(
           file + " is damaged: its CRC-32C is not the one it was written with");
     }
@@ -285,22 +278,5 @@ public final class CheckpointDirectory {
 
   private static String name(long number, String ending) {
     return String.format(Locale.ROOT, "%06d%s", number, ending);
-  }
-
-  private static String checksum(Path file) throws IOException {
-    CRC32C crc = new CRC32C();
-    ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
-    Uninterrupted.run(
-        () -> {
-          crc.reset();
-          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            while (channel.read(buffer.clear()) >= 0) {
-              crc.update(buffer.flip());
-            }
-          } catch (NoSuchFileException e) {
-            throw new NoSuchFileException(file + " does not exist");
-          }
-        });
-    return HexFormat.of().toHexDigits((int) crc.getValue());
   }
 }

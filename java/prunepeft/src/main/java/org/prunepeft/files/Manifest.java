@@ -72,8 +72,15 @@ public final class Manifest {
     for (String file : files) {
       entries.put(file, entry(directory.file(file)));
     }
-    whole.remove(OWN);
     whole.put(FILES, entries);
+    return signed(name, whole);
+  }
+
+  /** {@return an object with the checksum of its members as the last one} */
+  static Map<String, Object> signed(String name, Map<?, ?> object) {
+    Map<String, Object> whole = new LinkedHashMap<>();
+    object.forEach((member, value) -> whole.put(member.toString(), value));
+    whole.remove(OWN);
     whole.put(OWN, own(name, RunDirectory.reread(name, whole)));
     return whole;
   }
@@ -181,12 +188,7 @@ public final class Manifest {
       unverified(directory);
       return;
     }
-    Object said = object.remove(OWN);
-    if (!own(name, object).equals(said)) {
-      throw new DamagedRunException(
-          "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
-              .formatted(directory.file(name), own(name, object), said, remedy(directory)));
-    }
+    requireOwn(directory, name, object);
     if (!(object.get(FILES) instanceof Map<?, ?> files)) {
       throw new DamagedRunException(
           "%s has no object '%s'; %s".formatted(directory.file(name), FILES, remedy(directory)));
@@ -197,6 +199,17 @@ public final class Manifest {
             require(directory, file.toString(), written(directory.file(name), file, value));
           }
         });
+  }
+
+  /** Takes the checksum of an object's other members out of it, which they must have. */
+  static void requireOwn(RunDirectory directory, String name, Map<String, Object> object) {
+    Object said = object.remove(OWN);
+    String own = own(name, object);
+    if (!own.equals(said)) {
+      throw new DamagedRunException(
+          "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
+              .formatted(directory.file(name), own, said, remedy(directory)));
+    }
   }
 
   private static Entry written(Path manifest, Object file, Object value) {
@@ -238,6 +251,10 @@ public final class Manifest {
   }
 
   private static String remedy(RunDirectory directory) {
+    if (Files.exists(directory.file(RunDirectory.INCOMPLETE))) {
+      return "restore it from a copy, or make %s anew; if it was changed on purpose, remove its member '%s'"
+          .formatted(directory.path(), OWN);
+    }
     return "restore it from a copy, or make %s anew; if it was changed on purpose, 'prunepeft seal %s' takes all files as they are"
         .formatted(directory.path(), directory.path());
   }
@@ -256,11 +273,28 @@ public final class Manifest {
     replace(directory, name, complete(directory, name, object, files));
   }
 
+  /**
+   * Takes an object of a complete directory as it is: writes the checksum of its members anew, if
+   * it has one.
+   *
+   * @throws RunDirectoryException if it can't be read or written
+   */
+  public static void resign(RunDirectory directory, String name) {
+    Path file = directory.file(name);
+    if (Files.exists(file)) {
+      Map<String, Object> object = RunDirectory.parse(file);
+      if (object.containsKey(OWN)) {
+        replace(directory, name, signed(name, object));
+      }
+    }
+  }
+
   /** Replaces a file of a complete directory. */
   public static void replace(RunDirectory directory, String name, Map<String, Object> object) {
     Path file = directory.file(name);
+    Object whole = RunFiles.SIGNED.contains(name) ? signed(name, object) : object;
     try {
-      AtomicFile.write(file, RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
+      AtomicFile.write(file, RunDirectory.format(name, whole).getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       throw RunErrors.unwritten(file, e);
     }

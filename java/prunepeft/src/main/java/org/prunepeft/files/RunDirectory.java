@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +18,7 @@ import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.NewDirectories;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Uninterrupted;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.text.Reason;
 
 /**
@@ -52,6 +54,9 @@ public final class RunDirectory {
   private final NewDirectories made;
 
   private final RunHold hold;
+
+  /** Of files that lines were appended to, by their names, so that none is read again for it. */
+  private final Map<String, Crc32c> appended = new HashMap<>();
 
   private RunDirectory(Path directory, NewDirectories made, RunHold hold) {
     this.directory = directory;
@@ -279,14 +284,16 @@ public final class RunDirectory {
   }
 
   /**
-   * Writes a value as indented JSON. Replaces a file of that name.
+   * Writes a value as indented JSON. Replaces a file of that name. An object that is one of {@link
+   * RunFiles#SIGNED} gets the checksum of its members as the last one.
    *
    * @throws RunDirectoryException if writing fails; the older file is then as it was
    * @throws IllegalArgumentException if the value has no JSON, or the name leads elsewhere
    * @throws IllegalStateException if the run is complete
    */
   public void writeJson(String name, Object value) {
-    writeText(name, format(name, value));
+    boolean signed = RunFiles.SIGNED.contains(name) && value instanceof Map;
+    writeText(name, format(name, signed ? Manifest.signed(name, (Map<?, ?>) value) : value));
   }
 
   /** {@return a value as {@link #writeJson} writes it} */
@@ -335,6 +342,9 @@ public final class RunDirectory {
     try {
       Files.createDirectories(file.getParent());
       AtomicFile.append(file, line);
+      if (appended.containsKey(name)) {
+        appended.get(name).add(line);
+      }
     } catch (IOException e) {
       throw unwritten(file, e);
     }
@@ -346,11 +356,15 @@ public final class RunDirectory {
    *
    * @throws RunDirectoryException if it is absent, can't be read, or is no JSON object; names file,
    *     line and column; or if it is {@value RunFiles#CONFIG} or {@value RunFiles#RESULT} of a
-   *     newer {@link #FORMAT}
+   *     newer {@link #FORMAT}; or if it is one of {@link RunFiles#SIGNED} and has another checksum
+   *     than its members, which is left out of what is returned
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public Map<String, Object> readJson(String name) {
     Map<String, Object> object = RunJson.parse(file(name));
+    if (RunFiles.SIGNED.contains(name) && object.containsKey(Manifest.OWN)) {
+      Manifest.requireOwn(this, name, object);
+    }
     boolean numbered = name.equals(RunFiles.CONFIG) || name.equals(RunFiles.RESULT);
     if (numbered
         && object.get(FORMAT_MEMBER) instanceof Number format
@@ -487,13 +501,13 @@ public final class RunDirectory {
   /**
    * Has the disk keep what was appended to a file.
    *
-   * @return its length in bytes; 0 if there is no such file
+   * @return what it holds; {@link Appended#NOTHING} if there is no such file
    * @throws RunDirectoryException if that fails
    */
-  public synchronized long force(String name) {
+  public synchronized Appended force(String name) {
     Path file = file(name);
     if (Files.notExists(file)) {
-      return 0;
+      return Appended.NOTHING;
     }
     try {
       Uninterrupted.run(
@@ -502,7 +516,12 @@ public final class RunDirectory {
               channel.force(true);
             }
           });
-      return Files.size(file);
+      Crc32c sum = appended.get(name);
+      if (sum == null || sum.bytes() != Files.size(file)) {
+        sum = Crc32c.of(file);
+        appended.put(name, sum);
+      }
+      return new Appended(sum.bytes(), sum.hex());
     } catch (IOException e) {
       throw unwritten(file, e);
     }
@@ -511,30 +530,44 @@ public final class RunDirectory {
   /**
    * Cuts a file off, so that it is as it was earlier.
    *
-   * @param length what {@link #force} gave then
-   * @throws RunDirectoryException if it can't be changed, or is shorter
+   * @param then what {@link #force} gave then
+   * @throws UnresumableRunException if its first bytes are not what they were, or it is shorter or
+   *     gone; it is then as it was
+   * @throws RunDirectoryException if it can't be read or changed
    */
-  public synchronized void truncate(String name, long length) {
+  public synchronized void truncate(String name, Appended then) {
     Path file = writable(name);
-    if (Files.notExists(file) && length == 0) {
+    boolean there = Files.exists(file);
+    if (!there && then.bytes() == 0) {
       return;
     }
     try {
-      long size = Files.size(file);
-      if (size < length) {
-        throw new RunDirectoryException(
-            "%s has %d bytes, but had %d when the checkpoint was written; it was changed since"
-                .formatted(file, size, length));
+      Crc32c sum = there ? Crc32c.of(file, then.bytes()) : new Crc32c();
+      if (sum.bytes() < then.bytes()) {
+        throw new UnresumableRunException(
+            "%s has %d bytes, but had %d when the checkpoint was written; %s"
+                .formatted(file, sum.bytes(), then.bytes(), remedy()));
+      }
+      if (then.crc32c() != null && !then.crc32c().equals(sum.hex())) {
+        throw new UnresumableRunException(
+            "%s is damaged or was changed: its first %d bytes have CRC-32C %s, but had %s when the checkpoint was written; %s"
+                .formatted(file, then.bytes(), sum.hex(), then.crc32c(), remedy()));
       }
       Uninterrupted.run(
           () -> {
             try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-              channel.truncate(length);
+              channel.truncate(then.bytes());
             }
           });
+      appended.put(name, sum);
     } catch (IOException e) {
       throw unwritten(file, e);
     }
+  }
+
+  private String remedy() {
+    return "restore it from a copy, or delete %s to begin the run from its start"
+        .formatted(file(CheckpointDirectory.NAME));
   }
 
   private Path writable(String name) {

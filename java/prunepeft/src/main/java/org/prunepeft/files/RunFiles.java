@@ -66,6 +66,12 @@ public final class RunFiles {
   public static final List<String> DESCRIPTION =
       BEFORE_RESULT.stream().filter(name -> !name.endsWith(".safetensors")).toList();
 
+  /**
+   * Objects that are read of a run that is not complete too: their last member is the checksum of
+   * the others. Those of earlier versions have none, nor do those that someone wrote by hand.
+   */
+  public static final Set<String> SIGNED = Set.of(CONFIG, CONFIGURATION, MEASURED);
+
   /** Members of {@link #CONFIG} that are settings. */
   private static final List<String> SETTINGS =
       List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");

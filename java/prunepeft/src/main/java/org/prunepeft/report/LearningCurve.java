@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
@@ -41,9 +43,11 @@ public record LearningCurve(String training, List<Double> losses, List<Epoch> ep
    *
    * @param directory of the run, complete or not; one that has none of them yet has none
    * @throws RunDirectoryException if the file is damaged; names the line
+   * @throws org.prunepeft.io.DamagedRunException if the run is complete, and the file was changed
+   *     or is gone since
    */
   public static List<LearningCurve> read(Path directory) {
-    RunDirectory run = RunDirectory.look(directory);
+    RunDirectory run = Manifest.look(directory, Set.of(RunFiles.METRICS));
     Map<String, List<Double>> losses = new LinkedHashMap<>();
     Map<String, List<Epoch>> epochs = new LinkedHashMap<>();
     for (Map<?, ?> line : run.readJsonLines(RunFiles.METRICS, Map.class)) {

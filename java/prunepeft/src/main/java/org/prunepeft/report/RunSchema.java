@@ -1,7 +1,9 @@
 package org.prunepeft.report;
 
 import java.nio.file.Path;
+import java.util.Set;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
@@ -15,9 +17,11 @@ public final class RunSchema {
    *
    * @param directory of the run, complete or not
    * @throws RunDirectoryException if the file can't be read or is damaged
+   * @throws org.prunepeft.io.DamagedRunException if the run is complete, and the file was changed
+   *     or is gone since
    */
   public static Schema of(Path directory) {
-    RunDirectory run = RunDirectory.look(directory);
+    RunDirectory run = Manifest.look(directory, Set.of(RunFiles.CONFIG));
     try {
       return Schema.fromMap(run.readJson(RunFiles.CONFIG));
     } catch (IllegalArgumentException e) {

@@ -10,9 +10,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
@@ -78,9 +80,11 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
    * @param directory of the run, complete or not
    * @param schema of the run's task
    * @throws RunDirectoryException if the file is damaged; names the line
+   * @throws org.prunepeft.io.DamagedRunException if the run is complete, and the file was changed
+   *     or is gone since
    */
   public static Optional<TestPredictions> read(Path directory, Schema schema) {
-    RunDirectory run = RunDirectory.look(directory);
+    RunDirectory run = Manifest.look(directory, Set.of(RunFiles.PREDICTIONS));
     if (Files.notExists(run.file(RunFiles.PREDICTIONS))) {
       return Optional.empty();
     }

@@ -10,6 +10,7 @@ import java.util.function.LongSupplier;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.loop.Checkpoints;
@@ -74,6 +75,12 @@ public final class CheckpointStore implements AutoCloseable {
     directory = new CheckpointDirectory(run);
     this.settings = settings;
     saved = settings.resume() ? directory.newest().orElse(null) : null;
+    if (saved != null && !(saved.values().get(RUNS) instanceof Map)) {
+      close();
+      throw new UnresumableRunException(
+          "the checkpoint with %s has no object '%s': another version of PrunePEFT wrote it; %s"
+              .formatted(saved.tensors().origin(), RUNS, StateLoader.REMEDY));
+    }
   }
 
   /** What was wrong with checkpoints newer than the one that is taken, a line each. */
@@ -203,7 +210,7 @@ public final class CheckpointStore implements AutoCloseable {
       if (values == null) {
         return false;
       }
-      state.accept(new StateLoader(name + "/" + part + "/", saved.tensors(), (Map<?, ?>) values));
+      state.accept(new StateLoader(name + "/", saved.tensors(), Map.of(part, values)).part(part));
       restored = true;
       return true;
     }

@@ -82,7 +82,9 @@ public final class ModelFiles {
   public static Setup setup(RunDirectory run, String file, String model) {
     Setup setup = run.readJson(file, "setup", Setup.class);
     if (file.equals(RunFiles.CONFIG)) {
-      setup = setup.sizedAs(run.path());
+      // Not compared with the checksums: those of a run that was changed are to be renewed.
+      String chosen = RunFiles.CONFIGURATION;
+      setup = setup.sizedBy(run.readJson(chosen), run.file(chosen).toString());
     }
     if (model != null) {
       return setup.withModel(model);

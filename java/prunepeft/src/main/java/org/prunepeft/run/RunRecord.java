@@ -14,10 +14,12 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.prunepeft.data.Task;
+import org.prunepeft.files.Appended;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.EncoderConfig;
@@ -51,6 +53,9 @@ public final class RunRecord {
   private static final String ALONE = "run";
 
   private static final String METRICS = "metrics";
+
+  /** In that part. */
+  private static final String CRC = "crc32c";
 
   private static final String VERSIONS = "versions";
   private static final String SETUP = "setup";
@@ -144,9 +149,10 @@ public final class RunRecord {
     store.damaged().forEach(progress::message);
     if (setup.checkpoints().resume()) {
       task = setup.resolveTask();
+      requireWhole();
       boolean checkpoint = parts.resumes(METRICS);
       if (!checkpoint) {
-        directory.truncate(RunFiles.METRICS, 0);
+        directory.truncate(RunFiles.METRICS, Appended.NOTHING);
       }
       progress.message(
           directory.path()
@@ -157,17 +163,27 @@ public final class RunRecord {
     parts.add(METRICS, this::exchangeMetrics);
   }
 
+  /** What the run keeps of those that it has written. */
+  private void requireWhole() {
+    try {
+      directory.readIfThere(RunFiles.CONFIG);
+    } catch (DamagedRunException e) {
+      throw new UnresumableRunException(e.getMessage());
+    }
+  }
+
   /** {@return what checkpoints call one of several runs} */
   static String name(Path output) {
     return output.getFileName().toString();
   }
 
   private void exchangeMetrics(StateExchange state) {
-    long length =
-        state.value(
-            "length", Long.class, state.restoring() ? null : directory.force(RunFiles.METRICS));
+    Appended now = state.restoring() ? Appended.NOTHING : directory.force(RunFiles.METRICS);
+    long length = state.value("length", Long.class, now.bytes());
+    // Earlier versions kept the length alone.
+    String crc = state.has(CRC) ? state.value(CRC, String.class, now.crc32c()) : null;
     if (state.restoring()) {
-      directory.truncate(RunFiles.METRICS, length);
+      directory.truncate(RunFiles.METRICS, new Appended(length, crc));
     }
   }
 

@@ -19,7 +19,7 @@ final class StateLoader implements StateExchange {
   /** Weights that are read at once, on their way to whichever device: 16 MB. */
   private static final long CHUNK = 1 << 22;
 
-  private static final String REMEDY =
+  static final String REMEDY =
       "go on with that one, or delete the directory of checkpoints, and the run begins from its start";
 
   private final String prefix;
@@ -35,6 +35,11 @@ final class StateLoader implements StateExchange {
   @Override
   public boolean restoring() {
     return true;
+  }
+
+  @Override
+  public boolean has(String name) {
+    return values.containsKey(name);
   }
 
   @Override
@@ -92,7 +97,19 @@ final class StateLoader implements StateExchange {
     if (!values.containsKey(name)) {
       throw absent(name);
     }
-    return RunDirectory.convert(values.get(name), type);
+    try {
+      T value = RunDirectory.convert(values.get(name), type);
+      boolean needed = Number.class.isAssignableFrom(type) || type == Boolean.class;
+      if (value != null || !needed) {
+        return value;
+      }
+    } catch (IllegalArgumentException e) {
+      // Named below.
+    }
+    throw new UnresumableRunException(
+        "the checkpoint with %s has for %s%s no %s, but %s: another version of PrunePEFT wrote it; %s"
+            .formatted(
+                tensors.origin(), prefix, name, type.getSimpleName(), values.get(name), REMEDY));
   }
 
   private UnresumableRunException absent(String name) {

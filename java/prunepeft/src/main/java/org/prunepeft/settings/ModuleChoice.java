@@ -181,9 +181,7 @@ public record ModuleChoice(
     }
     Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     return chosen(
-        directory,
-        Arrays.stream(kept).map(Candidate::name).toList(),
-        Setup.of(directory).sizedAs(directory.path()));
+        directory, Arrays.stream(kept).map(Candidate::name).toList(), Setup.sized(directory));
   }
 
   /** Those of a run, in the sizes of a setup that is the run's in all else. */

@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
@@ -211,6 +212,12 @@ public record Setup(
     return of(Manifest.openChosen(run));
   }
 
+  /** The same of one that was checked, in the sizes that it chose. */
+  static Setup sized(RunDirectory run) {
+    return of(run)
+        .sizedBy(run.readJson(RunFiles.CONFIGURATION), run.file(RunFiles.CONFIGURATION).toString());
+  }
+
   static Setup of(RunDirectory run) {
     return run.readJson(RunFiles.CONFIG, "setup", Setup.class);
   }
@@ -220,10 +227,23 @@ public record Setup(
    *
    * @param directory of a run of this setup, which has chosen its modules
    * @throws RunDirectoryException if the file that says it can't be read or is damaged
+   * @throws org.prunepeft.io.DamagedRunException if the run is complete, and the file was changed
+   *     or is gone since
    */
   public Setup sizedAs(Path directory) {
-    RunDirectory run = RunDirectory.look(directory);
-    Map<String, Object> chosen = run.readJson(RunFiles.CONFIGURATION);
+    RunDirectory run = Manifest.look(directory, Set.of(RunFiles.CONFIGURATION));
+    return sizedBy(
+        run.readJson(RunFiles.CONFIGURATION), run.file(RunFiles.CONFIGURATION).toString());
+  }
+
+  /**
+   * {@return the same of what a run's {@code configuration.json} says}
+   *
+   * @param chosen its members
+   * @param file its name, for the message
+   * @throws RunDirectoryException if these are none
+   */
+  public Setup sizedBy(Map<String, Object> chosen, String file) {
     try {
       return with()
           .lora(RunDirectory.convert(chosen.get("lora"), LoraConfig.class))
@@ -231,8 +251,7 @@ public record Setup(
           .build();
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
-          "%s, lora and adapter: %s".formatted(run.file(RunFiles.CONFIGURATION), e.getMessage()),
-          e);
+          "%s, lora and adapter: %s".formatted(file, e.getMessage()), e);
     }
   }
 

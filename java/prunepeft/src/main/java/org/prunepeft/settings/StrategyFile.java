@@ -3,6 +3,7 @@ package org.prunepeft.settings;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -51,7 +52,7 @@ public final class StrategyFile {
    * @throws RunDirectoryException if it is absent, incomplete or damaged
    */
   public static int layers(Path run) {
-    return RunDirectory.open(run)
+    return Manifest.open(run, Set.of(RunFiles.CONFIG))
         .readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class)
         .layers();
   }

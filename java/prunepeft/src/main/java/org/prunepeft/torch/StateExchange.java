@@ -11,6 +11,16 @@ public interface StateExchange {
   boolean restoring();
 
   /**
+   * {@return whether a state that is taken from a checkpoint has a value} Of one that is given it
+   * is true. For values that checkpoints of earlier versions do not have.
+   *
+   * @param name of the piece
+   */
+  default boolean has(String name) {
+    return true;
+  }
+
+  /**
    * Keeps a tensor's values as they are now, or overwrites them.
    *
    * @param name of the piece

@@ -35,6 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.testing.FailingWrites;
 
 class RunDirectoryTest {
@@ -522,12 +523,45 @@ class RunDirectoryTest {
     run.writeText("a.txt", "a");
     run.appendJsonLine("a.jsonl", 1);
     run.appendJsonLine("a.jsonl", 2);
-    assertEquals(4, run.force("a.jsonl"));
-    run.truncate("a.jsonl", 2);
+    assertEquals(4, run.force("a.jsonl").bytes());
+    run.truncate("a.jsonl", new Appended(2, null));
     run.fail("cancelled");
     assertTrue(Thread.interrupted());
     assertEquals("failed: cancelled", RunMark.state(directory));
     assertEquals("1\n", Files.readString(directory.resolve("a.jsonl")));
+  }
+
+  @Test
+  void whatWasAppendedIsKnownByItsChecksum() throws IOException {
+    RunDirectory run = RunDirectory.create(directory);
+    String name = "a.jsonl";
+    Path file = run.file(name);
+    assertEquals(Appended.NOTHING, run.force(name));
+    assertEquals("00000000", Appended.NOTHING.crc32c());
+    run.truncate(name, Appended.NOTHING);
+    assertTrue(Files.notExists(file));
+    run.appendJsonLine(name, "first");
+    Appended first = run.force(name);
+    run.appendJsonLine(name, "second");
+    Appended second = run.force(name);
+    // The published check value of CRC-32C, and of the file as a whole.
+    Path check = Files.writeString(run.file("check"), "123456789");
+    assertEquals("e3069283", Crc32c.of(check).hex());
+    assertEquals(new Appended(Files.size(file), Crc32c.of(file).hex()), second);
+    run.fail("cut off");
+
+    RunDirectory later = RunDirectory.resume(directory, false);
+    later.truncate(name, first);
+    assertEquals("\"first\"\n", Files.readString(file));
+    later.appendJsonLine(name, "second");
+    assertEquals(second, later.force(name));
+    Files.writeString(file, Files.readString(file).replace("second", "secund"));
+    assertThrows(UnresumableRunException.class, () -> later.truncate(name, second));
+    later.truncate(name, first);
+    assertThrows(UnresumableRunException.class, () -> later.truncate(name, second));
+    Files.delete(file);
+    assertThrows(UnresumableRunException.class, () -> later.truncate(name, first));
+    later.complete();
   }
 
   /** What a directory may be when it is taken. */

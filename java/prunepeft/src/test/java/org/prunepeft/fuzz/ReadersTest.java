@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +34,6 @@ import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.MissingColumnException;
 import org.prunepeft.data.task.DatasetDirectory;
-import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -55,6 +55,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
+import org.prunepeft.run.CheckpointReading;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.search.Candidate;
@@ -425,6 +426,26 @@ class ReadersTest {
     putOnce("manifest/a.txt", "a");
     RunDirectory run = RunDirectory.open(DIRECTORY.resolve("manifest"));
     READING.check(file.length, () -> Manifest.verify(run));
+    sign("manifest/result.json");
+    READING.check(file.length, () -> Manifest.verify(run));
+  }
+
+  /**
+   * Gives an object the checksum that its other members have, without which what was changed is
+   * refused before anything else is read. A file that is none stays as it is.
+   */
+  private static void sign(String name) throws IOException {
+    Map<String, Object> object;
+    try {
+      object = RunDirectory.parse(DIRECTORY.resolve(name));
+    } catch (RunDirectoryException e) {
+      return;
+    }
+    object.remove("sha256");
+    MessageDigest digest = FileChecksum.digest();
+    digest.update(RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
+    object.put("sha256", FileChecksum.hex(digest));
+    put(name, RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -481,13 +502,15 @@ class ReadersTest {
     READING.check(file.length, () -> TestPredictions.read(run.path(), schema));
   }
 
+  /** As it is, and with the checksum that it needs; then what a run takes of it is read too. */
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runCheckpoint(byte[] file) throws IOException {
     put("cut/checkpoints/000001.json", file);
-    shard("cut/checkpoints/000001.safetensors", "a");
-    var checkpoints = new CheckpointDirectory(RunDirectory.open(DIRECTORY.resolve("cut")));
-    READING.check(
-        file.length, () -> checkpoints.newest().ifPresent(CheckpointDirectory.Saved::close));
+    shard("cut/checkpoints/000001.safetensors", CheckpointReading.TENSOR);
+    RunDirectory run = RunDirectory.open(DIRECTORY.resolve("cut"));
+    READING.check(file.length, () -> CheckpointReading.of(run));
+    sign("cut/checkpoints/000001.json");
+    READING.check(file.length, () -> CheckpointReading.of(run));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -627,6 +650,8 @@ class ReadersTest {
     put("export/prunepeft.json", file);
     RunDirectory export = RunDirectory.open(DIRECTORY.resolve("export"));
     String name = "prunepeft.json";
+    READING.check(file.length, () -> Manifest.verify(export, name));
+    sign("export/" + name);
     READING.check(file.length, () -> Manifest.verify(export, name));
     member(file.length, () -> ModelFiles.setup(export, name, null));
     member(file.length, () -> ModelFiles.changes(export, name, List.of()));

@@ -50,7 +50,8 @@ class SetupTest {
     run.writeJson(RunFiles.CONFIG, java.util.Map.of("setup", Setup.DEFAULT));
     Path file = run.file(RunFiles.CONFIG);
     assertEquals(Setup.DEFAULT, run.readJson(RunFiles.CONFIG, "setup", Setup.class));
-    String whole = Files.readString(file);
+    // As earlier versions left it: its checksum would be what is named.
+    String whole = Files.readString(file).replaceFirst(",\\s*\"sha256\" : \"\\w+\"", "");
     Files.writeString(file, whole.replaceFirst(part, damaged));
     assertNamed(run, RunFiles.CONFIG, "setup", Setup.class, message);
   }
