@@ -47,11 +47,10 @@ final class PassUndo implements AutoCloseable {
 
   /**
    * {@return where the pass adds the sizes of outputs, of which those given get them in the end}
+   * Whether or not it may be undone: sums of sums round otherwise than one sum.
    */
   OutputMagnitudes apart(OutputMagnitudes all) {
-    return all == null || !wanted
-        ? all
-        : measured.computeIfAbsent(all, unused -> new OutputMagnitudes());
+    return all == null ? null : measured.computeIfAbsent(all, unused -> new OutputMagnitudes());
   }
 
   /**
