@@ -518,8 +518,8 @@ class ResumeTest {
             .getMessage();
     assertTrue(
         said.matches(
-            "\\Q%s\\E is damaged or was changed: its first [0-9]+ bytes have CRC-32C [0-9a-f]{8}, but had [0-9a-f]{8} when the checkpoint was written; restore it from a copy, or delete \\Q%s\\E to begin the run from its start"
-                .formatted(metrics, run.resolve(CheckpointDirectory.NAME))),
+            "\\Q%s\\E is damaged or was changed: its first [0-9]+ bytes have CRC-32C [0-9a-f]{8}, but had [0-9a-f]{8} when the checkpoint was written; restore it from a copy, or delete the directory 'checkpoints' of the run that is resumed, to begin it from its start"
+                .formatted(metrics)),
         said);
     assertArrayEquals(content, Files.readAllBytes(metrics));
     Directories.delete(run.resolve(CheckpointDirectory.NAME));

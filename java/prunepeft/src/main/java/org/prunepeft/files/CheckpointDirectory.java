@@ -175,7 +175,7 @@ public final class CheckpointDirectory {
       throw new FormatException(
           json + " has no checksum: it is damaged, or an earlier version of PrunePEFT wrote it");
     }
-    if (!Manifest.own(json.getFileName().toString(), values).equals(said)) {
+    if (!Manifest.isOwn(json.getFileName().toString(), values, said)) {
       throw new FormatException(
           json + " is damaged: its SHA-256 is not the one it was written with");
     }

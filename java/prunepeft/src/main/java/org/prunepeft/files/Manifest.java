@@ -94,10 +94,19 @@ public final class Manifest {
   }
 
   /** The checksum of an object, whatever spaces its file has. */
-  static String own(String name, Map<String, Object> object) {
+  private static String own(String name, Map<String, Object> object) {
+    return sum(RunDirectory.format(name, object));
+  }
+
+  private static String sum(String text) {
     MessageDigest digest = FileChecksum.digest();
-    digest.update(RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
     return FileChecksum.hex(digest);
+  }
+
+  /** Whether a checksum is that of an object, of an earlier version too. */
+  static boolean isOwn(String name, Map<String, Object> object, Object said) {
+    return own(name, object).equals(said) || sum(RunJson.formatEarlier(name, object)).equals(said);
   }
 
   /**
@@ -204,11 +213,10 @@ public final class Manifest {
   /** Takes the checksum of an object's other members out of it, which they must have. */
   static void requireOwn(RunDirectory directory, String name, Map<String, Object> object) {
     Object said = object.remove(OWN);
-    String own = own(name, object);
-    if (!own.equals(said)) {
+    if (!isOwn(name, object, said)) {
       throw new DamagedRunException(
           "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
-              .formatted(directory.file(name), own, said, remedy(directory)));
+              .formatted(directory.file(name), own(name, object), said, remedy(directory)));
     }
   }
 

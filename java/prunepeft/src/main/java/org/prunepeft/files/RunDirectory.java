@@ -48,6 +48,11 @@ public final class RunDirectory {
 
   private static final String FORMAT_MEMBER = "format";
 
+  /** Of several runs at once the directory of checkpoints is above theirs. */
+  private static final String REMEDY =
+      "restore it from a copy, or delete the directory '%s' of the run that is resumed, to begin it from its start"
+          .formatted(CheckpointDirectory.NAME);
+
   private final Path directory;
 
   /** Null: it was there before, with what its run has written. */
@@ -546,12 +551,12 @@ public final class RunDirectory {
       if (sum.bytes() < then.bytes()) {
         throw new UnresumableRunException(
             "%s has %d bytes, but had %d when the checkpoint was written; %s"
-                .formatted(file, sum.bytes(), then.bytes(), remedy()));
+                .formatted(file, sum.bytes(), then.bytes(), REMEDY));
       }
       if (then.crc32c() != null && !then.crc32c().equals(sum.hex())) {
         throw new UnresumableRunException(
             "%s is damaged or was changed: its first %d bytes have CRC-32C %s, but had %s when the checkpoint was written; %s"
-                .formatted(file, then.bytes(), sum.hex(), then.crc32c(), remedy()));
+                .formatted(file, then.bytes(), sum.hex(), then.crc32c(), REMEDY));
       }
       Uninterrupted.run(
           () -> {
@@ -563,11 +568,6 @@ public final class RunDirectory {
     } catch (IOException e) {
       throw unwritten(file, e);
     }
-  }
-
-  private String remedy() {
-    return "restore it from a copy, or delete %s to begin the run from its start"
-        .formatted(file(CheckpointDirectory.NAME));
   }
 
   private Path writable(String name) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.Nulls;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
@@ -38,6 +39,9 @@ final class RunJson {
           .enable(DeserializationFeature.READ_ENUMS_USING_TO_STRING)
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          // Double.toString has a digit more than it needs for some numbers before Java 19, and a
+          // checksum must be the same by any.
+          .enable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER)
           .build();
 
   /** A list that has null in place of a module or a file is damaged. */
@@ -52,6 +56,8 @@ final class RunJson {
       JSON.readerFor(new TypeReference<Map<String, Object>>() {});
   private static final ObjectWriter LINE = JSON.writer();
   private static final ObjectWriter PRETTY = JSON.writer(printer());
+  private static final ObjectWriter EARLIER =
+      JSON.rebuild().disable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER).build().writer(printer());
 
   private RunJson() {}
 
@@ -63,6 +69,11 @@ final class RunJson {
   /** Indented, its last line ended. */
   static String format(String name, Object value) {
     return text(PRETTY, name, value);
+  }
+
+  /** The same as earlier versions wrote it, by this Java. */
+  static String formatEarlier(String name, Object value) {
+    return text(EARLIER, name, value);
   }
 
   /** In one line, ended. */

@@ -7,9 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeEach;
@@ -17,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.io.DamagedRunException;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 
 class ManifestTest {
@@ -57,6 +61,18 @@ class ManifestTest {
     assertThrows(DamagedRunException.class, reading);
     Files.delete(file(RunFiles.CONFIG));
     assertThrows(DamagedRunException.class, reading);
+  }
+
+  /** Before Java 19 Double.toString has a digit more than it needs for some numbers. */
+  @Test
+  void checksumsAreTheSameByAnyJava() {
+    Map<String, Object> object = Map.of("large", 7.3879E20);
+    assertEquals("{\n  \"large\" : 7.3879E20\n}\n", RunDirectory.format("a file", object));
+    // As earlier versions made it by this Java.
+    MessageDigest earlier = FileChecksum.digest();
+    earlier.update(RunJson.formatEarlier("a file", object).getBytes(StandardCharsets.UTF_8));
+    assertTrue(Manifest.isOwn("a file", object, FileChecksum.hex(earlier)));
+    assertFalse(Manifest.isOwn("a file", Map.of("large", 7.3878E20), FileChecksum.hex(earlier)));
   }
 
   @Test

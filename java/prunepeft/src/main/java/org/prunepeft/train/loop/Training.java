@@ -74,6 +74,8 @@ final class Training implements AutoCloseable {
   /** What the best epoch predicts; null: it is the head alone, or there is none yet. */
   private float[] bestOutputs;
 
+  private boolean endedAnEpoch;
+
   /** Null: the next epoch has not begun. */
   private Iterator<Batch> left;
 
@@ -263,10 +265,12 @@ final class Training implements AutoCloseable {
    * training has ended.
    */
   boolean next() {
+    endedAnEpoch = false;
     try {
       while (left == null || !left.hasNext()) {
         if (left != null) {
           endEpoch();
+          endedAnEpoch = true;
           left = null;
         } else if (epoch < run.epochs() && (best == null || !outOfPatience())) {
           epoch++;
@@ -296,7 +300,7 @@ final class Training implements AutoCloseable {
 
   /** Whether {@link #next} has just gone over the end of an epoch, to another. */
   boolean hasEndedAnEpoch() {
-    return step > 0 && step == (epoch - 1) * batches.count();
+    return endedAnEpoch;
   }
 
   /** What the passes of the step are made of. */

@@ -102,6 +102,10 @@ class CheckpointsAtStartTest extends TrainingTest {
     assertEquals(List.of(List.of(0, 6, 12)), saved(states, "step", 1));
     assertEquals(List.of(List.of(0, 2, 3)), saved(states, "epoch", 1));
     assertSameFromEach(whole, states, EPOCHS, 21);
+    // Not once more where it goes on.
+    StatesInMemory second = StatesInMemory.from(states.saved().get(1));
+    train(second, EPOCHS, 21);
+    assertEquals(List.of(List.of(12)), saved(second, "step", 1));
   }
 
   /** Of trainings of 6, 4 and 6 steps an epoch, until the second one has ended. */
