@@ -31,6 +31,10 @@ public final class Seal {
    */
   public static void renew(Path directory, String model) {
     RunDirectory run = RunDirectory.open(directory);
+    if (model != null) {
+      // Before anything is signed anew.
+      Models.byName(model);
+    }
     String origin = AdapterExport.ORIGIN;
     if (Files.exists(run.file(origin))) {
       takeModel(run, origin, model);

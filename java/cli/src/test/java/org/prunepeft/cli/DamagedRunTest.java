@@ -530,7 +530,10 @@ class DamagedRunTest {
     String text = Files.readString(config);
     Files.writeString(config, text.replaceFirst("\"alpha\" : [0-9.]+", "\"alpha\" : 4096.0"));
     assertFalse(text.equals(Files.readString(config)));
+    String alpha = Files.readString(config);
     Call.of("predict", edited, texts).exits(1, config.toString(), "prunepeft seal " + edited);
+    Call.of("seal", edited, "--model=" + edited.resolve("no-model")).exits(2, "no-model");
+    assertEquals(alpha, Files.readString(config));
     Call.of("seal", edited).exits(0);
     Call.of("predict", edited, texts).exits(0);
   }

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -15,7 +14,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.testing.TestSeed;
 
@@ -40,24 +38,7 @@ class CheckpointDirectoryTest {
   }
 
   private static void write(CheckpointDirectory checkpoints, int step) {
-    SafeTensors.Source tensor =
-        new SafeTensors.Source() {
-          @Override
-          public SafeTensors.StoredType dtype() {
-            return SafeTensors.StoredType.F32;
-          }
-
-          @Override
-          public long[] shape() {
-            return new long[] {1};
-          }
-
-          @Override
-          public void read(long offset, ByteBuffer target) {
-            target.putFloat(step);
-          }
-        };
-    checkpoints.write(Map.of("weight", tensor), Map.of("step", step));
+    checkpoints.write(Map.of("weight", new OneValue(step)), Map.of("step", step));
   }
 
   /** Those of the steps from 1 on. */

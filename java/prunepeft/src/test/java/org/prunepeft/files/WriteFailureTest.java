@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,26 +31,6 @@ class WriteFailureTest {
     return Map.of(
         "a", new SafeTensors.Tensor(new long[] {2, 3}, new float[] {value, 1, 2, 3, 4, 5}),
         "b", new SafeTensors.Tensor(new long[] {1}, new float[] {value}));
-  }
-
-  /** A checkpoint's tensor, of one value. */
-  private static SafeTensors.Source source(float value) {
-    return new SafeTensors.Source() {
-      @Override
-      public SafeTensors.StoredType dtype() {
-        return SafeTensors.StoredType.F32;
-      }
-
-      @Override
-      public long[] shape() {
-        return new long[] {1};
-      }
-
-      @Override
-      public void read(long offset, ByteBuffer target) {
-        target.putFloat(value);
-      }
-    };
   }
 
   private void check(String name, WriteFailures.Action before, WriteFailures.Action action)
@@ -138,7 +117,8 @@ class WriteFailureTest {
   }
 
   private static void writeCheckpoint(Path directory, int step) {
-    new CheckpointDirectory(run(directory)).write(Map.of("a", source(step)), Map.of("step", step));
+    new CheckpointDirectory(run(directory))
+        .write(Map.of("a", new OneValue(step)), Map.of("step", step));
   }
 
   @Test
