@@ -205,7 +205,9 @@ public final class Manifest {
     files.forEach(
         (file, value) -> {
           if (checked.test(file.toString())) {
-            require(directory, file.toString(), written(directory.file(name), file, value));
+            Path manifest = directory.file(name);
+            Path path = path(directory, manifest, file.toString());
+            require(directory, path, written(manifest, file, value));
           }
         });
   }
@@ -228,8 +230,15 @@ public final class Manifest {
     }
   }
 
-  private static void require(RunDirectory directory, String name, Entry then) {
-    Path file = directory.file(name);
+  private static Path path(RunDirectory directory, Path manifest, String file) {
+    try {
+      return directory.file(file);
+    } catch (IllegalArgumentException e) {
+      throw new DamagedRunException("%s, %s: %s".formatted(manifest, FILES, e.getMessage()), e);
+    }
+  }
+
+  private static void require(RunDirectory directory, Path file, Entry then) {
     if (Files.notExists(file)) {
       throw new DamagedRunException(
           "%s is missing: it had %s; %s".formatted(file, then.content(file), remedy(directory)));
