@@ -1,12 +1,21 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <unordered_map>
 
 #include "state.h"
 
 namespace simt {
-bool g_watching = true;
+namespace {
+bool are_checks_wanted() {
+  const char* const value = std::getenv("PRUNEPEFT_EMULATOR_CHECKS");
+  return value == nullptr || strcmp(value, "off") != 0;
+}
+}  // namespace
+
+bool g_watching = are_checks_wanted();
 
 namespace {
 /** By their addresses. */

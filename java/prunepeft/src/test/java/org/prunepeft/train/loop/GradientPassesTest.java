@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -15,14 +14,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
@@ -60,11 +62,8 @@ class GradientPassesTest extends TrainingTest {
 
   private static final int LOSSES = 5;
 
-  /** There a step takes a hundred times as long. */
-  private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
-
-  private final EncodedDataset data = SmallTask.draw(37, TestSeed.draw());
-  private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
+  private final EncodedDataset data = SmallTask.draw(EMULATED ? 12 : 37, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(EMULATED ? 5 : 23, TestSeed.draw());
   private final RecorderStandIn recorder = new RecorderStandIn();
   private Encoder encoder;
 
@@ -110,16 +109,28 @@ class GradientPassesTest extends TrainingTest {
     };
   }
 
+  /** Dropout, first layer, batches a step, megabytes for the outputs of lower layers. */
+  static Stream<Arguments> trainings() {
+    Arguments upper = Arguments.of(0.1, 1, 1, 64);
+    // One is enough on an emulated device.
+    return EMULATED
+        ? Stream.of(upper)
+        : Stream.of(
+            Arguments.of(0.1, 0, 1, 0),
+            Arguments.of(0.3, 0, 2, 0),
+            upper,
+            Arguments.of(0, 2, 3, 64));
+  }
+
   /** Lengths, last batches, several batches a step, kept lower layers and dropout. */
   @ParameterizedTest
-  @CsvSource({"0.1, 0, 1, 0", "0.3, 0, 2, 0", "0.1, 1, 1, 64", "0, 2, 3, 64"})
+  @MethodSource("trainings")
   void recordedPassesTrainAsCallsDo(
       double dropout, int firstLayer, int accumulation, int cacheMegabytes) {
-    assumeTrue(!EMULATED || firstLayer == 1, "one training is enough on an emulated device");
-    int epochs = EMULATED ? 4 : 9;
+    int epochs = EMULATED ? 3 : 9;
     TrainingSettings settings =
         TrainingSettings.builder()
-            .batchSize(4)
+            .batchSize(EMULATED ? 2 : 4)
             .gradientAccumulationSteps(accumulation)
             .maxGradNorm(1)
             .activationCacheMegabytes(cacheMegabytes)

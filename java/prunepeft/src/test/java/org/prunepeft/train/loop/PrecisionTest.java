@@ -14,6 +14,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
@@ -49,7 +52,7 @@ class PrecisionTest extends TrainingTest {
 
   private static final PeftConfig CONFIG = loraAndAdapters(3, 0.1);
 
-  private final EncodedDataset data = SmallTask.draw(40, TestSeed.draw());
+  private final EncodedDataset data = SmallTask.draw(EMULATED ? 6 : 40, TestSeed.draw());
   private final long weights = TestSeed.draw();
   private Encoder exact;
   private Encoder rounded;
@@ -132,22 +135,26 @@ class PrecisionTest extends TrainingTest {
     Rounding.assertAtMost(limit, error, "pooled states");
   }
 
-  @Test
-  void gradientsAreFloat32AndCloseToThoseOfFloat32() {
+  @ParameterizedTest
+  @ValueSource(strings = {"lora", "adapter"})
+  void gradientsAreFloat32AndCloseToThoseOfFloat32(String type) {
     Batch batch = new Batches(data, data.size()).shuffled(SEED, 1).iterator().next();
-    for (String type : List.of("lora", "adapter")) {
-      Function<Encoder, float[]> gradients =
-          encoder -> {
-            TrainingRun run = run(all(), 1);
-            SingleStep.loss(trainer(encoder, 0), run, batch);
-            Tensor own = run.modules().groups().get(type).gradients();
-            assertEquals(torch.ScalarType.Float, own.scalar_type().intern());
-            return Torch.toFloats(own);
-          };
-      float[] expected = gradients.apply(exact);
-      double error = Rounding.distance(expected, gradients.apply(rounded));
-      Rounding.assertAtMost(BACKWARD * moved(expected, gradients), error, "gradients of " + type);
-    }
+    Function<Encoder, float[]> gradients =
+        encoder -> {
+          TrainingRun run = run(all(), 1);
+          SingleStep.loss(trainer(encoder, 0), run, batch);
+          Tensor own = run.modules().groups().get(type).gradients();
+          assertEquals(torch.ScalarType.Float, own.scalar_type().intern());
+          return Torch.toFloats(own);
+        };
+    float[] expected = gradients.apply(exact);
+    double error = Rounding.distance(expected, gradients.apply(rounded));
+    Rounding.assertAtMost(BACKWARD * moved(expected, gradients), error, "gradients of " + type);
+  }
+
+  @Test
+  void theLossIsCloseToThatOfFloat32() {
+    Batch batch = new Batches(data, data.size()).shuffled(SEED, 1).iterator().next();
     Function<Encoder, float[]> loss =
         encoder -> new float[] {(float) SingleStep.loss(trainer(encoder, 0), run(all(), 1), batch)};
     float[] expected = loss.apply(exact);
@@ -178,7 +185,9 @@ class PrecisionTest extends TrainingTest {
     assertEquals(losses(rounded, upper, 3, 0), losses(rounded, upper, 3, 64));
   }
 
+  /** Those of the CPU. */
   @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void eachInstructionSetComputesIt() {
     Isa widest = Kernels.supportedIsa();
     List<float[]> pooled = new ArrayList<>();

@@ -33,6 +33,7 @@ import org.prunepeft.train.pass.TrainingRun;
 
 class RoundStatisticsTest extends TrainingTest {
   private static final int STEPS = 4;
+  private static final int BATCH = EMULATED ? 2 : 6;
 
   /** In how many of them outputs are measured. */
   private static final int MEASURED = 2;
@@ -45,10 +46,11 @@ class RoundStatisticsTest extends TrainingTest {
   @ValueSource(ints = {1, 2})
   void sumsAreThoseOfTheWeightsAndOfTheSummedGradients(int epochs) {
     PeftConfig config = loraAndAdapters(3, 0.2);
-    EncodedDataset data = SmallTask.draw(6 * STEPS, TestSeed.draw());
+    EncodedDataset data = SmallTask.draw(BATCH * STEPS, TestSeed.draw());
     Trainer trainer =
         keep(
-            new Trainer(keep(SmallBert.create()), TrainingSettings.builder().batchSize(6).build()));
+            new Trainer(
+                keep(SmallBert.create()), TrainingSettings.builder().batchSize(BATCH).build()));
     PeftModules modules = modules(config, candidates(config));
     Head head = head();
     CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, 0.05, MEASURED);
@@ -61,7 +63,7 @@ class RoundStatisticsTest extends TrainingTest {
       long[] measuredTokens = new long[2];
       int step = 0;
       for (int epoch = 1; epoch <= epochs; epoch++) {
-        for (Batch batch : new Batches(data, 6).shuffled(5, epoch)) {
+        for (Batch batch : new Batches(data, BATCH).shuffled(5, epoch)) {
           groups(modules, head).forEach(FlatParameters::clearGradients);
           new SingleStep(run, batch, step, statistics)
               .loss(trainer, GradientPasses.Mode.of(ComputeDevice.CPU));

@@ -29,6 +29,9 @@ import org.prunepeft.train.pass.TrainingRun;
 
 /** What tests of trainings share. */
 abstract class TrainingTest {
+  /** There a step takes a hundred times as long, and a few tell what many do. */
+  static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
+
   private final List<AutoCloseable> open = new ArrayList<>();
 
   @BeforeAll
