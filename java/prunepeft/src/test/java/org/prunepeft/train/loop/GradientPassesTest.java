@@ -62,8 +62,8 @@ class GradientPassesTest extends TrainingTest {
 
   private static final int LOSSES = 5;
 
-  private final EncodedDataset data = SmallTask.draw(EMULATED ? 12 : 37, TestSeed.draw());
-  private final EncodedDataset validation = SmallTask.draw(EMULATED ? 5 : 23, TestSeed.draw());
+  private final EncodedDataset data = SmallTask.draw(EMULATED ? 10 : 37, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(EMULATED ? 4 : 23, TestSeed.draw());
   private final RecorderStandIn recorder = new RecorderStandIn();
   private Encoder encoder;
 
@@ -127,7 +127,7 @@ class GradientPassesTest extends TrainingTest {
   @MethodSource("trainings")
   void recordedPassesTrainAsCallsDo(
       double dropout, int firstLayer, int accumulation, int cacheMegabytes) {
-    int epochs = EMULATED ? 3 : 9;
+    int epochs = EMULATED ? 4 : 9;
     TrainingSettings settings =
         TrainingSettings.builder()
             .batchSize(EMULATED ? 2 : 4)

@@ -52,7 +52,7 @@ class PrecisionTest extends TrainingTest {
 
   private static final PeftConfig CONFIG = loraAndAdapters(3, 0.1);
 
-  private final EncodedDataset data = SmallTask.draw(EMULATED ? 6 : 40, TestSeed.draw());
+  private final EncodedDataset data = SmallTask.draw(EMULATED ? 12 : 40, TestSeed.draw());
   private final long weights = TestSeed.draw();
   private Encoder exact;
   private Encoder rounded;
