@@ -48,7 +48,7 @@ final class Fields {
     double value = typed(name, Number.class, absent, "a number").doubleValue();
     if (!Double.isFinite(value)) {
       throw new IllegalArgumentException(
-          "%s: %s must be a finite number, got %s".formatted(origin, name, value));
+          "%s: %s must be finite, got %s".formatted(origin, name, value));
     }
     return value;
   }

@@ -148,8 +148,11 @@ final class MergedCheckpoint extends ChangedCheckpoint {
     }
   }
 
-  /** Of a row of zeros, which has no direction, 0. */
+  /** Of a row of zeros, which has no direction, 0; of one that is too long for float64, NaN. */
   private static double gain(float magnitude, double squares) {
+    if (Double.isInfinite(squares)) {
+      return Double.NaN;
+    }
     return squares == 0 ? 0 : magnitude / Math.sqrt(squares);
   }
 }

@@ -43,10 +43,13 @@ final class ModulePatterns {
   }
 
   private Entry entry(String text, Object value) {
-    if (!(value instanceof Number number) || !Double.isFinite(number.doubleValue())) {
+    if (!(value instanceof Number number)) {
       throw new IllegalArgumentException(
-          "%s: the value of '%s' must be a finite number, got %s"
-              .formatted(origin, shown(text), value));
+          "%s: the value of '%s' must be a number, got %s".formatted(origin, shown(text), value));
+    }
+    if (!Double.isFinite(number.doubleValue())) {
+      throw new IllegalArgumentException(
+          "%s: the value of '%s' must be finite, got %s".formatted(origin, shown(text), value));
     }
     long choices = text.chars().filter(c -> "*+?|".indexOf(c) >= 0).count();
     if (text.length() > LONGEST || choices > CHOICES || text.indexOf('{') >= 0) {

@@ -65,7 +65,6 @@ public record EncoderConfig(
     atLeast("num_attention_heads", heads, 1);
     atLeast("intermediate_size", intermediate, 1);
     atMost("hidden_size", hidden, MOST_WIDTH);
-    atMost("intermediate_size", intermediate, MOST_WIDTH);
     atLeast("vocab_size", vocabulary, 1);
     atLeast("type_vocab_size", types, 0);
     atLeast("embedding_size", embedding, 1);

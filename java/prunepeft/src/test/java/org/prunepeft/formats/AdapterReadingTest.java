@@ -306,7 +306,7 @@ class AdapterReadingTest {
     Path config = directory.resolve("adapter_config.json");
     change(config, json -> json.put(field, 123454321));
     Files.writeString(config, Files.readString(config).replace("123454321", "1e999"));
-    assertRefused(directory, config + ": " + field + " must be a finite number, got Infinity");
+    assertRefused(directory, config + ": " + field + " must be finite, got Infinity");
   }
 
   @Test
@@ -315,7 +315,7 @@ class AdapterReadingTest {
     Path config = directory.resolve("adapter_config.json");
     change(config, json -> json.putObject("alpha_pattern").put("output.dense", 123454321));
     Files.writeString(config, Files.readString(config).replace("123454321", "1e999"));
-    assertRefused(directory, "the value of 'output.dense' must be a finite number, got Infinity");
+    assertRefused(directory, "the value of 'output.dense' must be finite, got Infinity");
   }
 
   @Test

@@ -195,7 +195,7 @@ class MergedDecoderTest {
     assertNotMerged(
         update,
         "tensor " + QUERY,
-        "Infinity as value 0",
+        " as value 0 with the update of",
         "lora_alpha is " + alpha,
         "train it anew");
   }
@@ -207,6 +207,18 @@ class MergedDecoderTest {
     magnitude.values()[3] = Float.NaN;
     LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).magnitude(magnitude).build();
     assertNotMerged(update, "tensor " + QUERY, "NaN as value 30");
+  }
+
+  /** Divided by its norm, which is infinite, such a row would be 0. */
+  @Test
+  void aRowThatIsTooLongForItsNormIsRefusedByItsTensor() throws IOException {
+    base(LLAMA, StoredType.F32);
+    LowRank update =
+        DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2)
+            .alpha(1e300)
+            .magnitude(Parts.random(24))
+            .build();
+    assertNotMerged(update, "tensor " + QUERY, "NaN as value 0", "lora_alpha is 1.0E300");
   }
 
   @Test

@@ -226,7 +226,7 @@ class HuggingFaceDirectoryTest extends ModelDirectoryTest {
           hidden_size             | 20          | not a multiple of num_attention_heads, 3
           num_hidden_layers       | 0           | num_hidden_layers must be at least 1, got 0
           num_hidden_layers       | 10001       | num_hidden_layers must be at most 10000, got 10001
-          intermediate_size       | 2147483647  | intermediate_size must be at most 10000000, got
+          hidden_size             | 2147483646  | hidden_size must be at most 10000000, got 2147483646
           layer_norm_eps          | 0           | layer_norm_eps must be above 0
           layer_norm_eps          | "x"         | layer_norm_eps must be a number
           hidden_act              | "mish"      | activation 'mish' is not supported; there are gelu
