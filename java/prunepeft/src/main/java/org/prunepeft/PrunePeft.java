@@ -310,6 +310,8 @@ public final class PrunePeft {
    * @throws org.prunepeft.torch.GpuMemoryException if the GPU has too little memory
    * @throws org.prunepeft.train.DivergedException if a loss, a gradient or a prediction is not
    *     finite
+   * @throws org.prunepeft.search.NotFiniteException if AdaLoRA's importance of a singular value is
+   *     not
    * @throws CancellationException if the listener cancels, or the thread is interrupted; the run
    *     directory says so
    */

@@ -43,8 +43,14 @@ final class Fields {
     return typed(name, Boolean.class, absent, "true or false");
   }
 
+  /** A number that float64 holds: 1e999 is none. */
   double number(String name, double absent) {
-    return typed(name, Number.class, absent, "a number").doubleValue();
+    double value = typed(name, Number.class, absent, "a number").doubleValue();
+    if (!Double.isFinite(value)) {
+      throw new IllegalArgumentException(
+          "%s: %s must be finite, got %s".formatted(origin, name, value));
+    }
+    return value;
   }
 
   int integer(String name, int absent) {

@@ -66,6 +66,11 @@ public final class GgufFormat implements AdapterFormat {
     EncoderConfig encoder = adapter.encoder();
     List<LowRank> updates = StoredLinear.fuse(encoder, PlainLora.required(adapter, "llama.cpp"));
     float alpha = (float) (updates.get(0).scale() * updates.get(0).rank());
+    if (!(alpha > 0 && Float.isFinite(alpha))) {
+      throw new IllegalArgumentException(
+          "a GGUF file has lora_alpha as a FLOAT32 above 0, which %s of %s is not; train the adapter anew with another alpha"
+              .formatted(updates.get(0).scale() * updates.get(0).rank(), updates.get(0).path()));
+    }
     Map<String, Tensor> tensors = new TreeMap<>();
     for (int layer = 0; layer < encoder.layers(); layer++) {
       for (StoredLinear linear : StoredLinear.of(encoder, layer)) {
@@ -185,6 +190,11 @@ public final class GgufFormat implements AdapterFormat {
       require(file, metadata, ARCHITECTURE, architecture(encoder));
       if (metadata.get(ALPHA) == null || !(metadata.get(ALPHA).value() instanceof Float alpha)) {
         throw new FormatException("%s has no %s, a FLOAT32".formatted(file, ALPHA));
+      }
+      if (!(alpha >= 0 && Float.isFinite(alpha))) {
+        throw new FormatException(
+            "%s: %s must be finite and at least 0, got %s; 0 means that B·A is not scaled"
+                .formatted(file, ALPHA, alpha));
       }
       for (String key : metadata.keySet()) {
         if (key.startsWith("adapter.") && !KNOWN.contains(key)) {

@@ -12,14 +12,20 @@ import java.util.Set;
 import org.prunepeft.checkpoint.ChangedCheckpoint;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterPart.LowRank;
 
 /**
  * A model's weights with low-rank updates folded in: W + s·B·A, and for DoRA m·(W + s·B·A) by the
  * norm of each row; a row of zeros stays one. Computed in float64, rounded to float32 once, a
- * tensor at a time. Not for two threads at once.
+ * tensor at a time; a value that is not finite then is refused when it is read. Not for two threads
+ * at once.
  */
 final class MergedCheckpoint extends ChangedCheckpoint {
+  /** Of a sum that the type of the model's weights does not hold. */
+  private static final String REMEDY =
+      "export the adapter itself (--format peft), import it for a copy of the model in bfloat16 or float32 (--model), and merge that";
+
   private final Checkpoint base;
   private final Map<String, List<Fold>> folds = new HashMap<>();
 
@@ -82,14 +88,28 @@ final class MergedCheckpoint extends ChangedCheckpoint {
     return folds.containsKey(name);
   }
 
+  /**
+   * @throws FormatException if a value is NaN or infinite, before or after it; names the tensor
+   */
   @Override
   protected float[] changed(String name) throws IOException {
-    float[] folded = base.floats(name);
-    folds.get(name).forEach(fold -> add(folded, fold.firstRow, fold.update));
+    float[] folded = base.finiteFloats(name);
+    for (Fold fold : folds.get(name)) {
+      add(folded, fold);
+    }
     return folded;
   }
 
-  private static void add(float[] weight, int first, LowRank update) {
+  /** In the type that the base has it in, which must hold the sum. */
+  @Override
+  public SafeTensors.Source source(String name) {
+    SafeTensors.Source stored = base.source(name);
+    return changes(name) ? SafeTensors.rounded(this, name, stored.dtype(), REMEDY) : stored;
+  }
+
+  private void add(float[] weight, Fold fold) throws FormatException {
+    LowRank update = fold.update;
+    int first = fold.firstRow;
     float[] a = update.a().values();
     float[] b = update.b().values();
     int rank = update.rank();
@@ -111,13 +131,28 @@ final class MergedCheckpoint extends ChangedCheckpoint {
       }
       double gain = update.magnitude() == null ? 1 : gain(update.magnitude().values()[i], squares);
       for (int k = 0; k < cols; k++) {
-        weight[(first + i) * cols + k] = (float) (gain * row[k]);
+        int place = (first + i) * cols + k;
+        weight[place] = (float) (gain * row[k]);
+        if (!Float.isFinite(weight[place])) {
+          throw new FormatException(
+              "tensor %s of %s has %s as value %d with the update of %s in it, whose lora_alpha is %s; take another copy of the adapter, or train it anew with a smaller alpha or learning rate"
+                  .formatted(
+                      fold.tensor,
+                      base.origin(),
+                      weight[place],
+                      place,
+                      update.path(),
+                      update.alpha()));
+        }
       }
     }
   }
 
-  /** Of a row of zeros, which has no direction, 0. */
+  /** Of a row of zeros, which has no direction, 0; of one that is too long for float64, NaN. */
   private static double gain(float magnitude, double squares) {
+    if (Double.isInfinite(squares)) {
+      return Double.NaN;
+    }
     return squares == 0 ? 0 : magnitude / Math.sqrt(squares);
   }
 }

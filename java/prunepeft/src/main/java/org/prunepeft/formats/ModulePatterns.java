@@ -31,7 +31,7 @@ final class ModulePatterns {
   /**
    * @param origin what messages call the field
    * @throws IllegalArgumentException if a pattern is none, or is too long or too intricate, or a
-   *     value is no number
+   *     value is no finite number
    */
   ModulePatterns(String origin, Map<?, ?> values) {
     this.origin = origin;
@@ -46,6 +46,10 @@ final class ModulePatterns {
     if (!(value instanceof Number number)) {
       throw new IllegalArgumentException(
           "%s: the value of '%s' must be a number, got %s".formatted(origin, shown(text), value));
+    }
+    if (!Double.isFinite(number.doubleValue())) {
+      throw new IllegalArgumentException(
+          "%s: the value of '%s' must be finite, got %s".formatted(origin, shown(text), value));
     }
     long choices = text.chars().filter(c -> "*+?|".indexOf(c) >= 0).count();
     if (text.length() > LONGEST || choices > CHOICES || text.indexOf('{') >= 0) {

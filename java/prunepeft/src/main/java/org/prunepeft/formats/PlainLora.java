@@ -78,12 +78,19 @@ final class PlainLora {
   /**
    * The same update as LoRA with that alpha, so that its scale is alpha / r. Where that is its
    * scale already, B's values stay as they are.
+   *
+   * @throws IllegalArgumentException if a value of B is too large then; names the update
    */
   static LowRank scaled(LowRank update, double alpha) {
     int rank = update.rank();
     float[] b = update.b().values().clone();
     for (int i = 0; i < b.length; i++) {
       b[i] = (float) (update.scale(i % rank) * rank / alpha * b[i]);
+      if (!Float.isFinite(b[i])) {
+        throw new IllegalArgumentException(
+            "the update of %s has lora_alpha %s, by which its B, scaled, has %s as value %d; train it anew with a smaller alpha"
+                .formatted(update.path(), update.alpha(), b[i], i));
+      }
     }
     return AdapterPartLowRankBuilder.builder(update)
         .b(new Tensor(update.b().shape(), b))

@@ -10,6 +10,14 @@ final class FloatFormat {
   private static final float[] E4M3FNUZ = table(4, 8, false, bits -> bits == 0x80);
   private static final float[] E5M2FNUZ = table(5, 16, false, bits -> bits == 0x80);
 
+  private static final int INFINITY = 0x7f80_0000;
+
+  /** 65520, halfway from float16's largest value to what would follow it. */
+  private static final int HALF_INFINITY = 0x477f_f000;
+
+  /** The same of bfloat16. */
+  private static final int BFLOAT_INFINITY = 0x7f7f_8000;
+
   private FloatFormat() {}
 
   /**
@@ -50,6 +58,23 @@ final class FloatFormat {
     }
   }
 
+  /**
+   * {@return which of the values, from 0, is finite and would be rounded to infinity; -1: none}
+   *
+   * @param dtype F16 or BF16
+   * @param source float32 in its own byte order, from its start; stays as it is
+   */
+  static int beyond(StoredType dtype, ByteBuffer source) {
+    int least = dtype == StoredType.F16 ? HALF_INFINITY : BFLOAT_INFINITY;
+    for (int i = 0; i < source.limit() / Float.BYTES; i++) {
+      int magnitude = source.getInt(i * Float.BYTES) & 0x7fff_ffff;
+      if (magnitude >= least && magnitude < INFINITY) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
   private static short toBfloat(float value) {
     int bits = Float.floatToRawIntBits(value);
     // A not-a-number must not become infinity.
@@ -62,7 +87,7 @@ final class FloatFormat {
     int half;
     if (value != value) {
       half = 0x7e00;
-    } else if (magnitude >= 0x477f_f000) { // 65520, halfway to what would follow the largest
+    } else if (magnitude >= HALF_INFINITY) {
       half = 0x7c00;
     } else if (magnitude < 0x3880_0000) { // 2^-14, the least that has a full fraction
       half = (int) Math.rint(Math.abs(value) * 0x1p24f);

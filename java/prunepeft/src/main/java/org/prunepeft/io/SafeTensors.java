@@ -221,12 +221,22 @@ public final class SafeTensors extends TensorFile {
   }
 
   /**
-   * {@return a checkpoint's tensor in another type, rounded to nearest}
+   * {@return a checkpoint's tensor in another type, rounded to nearest; a finite value that would
+   * become infinite is refused when it is read}
    *
    * @param tensors read as the result is
    * @param dtype F32, F16 or BF16; of another one float32 is made
    */
   public static Source rounded(Checkpoint tensors, String name, StoredType dtype) {
+    return rounded(tensors, name, dtype, "take the model in float32 or bfloat16");
+  }
+
+  /**
+   * {@return the same}
+   *
+   * @param remedy what to do if the type does not hold a value: the end of a message
+   */
+  public static Source rounded(Checkpoint tensors, String name, StoredType dtype, String remedy) {
     StoredType own = dtype == StoredType.F16 || dtype == StoredType.BF16 ? dtype : StoredType.F32;
     return new Source() {
       @Override
@@ -247,8 +257,21 @@ public final class SafeTensors extends TensorFile {
         }
         ByteBuffer floats =
             ByteBuffer.allocate(2 * target.remaining()).order(ByteOrder.nativeOrder());
-        tensors.readFloats(name, offset / Short.BYTES, floats);
-        FloatFormat.round(own, floats.flip(), target);
+        long first = offset / Short.BYTES;
+        tensors.readFloats(name, first, floats);
+        int place = FloatFormat.beyond(own, floats.flip());
+        if (place >= 0) {
+          throw new FormatException(
+              "tensor %s of %s has %s as value %d, which %s does not hold; %s"
+                  .formatted(
+                      name,
+                      tensors.origin(),
+                      floats.getFloat(place * Float.BYTES),
+                      first + place,
+                      own == StoredType.F16 ? "float16" : "bfloat16",
+                      remedy));
+        }
+        FloatFormat.round(own, floats, target);
       }
     };
   }

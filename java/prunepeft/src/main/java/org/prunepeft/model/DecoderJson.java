@@ -35,6 +35,7 @@ final class DecoderJson {
     this.json = json;
     this.family = family;
     layers = json.size("num_hidden_layers");
+    EncoderConfig.requireLayers(layers);
     hidden = json.size("hidden_size");
     heads = json.size("num_attention_heads");
     positions = json.integer("max_position_embeddings", defaultPositions());

@@ -8,7 +8,7 @@ import org.prunepeft.text.Required;
  * The shape of an encoder or a decoder, in Hugging Face's names (config.json).
  *
  * @param architecture model_type
- * @param layers num_hidden_layers
+ * @param layers num_hidden_layers, at most {@value #MOST_LAYERS}
  * @param hidden hidden_size, in an encoder a multiple of heads
  * @param heads num_attention_heads
  * @param intermediate intermediate_size
@@ -43,6 +43,15 @@ public record EncoderConfig(
     Convolution convolution,
     DecoderConfig decoder)
     implements EncoderConfigBuilder.With {
+  /** Far more than any model has; lists of layers and of their modules are as long. */
+  static final int MOST_LAYERS = 10_000;
+
+  /** Far wider than any model is: sums and small multiples of widths have room in an int. */
+  private static final int MOST_WIDTH = 10_000_000;
+
+  /** Of relative attention, which has a row for each distance of two tokens. */
+  private static final int MOST_RELATIVE_POSITIONS = 1_000_000;
+
   /**
    * Checks the values.
    *
@@ -51,10 +60,11 @@ public record EncoderConfig(
   public EncoderConfig {
     Required.present("the architecture", architecture);
     Required.present("the activation", activation);
-    atLeast("num_hidden_layers", layers, 1);
+    requireLayers(layers);
     atLeast("hidden_size", hidden, 1);
     atLeast("num_attention_heads", heads, 1);
     atLeast("intermediate_size", intermediate, 1);
+    atMost("hidden_size", hidden, MOST_WIDTH);
     atLeast("vocab_size", vocabulary, 1);
     atLeast("type_vocab_size", types, 0);
     atLeast("embedding_size", embedding, 1);
@@ -69,10 +79,14 @@ public record EncoderConfig(
     } else {
       activation.gate();
       requireDivisor("num_key_value_heads", decoder.keyValueHeads(), "num_attention_heads", heads);
+      atMost("num_attention_heads times head_dim", (long) heads * decoder.headSize(), MOST_WIDTH);
       requireEach("sliding windows", decoder.windows(), layers);
       requireEach("settings of rotation", decoder.rotated(), layers);
     }
     requireDeberta(architecture, relative != null, "relative attention");
+    if (relative != null) {
+      atMost("max_position_embeddings", positions, MOST_RELATIVE_POSITIONS);
+    }
     requireDeberta(architecture, convolution != null, "convolution");
     requireDeberta(architecture, decoder == null && !absolutePositions, "input without positions");
     if (embedding != hidden && !architecture.hasEmbeddingSize()) {
@@ -107,6 +121,23 @@ public record EncoderConfig(
     if (!values.isEmpty() && values.size() != layers) {
       throw new IllegalArgumentException(
           "%d layers need as many %s, got %d".formatted(layers, what, values.size()));
+    }
+  }
+
+  /**
+   * Checks the number of layers, before anything is made of each.
+   *
+   * @throws IllegalArgumentException if it is out of its range
+   */
+  static void requireLayers(int layers) {
+    atLeast("num_hidden_layers", layers, 1);
+    atMost("num_hidden_layers", layers, MOST_LAYERS);
+  }
+
+  private static void atMost(String name, long value, int most) {
+    if (value > most) {
+      throw new IllegalArgumentException(
+          "%s must be at most %d, got %d".formatted(name, most, value));
     }
   }
 

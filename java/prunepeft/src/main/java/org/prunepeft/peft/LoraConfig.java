@@ -12,7 +12,7 @@ import org.prunepeft.text.Required;
  * LoRA candidates, in PEFT's names.
  *
  * @param rank r, 1 or more
- * @param alpha lora_alpha, above 0
+ * @param alpha lora_alpha, finite and above 0
  * @param dropout lora_dropout, in [0, 1)
  * @param targets target_modules: the last part of the names of the projections that get one; or
  *     {@value #ALL}: all of the model's; or {@value #AUTO}: query and value of an encoder, all of a
@@ -88,8 +88,8 @@ public record LoraConfig(
   }
 
   private static void requireAlpha(double alpha) {
-    if (!(alpha > 0)) {
-      throw new IllegalArgumentException("LoRA alpha must be above 0, got " + alpha);
+    if (!(alpha > 0 && Double.isFinite(alpha))) {
+      throw new IllegalArgumentException("LoRA alpha must be finite and above 0, got " + alpha);
     }
   }
 

@@ -259,7 +259,7 @@ record TrainingShape(
       // Two sums, of which one is normalised into what goes on.
       narrow = all + 3 * hidden + model.intermediate();
       // DeBERTa's scores, by token and by place.
-      floats += model.relative() == null ? 0 : 8 * model.heads() * length;
+      floats += model.relative() == null ? 0 : 8L * model.heads() * length;
     } else {
       narrow = all + 2 * hidden + 2L * model.intermediate();
       narrow += model.decoder().queryKeyNorms() ? all : 0;

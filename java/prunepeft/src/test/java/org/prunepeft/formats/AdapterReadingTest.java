@@ -298,6 +298,26 @@ class AdapterReadingTest {
     assertRefused(directory, reason);
   }
 
+  /** JSON has numbers that no float64 holds. */
+  @ParameterizedTest
+  @ValueSource(strings = {"lora_alpha", "lora_dropout", "r"})
+  void aNumberThatIsInfiniteIsRefusedByItsName(String field) throws IOException {
+    Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
+    Path config = directory.resolve("adapter_config.json");
+    change(config, json -> json.put(field, 123454321));
+    Files.writeString(config, Files.readString(config).replace("123454321", "1e999"));
+    assertRefused(directory, config + ": " + field + " must be finite, got Infinity");
+  }
+
+  @Test
+  void anInfiniteAlphaOfOneModuleIsRefusedByItsName() throws IOException {
+    Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
+    Path config = directory.resolve("adapter_config.json");
+    change(config, json -> json.putObject("alpha_pattern").put("output.dense", 123454321));
+    Files.writeString(config, Files.readString(config).replace("123454321", "1e999"));
+    assertRefused(directory, "the value of 'output.dense' must be finite, got Infinity");
+  }
+
   @Test
   void lowRankUpdatesOfOldReleasesAreNotScaled() throws IOException {
     LowRank key = Parts.lora(1, "attention.self.key", 2, 4);

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Gguf;
@@ -263,18 +264,55 @@ class GgufFormatTest {
         "the sum of two");
   }
 
-  @Test
-  void whatIsMoreThanLoraIsRefusedByItsKey() throws IOException {
+  @ParameterizedTest
+  @ValueSource(floats = {Float.POSITIVE_INFINITY, Float.NaN, -1})
+  void anAlphaThatScalesNothingIsRefused(float alpha) throws IOException {
     Path directory = write(LLAMA, everywhere(LLAMA));
     Path file = directory.resolve("adapter.gguf");
-    Map<String, GgufValue> metadata;
+    Map<String, GgufValue> metadata = new TreeMap<>();
+    Map<String, Tensor> tensors = tensors(file, metadata);
+    metadata.put("adapter.lora.alpha", GgufValue.of(alpha));
+    Gguf.write(file, metadata, new MapCheckpoint("memory", tensors));
+    String message =
+        assertThrows(
+                FormatException.class, () -> format.read(directory, Map.of(), LLAMA, List.of()))
+            .getMessage();
+    assertTrue(
+        message.contains("adapter.lora.alpha must be finite and at least 0, got " + alpha),
+        message);
+  }
+
+  /** B holds the difference of two scales, which may be beyond float32. */
+  @Test
+  void whatFloat32DoesNotHoldIsNotWritten() {
+    LowRank plain = DecoderParts.lora(LLAMA, 0, Projection.KEY, 2).build();
+    LowRank huge = DecoderParts.lora(LLAMA, 1, Projection.KEY, 2).alpha(1e300).build();
+    for (List<LowRank> updates : List.of(List.of(plain, huge), List.of(huge, plain))) {
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> write(LLAMA, updates)).getMessage();
+      assertTrue(message.contains(huge.path()), message);
+      assertTrue(message.contains("train") && message.contains("alpha"), message);
+    }
+  }
+
+  private static Map<String, Tensor> tensors(Path file, Map<String, GgufValue> metadata)
+      throws IOException {
     Map<String, Tensor> tensors = new TreeMap<>();
     try (Gguf stored = Gguf.open(file)) {
-      metadata = new TreeMap<>(stored.metadata());
+      metadata.putAll(stored.metadata());
       for (String name : stored.names()) {
         tensors.put(name, new Tensor(stored.shape(name), stored.floats(name)));
       }
     }
+    return tensors;
+  }
+
+  @Test
+  void whatIsMoreThanLoraIsRefusedByItsKey() throws IOException {
+    Path directory = write(LLAMA, everywhere(LLAMA));
+    Path file = directory.resolve("adapter.gguf");
+    Map<String, GgufValue> metadata = new TreeMap<>();
+    Map<String, Tensor> tensors = tensors(file, metadata);
     metadata.put("adapter.lora.task_name", GgufValue.of("letters"));
     metadata.put("adapter.lora.prompt_prefix", GgufValue.of("Dear "));
     metadata.put("general.name", GgufValue.of("letters"));

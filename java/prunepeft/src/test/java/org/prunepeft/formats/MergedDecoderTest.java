@@ -3,6 +3,7 @@ package org.prunepeft.formats;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -19,9 +20,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Source;
@@ -51,7 +54,7 @@ class MergedDecoderTest {
     weights.put("model.norm.weight", Parts.random(10));
     for (int layer = 0; layer < encoder.layers(); layer++) {
       for (StoredLinear linear : StoredLinear.of(encoder, layer)) {
-        weights.put(
+        weights.putIfAbsent(
             "model." + linear.path() + ".weight", Parts.random(linear.outputs(), linear.inputs()));
       }
     }
@@ -170,6 +173,83 @@ class MergedDecoderTest {
         double most = Math.max(Math.abs(exact[i]) * roundoff, 0x1p-25) + 2 * sum;
         Rounding.assertNear(exact[i], rounded[i], most, "weight " + i);
       }
+    }
+  }
+
+  /** Half-written is nothing: the weights appear as a whole. */
+  private void assertNotMerged(LowRank update, String... parts) {
+    IOException e =
+        assertThrows(
+            FormatException.class, () -> merge(DecoderParts.adapter(LLAMA, List.of(update))));
+    for (String part : parts) {
+      assertTrue(e.getMessage().contains(part), e.getMessage());
+    }
+    assertFalse(Files.exists(temporary.resolve("merged/model.safetensors")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {1e300, Double.POSITIVE_INFINITY})
+  void aSumThatIsNotFiniteIsRefusedByItsTensor(double alpha) throws IOException {
+    base(LLAMA, StoredType.F32);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).alpha(alpha).build();
+    assertNotMerged(
+        update,
+        "tensor " + QUERY,
+        " as value 0 with the update of",
+        "lora_alpha is " + alpha,
+        "train it anew");
+  }
+
+  @Test
+  void aMagnitudeThatIsNotFiniteIsRefusedByItsTensor() throws IOException {
+    base(LLAMA, StoredType.F32);
+    Tensor magnitude = Parts.random(24);
+    magnitude.values()[3] = Float.NaN;
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).magnitude(magnitude).build();
+    assertNotMerged(update, "tensor " + QUERY, "NaN as value 30");
+  }
+
+  /** Divided by its norm, which is infinite, such a row would be 0. */
+  @Test
+  void aRowThatIsTooLongForItsNormIsRefusedByItsTensor() throws IOException {
+    base(LLAMA, StoredType.F32);
+    LowRank update =
+        DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2)
+            .alpha(1e300)
+            .magnitude(Parts.random(24))
+            .build();
+    assertNotMerged(update, "tensor " + QUERY, "NaN as value 0", "lora_alpha is 1.0E300");
+  }
+
+  @Test
+  void aWeightThatIsNotFiniteBeforeIsTheModels() throws IOException {
+    Tensor query = Parts.random(24, 10);
+    query.values()[7] = Float.POSITIVE_INFINITY;
+    weights.put(QUERY, query);
+    base(LLAMA, StoredType.F32);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
+    assertNotMerged(update, "tensor " + QUERY, "Infinity as value 7", "it was damaged");
+  }
+
+  /** Float16 ends at 65504, bfloat16 about where float32 does. */
+  @Test
+  void aSumThatFloat16DoesNotHoldIsRefusedWithTheRemedy() throws IOException {
+    base(LLAMA, StoredType.F16);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).alpha(1e6).build();
+    assertNotMerged(
+        update,
+        "tensor " + QUERY,
+        "which float16 does not hold",
+        "in bfloat16 or float32 (--model)");
+  }
+
+  @Test
+  void bfloat16HoldsIt() throws IOException {
+    base(LLAMA, StoredType.BF16);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).alpha(1e6).build();
+    Path merged = merge(DecoderParts.adapter(LLAMA, List.of(update)));
+    try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
+      assertTrue(Rounding.largest(stored.finiteFloats(QUERY)) > 65520);
     }
   }
 

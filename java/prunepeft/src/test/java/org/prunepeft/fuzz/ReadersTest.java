@@ -34,11 +34,13 @@ import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.MissingColumnException;
 import org.prunepeft.data.task.DatasetDirectory;
+import org.prunepeft.data.task.JarData;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
 import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.formats.ImportedModules;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FileChecksum;
@@ -49,9 +51,17 @@ import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.io.Yaml;
+import org.prunepeft.model.Architecture;
+import org.prunepeft.model.CausalDecoder;
+import org.prunepeft.model.Convolution;
+import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.PostNormEncoder;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.RelativeAttention;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
@@ -67,6 +77,8 @@ import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
 import org.prunepeft.testing.ReaderFiles;
 import org.prunepeft.testing.Reading;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Torch;
 
 /**
  * Every reader of files that come from elsewhere, with valid files, with those that it failed at,
@@ -82,6 +94,40 @@ class ReadersTest {
   private static final long RENDERINGS = 6_000_000_000L;
 
   private static final EncoderConfig ENCODER = EncoderConfig.bert(1, 4, 2, 8, 10, 16);
+
+  private static final String DECODER =
+      """
+      {"model_type": "%s", "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+        "vocab_size": 10, "max_position_embeddings": 16, "tie_word_embeddings": true, "eos_token_id": 2}""";
+
+  private static final String PEFT_WEIGHTS = "adapter_model.safetensors";
+
+  private static final String LORA =
+      """
+      {"peft_type": "LORA", "task_type": "FEATURE_EXTRACTION", "r": 2, "lora_alpha": 4, "use_dora": false}""";
+
+  private static final String ADALORA =
+      """
+      {"peft_type": "ADALORA", "task_type": "FEATURE_EXTRACTION", "init_r": 2, "target_r": 1, "tinit": 1, "tfinal": 1,
+        "total_step": 9, "rank_pattern": null}""";
+
+  private static final String BOTTLENECKS =
+      """
+      {"config": {"architecture": "union", "configs": [
+          {"architecture": "lora", "r": 2, "alpha": 2, "attn_matrices": ["q"], "intermediate_lora": true},
+          {"mh_adapter": true, "output_adapter": true, "non_linearity": "relu"}]},
+        "hidden_size": 4, "model_type": "bert", "name": "a", "version": "adapters.1.2.0"}""";
+
+  private static final EncoderConfig DEBERTA =
+      ENCODER
+          .with()
+          .architecture(Architecture.DEBERTA_V2)
+          .types(0)
+          .absolutePositions(false)
+          .relative(new RelativeAttention(4, 8, true, true, false, true))
+          .convolution(new Convolution(3, 1, HiddenActivation.GELU))
+          .build();
+
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
 
   private static final Reading READING =
@@ -336,6 +382,150 @@ class ReadersTest {
           var config = RunDirectory.open(directory).readJson(AdapterFormat.CONFIG);
           AdapterFormat.of(directory, config).read(directory, config, ENCODER, List.of("a", "b"));
         });
+  }
+
+  /**
+   * The tensors of an adapter, beside a valid configuration of the kind that their names suggest.
+   */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void adapterWeights(byte[] file) throws IOException {
+    String names = text(file);
+    if (names.contains(".a.")) {
+      weights("bottlenecks", BOTTLENECKS, "adapter.safetensors", file);
+    } else if (names.contains("lora_E")) {
+      weights("adalora", ADALORA, PEFT_WEIGHTS, file);
+      String kept = "{\"encoder.layer.0.attention.self.query.lora_E\": [true, false]}";
+      weights("pruned", ADALORA.replace("null", kept), PEFT_WEIGHTS, file);
+    } else {
+      boolean dora = names.contains("magnitude");
+      weights(dora ? "dora" : "lora", LORA.replace("false", "" + dora), PEFT_WEIGHTS, file);
+    }
+  }
+
+  private static void weights(String kind, String config, String name, byte[] file)
+      throws IOException {
+    String directory = "weights/" + kind;
+    putOnce(directory + "/adapter_config.json", config);
+    tensors(
+        directory + "/head.safetensors",
+        Map.of("classifier.weight", tensor(2, 4), "classifier.bias", tensor(2)));
+    put(directory + "/" + name, file);
+    read(directory, file.length, ENCODER);
+  }
+
+  /** A file's bytes as characters, of which names are what they say. */
+  private static String text(byte[] file) {
+    return new String(file, StandardCharsets.ISO_8859_1);
+  }
+
+  /** The weights of a head, where AdapterHub has them or where an export puts them. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void headWeights(byte[] file) throws IOException {
+    if (text(file).contains("heads.")) {
+      String layer = "bert.encoder.layer.0.attention.self.query.loras.a.lora_";
+      putOnce("heads/hub/adapter_config.json", saved("adapterHub/valid.json"));
+      putOnce("heads/hub/head_config.json", saved("adapterHubHead/valid.json"));
+      tensors(
+          "heads/hub/adapter.safetensors",
+          Map.of(layer + "A", tensor(2, 4), layer + "B", tensor(4, 2)));
+      put("heads/hub/model_head.safetensors", file);
+      read("heads/hub", file.length, ENCODER);
+    } else {
+      String layer = "base_model.model.encoder.layer.0.attention.self.query.lora_";
+      putOnce("heads/own/adapter_config.json", LORA);
+      tensors(
+          "heads/own/adapter_model.safetensors",
+          Map.of(layer + "A.weight", tensor(2, 4), layer + "B.weight", tensor(4, 2)));
+      put("heads/own/head.safetensors", file);
+      read("heads/own", file.length, ENCODER);
+    }
+  }
+
+  /** LoRA of language models, as llama.cpp has it. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void ggufAdapter(byte[] file) throws IOException {
+    put("llama.cpp/adapter.gguf", file);
+    read("llama.cpp", file.length, decoder(text(file).contains("phi3") ? "phi3" : "llama"));
+  }
+
+  private static EncoderConfig decoder(String family) throws IOException {
+    String model = "decoders/" + family;
+    putOnce(model + "/config.json", DECODER.formatted(family));
+    return Models.directoryConfig(DIRECTORY.resolve(model).toString()).orElseThrow();
+  }
+
+  private static void tensors(String name, Map<String, SafeTensors.Tensor> tensors)
+      throws IOException {
+    Path file = DIRECTORY.resolve(name);
+    if (!Files.exists(file)) {
+      Files.createDirectories(file.getParent());
+      SafeTensors.write(file, tensors);
+    }
+  }
+
+  /** An adapter, as an import reads it. */
+  private static void read(String name, int length, EncoderConfig model) {
+    Path directory = DIRECTORY.resolve(name);
+    READING.check(
+        length,
+        () -> {
+          Map<String, Object> config =
+              Files.exists(directory.resolve(AdapterFormat.CONFIG))
+                  ? RunDirectory.open(directory).readJson(AdapterFormat.CONFIG)
+                  : Map.of();
+          AdapterFormat format = AdapterFormat.of(directory, config);
+          format.ofLanguageModel(directory, config, () -> false);
+          var read = format.read(directory, config, model, List.of("a", "b"));
+          ImportedModules.of(read.parts(), model);
+        });
+  }
+
+  /** A model's weights, which may be others than its config.json says. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void modelWeights(byte[] file) throws IOException {
+    Torch.load();
+    Path path = put("weighed/model.safetensors", file);
+    String names = text(file);
+    EncoderConfig model =
+        names.contains("rel_embeddings")
+            ? DEBERTA
+            : names.contains("qkv_proj")
+                ? decoder("phi3")
+                : names.contains("embed_tokens") ? decoder("llama") : ENCODER;
+    READING.check(
+        file.length,
+        () -> {
+          try (Checkpoint weights = new HuggingFaceDirectory(path.getParent()).weights()) {
+            encoder(model, weights).close();
+          }
+        });
+  }
+
+  private static Encoder encoder(EncoderConfig model, Checkpoint weights) throws IOException {
+    return model.decoder() == null
+        ? new PostNormEncoder(model, weights)
+        : new CausalDecoder(model, weights, Precision.FLOAT32, ComputeDevice.CPU);
+  }
+
+  /** What Python's tokenizer adds to BERT's vocabulary. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void addedTokens(byte[] file) throws IOException {
+    putOnce("added/config.json", "{}");
+    putOnce("added/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na");
+    put("added/added_tokens.json", file);
+    tokenizerOf("added", file.length);
+  }
+
+  /** The examples in a grammar.xml of a jar of another name. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void ruleExamples(byte[] file) {
+    READING.check(file.length, () -> JarData.ruleExamples(file));
+  }
+
+  /** Likewise data.noun. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void glosses(byte[] file) {
+    READING.check(file.length, () -> JarData.glosses(file));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

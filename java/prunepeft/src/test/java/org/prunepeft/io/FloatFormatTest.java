@@ -49,4 +49,31 @@ class FloatFormatTest {
     assertEquals(Float.NaN, value(dtype, rounded(dtype, Float.intBitsToFloat(0x7f80_0001))));
     assertEquals(Float.NaN, value(dtype, rounded(dtype, Float.intBitsToFloat(0xffff_ffff))));
   }
+
+  /** Which of some values, from 0, would become infinite; -1: none. */
+  private static int beyond(StoredType dtype, float... values) {
+    ByteBuffer source =
+        ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.nativeOrder());
+    source.asFloatBuffer().put(values);
+    return FloatFormat.beyond(dtype, source);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = StoredType.class,
+      names = {"F16", "BF16"})
+  void aValueThatBecomesInfiniteIsFound(StoredType dtype) {
+    int infinity = dtype == StoredType.F16 ? 0x7c00 : 0x7f80;
+    float largest = value(dtype, infinity - 1);
+    float next = (float) (1.5 * largest - 0.5 * value(dtype, infinity - 2));
+    float below = Math.nextDown(next);
+    assertEquals(infinity - 1, rounded(dtype, below));
+    assertEquals(infinity, rounded(dtype, next));
+    assertEquals(-1, beyond(dtype, 0, -1, largest, below, -below, Float.MIN_VALUE));
+    assertEquals(2, beyond(dtype, 1, below, next, next));
+    assertEquals(1, beyond(dtype, 1, -next));
+    assertEquals(0, beyond(dtype, Float.MAX_VALUE));
+    // Were none before.
+    assertEquals(-1, beyond(dtype, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN));
+  }
 }

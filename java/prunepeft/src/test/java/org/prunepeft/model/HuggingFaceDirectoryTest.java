@@ -225,6 +225,8 @@ class HuggingFaceDirectoryTest extends ModelDirectoryTest {
           hidden_size             | 99999999999 | hidden_size must be an integer
           hidden_size             | 20          | not a multiple of num_attention_heads, 3
           num_hidden_layers       | 0           | num_hidden_layers must be at least 1, got 0
+          num_hidden_layers       | 10001       | num_hidden_layers must be at most 10000, got 10001
+          hidden_size             | 2147483646  | hidden_size must be at most 10000000, got 2147483646
           layer_norm_eps          | 0           | layer_norm_eps must be above 0
           layer_norm_eps          | "x"         | layer_norm_eps must be a number
           hidden_act              | "mish"      | activation 'mish' is not supported; there are gelu
@@ -251,6 +253,7 @@ class HuggingFaceDirectoryTest extends ModelDirectoryTest {
           attention_head_size    | 7         | attention_head_size must be
           conv_kernel_size       | 4         | conv_kernel_size must be odd
           max_relative_positions | 3         | position_buckets must be 0 or at least 4
+          max_position_embeddings | 1000001  | max_position_embeddings must be at most 1000000
           """)
   void aDebertaThatIsNotSupportedIsRefusedWithTheReason(String name, String value, String message)
       throws IOException {

@@ -1,5 +1,6 @@
 package org.prunepeft.data.task;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import javax.xml.stream.XMLInputFactory;
 import javax.xml.stream.XMLStreamConstants;
@@ -61,6 +63,7 @@ public final class Acceptability implements Task {
   private static final Pattern SPACES = Pattern.compile("\\s+");
 
   private final String resource;
+  private final Supplier<InputStream> content;
 
   /** The task. Data is read by {@link #load}. */
   public Acceptability() {
@@ -68,7 +71,16 @@ public final class Acceptability implements Task {
   }
 
   Acceptability(String resource) {
+    this(resource, () -> Assets.open(resource, "the task's data"));
+  }
+
+  /**
+   * @param resource what messages call it
+   * @param content opens it
+   */
+  Acceptability(String resource, Supplier<InputStream> content) {
     this.resource = resource;
+    this.content = content;
   }
 
   @Override
@@ -147,7 +159,7 @@ public final class Acceptability implements Task {
 
   private List<Sentence> read() {
     List<Sentence> sentences;
-    try (InputStream stream = Assets.open(resource, "the task's data")) {
+    try (InputStream stream = content.get()) {
       XMLStreamReader xml = factory().createXMLStreamReader(stream);
       sentences = new XmlWalk(xml).sentences();
     } catch (AssetException e) {
@@ -176,6 +188,8 @@ public final class Acceptability implements Task {
   private static XMLInputFactory factory() {
     XMLInputFactory factory = XMLInputFactory.newDefaultFactory();
     factory.setProperty(XMLInputFactory.IS_SUPPORTING_EXTERNAL_ENTITIES, false);
+    // What a DOCTYPE names, a file or an address, is opened all the same.
+    factory.setXMLResolver((id, name, base, namespace) -> new ByteArrayInputStream(new byte[0]));
     // Patterns of the rules are made of entities; sentences have none, and only they are read.
     factory.setProperty(XMLInputFactory.IS_REPLACING_ENTITY_REFERENCES, false);
     return factory;
@@ -228,7 +242,8 @@ public final class Acceptability implements Task {
 
     private void begin(String element) throws XMLStreamException {
       if (element.equals("category")) {
-        wanted = !OTHER_CATEGORIES.contains(xml.getAttributeValue(null, "id"));
+        String id = xml.getAttributeValue(null, "id");
+        wanted = id == null || !OTHER_CATEGORIES.contains(id);
       } else if (isRule(element)) {
         String id = xml.getAttributeValue(null, "id");
         rules.addLast(id == null ? "" : id);

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.prunepeft.data.DataException;
@@ -77,6 +78,7 @@ public final class WordNetSupersense implements Task {
   private static final Pattern EXAMPLES = Pattern.compile("[;:]\\s*\"");
 
   private final String resource;
+  private final Supplier<InputStream> content;
 
   /** All examples, for a run that begins soon after another; a run itself keeps its parts alone. */
   private volatile WeakReference<List<Example>> read = new WeakReference<>(null);
@@ -87,7 +89,16 @@ public final class WordNetSupersense implements Task {
   }
 
   WordNetSupersense(String resource) {
+    this(resource, () -> Assets.open(resource, "the task's data"));
+  }
+
+  /**
+   * @param resource what messages call it
+   * @param content opens it
+   */
+  WordNetSupersense(String resource, Supplier<InputStream> content) {
     this.resource = resource;
+    this.content = content;
   }
 
   @Override
@@ -147,7 +158,7 @@ public final class WordNetSupersense implements Task {
     List<Example> examples = new ArrayList<>();
     Set<String> texts = new HashSet<>();
     Set<Integer> labels = new HashSet<>();
-    try (InputStream stream = Assets.open(resource, "the task's data")) {
+    try (InputStream stream = content.get()) {
       BufferedReader reader =
           new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8));
       int number = 0;

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.peft.AdaLoraConfig;
+import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
@@ -19,7 +20,8 @@ import org.prunepeft.torch.StateExchange;
  * value's is its own plus the means of its row of Q and its column of P. After each choice the
  * values beyond the budget are 0; until the last choice they may come back by their gradients.
  *
- * <p>All of it is computed where the parameters lie, and nothing is read back.
+ * <p>All of it is computed where the parameters lie. Of a device nothing is read back before the
+ * last choice.
  */
 final class RankAllocator implements AutoCloseable {
   private final FlatParameters parameters;
@@ -103,7 +105,7 @@ final class RankAllocator implements AutoCloseable {
         NoGradGuard guard = new NoGradGuard()) {
       boolean last = step >= config.lastChoice();
       if (config.chooses(step) || last && !lastChosen()) {
-        choose(config.budget(step, triplets.size()));
+        choose(config.budget(step, triplets.size()), last);
       }
       if (config.chooses(step) || last) {
         apply();
@@ -120,12 +122,40 @@ final class RankAllocator implements AutoCloseable {
     return lastChosen;
   }
 
-  /** Masks all but the values of the highest scores; of equal ones the first stay. */
-  private void choose(int budget) {
-    // Ascending, so that a score that is NaN comes last.
-    Tensor order = scores().neg().argsort(true, 0, false);
+  /**
+   * Masks all but the values of the highest scores; of equal ones the first stay.
+   *
+   * @param last whether the choice is the last: only then a device is waited for
+   */
+  private void choose(int budget, boolean last) {
+    Tensor scores = scores();
+    if (last || !ComputeDevice.of(scores).isCuda()) {
+      requireFinite(scores);
+    }
+    Tensor order = scores.neg().argsort(true, 0, false);
     mask.zero_();
     mask.index_fill_(0, order.narrow(0, 0, Math.min(budget, order.numel())), new Scalar(1));
+  }
+
+  /**
+   * Of a weight and a gradient that are finite the product may not be. What it is smoothed into
+   * stays so to the last choice.
+   */
+  private void requireFinite(Tensor scores) {
+    Tensor wrong = scores.isfinite().logical_not();
+    if (!wrong.any().item_bool()) {
+      return;
+    }
+    long place = wrong.nonzero().select(0, 0).item_long();
+    for (AdaLora.Triplet triplet : triplets) {
+      long rank = parameters.get(triplet.lambda()).numel();
+      if (place < rank) {
+        throw new NotFiniteException(
+            "AdaLoRA's importance of singular value %d of %s is not finite: a weight times its gradient is too large for float32; lower the learning rates"
+                .formatted(place, triplet.lambda()));
+      }
+      place -= rank;
+    }
   }
 
   private void apply() {

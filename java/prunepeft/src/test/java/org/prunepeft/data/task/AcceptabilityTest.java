@@ -5,6 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -14,6 +18,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -184,5 +189,23 @@ class AcceptabilityTest {
     assertTrue(
         e.getMessage().contains("put org.languagetool:language-en:6.8 from Maven Central"),
         e.getMessage());
+  }
+
+  /**
+   * It may be of a jar of another name, whose author wants to know who reads it, or what is here.
+   */
+  @Test
+  void whatADoctypeNamesIsNotRead(@TempDir Path temporary) throws IOException {
+    Path named = Files.writeString(temporary.resolve("named.dtd"), "<!ENTITY not well-formed");
+    String examples =
+        "<r><rule id='R'><example correction='x'>a</example><example>b</example></rule></r>";
+    for (String doctype :
+        List.of(
+            "<!DOCTYPE r SYSTEM '%s'>",
+            "<!DOCTYPE r [<!ENTITY %% p SYSTEM '%s'> %%p;]>",
+            "<!DOCTYPE r [<!ENTITY p SYSTEM '%s'>]>")) {
+      String file = doctype.formatted(named.toUri()) + examples.replace("b<", "b &p;<");
+      assertEquals(1, JarData.ruleExamples(file.getBytes(StandardCharsets.UTF_8)), file);
+    }
   }
 }

@@ -23,6 +23,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.testing.Rounding;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
@@ -208,6 +209,29 @@ class RankAllocatorTest {
         int budget = config.withTotalStep(5).budget(step, triplets.size());
         assertEquals(Set.copyOf(order.subList(0, budget)), left(group, triplets), "step " + step);
       }
+    }
+  }
+
+  /** Both are finite, and what is smoothed of their product is not, then NaN. */
+  @Test
+  void anImportanceThatIsNotFiniteIsRefusedByItsModule() {
+    AdaLoraConfig config = new AdaLoraConfig(8, 3, 0, 1, 1, 0.85, 0.85, 0.5, 5);
+    try (PeftModules modules = modules(config);
+        TrainingHook ranks = hook(modules, 5)) {
+      FlatParameters group = modules.groups().get("lora");
+      fill(group.values());
+      fill(group.gradients());
+      List<AdaLora.Triplet> triplets = triplets(modules);
+      String lambda = triplets.get(triplets.size() - 1).lambda();
+      group.put(lambda, new float[] {1, 1, 1, 1, 1, 1e25f, 1, 1});
+      try (PointerScope scope = new PointerScope()) {
+        group.gradient(lambda).data_ptr_float().put(5, 1e25f);
+      }
+      ranks.beforeStep(1);
+      Exception e = assertThrows(NotFiniteException.class, () -> ranks.afterStep(1));
+      assertTrue(
+          e.getMessage().contains("singular value 5 of " + lambda + " is not finite"),
+          e.getMessage());
     }
   }
 
