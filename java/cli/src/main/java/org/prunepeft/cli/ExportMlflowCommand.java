@@ -15,6 +15,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.cli.MlflowStore.MetricPoint;
 import org.prunepeft.cli.MlflowStore.Status;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.report.LearningCurve;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -52,6 +53,9 @@ final class ExportMlflowCommand implements Callable<Integer> {
           "peer.json",
           "result.json",
           "summary.md");
+
+  /** Bytes of a summary, of which MLflow has the beginning. */
+  private static final int MOST_TEXT = 1 << 26;
 
   @Mixin private RunsArgument named;
 
@@ -100,7 +104,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
       }
     }
     if (artifacts.containsKey("summary.md")) {
-      tags.put("mlflow.note.content", Files.readString(artifacts.get("summary.md")));
+      tags.put("mlflow.note.content", BoundedFile.text(artifacts.get("summary.md"), MOST_TEXT));
     }
     return new MlflowStore.MlflowRun(
         directory + " " + began,

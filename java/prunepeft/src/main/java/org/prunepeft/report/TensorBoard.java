@@ -2,6 +2,7 @@ package org.prunepeft.report;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,14 +31,24 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
   @Override
   public void directory(Path directory) {
     double now = now();
-    file =
-        directory.resolve(
-            String.format(Locale.ROOT, "events.out.tfevents.%010d.prunepeft", (long) now));
     try {
-      events = EventFile.create(file, now);
+      events = create(directory, now);
       events.text(now, "settings", table(RunFiles.settings(RunDirectory.look(directory))));
     } catch (IOException e) {
       throw unwritten(e);
+    }
+  }
+
+  /** A run that goes on within the second in which it was cut off has a number behind the time. */
+  private EventFile create(Path directory, double now) throws IOException {
+    String name = String.format(Locale.ROOT, "events.out.tfevents.%010d.prunepeft", (long) now);
+    for (int number = 1; ; number++) {
+      file = directory.resolve(number == 1 ? name : name + "." + number);
+      try {
+        return EventFile.create(file, now);
+      } catch (FileAlreadyExistsException e) {
+        // TensorBoard reads all, in the order of their names.
+      }
     }
   }
 
