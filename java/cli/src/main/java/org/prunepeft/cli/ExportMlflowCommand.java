@@ -16,6 +16,7 @@ import org.prunepeft.RunContents;
 import org.prunepeft.cli.MlflowStore.MetricPoint;
 import org.prunepeft.cli.MlflowStore.Status;
 import org.prunepeft.io.BoundedFile;
+import org.prunepeft.io.Unfinished;
 import org.prunepeft.report.LearningCurve;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -81,8 +82,13 @@ final class ExportMlflowCommand implements Callable<Integer> {
     // A damaged one is found before any is written; one at a time is in memory.
     runs.forEach(RunContents::of);
     MlflowStore store = new MlflowStore(output, experiment);
-    for (Path run : runs) {
-      System.out.println(run + ": " + store.write(of(RunContents.of(run))));
+    Unfinished begun = Unfinished.begin(store::discard);
+    try {
+      for (Path run : runs) {
+        System.out.println(run + ": " + store.write(of(RunContents.of(run))));
+      }
+    } finally {
+      begun.end();
     }
     return 0;
   }

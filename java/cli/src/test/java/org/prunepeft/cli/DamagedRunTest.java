@@ -441,6 +441,22 @@ class DamagedRunTest {
     Call.of("search", "--resume", above).exits(0, "is complete").prints("# Two seeds");
   }
 
+  @Test
+  void textsThatAreNoUtf8AreShownAsFarAsTheyAre() throws IOException {
+    Path odd = copy("odd-summary");
+    byte[] text = {'a', (byte) 0xff, 'b', '\n'};
+    Files.write(odd.resolve("summary.md"), text);
+    Call.of("seal", odd).exits(0);
+    Call.of("search", "--resume", odd).exits(0).prints("a\uFFFDb");
+    Call.of("export-mlflow", odd, "--output=" + temporary.resolve("odd-mlruns")).exits(0);
+    Path study = Files.createDirectories(temporary.resolve("odd-study"));
+    Files.write(study.resolve("study.md"), text);
+    Files.move(odd, study.resolve("run"));
+    Path page = temporary.resolve("odd.html");
+    Call.of("report", study, "--output=" + page).exits(0);
+    assertTrue(Files.readString(page).contains("a\uFFFDb"));
+  }
+
   /** Changes a file in a way that its reader does not see, and makes the calls. */
   private static void assertRefused(Path file, Executable... calls) throws IOException {
     Files.writeString(file, Files.readString(file).replaceFirst("\\{", "{ "));
