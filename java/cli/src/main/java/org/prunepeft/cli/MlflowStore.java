@@ -93,8 +93,16 @@ final class MlflowStore {
   private final String id;
   private boolean discarded;
 
-  /** Where the last run that was begun is written; null: none was. */
-  private volatile Path partial;
+  /** Of the last run that was begun; null: none was. */
+  private volatile Places begun;
+
+  /**
+   * Of a run.
+   *
+   * @param beside where it is written
+   * @param before what was in its place
+   */
+  private record Places(Path place, Path beside, Path before) {}
 
   /**
    * Finds the experiment, or makes it.
@@ -197,7 +205,7 @@ final class MlflowStore {
     Path place = directory().resolve(runId);
     Path beside = directory().resolve("." + runId + ".partial");
     Path before = directory().resolve("." + runId + ".earlier");
-    partial = beside;
+    begun = new Places(place, beside, before);
     try {
       // Of a process that was killed.
       delete(beside);
@@ -244,9 +252,12 @@ final class MlflowStore {
    */
   synchronized String discard() {
     discarded = true;
-    for (int attempt = 0; attempt < MOST_ATTEMPTS && partial != null; attempt++) {
+    for (int attempt = 0; attempt < MOST_ATTEMPTS && begun != null; attempt++) {
       try {
-        delete(partial);
+        delete(begun.beside);
+        if (Files.exists(begun.place)) {
+          delete(begun.before);
+        }
         Thread.sleep(ATTEMPT_MILLIS);
       } catch (IOException e) {
         // A file has come.

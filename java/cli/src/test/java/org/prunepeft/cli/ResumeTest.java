@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -504,6 +505,17 @@ class ResumeTest {
         RunDirectory.open(run).readJsonArray("rounds.json", PruningRound.class)) {
       String kept = round.divergence().orElseThrow();
       assertTrue(kept.startsWith(why) && kept.contains("(examples "), kept);
+    }
+    // As an earlier version wrote it.
+    Path earlier = Files.createDirectory(temporary.resolve("earlier"));
+    String rounds = Files.readString(run.resolve("rounds.json"));
+    String without = rounds.replaceAll(",\\s*\"divergence\" : \"[^\"]*\"", "");
+    assertTrue(without.length() < rounds.length(), rounds);
+    Files.writeString(earlier.resolve("rounds.json"), without);
+    for (PruningRound round :
+        RunDirectory.look(earlier).readJsonArray("rounds.json", PruningRound.class)) {
+      assertEquals(Optional.of("diverged"), round.sickness());
+      assertEquals(Optional.empty(), round.divergence());
     }
     String strategy = Files.readString(run.resolve("strategy.json"));
     assertTrue(strategy.contains("\"divergence\" : \"" + why), strategy);

@@ -1,6 +1,7 @@
 package org.prunepeft.io;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -64,6 +65,9 @@ public final class Unfinished {
       inside = files.skip(1).sorted(Comparator.reverseOrder()).toList();
     } catch (NoSuchFileException e) {
       return;
+    } catch (UncheckedIOException e) {
+      // A directory below has gone while it was walked.
+      throw e.getCause();
     }
     for (Path file : inside) {
       Files.deleteIfExists(file);

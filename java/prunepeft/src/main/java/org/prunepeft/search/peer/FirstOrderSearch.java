@@ -38,7 +38,10 @@ public record FirstOrderSearch(long seed) implements PeerSearch {
       throw new NotFiniteException(
           "the supernet's training diverged (%s), so that its gradients say nothing; lower the learning rates"
               .formatted(
-                  observation.health().flatMap(TrainingHealth::divergence).orElse("no number")));
+                  observation
+                      .health()
+                      .flatMap(TrainingHealth::divergence)
+                      .orElse("its reason was not kept")));
     }
     Map<String, Double> scores = new LinkedHashMap<>();
     for (Candidate module : space.candidates()) {
