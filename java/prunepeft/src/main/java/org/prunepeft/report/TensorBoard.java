@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.DoubleSupplier;
 import org.prunepeft.files.EventFile;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -22,15 +23,25 @@ import org.prunepeft.text.Markdown;
  * made it, after the run.
  */
 public final class TensorBoard implements ProgressListener, AutoCloseable {
+  /** Seconds since 1970. */
+  private final DoubleSupplier clock;
+
   private EventFile events;
   private Path file;
 
   /** For one run. */
-  public TensorBoard() {}
+  public TensorBoard() {
+    this(() -> System.currentTimeMillis() / 1e3);
+  }
+
+  /** By another clock. */
+  TensorBoard(DoubleSupplier clock) {
+    this.clock = clock;
+  }
 
   @Override
   public void directory(Path directory) {
-    double now = now();
+    double now = clock.getAsDouble();
     try {
       events = create(directory, now);
       events.text(now, "settings", table(RunFiles.settings(RunDirectory.look(directory))));
@@ -60,7 +71,7 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
     Map<String, Double> tagged = new LinkedHashMap<>();
     values.forEach((name, value) -> tagged.put(training + "/" + name, value));
     try {
-      events.scalars(now(), step, tagged);
+      events.scalars(clock.getAsDouble(), step, tagged);
     } catch (IOException e) {
       throw unwritten(e);
     }
@@ -78,10 +89,6 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
 
   private UncheckedIOException unwritten(IOException e) {
     return new UncheckedIOException("can't write %s: %s".formatted(file, e.getMessage()), e);
-  }
-
-  private static double now() {
-    return System.currentTimeMillis() / 1e3;
   }
 
   @Override

@@ -8,7 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,26 +30,28 @@ class TensorBoardTest {
     assertTrue(text.contains("\n| setup.model | a\\|b\\\\\\|c d |\n"), text);
   }
 
-  /** Files of all the seconds that the test may take are there. */
+  /** The clock of all stands within a second. */
   @Test
   void aRunThatGoesOnWithinTheSecondHasAFileOfItsOwn() throws IOException {
     Files.writeString(run.resolve("config.json"), "{}");
-    long now = System.currentTimeMillis() / 1000;
-    for (long second = now; second < now + 600; second++) {
-      Files.writeString(
-          run.resolve(String.format(Locale.ROOT, "events.out.tfevents.%010d.prunepeft", second)),
-          "earlier");
-    }
-    for (int number = 2; number <= 3; number++) {
-      try (TensorBoard board = new TensorBoard()) {
+    for (int i = 0; i < 3; i++) {
+      double now = 1_796_050_406 + i / 4.0;
+      try (TensorBoard board = new TensorBoard(() -> now)) {
         board.directory(run);
+        board.metrics("train", 1, Map.of("loss", 0.5));
       }
-      String end = ".prunepeft." + number;
-      try (Stream<Path> files = Files.list(run)) {
-        List<Path> own = files.filter(file -> file.toString().endsWith(end)).toList();
-        assertEquals(1, own.size(), own.toString());
-        assertTrue(own.get(0).getFileName().toString().startsWith("events.out.tfevents."));
-        assertTrue(Files.size(own.get(0)) > 0);
+    }
+    String first = "events.out.tfevents.1796050406.prunepeft";
+    try (Stream<Path> files = Files.list(run)) {
+      List<String> names =
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(name -> name.contains("tfevents"))
+              .sorted()
+              .toList();
+      assertEquals(List.of(first, first + ".2", first + ".3"), names);
+      for (String name : names) {
+        assertEquals(Files.size(run.resolve(first)), Files.size(run.resolve(name)));
       }
     }
   }
