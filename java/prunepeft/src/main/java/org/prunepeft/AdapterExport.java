@@ -19,6 +19,7 @@ import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.WholeDirectory;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.HubName;
 import org.prunepeft.formats.MergedDecoder;
@@ -349,7 +350,18 @@ public final class AdapterExport {
 
   private static void write(
       RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, ExportWriter files) {
-    RunDirectory target = RunDirectory.create(output);
+    try (WholeDirectory whole = new WholeDirectory(output)) {
+      write(source, adapter, setup, whole.directory(), files);
+    }
+  }
+
+  private static void write(
+      RunDirectory source,
+      TrainedAdapter adapter,
+      Setup setup,
+      RunDirectory target,
+      ExportWriter files) {
+    Path output = target.path();
     try {
       if (!HubName.isOne(adapter.base())) {
         LOG.warn(

@@ -16,6 +16,7 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.WholeDirectory;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.HubName;
 import org.prunepeft.formats.ImportedModules;
@@ -296,21 +297,23 @@ public final class AdapterImport {
     ModelFiles.put(config, setup.model(), base.files());
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     filled.forEach(one -> tensors.putAll(one.tensors));
-    RunDirectory run = RunDirectory.create(setup.output());
-    try {
-      run.writeJson(RunFiles.CONFIG, config);
-      run.writeJson(RunFiles.CONFIGURATION, RunRecord.modules(setup, modules));
-      SafeTensors.write(run.file(RunFiles.ADAPTER), tensors);
-      if (adapter.hasHead()) {
-        SafeTensors.write(
-            run.file(RunFiles.HEAD),
-            Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
+    try (WholeDirectory whole = new WholeDirectory(setup.output())) {
+      RunDirectory run = whole.directory();
+      try {
+        run.writeJson(RunFiles.CONFIG, config);
+        run.writeJson(RunFiles.CONFIGURATION, RunRecord.modules(setup, modules));
+        SafeTensors.write(run.file(RunFiles.ADAPTER), tensors);
+        if (adapter.hasHead()) {
+          SafeTensors.write(
+              run.file(RunFiles.HEAD),
+              Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
+        }
+        Manifest.write(run, RunFiles.RESULT, RunDirectory.formatted(), RunFiles.beforeResult(run));
+        run.complete();
+      } catch (IOException | RuntimeException | Error e) {
+        run.fail(e.toString());
+        throw e;
       }
-      Manifest.write(run, RunFiles.RESULT, RunDirectory.formatted(), RunFiles.beforeResult(run));
-      run.complete();
-    } catch (IOException | RuntimeException | Error e) {
-      run.fail(e.toString());
-      throw e;
     }
   }
 }

@@ -12,6 +12,8 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectories;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.EncoderConfig;
@@ -370,7 +372,10 @@ public final class PrunePeft {
    * {@return whether a setup goes on with a run that is complete, so that nothing is left to do}
    * What the run was cut off in clearing away is removed.
    *
-   * @param setup of one run, or of the directory above those of several seeds
+   * @param setup of one run, or of the directory above those of several seeds or budgets
+   * @throws org.prunepeft.io.DamagedRunException if it is complete, and a file of it, or of one of
+   *     several, is not what the run wrote, or is gone
+   * @throws RunDirectoryException if one can't be read
    */
   public static boolean isOver(Setup setup) {
     boolean over =
@@ -378,6 +383,8 @@ public final class PrunePeft {
             && setup.output() != null
             && RunStatus.of(setup.output()) == RunStatus.COMPLETE;
     if (over) {
+      RunDirectories.complete(setup.output())
+          .forEach(run -> Manifest.verify(RunDirectory.look(run)));
       CheckpointDirectory.deleteLeft(setup.output());
     }
     return over;

@@ -15,6 +15,8 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.cli.MlflowStore.MetricPoint;
 import org.prunepeft.cli.MlflowStore.Status;
+import org.prunepeft.io.BoundedFile;
+import org.prunepeft.io.Unfinished;
 import org.prunepeft.report.LearningCurve;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -53,6 +55,9 @@ final class ExportMlflowCommand implements Callable<Integer> {
           "result.json",
           "summary.md");
 
+  /** Bytes of a summary, of which MLflow has the beginning. */
+  private static final int MOST_TEXT = 1 << 26;
+
   @Mixin private RunsArgument named;
 
   @Option(
@@ -77,8 +82,13 @@ final class ExportMlflowCommand implements Callable<Integer> {
     // A damaged one is found before any is written; one at a time is in memory.
     runs.forEach(RunContents::of);
     MlflowStore store = new MlflowStore(output, experiment);
-    for (Path run : runs) {
-      System.out.println(run + ": " + store.write(of(RunContents.of(run))));
+    Unfinished begun = Unfinished.begin(store::discard);
+    try {
+      for (Path run : runs) {
+        System.out.println(run + ": " + store.write(of(RunContents.of(run))));
+      }
+    } finally {
+      begun.end();
     }
     return 0;
   }
@@ -100,7 +110,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
       }
     }
     if (artifacts.containsKey("summary.md")) {
-      tags.put("mlflow.note.content", Files.readString(artifacts.get("summary.md")));
+      tags.put("mlflow.note.content", BoundedFile.text(artifacts.get("summary.md"), MOST_TEXT));
     }
     return new MlflowStore.MlflowRun(
         directory + " " + began,

@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.Unfinished;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.text.ShellWords;
 
@@ -21,6 +21,7 @@ final class Interruption {
 
   private static final CountDownLatch ENDED = new CountDownLatch(1);
   private static volatile boolean requested;
+  private static volatile boolean abandoned;
   private static volatile Path run;
 
   /** What is said of what was interrupted; null: nothing that can go on. */
@@ -67,13 +68,20 @@ final class Interruption {
     return requested;
   }
 
+  /** Whether the process ends and its work is given up: that this fails then is no news. */
+  static boolean abandoned() {
+    return abandoned;
+  }
+
   private static void shutDown() {
     if (ENDED.getCount() == 0) {
       return;
     }
     if (said == null) {
-      // Nothing can go on, so nothing is to be left of a file that is being written.
-      AtomicFile.abandon();
+      // Nothing can go on, so nothing is to be left of what is being written.
+      abandoned = true;
+      Unfinished.abandon().forEach(line -> System.err.println("prunepeft: " + line));
+      System.err.flush();
       return;
     }
     requested = true;

@@ -214,7 +214,8 @@ public final class Main implements Runnable {
       return StandardOutput.CLOSED_PIPE;
     }
     PrintWriter err = commandLine.getErr();
-    if (!(error instanceof CancellationException && Interruption.requested())) {
+    if (!Interruption.abandoned()
+        && !(error instanceof CancellationException && Interruption.requested())) {
       err.println("prunepeft: " + message(error));
     }
     if (Boolean.getBoolean(STACK_TRACE)) {

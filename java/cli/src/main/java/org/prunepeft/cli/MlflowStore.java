@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -21,6 +22,7 @@ import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.Unfinished;
 import org.prunepeft.io.Yaml;
 
 /**
@@ -82,8 +84,25 @@ final class MlflowStore {
       Map<String, String> tags,
       Map<String, Path> artifacts) {}
 
+  /** To remove what another thread may be writing. */
+  private static final int MOST_ATTEMPTS = 10;
+
+  private static final int ATTEMPT_MILLIS = 5;
+
   private final Path root;
   private final String id;
+  private boolean discarded;
+
+  /** Of the last run that was begun; null: none was. */
+  private volatile Places begun;
+
+  /**
+   * Of a run.
+   *
+   * @param beside where it is written
+   * @param before what was in its place
+   */
+  private record Places(Path place, Path beside, Path before) {}
 
   /**
    * Finds the experiment, or makes it.
@@ -175,10 +194,91 @@ final class MlflowStore {
     return root.resolve(id);
   }
 
-  /** {@return where the run lies now} */
+  /**
+   * Writes a run beside its place, then puts it there: where the process ends amid that, what was
+   * there stays.
+   *
+   * @return where the run lies now
+   */
   Path write(MlflowRun run) throws IOException {
     String runId = uuid(run.identity).toString().replace("-", "");
-    Path directory = directory().resolve(runId);
+    Path place = directory().resolve(runId);
+    Path beside = directory().resolve("." + runId + ".partial");
+    Path before = directory().resolve("." + runId + ".earlier");
+    begun = new Places(place, beside, before);
+    try {
+      // Of a process that was killed.
+      delete(beside);
+      fill(beside, run, runId, place);
+      put(beside, place, before);
+      delete(before);
+    } catch (IOException | RuntimeException e) {
+      try {
+        delete(beside);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+    return place;
+  }
+
+  /** The process can't be told to end between the two. */
+  private synchronized void put(Path beside, Path place, Path before) throws IOException {
+    if (discarded) {
+      throw new IOException("this process is ending");
+    }
+    if (Files.exists(place)) {
+      // Of a process that was killed, the one that was replaced then.
+      delete(before);
+      Files.move(place, before, StandardCopyOption.ATOMIC_MOVE);
+    }
+    try {
+      Files.move(beside, place, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      if (Files.exists(before) && Files.notExists(place)) {
+        Files.move(before, place, StandardCopyOption.ATOMIC_MOVE);
+      }
+      throw e;
+    }
+    AtomicFile.forceDirectory(directory());
+  }
+
+  /**
+   * Removes what is begun of a run; what its thread writes meanwhile goes as well. No more are
+   * written.
+   *
+   * @return what is left, for the user
+   */
+  synchronized String discard() {
+    discarded = true;
+    for (int attempt = 0; attempt < MOST_ATTEMPTS && begun != null; attempt++) {
+      try {
+        delete(begun.beside);
+        if (Files.exists(begun.place)) {
+          delete(begun.before);
+        }
+        Thread.sleep(ATTEMPT_MILLIS);
+      } catch (IOException e) {
+        // A file has come.
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        break;
+      }
+    }
+    return "interrupted; the runs in %s are whole, and the same command writes those that are missing"
+        .formatted(root);
+  }
+
+  private static void delete(Path directory) throws IOException {
+    Unfinished.clear(directory);
+    Files.deleteIfExists(directory);
+  }
+
+  /**
+   * @param place where it will be
+   */
+  private void fill(Path directory, MlflowRun run, String runId, Path place) throws IOException {
     for (String part : List.of("params", "metrics", "tags", "artifacts")) {
       Files.createDirectories(directory.resolve(part));
     }
@@ -198,8 +298,7 @@ final class MlflowStore {
       AtomicFile.write(file, Files.readAllBytes(artifact.getValue()));
     }
     // Last: a directory without it is no run.
-    write(directory.resolve(META), meta(run, runId, directory));
-    return directory;
+    write(directory.resolve(META), meta(run, runId, place));
   }
 
   private String meta(MlflowRun run, String runId, Path directory) throws JsonProcessingException {

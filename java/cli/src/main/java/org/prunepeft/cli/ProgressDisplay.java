@@ -43,8 +43,9 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
 
   @Override
   public void created(Path directory) {
-    writeConfig(directory, config);
+    // Before what a run is resumed by can be seen: a signal that comes then has that said.
     Interruption.begins(command, directory);
+    writeConfig(directory, config);
   }
 
   @Override

@@ -131,6 +131,7 @@ final class PruningExplanation {
         .ifPresent(
             sickness ->
                 line("The round's training %s: its scores say nothing.".formatted(sickness)));
+    round.divergence().ifPresent(why -> line("A training of the round diverged: " + why + "."));
     line("");
     text.append(scores(round, standing, panel).text(Table.Format.MD));
     differ(round, standing, panel);

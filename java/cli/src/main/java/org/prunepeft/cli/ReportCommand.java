@@ -15,6 +15,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -114,7 +115,7 @@ final class ReportCommand implements Callable<Integer> {
     for (Path directory : named.directories) {
       Path tables = directory.resolve(StudyFiles.TABLES);
       if (Files.isRegularFile(tables)) {
-        text.append(Files.readString(tables)).append('\n');
+        text.append(BoundedFile.text(tables, StudyJson.MOST)).append('\n');
       }
     }
     return text.isEmpty() ? data.table().text(Table.Format.MD) : text.toString();

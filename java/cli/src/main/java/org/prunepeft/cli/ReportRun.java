@@ -164,6 +164,7 @@ final class ReportRun {
     map.put("parameters", round.parameters());
     map.put("information", round.information().toString().toLowerCase(Locale.ROOT));
     map.put("sickness", round.sickness().orElse(null));
+    map.put("divergence", round.divergence().orElse(null));
     map.put("readings", round.readings().stream().map(ReportRun::reading).toList());
     Map<String, Object> panels = new LinkedHashMap<>();
     round.panels().forEach(panel -> panels.put(panel.partition().toString(), panel.weights()));

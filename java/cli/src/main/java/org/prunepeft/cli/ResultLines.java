@@ -2,15 +2,20 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Locale;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Reason;
 
 /** What a run prints at its end. */
 final class ResultLines {
+  /** Bytes of a summary. */
+  private static final int MOST = 1 << 26;
+
   private ResultLines() {}
 
   static void print(Setup setup, SearchOutcome outcome) {
@@ -32,10 +37,12 @@ final class ResultLines {
 
   /** The summary in the run's directory. */
   static void print(Setup setup) {
+    Path summary = setup.output().resolve(RunStatus.SUMMARY);
     try {
-      System.out.println(Files.readString(setup.output().resolve(RunStatus.SUMMARY)));
+      System.out.println(BoundedFile.text(summary, MOST));
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw new UncheckedIOException(
+          "can't read %s: %s".formatted(summary, Reason.of(summary, e)), e);
     }
     System.out.println("run directory: " + setup.output());
   }

@@ -11,13 +11,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.LanguageTask;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.RunStatus;
@@ -278,8 +278,8 @@ final class SetupOptions {
                   .formatted(run, RunStatus.OPTIONS));
     }
     String first;
-    try (Stream<String> lines = Files.lines(file)) {
-      first = lines.findFirst().orElse("");
+    try {
+      first = BoundedFile.firstLine(file);
     } catch (IOException e) {
       throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }

@@ -30,7 +30,7 @@ final class StudyJson {
   static final int FORMAT = 1;
 
   /** Far more than the tables of any study have. */
-  private static final int MOST = 100_000_000;
+  static final int MOST = 100_000_000;
 
   private static final JsonMapper JSON = new JsonMapper();
 

@@ -416,8 +416,45 @@ class DamagedRunTest {
     Call.of("explain", damaged, "0.lora").exits(1, said);
     Call.of("export-mlflow", run, damaged, "--output=" + output).exits(1, said);
     Call.of("compare", run, damaged).exits(1, said);
+    Call.of("search", "--resume", damaged).exits(1, said);
     assertTrue(Files.notExists(output));
     Call.of("runs", damaged).exits(0).prints("damaged: " + file);
+  }
+
+  @Test
+  void aSummaryThatWasEditedIsNotPrintedByAResumption() throws IOException {
+    Path edited = copy("edited-summary");
+    Call.of("search", "--resume", edited).exits(0, "is complete; nothing is left to do");
+    Path summary = edited.resolve("summary.md");
+    Files.writeString(summary, Files.readString(summary) + "better than it was\n");
+    Call refused =
+        Call.of("search", "--resume", edited).exits(1, summary + " is damaged or was changed: ");
+    assertFalse(refused.out().contains("better than it was"), refused.out());
+    // Of several seeds or budgets the one is named.
+    Path above = Files.createDirectories(temporary.resolve("above"));
+    Files.copy(edited.resolve("config.yaml"), above.resolve("config.yaml"));
+    Files.writeString(above.resolve("summary.md"), "# Two seeds\n");
+    Path seed = Files.move(edited, above.resolve("seed-1"));
+    Call.of("search", "--resume", above)
+        .exits(1, seed.resolve("summary.md") + " is damaged or was changed: ");
+    Call.of("seal", seed).exits(0);
+    Call.of("search", "--resume", above).exits(0, "is complete").prints("# Two seeds");
+  }
+
+  @Test
+  void textsThatAreNoUtf8AreShownAsFarAsTheyAre() throws IOException {
+    Path odd = copy("odd-summary");
+    byte[] text = {'a', (byte) 0xff, 'b', '\n'};
+    Files.write(odd.resolve("summary.md"), text);
+    Call.of("seal", odd).exits(0);
+    Call.of("search", "--resume", odd).exits(0).prints("a\uFFFDb");
+    Call.of("export-mlflow", odd, "--output=" + temporary.resolve("odd-mlruns")).exits(0);
+    Path study = Files.createDirectories(temporary.resolve("odd-study"));
+    Files.write(study.resolve("study.md"), text);
+    Files.move(odd, study.resolve("run"));
+    Path page = temporary.resolve("odd.html");
+    Call.of("report", study, "--output=" + page).exits(0);
+    assertTrue(Files.readString(page).contains("a\uFFFDb"));
   }
 
   /** Changes a file in a way that its reader does not see, and makes the calls. */

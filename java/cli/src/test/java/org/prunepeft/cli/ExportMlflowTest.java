@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -10,6 +11,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -208,6 +210,53 @@ class ExportMlflowTest {
     Call second = Call.of("export-mlflow", runs, "-o", store).exits(0);
     assertEquals(first.out(), second.out());
     assertEquals(2, read(store).size());
+  }
+
+  @Test
+  void nothingOfAnEarlierRunOrOfOneThatWasCutOffStaysInItsPlace() throws IOException {
+    Path store = temporary.resolve("replaced");
+    String said = Call.of("export-mlflow", runs.resolve("whole"), "-o", store).exits(0).out();
+    Path place = Path.of(said.strip().substring(said.indexOf(": ") + 2));
+    Path parameters = place.resolve("params");
+    Set<String> names = Small.names(parameters);
+    Files.writeString(parameters.resolve("earlier"), "1");
+    // As a process leaves it that is killed.
+    Path partial = place.resolveSibling("." + place.getFileName() + ".partial");
+    Files.createDirectories(partial.resolve("params"));
+    Files.writeString(partial.resolve("params/cut"), "1");
+    Path before = place.resolveSibling("." + place.getFileName() + ".earlier");
+    Files.createDirectories(before.resolve("params"));
+    Call.of("export-mlflow", runs.resolve("whole"), "-o", store).exits(0).prints("" + place);
+    assertEquals(names, Small.names(parameters));
+    assertEquals(
+        Set.of("meta.yaml", place.getFileName().toString()), Small.names(place.getParent()));
+  }
+
+  @Test
+  void aStoreThatIsToldToEndKeepsTheRunsThatItHas() throws IOException {
+    Path root = temporary.resolve("told");
+    Call.of("export-mlflow", runs.resolve("cut"), "-o", root).exits(0);
+    Map<String, Stored> earlier = read(root);
+    MlflowStore store = new MlflowStore(root, "prunepeft");
+    assertTrue(store.discard().startsWith("interrupted; the runs in " + root + " are whole"));
+    MlflowStore.MlflowRun other =
+        new MlflowStore.MlflowRun(
+            "other",
+            "other",
+            Instant.now(),
+            null,
+            MlflowStore.Status.RUNNING,
+            Map.of("seed", "1"),
+            Map.of(),
+            Map.of(),
+            Map.of());
+    assertThrows(IOException.class, () -> store.write(other));
+    assertEquals(earlier.keySet(), read(root).keySet());
+    for (Path experiment : experiments(root).values()) {
+      for (String name : Small.names(experiment)) {
+        assertFalse(name.startsWith("."), name);
+      }
+    }
   }
 
   /** Which MLflow has given a number of its own. */

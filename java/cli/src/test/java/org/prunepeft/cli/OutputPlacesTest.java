@@ -32,6 +32,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.text.ShellWords;
 import picocli.CommandLine;
@@ -169,13 +170,7 @@ class OutputPlacesTest {
         "search --strategy=all --seeds=1,2"
       })
   void whatIsNoDirectoryIsRefusedAndStays(String line) throws Exception {
-    Path adapter = temporary.resolve("adapter");
-    if (Files.notExists(adapter)) {
-      Call.of("export", run, "--format=adapters", "--output=" + adapter).exits(0);
-    }
-    List<String> words =
-        List.of(
-            line.replace("RUN", run.toString()).replace("ADAPTER", adapter.toString()).split(" "));
+    List<String> words = List.of(inPlace(line).split(" "));
     boolean trains = words.get(0).equals("train") || words.get(0).equals("search");
     List<String> options = new ArrayList<>(trains ? Small.examples(24) : List.of());
     if (trains) {
@@ -389,5 +384,66 @@ class OutputPlacesTest {
     assertEquals(code, process.exitValue(), Child.text(said));
     assertEquals(Set.of("labels.tsv"), Small.names(directory));
     assertEquals("earlier", Files.readString(output));
+  }
+
+  /** Into a new directory, or an empty one, which stays. */
+  @ParameterizedTest
+  @CsvSource({
+    "export RUN --format=adapters, TERM, true",
+    "export RUN --merge, INT, false",
+    "import ADAPTER, TERM, false"
+  })
+  void anExportOrImportThatIsToldToEndLeavesNothing(String line, Signal signal, boolean there)
+      throws Exception {
+    Path parent = Files.createTempDirectory(temporary, "told");
+    Path output = parent.resolve("new/output");
+    Path said = Files.createTempFile(temporary, "told", ".txt");
+    List<String> words = new ArrayList<>(List.of(inPlace(line).split(" ")));
+    words.add("--output=" + output);
+    for (int attempt = 0; ; attempt++) {
+      if (there) {
+        Files.createDirectories(output);
+      }
+      Process process = Child.start(words, said);
+      try {
+        while (Files.notExists(output.resolve("INCOMPLETE")) && process.isAlive()) {
+          Thread.onSpinWait();
+        }
+        signal.send(process);
+        assertTrue(process.waitFor(120, TimeUnit.SECONDS));
+      } finally {
+        process.destroyForcibly();
+      }
+      boolean complete =
+          Files.notExists(output.resolve("INCOMPLETE"))
+              && (Files.exists(output.resolve("prunepeft.json"))
+                  || Files.exists(output.resolve("result.json")));
+      if (!complete) {
+        assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
+        break;
+      }
+      // It was quicker, or a shell started this in the background, which has it ignore SIGINT.
+      assumeFalse(attempt == 20, "exports are quicker than signals: " + Child.text(said));
+      Directories.delete(parent.resolve("new"));
+    }
+    assertEquals(
+        "prunepeft: interrupted; nothing is left of " + output,
+        Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+        Child.text(said));
+    assertFalse(Child.text(said).contains("can't "), Child.text(said));
+    assertEquals(there ? Set.of("new") : Set.of(), Small.names(parent));
+    if (there) {
+      assertEquals(Set.of(), Small.names(output));
+    }
+    Call.of(words).exits(0);
+  }
+
+  /** A command line with the run and an adapter of it. */
+  private static String inPlace(String line) {
+    Path adapter = temporary.resolve("adapter");
+    if (Files.notExists(adapter)) {
+      Call.of("export", run, "--format=adapters", "--output=" + adapter).exits(0);
+    }
+    return line.replace("RUN", run.toString()).replace("ADAPTER", adapter.toString());
   }
 }

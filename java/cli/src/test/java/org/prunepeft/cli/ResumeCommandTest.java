@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.IOException;
@@ -162,7 +163,8 @@ class ResumeCommandTest {
   @EnumSource
   void aProcessThatIsToldToEndWritesACheckpointAndSaysHowToGoOn(Signal signal) throws Exception {
     assumeFalse(
-        signal == Signal.INT && ignoresInterrupts(), "a shell started this in the background");
+        signal == Signal.INT && Signal.ignoresInterrupts(),
+        "a shell started this in the background");
     Path run = temporary.resolve("interrupted by " + signal);
     Path said = temporary.resolve(signal + ".txt");
     Process process = cutOff(train(run, LONG), run, said, signal::send);
@@ -174,6 +176,37 @@ class ResumeCommandTest {
         .exits(1, "failed: cancelled; go on with: prunepeft train --resume '" + run + "'");
     Call.of("train", "--resume=" + run).exits(0);
     assertSame(whole, run);
+  }
+
+  /** The model is read, or texts are tokenised; nothing has been trained. */
+  @Test
+  void aTrainingThatIsToldToEndBeforeItsFirstCheckpointBeginsAgain() throws Exception {
+    for (Signal signal : Signal.without(Signal.INT)) {
+      Path run = temporary.resolve("not begun by " + signal);
+      Path said = temporary.resolve("not begun by " + signal + ".txt");
+      while (true) {
+        Process process = Child.start(train(run, LONG), said);
+        while (process.isAlive() && Files.notExists(run.resolve("config.yaml"))) {
+          Thread.sleep(1);
+        }
+        signal.send(process);
+        assertTrue(ProcessorTime.endsWithin(PROMISED, MOST, process), "it goes on");
+        assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
+        if (!hasCheckpoint(run)) {
+          break;
+        }
+        // It was quicker than the signal, as on a fast machine.
+        Directories.delete(run);
+      }
+      assertEquals(
+          "prunepeft: interrupted; go on with: prunepeft train --resume '" + run + "'",
+          Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+          Child.text(said));
+      Call.of("evaluate", run)
+          .exits(1, "failed: cancelled; go on with: prunepeft train --resume '" + run + "'");
+      Call.of("train", "--resume=" + run).exits(0);
+      assertSame(whole, run);
+    }
   }
 
   /** Other runs than a training of one seed. */
@@ -189,7 +222,7 @@ class ResumeCommandTest {
   void anyRunThatIsToldToEndGoesOnAsIfItHadNot(String words) throws Exception {
     Path uninterrupted = Files.createTempDirectory(temporary, "uninterrupted");
     Call.of(command(words, uninterrupted, MANY)).exits(0);
-    for (Signal signal : signals(words)) {
+    for (Signal signal : Signal.without(words.contains("--seeds") ? Signal.TERM : Signal.INT)) {
       Path run = Files.createTempDirectory(temporary, "told");
       Path said = temporary.resolve(run.getFileName() + ".txt");
       Process process = cutOff(command(words, run, MANY), run, said, signal::send);
@@ -203,42 +236,6 @@ class ResumeCommandTest {
       Call.of(name, "--resume=" + run).exits(0);
       Results.assertSame(Results.of(uninterrupted), run);
     }
-  }
-
-  /** What a process is told to end by. */
-  private enum Signal {
-    TERM(143),
-    INT(130);
-
-    private final int exitCode;
-
-    Signal(int exitCode) {
-      this.exitCode = exitCode;
-    }
-
-    private void send(Process process) throws IOException, InterruptedException {
-      new ProcessBuilder("kill", "-" + this, "" + process.pid()).start().waitFor();
-    }
-  }
-
-  /** In a build one of them for each command; {@code java/kill-and-resume} has both. */
-  private static List<Signal> signals(String words) throws IOException {
-    List<Signal> signals = new ArrayList<>(List.of(Signal.values()));
-    if (ignoresInterrupts()) {
-      signals.remove(Signal.INT);
-    } else if (!Kills.areSignals()) {
-      signals.remove(words.contains("--seeds") ? Signal.TERM : Signal.INT);
-    }
-    return signals;
-  }
-
-  /** Shells have what they start in the background ignore SIGINT, which its children inherit. */
-  private static boolean ignoresInterrupts() throws IOException {
-    Path status = Path.of("/proc/self/status");
-    return Files.exists(status)
-        && Files.readAllLines(status).stream()
-            .filter(line -> line.startsWith("SigIgn:"))
-            .anyMatch(line -> (Long.parseUnsignedLong(line.substring(7).strip(), 16) & 2) != 0);
   }
 
   /** A run that its own process cut off, as by a full disk. */
@@ -279,6 +276,19 @@ class ResumeCommandTest {
     Call.of("train", "--resume", absent).exits(1, absent + " is not the directory of a run");
     Path empty = Files.createDirectories(temporary.resolve("empty"));
     Call.of("train", "--resume", empty).exits(1, "its run had not begun; begin it anew");
+  }
+
+  @Test
+  void optionsThatAreNoTextOrHaveNoEndAreRefusedByTheirName() throws IOException {
+    Path run = Files.createDirectories(temporary.resolve("no text"));
+    Path options = run.resolve("config.yaml");
+    Files.write(options, new byte[] {(byte) 0xff, '\n'});
+    Call.of("train", "--resume", run).exits(2, options + " must be a mapping of options to values");
+    Path zeros = Path.of("/dev/zero");
+    assumeTrue(Files.exists(zeros), "there is no /dev/zero");
+    Files.delete(options);
+    Files.createSymbolicLink(options, zeros);
+    Call.of("train", "--resume", run).exits(2, options.toString());
   }
 
   @Test

@@ -12,9 +12,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -45,6 +47,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.search.DepthOrder.Layers;
+import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Checkpointing;
@@ -226,6 +229,23 @@ class ResumeTest {
       @Override
       TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
         return training.loraLearningRate(3).adapterLearningRate(3);
+      }
+
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, search(true), listener);
+      }
+    },
+    /** Its trainings diverge, again at half the rates; that of what is kept leaves steps out. */
+    SEARCH_WHOSE_STEPS_ARE_NOT_FINITE {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return STEPS_LEFT_OUT.setup(setup);
+      }
+
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return STEPS_LEFT_OUT.training(training);
       }
 
       @Override
@@ -458,6 +478,51 @@ class ResumeTest {
     assertThrows(Killed.class, () -> Kind.SEARCH_THAT_DIVERGES.run(run, false, killer));
     Kind.SEARCH_THAT_DIVERGES.run(run, true, ProgressListener.NONE);
     Results.assertSame(Whole.of(Kind.SEARCH_THAT_DIVERGES).results, run);
+  }
+
+  @Test
+  void whyTheTrainingsOfASearchDivergedIsSaidAndKept() throws IOException {
+    Path run = temporary.resolve("diverged");
+    List<String> said = new ArrayList<>();
+    Kind.SEARCH_WHOSE_STEPS_ARE_NOT_FINITE.run(
+        run,
+        false,
+        new ProgressListener() {
+          @Override
+          public void message(String line) {
+            said.add(line);
+          }
+        });
+    // What is not finite, and where.
+    String why = "the gradient of step 2 is NaN at step 2 of ";
+    for (String training : List.of("warm-up turn 1, ", "round 1, ", "round 2, ")) {
+      assertTrue(
+          said.stream()
+              .anyMatch(line -> line.startsWith(training) && line.contains(" diverged: " + why)),
+          training + " is not in: " + said);
+    }
+    for (PruningRound round :
+        RunDirectory.open(run).readJsonArray("rounds.json", PruningRound.class)) {
+      String kept = round.divergence().orElseThrow();
+      assertTrue(kept.startsWith(why) && kept.contains("(examples "), kept);
+    }
+    // As an earlier version wrote it.
+    Path earlier = Files.createDirectory(temporary.resolve("earlier"));
+    String rounds = Files.readString(run.resolve("rounds.json"));
+    String without = rounds.replaceAll(",\\s*\"divergence\" : \"[^\"]*\"", "");
+    assertTrue(without.length() < rounds.length(), rounds);
+    Files.writeString(earlier.resolve("rounds.json"), without);
+    for (PruningRound round :
+        RunDirectory.look(earlier).readJsonArray("rounds.json", PruningRound.class)) {
+      assertEquals(Optional.of("diverged"), round.sickness());
+      assertEquals(Optional.empty(), round.divergence());
+    }
+    String strategy = Files.readString(run.resolve("strategy.json"));
+    assertTrue(strategy.contains("\"divergence\" : \"" + why), strategy);
+    String summary = Files.readString(run.resolve("summary.md"));
+    assertEquals(2, summary.lines().filter(line -> line.startsWith("why it diverged: ")).count());
+    assertTrue(summary.contains("\nwhy it diverged: " + why), summary);
+    assertTrue(summary.contains(" 1 diverged: " + why), summary);
   }
 
   @Test

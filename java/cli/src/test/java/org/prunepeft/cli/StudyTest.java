@@ -461,6 +461,47 @@ class StudyTest {
     assertGoesOn(output, file);
   }
 
+  /** It tells the process of its run to end, which writes a checkpoint, and waits for it. */
+  @Test
+  @Order(14)
+  void aStudyThatIsToldToEndSaysSoAndGoesOnToTheSameResults() throws Exception {
+    Path uninterrupted = shared.resolve("uninterrupted");
+    Call.of("study", single(uninterrupted)).exits(0);
+    for (Signal signal : Signal.without(Signal.INT)) {
+      Path output = shared.resolve("told-" + signal);
+      Path file = single(output);
+      Path run = output.resolve("runs/words_tiny_supernet_seed-0");
+      Path said = Files.createTempFile(shared, "told", ".txt");
+      while (true) {
+        Process process = Child.start(List.of("study", file.toString()), said);
+        while (process.isAlive() && numbers(run.resolve("checkpoints").toFile()) == 0) {
+          Thread.sleep(1);
+        }
+        List<ProcessHandle> children = process.descendants().toList();
+        signal.send(process);
+        assertTrue(process.waitFor(60, TimeUnit.SECONDS), Child.text(said));
+        for (ProcessHandle child : children) {
+          child.onExit().get(60, TimeUnit.SECONDS);
+        }
+        if (Files.notExists(run.resolve("result.json"))) {
+          assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
+          break;
+        }
+        // It was quicker, as on a fast machine.
+        Directories.delete(output);
+      }
+      assertEquals(
+          "prunepeft: interrupted; the same command goes on with the study",
+          Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+          Child.text(said));
+      assertTrue(
+          Files.readString(run.resolve("INCOMPLETE")).startsWith("failed: cancelled"),
+          Child.text(said));
+      assertGoesOn(output, file);
+      Results.assertSame(Results.of(uninterrupted.resolve("runs/words_tiny_supernet_seed-0")), run);
+    }
+  }
+
   /** That a study ended with the error of a run, which is left as far as it came. */
   private static void assertLeft(Path output, Path run, Call failed) {
     assertEquals(1, failed.exit(), failed.out());

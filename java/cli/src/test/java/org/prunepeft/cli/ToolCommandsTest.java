@@ -13,7 +13,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -44,6 +46,48 @@ class ToolCommandsTest {
       assertTrue(lines.stream().anyMatch(line -> line.startsWith(start)), start + call.out());
     }
     assertFalse(call.out().contains("DOES NOT WORK"), call.out());
+  }
+
+  /** With a script in the place of Maven, which waits. */
+  @Test
+  @Timeout(180)
+  void aFetchThatIsToldToEndEndsMavenToo() throws Exception {
+    Path begun = temporary.resolve("begun");
+    Path bin = Files.createDirectory(temporary.resolve("bin"));
+    Path maven = bin.resolve("mvn");
+    Files.writeString(
+        maven,
+        "#!/bin/sh\necho $$ > '%1$s.new'\nmv '%1$s.new' '%1$s'\nexec sleep 600\n".formatted(begun));
+    assertTrue(maven.toFile().setExecutable(true));
+    List<String> options =
+        List.of("-Xmx256m", "-Dmaven.repo.local=" + temporary.resolve("repository"));
+    String classPath = System.getProperty("java.class.path");
+    Path said = temporary.resolve("said.txt");
+    ProcessBuilder builder =
+        new ProcessBuilder(
+                Child.command(options, classPath, List.of("models", "--fetch", "bge-small")))
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile());
+    builder.environment().merge("PATH", bin.toString(), (path, first) -> first + ":" + path);
+    Process process = builder.start();
+    try {
+      while (Files.notExists(begun)) {
+        assertTrue(process.isAlive(), () -> Child.text(said));
+        Thread.sleep(5);
+      }
+      ProcessHandle waiting =
+          ProcessHandle.of(Long.parseLong(Files.readString(begun).strip())).orElseThrow();
+      try {
+        Signal.TERM.send(process);
+        assertEquals(Signal.TERM.exitCode, process.waitFor(), Child.text(said));
+        waiting.onExit().get(60, TimeUnit.SECONDS);
+        assertFalse(Child.text(said).contains("could not fetch"), Child.text(said));
+      } finally {
+        waiting.destroyForcibly();
+      }
+    } finally {
+      process.destroyForcibly();
+    }
   }
 
   @Test

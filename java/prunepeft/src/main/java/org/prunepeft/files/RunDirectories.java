@@ -92,6 +92,24 @@ public final class RunDirectories {
             .anyMatch(name -> Files.exists(directory.resolve(name)));
   }
 
+  /**
+   * {@return the complete runs that a complete directory is about: itself, or those of several
+   * seeds or budgets in it}
+   *
+   * @throws RunDirectoryException if it can't be read
+   */
+  public static List<Path> complete(Path directory) {
+    boolean one =
+        Stream.of(RunFiles.CONFIG, RunFiles.RESULT)
+            .anyMatch(name -> Files.exists(directory.resolve(name)));
+    List<Path> several = one ? List.of() : below(directory);
+    return several.isEmpty()
+        ? List.of(directory)
+        : several.stream()
+            .filter(run -> Files.notExists(run.resolve(RunDirectory.INCOMPLETE)))
+            .toList();
+  }
+
   /** {@return when a run's settings were written last} */
   public static Instant written(Path run) {
     Path file = run.resolve(RunFiles.CONFIG);

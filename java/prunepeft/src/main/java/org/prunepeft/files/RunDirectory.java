@@ -17,6 +17,7 @@ import java.util.Set;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.NewDirectories;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.Unfinished;
 import org.prunepeft.io.Uninterrupted;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.text.Reason;
@@ -52,6 +53,11 @@ public final class RunDirectory {
   private static final String REMEDY =
       "restore it from a copy, or delete the directory '%s' of the run that is resumed, to begin it from its start"
           .formatted(CheckpointDirectory.NAME);
+
+  /** To remove what another thread may be writing. */
+  private static final int MOST_ATTEMPTS = 100;
+
+  private static final int ATTEMPT_MILLIS = 10;
 
   private final Path directory;
 
@@ -483,6 +489,42 @@ public final class RunDirectory {
     } catch (IOException e) {
       // What is left says that it is incomplete.
     }
+  }
+
+  /**
+   * Removes all that is in the directory, and it too if {@link #create} made it; does nothing to
+   * what is complete. Nothing more can be written. For a process that is told to end while another
+   * thread writes: what that makes meanwhile goes as well.
+   *
+   * @return what is left, for the user
+   */
+  public String discard() {
+    synchronized (this) {
+      if (hold.isComplete()) {
+        return "interrupted when %s was complete".formatted(directory);
+      }
+      if (made == null || !hold.discard()) {
+        return "interrupted; %s is incomplete".formatted(directory);
+      }
+    }
+    int gone = 0;
+    for (int attempt = 0; attempt < MOST_ATTEMPTS && gone < 2; attempt++) {
+      try {
+        Unfinished.clear(directory);
+        made.remove();
+        gone++;
+        Thread.sleep(ATTEMPT_MILLIS);
+      } catch (IOException e) {
+        // A file has come, or one above has others by now.
+        gone = Files.exists(directory) ? 0 : gone + 1;
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        break;
+      }
+    }
+    return gone > 0
+        ? "interrupted; nothing is left of %s".formatted(directory)
+        : "interrupted; %s is incomplete: delete it to write it again".formatted(directory);
   }
 
   /**

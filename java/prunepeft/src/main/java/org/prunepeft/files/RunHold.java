@@ -28,6 +28,8 @@ final class RunHold {
     FAILED,
     /** Another process has taken it over. */
     LOST,
+    /** What it has written is removed. */
+    DISCARDED,
     COMPLETE
   }
 
@@ -171,7 +173,20 @@ final class RunHold {
 
   /** Whether what the run has made is this process's to remove. */
   boolean mayDiscard() {
-    return state != State.COMPLETE && state != State.LOST;
+    return state != State.COMPLETE && state != State.LOST && state != State.DISCARDED;
+  }
+
+  /**
+   * Nothing more is written, and no mark: what there is is to be removed.
+   *
+   * @return whether it is this process's to remove
+   */
+  boolean discard() {
+    if (!mayDiscard() || isTakenOver()) {
+      return false;
+    }
+    end(State.DISCARDED);
+    return true;
   }
 
   /** As {@link RunDirectory#complete} says. */
@@ -195,7 +210,7 @@ final class RunHold {
 
   /** As {@link RunDirectory#fail} says. */
   void fail(String reason) {
-    if (state == State.COMPLETE) {
+    if (state == State.COMPLETE || state == State.DISCARDED) {
       return;
     }
     if (state == State.RUNNING && isTakenOver()) {

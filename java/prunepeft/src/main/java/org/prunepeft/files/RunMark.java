@@ -1,7 +1,6 @@
 package org.prunepeft.files;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -14,7 +13,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
 import org.prunepeft.text.ShellWords;
@@ -206,9 +205,10 @@ public final class RunMark {
 
   /** The command in the comment by which the options of a directory begin. */
   private static Optional<String> calledBy(Path directory) {
-    try (Stream<String> lines = Files.lines(directory.resolve(RunFiles.OPTIONS))) {
-      return lines.findFirst().map(CALL::matcher).filter(Matcher::find).map(call -> call.group(1));
-    } catch (IOException | UncheckedIOException e) {
+    try {
+      Matcher call = CALL.matcher(BoundedFile.firstLine(directory.resolve(RunFiles.OPTIONS)));
+      return call.find() ? Optional.of(call.group(1)) : Optional.empty();
+    } catch (IOException e) {
       return Optional.empty();
     }
   }

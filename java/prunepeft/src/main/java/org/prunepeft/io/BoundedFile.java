@@ -2,6 +2,7 @@ package org.prunepeft.io;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -32,6 +33,29 @@ public final class BoundedFile {
               most));
     }
     return bytes;
+  }
+
+  /**
+   * {@return the text that a file holds, in UTF-8; what is none is replaced by �}
+   *
+   * @param file may be a FIFO
+   * @param most bytes of such a file
+   * @throws FormatException if it holds more; names the file and the bound
+   * @throws IOException if it can't be read
+   */
+  public static String text(Path file, int most) throws IOException {
+    return new String(read(file, most), StandardCharsets.UTF_8);
+  }
+
+  /**
+   * {@return the first line of a text, without its end; what is no UTF-8 is replaced by �}
+   *
+   * @param file may be a FIFO; of a longer line than 8,192 bytes its beginning
+   * @throws IOException if it can't be read
+   */
+  public static String firstLine(Path file) throws IOException {
+    String text = new String(beginning(file, FIRST), StandardCharsets.UTF_8);
+    return text.lines().findFirst().orElse("");
   }
 
   /**

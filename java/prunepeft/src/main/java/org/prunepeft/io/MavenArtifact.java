@@ -78,22 +78,31 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
    * Lets Maven download it into the local repository, from where the user's Maven settings say;
    * what Maven prints goes to this process's output.
    *
-   * @throws AssetException if Maven is not found or fails
+   * <p>Where the thread is interrupted, or this process is told to end, Maven ends too.
+   *
+   * @throws AssetException if Maven is not found or fails, or the thread is interrupted
    */
   public void fetch() {
+    fetch("mvn");
+  }
+
+  /**
+   * The same.
+   *
+   * @param maven its program
+   */
+  void fetch(String maven) {
     try {
       int exit =
-          new ProcessBuilder(
+          exit(
+              new ProcessBuilder(
                   List.of(
-                      "mvn",
+                      maven,
                       "-B",
                       GET,
                       "-Dartifact=" + coordinates(),
                       "-Dtransitive=false",
-                      "-Dmaven.repo.local=" + repository()))
-              .inheritIO()
-              .start()
-              .waitFor();
+                      "-Dmaven.repo.local=" + repository())));
       if (exit != 0 || !Files.exists(file())) {
         throw new AssetException(
             "Maven could not fetch %s (exit code %d); what it printed says why"
@@ -107,6 +116,35 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new AssetException("interrupted while Maven fetched " + coordinates(), e);
+    }
+  }
+
+  /** Runs a process, which ends with this one or with the thread's interrupt. */
+  private static int exit(ProcessBuilder builder) throws IOException, InterruptedException {
+    Process process = builder.inheritIO().start();
+    Thread hook = new Thread(() -> end(process), "end of Maven");
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      end(process);
+    }
+    try {
+      return process.waitFor();
+    } finally {
+      end(process);
+      try {
+        Runtime.getRuntime().removeShutdownHook(hook);
+      } catch (IllegalStateException e) {
+        // This process is ending.
+      }
+    }
+  }
+
+  /** Maven may be a script that has begun another process. */
+  private static void end(Process process) {
+    if (process.isAlive()) {
+      process.descendants().forEach(ProcessHandle::destroy);
+      process.destroy();
     }
   }
 }

@@ -2,11 +2,13 @@ package org.prunepeft.report;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.DoubleSupplier;
 import org.prunepeft.files.EventFile;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -21,23 +23,43 @@ import org.prunepeft.text.Markdown;
  * made it, after the run.
  */
 public final class TensorBoard implements ProgressListener, AutoCloseable {
+  /** Seconds since 1970. */
+  private final DoubleSupplier clock;
+
   private EventFile events;
   private Path file;
 
   /** For one run. */
-  public TensorBoard() {}
+  public TensorBoard() {
+    this(() -> System.currentTimeMillis() / 1e3);
+  }
+
+  /** By another clock. */
+  TensorBoard(DoubleSupplier clock) {
+    this.clock = clock;
+  }
 
   @Override
   public void directory(Path directory) {
-    double now = now();
-    file =
-        directory.resolve(
-            String.format(Locale.ROOT, "events.out.tfevents.%010d.prunepeft", (long) now));
+    double now = clock.getAsDouble();
     try {
-      events = EventFile.create(file, now);
+      events = create(directory, now);
       events.text(now, "settings", table(RunFiles.settings(RunDirectory.look(directory))));
     } catch (IOException e) {
       throw unwritten(e);
+    }
+  }
+
+  /** A run that goes on within the second in which it was cut off has a number behind the time. */
+  private EventFile create(Path directory, double now) throws IOException {
+    String name = String.format(Locale.ROOT, "events.out.tfevents.%010d.prunepeft", (long) now);
+    for (int number = 1; ; number++) {
+      file = directory.resolve(number == 1 ? name : name + "." + number);
+      try {
+        return EventFile.create(file, now);
+      } catch (FileAlreadyExistsException e) {
+        // TensorBoard reads all, in the order of their names.
+      }
     }
   }
 
@@ -49,7 +71,7 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
     Map<String, Double> tagged = new LinkedHashMap<>();
     values.forEach((name, value) -> tagged.put(training + "/" + name, value));
     try {
-      events.scalars(now(), step, tagged);
+      events.scalars(clock.getAsDouble(), step, tagged);
     } catch (IOException e) {
       throw unwritten(e);
     }
@@ -67,10 +89,6 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
 
   private UncheckedIOException unwritten(IOException e) {
     return new UncheckedIOException("can't write %s: %s".formatted(file, e.getMessage()), e);
-  }
-
-  private static double now() {
-    return System.currentTimeMillis() / 1e3;
   }
 
   @Override

@@ -1,6 +1,7 @@
 package org.prunepeft.run;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -17,6 +18,7 @@ import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.Reading;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.search.WarmUpRecord;
 import org.prunepeft.search.WarmUpTurn;
 import org.prunepeft.settings.ModuleChoice;
@@ -158,6 +160,21 @@ final class Summary {
               .map(turn -> turn.criterion() + " " + turn.turn())
               .collect(Collectors.joining(", ")));
     }
+    Map<String, List<String>> divergences = new LinkedHashMap<>();
+    for (WarmUpTurn turn : record.turns()) {
+      turn.training()
+          .flatMap(TrainingHealth::divergence)
+          .ifPresent(
+              why ->
+                  divergences
+                      .computeIfAbsent(why, key -> new ArrayList<>())
+                      .add(turn.criterion() + " " + turn.turn()));
+    }
+    if (!divergences.isEmpty()) {
+      line("");
+      divergences.forEach(
+          (why, turns) -> line("- a training of %s diverged: %s", String.join(", ", turns), why));
+    }
   }
 
   /**
@@ -197,6 +214,16 @@ final class Summary {
                     training.trained().isPresent()
                         ? String.format(Locale.ROOT, "%.3f", training.trained().getAsDouble())
                         : "not finite"));
+    round
+        .divergence()
+        .ifPresent(
+            why ->
+                line(
+                    "why %s diverged: %s  ",
+                    round.training().get().state() == TrainingHealth.State.DIVERGED
+                        ? "it"
+                        : "the first attempt",
+                    why));
     line("");
     text.append(
             Markdown.table(

@@ -1,9 +1,11 @@
 package org.prunepeft.search;
 
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * What a training showed of each module, by module name. The halves hold the same weights as the
@@ -79,6 +81,13 @@ public record Observation(
     return new Observation(whole, firstHalf, secondHalf, Optional.of(health));
   }
 
+  /** {@return the same, whose health knows why the attempt before diverged} */
+  Observation after(Observation first) {
+    return health.isEmpty() || first.health.isEmpty()
+        ? this
+        : with(health.get().after(first.health.get()));
+  }
+
   /** {@return whether the training learnt something, or was not asked} */
   public boolean healthy() {
     return health.map(TrainingHealth::healthy).orElse(true);
@@ -91,9 +100,16 @@ public record Observation(
 
   /** {@return whether all statistics are finite} */
   public boolean isFinite() {
-    return List.of(whole, firstHalf, secondHalf).stream()
-        .flatMap(part -> part.values().stream())
-        .allMatch(ModuleStatistics::isFinite);
+    return nonFinite().isEmpty();
+  }
+
+  /** {@return the first module by name of which a statistic is NaN or infinite} */
+  public Optional<String> nonFinite() {
+    return Stream.of(whole, firstHalf, secondHalf)
+        .flatMap(part -> part.entrySet().stream())
+        .filter(module -> !module.getValue().isFinite())
+        .map(Map.Entry::getKey)
+        .min(Comparator.naturalOrder());
   }
 
   /** {@return whether the two halves of the batches were measured} */

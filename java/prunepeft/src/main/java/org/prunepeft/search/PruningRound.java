@@ -72,6 +72,11 @@ public record PruningRound(
     return training.filter(health -> !health.healthy()).map(health -> health.state().words());
   }
 
+  /** {@return why its training, or the first attempt at it, diverged; empty if none did} */
+  public Optional<String> divergence() {
+    return training.flatMap(TrainingHealth::divergence);
+  }
+
   /** {@return which round it is, from 1} */
   public int index() {
     return stage.index();

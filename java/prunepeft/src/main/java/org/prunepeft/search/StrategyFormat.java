@@ -28,7 +28,7 @@ import org.prunepeft.text.Spelling;
  *   tallies: {name: {TYPE/BLOCK: integer, ...}, ...}
  *   turns: [{turn, criterion, removed: [module, ...],
  *            readings: [{type, spread, reliability?, leftOut?}, ...],
- *            training?: {headAlone, trained?, state}}, ...]
+ *            training?: {headAlone, trained?, state, divergence?}}, ...]
  * </pre>
  */
 final class StrategyFormat {
@@ -108,6 +108,7 @@ final class StrategyFormat {
     map.put("headAlone", health.headAlone());
     health.trained().ifPresent(loss -> map.put("trained", loss));
     map.put("state", EnumNames.dashed(health.state()));
+    health.divergence().ifPresent(why -> map.put("divergence", why));
     return map;
   }
 
@@ -158,7 +159,7 @@ final class StrategyFormat {
   }
 
   private static TrainingHealth readHealth(Node node) {
-    node.allow("headAlone", "trained", "state");
+    node.allow("headAlone", "trained", "state", "divergence");
     Node state = node.get("state");
     return new TrainingHealth(
         node.get("headAlone").number(),
@@ -169,7 +170,8 @@ final class StrategyFormat {
         Arrays.stream(TrainingHealth.State.values())
             .filter(value -> EnumNames.dashed(value).equals(state.text()))
             .findFirst()
-            .orElseThrow(() -> state.wrong("must be healthy, no-gain or diverged")));
+            .orElseThrow(() -> state.wrong("must be healthy, no-gain or diverged")),
+        node.optional("divergence").map(Node::text));
   }
 
   private static Reading readReading(Node node, String criterion) {

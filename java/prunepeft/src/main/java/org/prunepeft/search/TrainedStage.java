@@ -16,6 +16,6 @@ record TrainedStage(Stage stage, Observation observation) {
       return new TrainedStage(stage, observation);
     }
     Stage gentler = stage.gentler();
-    return new TrainedStage(gentler, trainer.train(gentler, modules));
+    return new TrainedStage(gentler, trainer.train(gentler, modules).after(observation));
   }
 }

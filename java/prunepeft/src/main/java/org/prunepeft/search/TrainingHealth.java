@@ -1,5 +1,7 @@
 package org.prunepeft.search;
 
+import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import org.prunepeft.text.Required;
 
@@ -12,13 +14,17 @@ import org.prunepeft.text.Required;
  * @param headAlone mean loss without modules, when at most the head was fitted
  * @param trained mean loss after it; empty if it is not finite, or was not at a step
  * @param state what follows from the two, and from where the training began
+ * @param divergence why the training diverged, or, if it did not, why the attempt before it did;
+ *     empty if none diverged, or an earlier version did not say why
  */
-public record TrainingHealth(double headAlone, OptionalDouble trained, State state) {
+public record TrainingHealth(
+    double headAlone, OptionalDouble trained, State state, Optional<String> divergence) {
   /**
-   * @throws IllegalArgumentException if the state is null
+   * @throws IllegalArgumentException if the state or the reason is null
    */
   public TrainingHealth {
     Required.present("a training's state", state);
+    Required.present("why a training diverged, which may be empty,", divergence);
   }
 
   /** So much of the loss must have gone, for a training to have learnt anything. */
@@ -64,14 +70,47 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
    */
   public static TrainingHealth of(double headAlone, double began, double trained) {
     if (!Double.isFinite(trained)) {
-      return new TrainingHealth(headAlone, OptionalDouble.empty(), State.DIVERGED);
+      return diverged(headAlone, "the loss at its end is " + trained);
     }
     double least = LEAST_GAIN * headAlone;
     State state =
         trained < headAlone - least
             ? State.HEALTHY
             : trained > Math.max(headAlone, began) + least ? State.DIVERGED : State.NO_GAIN;
-    return new TrainingHealth(headAlone, OptionalDouble.of(trained), state);
+    return new TrainingHealth(
+        headAlone,
+        OptionalDouble.of(trained),
+        state,
+        state == State.DIVERGED
+            ? Optional.of(
+                String.format(
+                    Locale.ROOT,
+                    "its loss rose from %.3f to %.3f",
+                    Math.max(headAlone, began),
+                    trained))
+            : Optional.empty());
+  }
+
+  /**
+   * {@return the verdict over a training whose numbers are NaN or infinite}
+   *
+   * @param headAlone mean loss without modules
+   * @param why what is not finite, and where; for the user
+   */
+  public static TrainingHealth diverged(double headAlone, String why) {
+    return new TrainingHealth(headAlone, OptionalDouble.empty(), State.DIVERGED, Optional.of(why));
+  }
+
+  /**
+   * {@return the same of a second attempt, which keeps why the first one diverged if it did not
+   * itself}
+   *
+   * @param first of the training that diverged
+   */
+  TrainingHealth after(TrainingHealth first) {
+    return divergence.isPresent()
+        ? this
+        : new TrainingHealth(headAlone, trained, state, first.divergence);
   }
 
   /** {@return whether scores of the training's modules say anything} */

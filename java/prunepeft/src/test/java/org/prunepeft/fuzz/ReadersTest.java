@@ -801,6 +801,7 @@ class ReadersTest {
             round.stage().name().length();
             round.parameters();
             round.sickness();
+            round.divergence().ifPresent(String::length);
             round.information().name();
             round.readings().forEach(one -> one.criterion().concat(one.type()));
             round.panels().forEach(panel -> panel.partition().toString().concat("" + panel));

@@ -56,7 +56,11 @@ class TrainingHealthTest {
     assertEquals(State.DIVERGED, TrainingHealth.of(0.7, 0.6, 0.72).state());
     for (double none : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
       assertEquals(
-          new TrainingHealth(0.7, OptionalDouble.empty(), State.DIVERGED),
+          new TrainingHealth(
+              0.7,
+              OptionalDouble.empty(),
+              State.DIVERGED,
+              Optional.of("the loss at its end is " + none)),
           TrainingHealth.of(0.7, none));
     }
   }
@@ -70,6 +74,24 @@ class TrainingHealthTest {
     assertEquals(Information.NONE, sick.information());
     assertEquals(Optional.of(RISEN), sick.training());
     assertEquals(Optional.of("diverged"), sick.sickness());
+    assertEquals(Optional.of("its loss rose from 1.000 to 3.000"), sick.divergence());
+  }
+
+  @Test
+  void aSecondAttemptKeepsWhyTheFirstDivergedAndSaysWhyItDidItself() {
+    TrainingHealth lost = TrainingHealth.diverged(1, "the loss is NaN at step 3 of 5");
+    List<PruningRound> rounds =
+        rounds(
+            reliable()
+                .setHealth(stage -> stage.rate() == 1 ? lost : stage.index() == 1 ? GOOD : RISEN));
+    assertEquals(GOOD.state(), rounds.get(0).training().get().state());
+    assertEquals(lost.divergence(), rounds.get(0).divergence());
+    assertEquals(RISEN, rounds.get(1).training().get());
+    Strategy strategy = warmUp(reliable().setHealth(stage -> lost));
+    for (WarmUpTurn turn : strategy.warmUp().get().turns()) {
+      assertEquals(lost, turn.training().get());
+    }
+    assertEquals(strategy, Strategy.fromMap(strategy.toMap()));
   }
 
   @Test
@@ -133,7 +155,9 @@ class TrainingHealthTest {
     ModuleStatistics good = new ModuleStatistics(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
     ModuleStatistics bad = new ModuleStatistics(1, 1, 1, 1, 1, Double.NaN, 1, 1, 1, 1, 1);
     assertTrue(new Observation(Map.of("a", good), Map.of(), Map.of()).isFinite());
-    assertFalse(new Observation(Map.of("a", good, "b", bad), Map.of(), Map.of()).isFinite());
+    Observation odd = new Observation(Map.of("a", good, "b", bad), Map.of(), Map.of());
+    assertFalse(odd.isFinite());
+    assertEquals(Optional.of("b"), odd.nonFinite());
   }
 
   @Test

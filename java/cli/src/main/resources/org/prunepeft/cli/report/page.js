@@ -120,7 +120,7 @@ function story(run) {
   const parts = [facts(run), notes(run.notes)];
   const sick = run.rounds.filter((round) => round.sickness || round.information === "none");
   if (sick.length > 0) {
-    parts.push(notes(sick.map((round) => `Round ${round.index}: the scores carry no information` + (round.sickness ? `, the training ${round.sickness}.` : "; the choice may be no better than a random one."))));
+    parts.push(notes(sick.map((round) => `Round ${round.index}: the scores carry no information` + (round.sickness ? `, the training ${round.sickness}${round.divergence ? `: ${round.divergence}` : ""}.` : "; the choice may be no better than a random one."))));
   }
   const section = (title, ...content) => {
     const shown = content.flat().filter(known);

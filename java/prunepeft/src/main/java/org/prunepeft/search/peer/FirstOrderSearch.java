@@ -8,6 +8,7 @@ import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.search.Observation;
 import org.prunepeft.search.ScoreOrder;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.TrainingHealth;
 
 /**
  * First-order pruning at once: after one short training of the supernet a module's score is |Σ w·g|
@@ -35,8 +36,12 @@ public record FirstOrderSearch(long seed) implements PeerSearch {
     Observation observation = trainer.supernet(space.candidates());
     if (observation.diverged()) {
       throw new NotFiniteException(
-          "the supernet's training diverged, so that its gradients say nothing; lower the learning"
-              + " rates");
+          "the supernet's training diverged (%s), so that its gradients say nothing; lower the learning rates"
+              .formatted(
+                  observation
+                      .health()
+                      .flatMap(TrainingHealth::divergence)
+                      .orElse("its reason was not kept")));
     }
     Map<String, Double> scores = new LinkedHashMap<>();
     for (Candidate module : space.candidates()) {

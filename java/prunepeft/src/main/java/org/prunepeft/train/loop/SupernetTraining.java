@@ -143,20 +143,37 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
               .whoseModulesAreJudged();
       Probe probe = probe(fidelity);
       int steps = trainer.steps(run);
+      StepListener follower = listener.started(stage, candidates.size(), steps);
       try (RoundStatistics statistics =
           new RoundStatistics(modules, plan.criteria, steps, fidelity.epochs)) {
-        trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
+        trainer.train(run, follower, statistics);
         Observation observation = statistics.observe();
         double loss = objective(modules, own, probe.examples);
         double began = loss > probe.headAlone ? began(stage, candidates, probe) : probe.headAlone;
-        TrainingHealth health = TrainingHealth.of(probe.headAlone, began, loss);
-        return observation.isFinite()
-            ? observation.with(health)
-            : Observation.blank(candidates, TrainingHealth.of(probe.headAlone, Double.NaN));
+        return said(
+            observation
+                .nonFinite()
+                .map(
+                    module ->
+                        blank(candidates, probe, "the statistics of " + module + " are not finite"))
+                .orElse(observation.with(TrainingHealth.of(probe.headAlone, began, loss))),
+            follower);
       } catch (DivergedException e) {
-        return Observation.blank(candidates, TrainingHealth.of(probe.headAlone, Double.NaN));
+        return said(blank(candidates, probe, e.getMessage()), follower);
       }
     }
+  }
+
+  private static Observation blank(List<Candidate> candidates, Probe probe, String why) {
+    return Observation.blank(candidates, TrainingHealth.diverged(probe.headAlone, why));
+  }
+
+  private static Observation said(Observation observation, StepListener follower) {
+    observation
+        .health()
+        .flatMap(TrainingHealth::divergence)
+        .ifPresent(why -> follower.failed("diverged: " + why));
+    return observation;
   }
 
   /** The loss that a training from new weights begins with; asked for only where one looks sick. */

@@ -387,9 +387,14 @@ final class Training implements AutoCloseable {
 
   private DivergedException diverged(Unread done, String wrong, String where) {
     return new DivergedException(
-        "the %s at step %d of %d (%s): %s; lower the learning rates, or leave such steps out with --non-finite skip"
+        "the %s at step %d of %d (%s): %s; lower the learning rates%s"
             .formatted(
-                wrong, done.step, steps, DivergedException.named(done.batch.indices()), where));
+                wrong,
+                done.step,
+                steps,
+                DivergedException.named(done.batch.indices()),
+                where,
+                statistics == null ? ", or leave such steps out with --non-finite skip" : ""));
   }
 
   /** How it ended, after {@link #next} or {@link #stepDone} has said that it has. */
