@@ -184,8 +184,12 @@ class LauncherBuildTest {
     call().exits(0);
     assertEquals(1, builds().size());
     Files.setLastModifiedTime(root.resolve(source), FileTime.from(Instant.now().minusSeconds(300)));
-    call().exits(0);
+    Call again = call().exits(0);
     assertEquals(2, builds().size());
+    String why =
+        "prunepeft: building anew, since %s is newer than what was built; its log is %s\n"
+            .formatted(source, root.resolve("java/cli/target/build.log"));
+    assertTrue(again.out().startsWith(why), again.out());
     call().exits(0);
     assertEquals(2, builds().size());
   }
@@ -279,6 +283,28 @@ class LauncherBuildTest {
     Call refused = call().exits(1);
     assertEquals(
         "prunepeft: PRUNEPEFT_GPU must be 1 (on a GPU) or 0, got 'false'\n", refused.out());
+  }
+
+  /** Where the environment does not say. */
+  @Test
+  void whatIsBuiltAnewIsBuiltAsItWasBefore() throws Exception {
+    Path cache = root.resolve("java/kernels/target/native/CMakeCache.txt");
+    Files.createDirectories(cache.getParent());
+    for (String cuda : List.of("ON", "AUTO", "OFF")) {
+      Files.writeString(cache, "A:BOOL=ON\nPRUNEPEFT_CUDA:STRING=" + cuda + "\n");
+      Files.deleteIfExists(classPath());
+      call().exits(0);
+      String last = builds().get(builds().size() - 1);
+      assertTrue(last.contains("-Dprunepeft.cuda=" + cuda), last);
+      assertFalse(last.contains("gpu"), last);
+    }
+    environment.put("PRUNEPEFT_GPU", "1");
+    call().exits(0);
+    environment.put("PRUNEPEFT_GPU", "");
+    Files.setLastModifiedTime(classPath(), FileTime.from(Instant.now().minusSeconds(7200)));
+    call().exits(0);
+    assertEquals(5, builds().size());
+    assertTrue(builds().get(4).contains("=linux-x86_64-gpu"), builds().get(4));
   }
 
   @Test
