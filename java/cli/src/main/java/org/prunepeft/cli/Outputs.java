@@ -47,7 +47,11 @@ final class Outputs {
       AtomicFile.write(
           file,
           channel -> {
-            Writer writer = new BufferedWriter(Channels.newWriter(channel, StandardCharsets.UTF_8));
+            // Not Channels.newWriter, which takes no notice of bytes that a write has left over.
+            Writer writer =
+                new BufferedWriter(
+                    new OutputStreamWriter(
+                        Channels.newOutputStream(channel), StandardCharsets.UTF_8));
             content.writeTo(writer);
             writer.flush();
           });
