@@ -52,8 +52,11 @@ final class GenerateCommand implements Callable<Integer> {
 
   private void write(TextGenerator model, GenerationSettings settings) {
     if (prompts.size() == 1) {
-      System.out.print(prompts.get(0));
-      System.out.flush();
+      // Not before what writes no texts has been refused, nor a prompt that is too long.
+      if (model.room(prompts.get(0), settings.addSpecialTokens()) > 0) {
+        System.out.print(prompts.get(0));
+        System.out.flush();
+      }
       model.generate(
           prompts,
           settings,

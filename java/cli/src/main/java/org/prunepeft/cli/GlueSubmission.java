@@ -25,10 +25,11 @@ final class GlueSubmission {
   private GlueSubmission() {}
 
   /**
+   * @param run the model's directory
    * @param data directory of GLUE's files; null: the run's
    * @param directory for the files; made if it is not there
    */
-  static void write(TrainedModel model, Path data, Path directory) throws IOException {
+  static void write(TrainedModel model, Path run, Path data, Path directory) throws IOException {
     Task task = model.setup().resolveTask();
     if (!(task instanceof GlueTask)) {
       throw new IllegalArgumentException(
@@ -36,6 +37,11 @@ final class GlueSubmission {
     }
     GlueTask glue = (GlueTask) (data == null ? task : task.at(data));
     List<GlueTask.Submission> submissions = glue.submissions();
+    for (GlueTask.Submission submission : submissions) {
+      Path file = directory.resolve(submission.name());
+      Outputs.requireNoneOf(file, run);
+      submissions.forEach(other -> Outputs.requireOther(file, other.source()));
+    }
     NewDirectories made = new NewDirectories(directory);
     try {
       make(directory, made);

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReference;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.text.Reason;
 
 /** Text files that a command writes: there as a whole or not at all. */
@@ -47,7 +48,11 @@ final class Outputs {
       AtomicFile.write(
           file,
           channel -> {
-            Writer writer = new BufferedWriter(Channels.newWriter(channel, StandardCharsets.UTF_8));
+            // Not Channels.newWriter, which takes no notice of bytes that a write has left over.
+            Writer writer =
+                new BufferedWriter(
+                    new OutputStreamWriter(
+                        Channels.newOutputStream(channel), StandardCharsets.UTF_8));
             content.writeTo(writer);
             writer.flush();
           });
@@ -77,6 +82,51 @@ final class Outputs {
     if (!said) {
       System.out.printf("wrote %s: %s%n", file, what);
     }
+  }
+
+  /**
+   * Refuses to replace a file that is read.
+   *
+   * @param output what is to be written; null or {@code -}: the standard output
+   * @param input null or {@code -}: none
+   * @throws IllegalArgumentException if both are the same file, by whatever name
+   */
+  static void requireOther(Path output, Path input) {
+    if (isSameFile(output, input)) {
+      throw new IllegalArgumentException(
+          "%s is a file that this command reads, and would be replaced by what it writes; name another file to write"
+              .formatted(output));
+    }
+  }
+
+  /**
+   * Refuses to replace a file of a run.
+   *
+   * @param output what is to be written; null or {@code -}: the standard output
+   * @param run its directory; may be absent
+   * @throws IllegalArgumentException if the file is one that the run wrote, by whatever name
+   */
+  static void requireNoneOf(Path output, Path run) {
+    for (Path file : RunStatus.files(run)) {
+      if (isSameFile(output, file)) {
+        throw new IllegalArgumentException(
+            "%s is a file of the run %s, which would be damaged; name another file to write"
+                .formatted(output, run));
+      }
+    }
+  }
+
+  private static boolean isSameFile(Path output, Path input) {
+    try {
+      return isFile(output) && isFile(input) && Files.isSameFile(output, input);
+    } catch (IOException e) {
+      // One of the two has gone.
+      return false;
+    }
+  }
+
+  private static boolean isFile(Path named) {
+    return named != null && !named.toString().equals("-") && Files.isRegularFile(named);
   }
 
   private static void writeStandardOutput(TextContent content) throws IOException {

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.io.Writer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -131,18 +132,27 @@ final class PredictCommand implements Callable<Integer> {
             "files of a submission have names, format and columns of their own; leave out other options than --data");
       }
       try (TrainedModel model = run.load()) {
-        GlueSubmission.write(model, data, submission);
+        GlueSubmission.write(model, run.directory(), data, submission);
       }
       return 0;
     }
     if (data != null) {
       throw new IllegalArgumentException("--data is for --submission");
     }
+    requireHarmless();
     try (TrainedModel model = run.load();
         Texts opened = open(model)) {
       Outputs.writeResult(output, writer -> predict(opened, model, writer));
     }
     return 0;
+  }
+
+  /** What is written replaces nothing that is read. */
+  private void requireHarmless() {
+    Outputs.requireNoneOf(output, run.directory());
+    if (file != null && Files.isRegularFile(file)) {
+      ExampleFile.files(file).forEach(read -> Outputs.requireOther(output, read));
+    }
   }
 
   private static void requireWords(String option, List<String> typed) {

@@ -87,7 +87,14 @@ final class ReportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     named.directories.forEach(directory -> StudyJson.read(directory).ifPresent(studies::add));
-    List<RunContents> runs = named.runs(StudyJson::runs).stream().map(RunContents::of).toList();
+    Path file = output == null && format == Format.HTML ? Path.of("report.html") : output;
+    List<Path> directories = named.runs(StudyJson::runs);
+    directories.forEach(run -> Outputs.requireNoneOf(file, run));
+    for (Path directory : named.directories) {
+      Outputs.requireOther(file, directory.resolve(StudyFiles.JSON));
+      Outputs.requireOther(file, directory.resolve(StudyFiles.TABLES));
+    }
+    List<RunContents> runs = directories.stream().map(RunContents::of).toList();
     ReportData data =
         new ReportData(
             runs, studies, format == Format.HTML ? ReportData.MOST_COMPARED : Integer.MAX_VALUE);
@@ -99,7 +106,6 @@ final class ReportCommand implements Callable<Integer> {
           case MD -> data.table().text(Table.Format.MD);
           case CSV -> data.table().text(Table.Format.CSV);
         };
-    Path file = output == null && format == Format.HTML ? Path.of("report.html") : output;
     Outputs.writeResult(
         file,
         writer -> {

@@ -169,6 +169,10 @@ final class StrategyCommand implements Runnable {
       @Mixin PluginOptions plugins)
       throws IOException {
     Found found = Found.of(which);
+    if (!Strategy.names().contains(which)) {
+      Outputs.requireNoneOf(output, Path.of(which));
+      Outputs.requireOther(output, Path.of(which));
+    }
     int from =
         fromLayers != null
             ? fromLayers

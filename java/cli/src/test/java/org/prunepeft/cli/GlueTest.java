@@ -147,6 +147,14 @@ class GlueTest {
     Call.of("predict", run, "--submission=" + earlier).exits(1);
     assertEquals(Set.of("MNLI-m.tsv"), Small.names(earlier));
     assertEquals("earlier", Files.readString(earlier.resolve("MNLI-m.tsv")));
+
+    // Nor does it replace what is predicted.
+    Path links = Files.createDirectories(temporary.resolve("sent-links"));
+    Path source = damaged.resolve("MNLI/test_matched.tsv");
+    Path link = Files.createSymbolicLink(links.resolve("MNLI-m.tsv"), source);
+    String texts = Files.readString(source);
+    Call.of("predict", run, "--submission=" + links).exits(2, link + " is a file that");
+    assertEquals(texts, Files.readString(source));
   }
 
   @Test

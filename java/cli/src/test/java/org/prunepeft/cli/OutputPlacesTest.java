@@ -21,6 +21,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -32,6 +33,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.text.ShellWords;
@@ -153,7 +155,9 @@ class OutputPlacesTest {
   @EnumSource
   void aDirectoryIsNotReplaced(Writer command) throws IOException {
     Path directory = Files.createDirectory(temporary.resolve("directory-" + command));
-    command.to(directory).exits(1, "can't write " + directory);
+    for (Path name : List.of(directory, directory.resolve("."))) {
+      command.to(name).exits(1, "can't write " + name + ": it is a directory; name a file");
+    }
     assertEquals(0, Small.names(directory).size());
   }
 
@@ -188,6 +192,62 @@ class OutputPlacesTest {
     assertTrue(Files.isSymbolicLink(link));
     assertTrue(isOther(fifo));
     assertEquals(3, Small.names(directory).size());
+  }
+
+  @Test
+  void predictReplacesNeitherItsInputNorFilesOfItsRun() throws Exception {
+    String content = "text,label\nthe thing,1\n";
+    Path directory = Files.createDirectory(temporary.resolve("inputs"));
+    Path table = Files.writeString(directory.resolve("table.csv"), content);
+    Path link = Files.createSymbolicLink(directory.resolve("link.csv"), table);
+    Path other = Files.createSymbolicLink(temporary.resolve("inputs-link"), directory);
+    for (Path output : List.of(table, link, other.resolve("table.csv"))) {
+      Call.of("predict", run, table, "-o", output)
+          .exits(2, output + " is a file that this command reads", "name another file");
+    }
+    Call.of("predict", run, link, "-o", table).exits(2, table + " is a file that");
+    assertEquals(content, Files.readString(table));
+    Call.of("predict", run, texts, "-o", texts).exits(2, texts + " is a file that");
+
+    Map<String, byte[]> before = Results.of(run);
+    List<Path> files = RunStatus.files(run);
+    assertTrue(files.contains(run.resolve("result.json")), files.toString());
+    assertTrue(files.contains(run.resolve("adapter.safetensors")), files.toString());
+    Path inRun = Files.createSymbolicLink(directory.resolve("run"), run);
+    for (Path file : files) {
+      for (Path output : List.of(file, inRun.resolve(file.getFileName()))) {
+        refusesFileOfTheRun(output, "predict", run, texts);
+      }
+    }
+    refusesFileOfTheRun(run.resolve("metrics.jsonl"), "predict", run, "--text=the thing");
+    refusesFileOfTheRun(run.resolve("summary.md"), "report", run, "--format=md");
+    Results.assertSame(before, run);
+    // Its directory is where other files may be.
+    Path beside = run.resolve("predicted.jsonl");
+    Call.of("predict", run, table, "-o", beside).exits(0);
+    Call.of("predict", run, table, "-o", beside).exits(0);
+    Files.delete(beside);
+  }
+
+  private static void refusesFileOfTheRun(Path output, Object... words) {
+    Call.of(words, "-o", output)
+        .exits(2, output + " is a file of the run " + run, "name another file");
+  }
+
+  @Test
+  void aStrategyIsNotReplacedByWhatIsMadeOfIt() throws IOException {
+    Path file = temporary.resolve("strategy.json");
+    Call.of("strategy", "transfer", "authors", "--layers=3", "-o", file).exits(0);
+    String written = Files.readString(file);
+    Call.of("strategy", "transfer", file, "--layers=2", "-o", file)
+        .exits(2, file + " is a file that this command reads");
+    assertEquals(written, Files.readString(file));
+  }
+
+  @Test
+  void aPromptIsNotShownWhereNothingIsWritten() {
+    Call call = Call.of("generate", run, "--prompt=the thing").exits(2, "which writes no texts");
+    assertEquals("", call.out());
   }
 
   /** As {@link Main#main} does it. */

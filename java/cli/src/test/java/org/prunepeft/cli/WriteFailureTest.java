@@ -184,6 +184,30 @@ class WriteFailureTest {
     }
     assertTrue(writes > 0);
     System.out.printf("%s: one of %d writes failed%n", kind, writes);
+    isTheSameWithShortWrites(kind, expected);
+  }
+
+  private static void isTheSameWithShortWrites(Kind kind, Map<String, byte[]> expected)
+      throws IOException {
+    Path output = temporary.resolve(kind + "-halves");
+    FailingWrites failing = new FailingWrites();
+    failing.halve();
+    kind.run(failing.at(output), false);
+    Results.assertSame(expected, output);
+    Manifest.verify(RunDirectory.open(output));
+    Directories.delete(output);
+  }
+
+  /** Such as predictions, a report and a run's options. */
+  @Test
+  void aTextIsWholeOrAsItWas() throws Exception {
+    String text = "the thing in a tin\n".repeat(2_000);
+    Path failures = Files.createDirectory(temporary.resolve("text-failures"));
+    new WriteFailures(failures)
+        .of(
+            "text",
+            directory -> Files.writeString(directory.resolve("file"), "before"),
+            directory -> Outputs.write(directory.resolve("file"), writer -> writer.write(text)));
   }
 
   /** {@return whether there was an n-th write, which failed} */

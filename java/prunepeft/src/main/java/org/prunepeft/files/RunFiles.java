@@ -1,6 +1,7 @@
 package org.prunepeft.files;
 
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.LinkedHashMap;
@@ -8,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** The files of a run directory. */
 public final class RunFiles {
@@ -116,6 +118,14 @@ public final class RunFiles {
   /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */
   public static List<String> beforeResult(RunDirectory run) {
     return BEFORE_RESULT.stream().filter(name -> Files.exists(run.file(name))).toList();
+  }
+
+  /** {@return those files that a run has written and that are there; none where there is no run} */
+  public static List<Path> written(Path run) {
+    return Stream.concat(BEFORE_RESULT.stream(), Stream.of(RESULT))
+        .map(run::resolve)
+        .filter(Files::isRegularFile)
+        .toList();
   }
 
   /** Whether a run trained the encoder's own weights, which {@link #ENCODER} then holds. */

@@ -73,8 +73,9 @@ public final class AtomicFile {
       return;
     }
     Path name = file.getFileName();
-    if (name == null) {
-      throw new IOException(file + " names no file");
+    if (name == null || Files.isDirectory(file)) {
+      throw new FileSystemException(
+          file.toString(), null, "it is a directory; name a file, in it or elsewhere");
     }
     Path directory = file.getParent();
     if (directory != null && Files.notExists(directory)) {

@@ -30,6 +30,9 @@ public final class Utf8Reader extends Reader {
   private boolean begun;
   private boolean ended;
 
+  /** Whether the first two bytes are the byte order mark of UTF-16. */
+  private boolean utf16;
+
   /** Set when what comes next is refused, and what came before is not read yet. */
   private FormatException refusal;
 
@@ -71,6 +74,10 @@ public final class Utf8Reader extends Reader {
     int count = in.read(bytes.array(), bytes.position(), bytes.remaining());
     ended = count < 0;
     bytes.position(bytes.position() + Math.max(0, count)).flip();
+    if (!begun && bytes.remaining() >= 2) {
+      int mark = bytes.getShort(0) & 0xFFFF;
+      utf16 = mark == 0xFEFF || mark == 0xFFFE;
+    }
     chars.clear();
     CoderResult result = decoder.decode(bytes, chars, ended);
     chars.flip();
@@ -93,8 +100,12 @@ public final class Utf8Reader extends Reader {
     if (result.isError() && refusal == null) {
       refusal =
           refused(
-              "is not UTF-8 (byte 0x%02X); convert it, for example with iconv -f ISO-8859-1 -t UTF-8"
-                  .formatted(bytes.get(bytes.position())));
+              "is not UTF-8 (byte 0x%02X); %s -t UTF-8"
+                  .formatted(
+                      bytes.get(bytes.position()),
+                      utf16
+                          ? "it begins as UTF-16 does: convert it, for example with iconv -f UTF-16"
+                          : "convert it, for example with iconv -f ISO-8859-1"));
     }
   }
 

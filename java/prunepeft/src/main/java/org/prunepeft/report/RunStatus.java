@@ -2,6 +2,7 @@ package org.prunepeft.report;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -42,6 +43,16 @@ public enum RunStatus {
             && Files.exists(run.resolve(RunFiles.CONFIGURATION))
         ? CHOSEN
         : OPEN;
+  }
+
+  /**
+   * {@return the files that a run has written and that are there, which nothing else should be
+   * written over; its checkpoints are not among them}
+   *
+   * @param run its directory; may be absent
+   */
+  public static List<Path> files(Path run) {
+    return RunFiles.written(run);
   }
 
   /**

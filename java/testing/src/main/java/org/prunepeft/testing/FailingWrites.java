@@ -37,8 +37,9 @@ import java.util.TreeSet;
 /**
  * The default file system, but for writes: one of them, or all from one on, fail as on a full disk.
  * A write is what makes a file or a directory, renames or links it, writes bytes to it (half of
- * which are then there), or has the disk keep them. It knows too what the disk was not asked to
- * keep. Not for two threads at once.
+ * which are then there), or has the disk keep them. Or writes of bytes are short, as a system's may
+ * be: they take a part of the bytes, fail not, and say how many. It knows too what the disk was not
+ * asked to keep. Not for two threads at once.
  */
 public final class FailingWrites {
   /** What a failed write says. */
@@ -48,6 +49,9 @@ public final class FailingWrites {
   private int left;
   private boolean andLater;
   private boolean failed;
+  private boolean halves;
+  private int leftToFill;
+  private boolean full;
 
   /** Files that were written, and directories in which one was made, since they were synced. */
   private final Set<Path> unsynced = new TreeSet<>();
@@ -64,9 +68,28 @@ public final class FailingWrites {
     failed = false;
   }
 
-  /** {@return whether a write has failed; none does from now on} */
+  /** Has every write of bytes from now on take half of them, and say so. */
+  public void halve() {
+    halves = true;
+  }
+
+  /**
+   * Has the disk be full after a part of the n-th write of bytes from now on: that one takes half
+   * of them, and says so; those that follow fail. All other writes work, such as renames.
+   *
+   * @param n from 1 on
+   */
+  public void fillAt(int n) {
+    leftToFill = n;
+    failed = false;
+  }
+
+  /** {@return whether a write has failed or met the end of the disk; none does from now on} */
   public boolean stop() {
     left = 0;
+    halves = false;
+    leftToFill = 0;
+    full = false;
     return failed;
   }
 
@@ -156,6 +179,20 @@ public final class FailingWrites {
     }
   }
 
+  /** {@return how many of so many bytes a write takes, if the disk is not full} */
+  private int taken(int bytes) throws IOException {
+    boolean fills = leftToFill > 0 && --leftToFill == 0;
+    if (fills) {
+      full = true;
+      failed = true;
+    }
+    int taken = fills ? bytes / 2 : halves ? (bytes + 1) / 2 : bytes;
+    if (full && bytes > 0 && (taken == 0 || !fills)) {
+      throw new IOException(REASON);
+    }
+    return taken;
+  }
+
   private final class Channel extends FileChannel {
     private final Path path;
     private final FileChannel other;
@@ -173,22 +210,30 @@ public final class FailingWrites {
       }
     }
 
+    /** The bytes that a write takes, which it leaves behind in the buffer. */
+    private ByteBuffer take(ByteBuffer from) throws IOException {
+      int count = taken(from.remaining());
+      ByteBuffer part = from.slice(from.position(), count);
+      from.position(from.position() + count);
+      return part;
+    }
+
     @Override
     public int write(ByteBuffer from) throws IOException {
       half(from);
-      return other.write(from);
+      return other.write(take(from));
     }
 
     @Override
     public long write(ByteBuffer[] from, int offset, int length) throws IOException {
       half(from[offset]);
-      return other.write(from, offset, length);
+      return other.write(take(from[offset]));
     }
 
     @Override
     public int write(ByteBuffer from, long position) throws IOException {
       write();
-      return other.write(from, position);
+      return other.write(take(from), position);
     }
 
     @Override

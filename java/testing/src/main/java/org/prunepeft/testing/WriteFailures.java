@@ -14,7 +14,8 @@ import java.util.TreeMap;
 /**
  * Runs an action with each of its writes failing, one after the other: every file that is there
  * then is what it was before or what it becomes, but for the mark of a run that goes on; the error
- * says why; and the action works afterwards.
+ * says why; and the action works afterwards. The same with a disk that is full within a write, and
+ * says so at the next one. With writes that all are short the action works at once.
  */
 public final class WriteFailures {
   /** Writes files of a directory. */
@@ -85,19 +86,64 @@ public final class WriteFailures {
         }
         requireWhole(at, old, now, contents(directory));
         if (thrown != null) {
-          String message = String.valueOf(thrown.getMessage());
-          assertTrue(message.contains(FailingWrites.REASON), at + ": " + message);
-          // Who has called for the file names it.
-          assertTrue(
-              thrown instanceof IOException || message.contains(directory.toString()),
-              at + ": " + message);
+          requireSaid(at, directory, thrown);
           action.run(directory);
         }
         assertEquals(now, contents(directory), at + ", then again");
       }
     }
     assertTrue(writes > 0, name);
+    shortWrites(name, before, action, now);
+    fullDisks(name, before, action, now);
     return writes;
+  }
+
+  private static void requireSaid(String at, Path directory, Exception thrown) {
+    String message = String.valueOf(thrown.getMessage());
+    assertTrue(message.contains(FailingWrites.REASON), at + ": " + message);
+    // Who has called for the file names it.
+    assertTrue(
+        thrown instanceof IOException || message.contains(directory.toString()),
+        at + ": " + message);
+  }
+
+  private void shortWrites(String name, Action before, Action action, Map<String, String> now)
+      throws Exception {
+    FailingWrites failing = new FailingWrites();
+    Path directory = directory(name + "-halves", before);
+    failing.halve();
+    action.run(failing.at(directory));
+    failing.stop();
+    assertEquals(now, contents(directory), name + ", with short writes");
+  }
+
+  /** Where not each write is to fail, fewer than the others. */
+  private void fullDisks(String name, Action before, Action action, Map<String, String> now)
+      throws Exception {
+    for (int n = 1; ; n += 3 * every - 2) {
+      FailingWrites failing = new FailingWrites();
+      Path directory = directory(name + "-full-" + n, before);
+      Map<String, String> old = contents(directory);
+      failing.fillAt(n);
+      Exception thrown = null;
+      try {
+        action.run(failing.at(directory));
+      } catch (Exception e) {
+        thrown = e;
+      }
+      boolean failed = failing.stop();
+      String at = "%s, disk full within write %d of bytes".formatted(name, n);
+      if (!failed) {
+        assertNull(thrown, at);
+        return;
+      }
+      requireWhole(at, old, now, contents(directory));
+      if (thrown != null) {
+        requireSaid(at, directory, thrown);
+        action.run(directory);
+      }
+      assertEquals(now, contents(directory), at + ", then again");
+    }
   }
 
   private static void requireWhole(

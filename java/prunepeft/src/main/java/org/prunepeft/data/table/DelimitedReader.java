@@ -65,7 +65,7 @@ final class DelimitedReader implements TableReader {
     parser.enable(CsvParser.Feature.WRAP_AS_ARRAY);
     parser.setSchema(separator == '\t' ? schema.withoutQuoteChar() : schema);
     begin();
-    List<String> first = row();
+    List<String> first = firstRow();
     if (first == null) {
       throw new DataException(name + " is empty; a file of examples has a row for each");
     }
@@ -141,8 +141,20 @@ final class DelimitedReader implements TableReader {
     return IntStream.of(wanted).mapToObj(at -> at == ABSENT ? "" : cells.get(at)).toList();
   }
 
+  private List<String> firstRow() throws IOException {
+    List<String> row = row();
+    while (row != null && isBlank(row)) {
+      row = row();
+    }
+    return row;
+  }
+
+  private static boolean isBlank(List<String> row) {
+    return row.size() == 1 && row.get(0).isBlank();
+  }
+
   private boolean leftOut(List<String> row) {
-    boolean blank = row.size() == 1 && row.get(0).isBlank();
+    boolean blank = isBlank(row);
     boolean damaged = !blank && lenient && row.size() < width;
     if (damaged) {
       LOG.warn("{}, line {}: left out, it has {} of {} columns", name, line, row.size(), width);

@@ -49,8 +49,10 @@ public final class ExampleFile implements Closeable {
    * @param text the text, or the first of two
    * @param pair the second; null for single texts
    * @param label without spaces around it; null if it was not asked for
+   * @param number whether the file has the label as a number, which has several spellings, and not
+   *     as a text
    */
-  public record Row(Place place, String text, String pair, String label) {
+  public record Row(Place place, String text, String pair, String label, boolean number) {
     /**
      * {@return whether the label is the number -1, however it is written, by which the hub marks
      * those that are kept back}
@@ -234,7 +236,8 @@ public final class ExampleFile implements Closeable {
           "%s: the label, column '%s', is empty".formatted(reader.place(), columns.label()));
     }
     String pair = columns.pair() == null ? null : cells.get(1);
-    return Optional.of(new Row(reader.place(), cells.get(0), pair, label));
+    boolean number = labelled && reader.isNumber(cells.size() - 1);
+    return Optional.of(new Row(reader.place(), cells.get(0), pair, label, number));
   }
 
   /**

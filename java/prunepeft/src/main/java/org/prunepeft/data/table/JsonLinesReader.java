@@ -33,6 +33,9 @@ final class JsonLinesReader implements TableReader {
   /** Of the object that was read last. */
   private String text;
 
+  /** The same, as {@link #next} read it. */
+  private JsonNode row;
+
   /**
    * @param optional those of the columns that need not be there: their cells are empty then
    */
@@ -73,6 +76,7 @@ final class JsonLinesReader implements TableReader {
     if (object == null) {
       return null;
     }
+    row = object;
     List<String> cells = new ArrayList<>(columns.size());
     for (String column : columns) {
       cells.add(cell(object, column));
@@ -148,6 +152,11 @@ final class JsonLinesReader implements TableReader {
       parser.nextToken();
       return parser.getText();
     }
+  }
+
+  @Override
+  public boolean isNumber(int cell) {
+    return row.path(columns.get(cell)).isNumber();
   }
 
   @Override

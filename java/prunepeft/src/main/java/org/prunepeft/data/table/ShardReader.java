@@ -59,6 +59,11 @@ final class ShardReader implements TableReader {
   }
 
   @Override
+  public boolean isNumber(int cell) {
+    return reader.isNumber(cell);
+  }
+
+  @Override
   public Place place() {
     return reader.place();
   }

@@ -42,6 +42,11 @@ interface TableReader extends Closeable {
     return List.of();
   }
 
+  /** Whether a cell of the row that {@link #next} gave last is a number by its type, no text. */
+  default boolean isNumber(int cell) {
+    return false;
+  }
+
   /** Where the row that was read last begins. */
   Place place();
 }

@@ -1,8 +1,10 @@
 package org.prunepeft.data.task;
 
+import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -70,6 +72,7 @@ public final class FileTask extends OwnFilesTask {
    * numbers, else as words.
    */
   private List<String> labels(List<Row> rows, List<String> classes) {
+    requireOneSpelling(rows);
     Map<String, Long> distinct = new TreeMap<>();
     rows.forEach(row -> distinct.merge(row.label(), 1L, Long::sum));
     List<String> labels = new ArrayList<>(distinct.keySet());
@@ -92,6 +95,23 @@ public final class FileTask extends OwnFilesTask {
               .thenComparing(Comparator.naturalOrder()));
     }
     return labels;
+  }
+
+  /** Numbers are the same class where they are equal, as 1 and 1.0 are. */
+  private static void requireOneSpelling(List<Row> rows) {
+    Map<BigDecimal, String> spellings = new HashMap<>();
+    for (Row row : rows) {
+      if (!row.number()) {
+        continue;
+      }
+      String first =
+          spellings.putIfAbsent(new BigDecimal(row.label()).stripTrailingZeros(), row.label());
+      if (first != null && !first.equals(row.label())) {
+        throw new DataException(
+            "%s: the label %s is the same number as %s, an earlier label; write it alike in all lines, or, if they are two classes, as texts, \"%s\" and \"%s\""
+                .formatted(row.place(), row.label(), first, first, row.label()));
+      }
+    }
   }
 
   private void requireVariety(List<Example> train) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -229,6 +230,8 @@ class ExampleFileTest {
       value = {
         "a.tsv | text;label | a.tsv has no rows",
         "a.csv | '' | a.csv is empty",
+        "a.csv | ~~ | a.csv is empty",
+        "a.tsv | ~   ~ | a.tsv is empty",
         "a.jsonl | '' | a.jsonl has no rows",
         "a.arrow | x | datasets.Dataset.from_file(",
         "a.csv.gz | x | no gzip file or is damaged: it ends early",
@@ -327,6 +330,27 @@ class ExampleFileTest {
     }
     Path cut = Files.write(temporary.resolve("cut.csv"), new byte[] {'a', (byte) 0xC3});
     assertThrows(DataException.class, () -> read(cut, Columns.DEFAULT));
+  }
+
+  @Test
+  void utf16IsNamedWhereAByteOrderMarkSaysSo() throws IOException {
+    for (String mark : List.of("UTF-16LE", "UTF-16BE")) {
+      byte[] bytes = "\uFEFFtext,label\ngood,1\n".getBytes(Charset.forName(mark));
+      Path file = Files.write(temporary.resolve("a.csv"), bytes);
+      Exception e = assertThrows(DataException.class, () -> read(file, Columns.DEFAULT));
+      assertTrue(e.getMessage().contains("line 1: the text is not UTF-8"), e.getMessage());
+      assertTrue(e.getMessage().endsWith("iconv -f UTF-16 -t UTF-8"), e.getMessage());
+    }
+    byte[] latin = "text,label\nd\u00e9j\u00e0,1\n".getBytes(StandardCharsets.ISO_8859_1);
+    Path file = Files.write(temporary.resolve("a.csv"), latin);
+    Exception e = assertThrows(DataException.class, () -> read(file, Columns.DEFAULT));
+    assertTrue(e.getMessage().endsWith("iconv -f ISO-8859-1 -t UTF-8"), e.getMessage());
+  }
+
+  @Test
+  void blankLinesBeforeTheHeaderAreNoRows() throws IOException {
+    Path file = Files.writeString(temporary.resolve("a.csv"), "\n\ntext,label\ngood,1\n");
+    assertEquals(List.of("good"), read(file, Columns.DEFAULT).stream().map(Row::text).toList());
   }
 
   @Test

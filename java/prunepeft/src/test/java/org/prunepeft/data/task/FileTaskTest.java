@@ -165,6 +165,36 @@ class FileTaskTest {
   }
 
   @Test
+  void twoSpellingsOfANumberAreNotTwoClasses() throws IOException {
+    Path numbers = json("numbers", i -> i % 2 == 0 ? "0" : i == 13 ? "1.0" : "1");
+    refused(
+        classification(numbers, null, null),
+        numbers + ", line 14: the label 1.0 is the same number as 1, an earlier label");
+    // Texts are what they are, as cells of a table are.
+    Path texts = json("texts", i -> i % 2 == 0 ? "\"1.1\"" : "\"1.10\"");
+    Path table = write("table.csv", 20, i -> i % 2 == 0 ? "1.1" : "1.10");
+    for (Path file : List.of(texts, table)) {
+      Dataset data = classification(file, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
+      assertEquals(List.of("1.1", "1.10"), data.labels());
+    }
+    Path alike = json("alike", i -> i % 2 == 0 ? "0.0" : "1.0");
+    Dataset data = classification(alike, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
+    assertEquals(List.of("0.0", "1.0"), data.labels());
+    Path scores = json("scores", i -> i % 2 == 0 ? "" + i : i - 1 + ".0");
+    new DataFiles(scores, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of())
+        .task()
+        .load(SplitSizes.UNSPECIFIED, 0, 0);
+  }
+
+  private Path json(String name, IntFunction<String> label) throws IOException {
+    return Files.writeString(
+        temporary.resolve(name + ".jsonl"),
+        IntStream.range(0, 20)
+            .mapToObj(i -> "{\"text\": \"t%d\", \"label\": %s}\n".formatted(i, label.apply(i)))
+            .collect(Collectors.joining()));
+  }
+
+  @Test
   void aRareClassIsInEachPart() throws IOException {
     Path file = write("rare.csv", 60, i -> i % 20 == 7 ? "rare" : i % 2 == 0 ? "good" : "bad");
     Dataset data = classification(file, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
