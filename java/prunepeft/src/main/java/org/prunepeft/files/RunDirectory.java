@@ -477,7 +477,12 @@ public final class RunDirectory {
    * @param reason for the user
    */
   public synchronized void fail(String reason) {
-    hold.fail(reason);
+    hold.fail(RunMark.ofFailure(reason));
+  }
+
+  /** Declares that the run was interrupted, as {@link #fail} does that it failed. */
+  public synchronized void interrupt() {
+    hold.fail(RunMark.ofInterruption());
   }
 
   /**
