@@ -47,7 +47,8 @@ public final class Seal {
     // Before anything is signed anew.
     Map<String, Object> config = RunDirectory.parse(run.file(configured));
     String chosen = model == null ? ModelFiles.model(run, configured, config) : model;
-    List<FileChecksum> modelFiles = files(chosen);
+    List<FileChecksum> modelFiles =
+        files(model == null ? ModelFiles.known(run, configured, chosen) : Models.byName(model));
     List<String> modelChanges = ModelFiles.changes(run, configured, config, modelFiles);
     if (model == null && !modelChanges.isEmpty()) {
       throw new RunDirectoryException(
@@ -93,8 +94,8 @@ public final class Seal {
     Manifest.replace(run, file, object);
   }
 
-  private static List<FileChecksum> files(String model) {
-    try (Pretrained parts = Models.byName(model).loader().open()) {
+  private static List<FileChecksum> files(Models.KnownModel model) {
+    try (Pretrained parts = model.loader().open()) {
       return parts.files();
     } catch (UnsupportedOperationException e) {
       // A program's own, which has no files.

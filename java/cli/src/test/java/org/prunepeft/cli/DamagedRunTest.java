@@ -827,7 +827,16 @@ class DamagedRunTest {
     String before = Call.of("predict", trained, texts).exits(0).out();
     Path moved = temporary.resolve("moved-model");
     Files.move(own, moved);
-    Call.of("predict", trained, texts).exits(2, "unknown model");
+    String said = "the model directory " + own + " of the run " + trained + " is not there";
+    Call.of("predict", trained, texts).exits(1, said, "--model DIR");
+    Call.of("evaluate", trained).exits(1, said, "--model DIR");
+    Call.of("seal", trained).exits(1, said, "--model DIR");
+    Path adapters = temporary.resolve("adapters-of-moved");
+    Call.of("export", trained, "--format=peft", "--output=" + adapters)
+        .exits(0)
+        .says("the export has no tokenizer: " + said, "--model DIR");
+    Call.of("predict", trained, texts, "--model=" + temporary.resolve("nowhere"))
+        .exits(2, "unknown model");
     assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
     Call.of("predict", trained, texts, "--model=" + model).exits(0);
     Path other = temporary.resolve("not-the-model");
@@ -841,6 +850,31 @@ class DamagedRunTest {
     Call.of("predict", trained, texts).exits(0);
     Call.of("seal", trained, "--model=" + moved).exits(0);
     assertEquals(before, Call.of("predict", trained, texts).exits(0).out());
+  }
+
+  @Test
+  void aRunWhoseModelHasMovedIsResumedWhereItsOptionsNameIt() throws IOException {
+    Path own = copy(model, "model-of-cut-off");
+    Path cut = temporary.resolve("run-of-moved");
+    Call.of(
+            "train",
+            "--model=" + own,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--output=" + cut)
+        .exits(0);
+    Files.delete(cut.resolve("result.json"));
+    Files.writeString(cut.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+    Call.of("runs", cut, "--format=csv").exits(0).prints("interrupted");
+    Path moved = Files.move(own, temporary.resolve("model-of-cut-off.moved"));
+    Path options = cut.resolve("config.yaml");
+    String remedy = "change 'model' in " + options;
+    Call.of("train", "--resume", cut)
+        .exits(1, "the model directory " + own + " of the run " + cut + " is not there", remedy);
+    Call.of("train", "--resume", cut, "--model=" + moved).exits(2, "leave out --model", remedy);
+    Files.writeString(options, Files.readString(options).replace(own.toString(), moved.toString()));
+    Call.of("train", "--resume", cut).exits(0);
   }
 
   @Test

@@ -128,6 +128,31 @@ public final class ModelFiles {
                     : Setup.DEFAULT.model());
   }
 
+  /**
+   * {@return a run's model}
+   *
+   * @param file of the run that says where the run found it
+   * @param model its name or directory now
+   * @throws RunDirectoryException if it is where the run found it, and this directory is not there
+   *     any more; names it and the remedy
+   * @throws IllegalArgumentException if it is another and not known
+   */
+  public static Models.KnownModel known(RunDirectory run, String file, String model) {
+    try {
+      return Models.byName(model);
+    } catch (IllegalArgumentException e) {
+      Map<String, Object> config = RunDirectory.parse(run.file(file));
+      Object directory = config.get(DIRECTORY);
+      if (directory == null || !model.equals(model(run, file, config))) {
+        throw e;
+      }
+      throw new RunDirectoryException(
+          "the model directory %s of the run %s is not there; name the model's directory with --model DIR"
+              .formatted(directory, run.path()),
+          e);
+    }
+  }
+
   /** The same of a run's own configuration. */
   public static Setup setup(RunDirectory run, String model) {
     return setup(run, RunFiles.CONFIG, model);
