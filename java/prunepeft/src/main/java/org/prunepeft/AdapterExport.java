@@ -28,6 +28,7 @@ import org.prunepeft.formats.OnnxModel;
 import org.prunepeft.formats.PortableAdapter;
 import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
@@ -144,8 +145,8 @@ public final class AdapterExport {
       throws IOException {
     Models.Loader loader;
     try {
-      loader = Models.byName(setup.model()).loader();
-    } catch (IllegalArgumentException e) {
+      loader = ModelFiles.known(run, RunFiles.CONFIG, setup.model()).loader();
+    } catch (IllegalArgumentException | RunDirectoryException e) {
       LOG.warn("the export has no tokenizer: {}", e.getMessage());
       return;
     }
@@ -273,7 +274,7 @@ public final class AdapterExport {
 
   private static void writeModel(
       RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, ModelWriter writer) {
-    Models.KnownModel entry = Models.byName(setup.model());
+    Models.KnownModel entry = ModelFiles.known(source, RunFiles.CONFIG, setup.model());
     write(
         source,
         adapter,

@@ -59,7 +59,8 @@ record LoadedRun(
    *
    * @param setup the run's; device and threads may be others
    * @return the caller's to close
-   * @throws RunDirectoryException if it does not fit the model, is damaged or holds a NaN
+   * @throws RunDirectoryException if it does not fit the model, is damaged or holds a NaN, or its
+   *     model's directory is not there any more
    * @throws IllegalArgumentException if its model is not known
    */
   static LoadedRun of(RunDirectory directory, Setup setup) {
@@ -67,7 +68,7 @@ record LoadedRun(
     Schema schema = RunSchema.of(directory.path());
     EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
-    Models.Loader loader = Models.byName(setup.model()).loader();
+    Models.Loader loader = ModelFiles.known(directory, RunFiles.CONFIG, setup.model()).loader();
     Models.LoadedModel loaded =
         (schema.kind() == TaskKind.LANGUAGE_MODELING ? loader : loader.withoutLogits())
             .load(setup.precision(), setup.quantization(), ComputeDevice.parse(setup.device()));

@@ -30,7 +30,7 @@ import org.prunepeft.report.RunPhase;
  * @param metric the task's first; null: not known
  * @param test its value on the test part; null: not known yet
  * @param seconds of the whole run, loading and fitting the head included; null: not known yet
- * @param state complete, running, cut off, or failed and why
+ * @param state complete, running, cut off, interrupted, or failed and why
  */
 public record RunInfo(
     Path directory,

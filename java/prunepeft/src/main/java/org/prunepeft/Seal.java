@@ -4,70 +4,98 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Pretrained;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.ShellWords;
 
 /** Takes what a run or an export holds as it is, where someone has changed it on purpose. */
 public final class Seal {
   private Seal() {}
 
   /**
-   * Writes the checksums of all files anew, and those of the base model's.
+   * Writes the checksums of all files anew, and, where a model is named, those of the base model's.
    *
    * @param directory of a complete run, or of an export
-   * @param model the base model's name or directory from now on; null: where the run found it
-   * @throws org.prunepeft.io.RunDirectoryException if the directory is absent, incomplete or no
-   *     run's, or can't be written
+   * @param model the base model's name or directory from now on; null: where the run found it, and
+   *     its files are to be those that the run was made with
+   * @return what differed from the checksums so far, a line each: files that were changed, are gone
+   *     or had none, and the base model's
+   * @throws RunDirectoryException if the directory is absent, incomplete or no run's, has no
+   *     results, or can't be written, or if the base model's files were changed and no model is
+   *     named; nothing is written then
    * @throws IllegalArgumentException if the model is not known
    * @throws UncheckedIOException if the model can't be read
    */
-  public static void renew(Path directory, String model) {
+  public static List<String> renew(Path directory, String model) {
     RunDirectory run = RunDirectory.open(directory);
-    if (model != null) {
-      // Before anything is signed anew.
-      Models.byName(model);
+    boolean isExport = Files.exists(run.file(AdapterExport.ORIGIN));
+    String configured = isExport ? AdapterExport.ORIGIN : RunFiles.CONFIG;
+    String manifest = isExport ? AdapterExport.ORIGIN : RunFiles.RESULT;
+    if (!isExport) {
+      Manifest.requireResult(run);
     }
-    String origin = AdapterExport.ORIGIN;
-    if (Files.exists(run.file(origin))) {
-      takeModel(run, origin, model);
-      Manifest.renew(
-          run, origin, exported(run).stream().filter(name -> !name.equals(origin)).toList());
-    } else {
+    // Before anything is signed anew.
+    Map<String, Object> config = RunDirectory.parse(run.file(configured));
+    String chosen = model == null ? ModelFiles.model(run, configured, config) : model;
+    List<FileChecksum> modelFiles =
+        files(model == null ? ModelFiles.known(run, configured, chosen) : Models.byName(model));
+    List<String> modelChanges = ModelFiles.changes(run, configured, config, modelFiles);
+    if (model == null && !modelChanges.isEmpty()) {
+      throw new RunDirectoryException(
+          "%s; restore the model, or, if it was changed on purpose, take it with 'prunepeft seal %s --model %s'"
+              .formatted(
+                  String.join("; ", modelChanges),
+                  ShellWords.quoted(directory.toString()),
+                  ShellWords.quoted(chosen)));
+    }
+    List<String> changes =
+        new ArrayList<>(
+            Manifest.differences(
+                run, manifest, isExport ? others(run) : RunFiles.beforeResult(run)));
+    changes.addAll(modelChanges);
+    if (!isExport) {
       RunFiles.SIGNED.forEach(name -> Manifest.resign(run, name));
-      takeModel(run, RunFiles.CONFIG, model);
-      Manifest.renew(run, RunFiles.RESULT, RunFiles.beforeResult(run));
     }
+    takeModel(run, configured, model, modelFiles);
+    Manifest.renew(run, manifest, isExport ? others(run) : RunFiles.beforeResult(run));
+    return List.copyOf(changes);
   }
 
-  private static List<String> exported(RunDirectory export) {
+  /** All files of an export but the one with their checksums. */
+  private static List<String> others(RunDirectory export) {
     try {
-      return AdapterExport.names(export);
+      return AdapterExport.names(export).stream()
+          .filter(name -> !name.equals(AdapterExport.ORIGIN))
+          .toList();
     } catch (IOException e) {
       throw new UncheckedIOException(
           "can't list the files of " + export.path() + ": " + e.getMessage(), e);
     }
   }
 
-  private static void takeModel(RunDirectory run, String file, String model) {
+  private static void takeModel(
+      RunDirectory run, String file, String model, List<FileChecksum> files) {
     Setup setup = ModelFiles.setup(run, file, model);
     Map<String, Object> object = run.readJson(file);
     if (model != null) {
       object.put("setup", ModelFiles.withModel(object.get("setup"), model));
     }
-    ModelFiles.put(object, setup.model(), files(setup.model()));
+    ModelFiles.put(object, setup.model(), files);
     Manifest.replace(run, file, object);
   }
 
-  private static List<FileChecksum> files(String model) {
-    try (Pretrained parts = Models.byName(model).loader().open()) {
+  private static List<FileChecksum> files(Models.KnownModel model) {
+    try (Pretrained parts = model.loader().open()) {
       return parts.files();
     } catch (UnsupportedOperationException e) {
       // A program's own, which has no files.

@@ -108,7 +108,7 @@ class CancelledRunTest {
         () -> train(setup(run), interrupting("train", Thread.currentThread())));
     assertTrue(Thread.interrupted());
     if (run != null) {
-      assertEquals("failed: cancelled", state(run));
+      assertEquals("interrupted", state(run));
       assertFalse(RunStatus.isRunning(run));
     }
   }
@@ -338,7 +338,7 @@ class CancelledRunTest {
                         own, ModuleChoice.supernet(), interrupting("train", caller), shared)));
     assertTrue(Thread.interrupted());
     for (Path directory : List.of(runs, runs.resolve("seed-1"), runs.resolve("seed-2"))) {
-      assertEquals("failed: cancelled", state(directory), directory.toString());
+      assertEquals("interrupted", state(directory), directory.toString());
     }
   }
 

@@ -11,12 +11,13 @@ import picocli.CommandLine.Option;
 /** The model, the task and how many of its examples. */
 @OptionsOf({Setup.class, TrainingSettings.class})
 final class DataOptions {
+  static final String MODEL = "--model";
   static final String TASK = "--task";
   static final String MAX_LENGTH = "--max-seq-length";
   static final String TOO_LONG = "--too-long";
 
   @Option(
-      names = {"--model", "--model-name-or-path"},
+      names = {MODEL, "--model-name-or-path"},
       description =
           "Pre-trained encoder or decoder: a name ('prunepeft models' lists them), its name on"
               + " Hugging Face's hub, or a Hugging Face directory (default: ${DEFAULT-VALUE}).")

@@ -128,7 +128,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
     return switch (run.info().state()) {
       case "complete" -> Status.FINISHED;
       case "running" -> Status.RUNNING;
-      case "cut off", "failed: cancelled" -> Status.KILLED;
+      case "cut off", "interrupted", "failed: cancelled" -> Status.KILLED;
       default -> Status.FAILED;
     };
   }

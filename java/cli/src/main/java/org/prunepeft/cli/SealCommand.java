@@ -12,7 +12,7 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Takes the files of a run or an export as they are, where they were changed on purpose: writes their checksums anew, and those of the base model.",
+      "Takes the files of a run or an export as they are, where they were changed on purpose: writes their checksums anew, and lists those that differed. A base model that was changed is taken with --model only.",
       "",
       "Other commands refuse a run whose files, or whose base model's, are not those that it was made with."
     },
@@ -29,12 +29,12 @@ final class SealCommand implements Callable<Integer> {
   @Option(
       names = "--model",
       description =
-          "The base model from now on: a name or a Hugging Face directory (default: where the run found it).")
+          "The base model from now on, as it is: a name or a Hugging Face directory (default: where the run found it, unchanged).")
   private String model;
 
   @Override
   public Integer call() {
-    Seal.renew(directory, model);
+    Seal.renew(directory, model).forEach(System.out::println);
     System.out.println("sealed " + directory);
     return 0;
   }

@@ -19,6 +19,7 @@ import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.LanguageTask;
 import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.Checkpointing;
@@ -165,7 +166,8 @@ final class SetupOptions {
    */
   Setup setup(CommandSpec command) {
     if (resume != null) {
-      refuseOthers(command);
+      refuseOthers(command, resume);
+      requireModel(resume);
       output = resume;
     }
     IdleOptions idle = new IdleOptions(command);
@@ -249,14 +251,31 @@ final class SetupOptions {
     return own;
   }
 
+  /** A run that is to go on may have been made with a directory that has moved since. */
+  private void requireModel(Path run) {
+    if (Files.exists(run.resolve(RunStatus.INCOMPLETE))
+        && data.model.startsWith("/")
+        && Files.notExists(Path.of(data.model))) {
+      throw new RunDirectoryException(
+          "the model directory %s of the run %s is not there; to resume the run, change 'model' in %s"
+              .formatted(data.model, run, run.resolve(RunStatus.OPTIONS)));
+    }
+  }
+
   /** A run that goes on has the settings that it began with. */
-  private static void refuseOthers(CommandSpec command) {
+  private static void refuseOthers(CommandSpec command, Path run) {
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
       String name = ConfigFile.name(option);
       if (!List.of(RESUME, CHECKPOINT_STEPS, WATCH, PluginOptions.PLUGINS).contains(name)) {
         throw new IllegalArgumentException(
-            "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"
-                .formatted(name, RunStatus.OPTIONS));
+            "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s%s"
+                .formatted(
+                    name,
+                    RunStatus.OPTIONS,
+                    name.equals(DataOptions.MODEL)
+                        ? "; if the run's model has moved, change 'model' in "
+                            + run.resolve(RunStatus.OPTIONS)
+                        : ""));
       }
     }
   }
@@ -265,17 +284,18 @@ final class SetupOptions {
    * The options of a run that is to go on.
    *
    * @param command that was given
-   * @throws RunDirectoryException if there are none
+   * @throws RunDirectoryException if there is no such directory
+   * @throws UnresumableRunException if it has none: its run had not begun
    * @throws IllegalArgumentException if they are another command's
    */
   static Path optionsOf(Path run, CommandSpec command) {
     Path file = run.resolve(RunStatus.OPTIONS);
     if (!Files.exists(file)) {
-      throw new RunDirectoryException(
-          !Files.isDirectory(run)
-              ? "%s is not the directory of a run; begin it anew".formatted(run)
-              : "%s has no %s: its run had not begun; begin it anew"
-                  .formatted(run, RunStatus.OPTIONS));
+      if (!Files.isDirectory(run)) {
+        throw new RunDirectoryException("%s is not the directory of a run".formatted(run));
+      }
+      throw new UnresumableRunException(
+          "%s has no %s: its run had not begun; begin it anew".formatted(run, RunStatus.OPTIONS));
     }
     String first;
     try {

@@ -385,11 +385,73 @@ class DamagedRunTest {
       byte[] whole = Files.readAllBytes(file);
       try {
         Files.delete(file);
-        Call.of("evaluate", run).exits(1, file + " is missing", "prunepeft seal " + run);
+        boolean isResult = file.endsWith("result.json");
+        Call.of("evaluate", run)
+            .exits(1, file + " is missing", isResult ? "make " + run : "prunepeft seal " + run);
       } finally {
         Files.write(file, whole);
       }
     }
+  }
+
+  @Test
+  void aRunWithoutResultsIsNotSealed() throws IOException {
+    Path without = copy("without-result");
+    Path result = without.resolve("result.json");
+    Files.delete(result);
+    Call missed = Call.of("evaluate", without).exits(1, result + " is missing");
+    assertFalse(missed.err().contains("seal"), missed.err());
+    Call.of("seal", without).exits(1, result + " is missing", "has no results");
+    assertTrue(Files.notExists(result));
+  }
+
+  @Test
+  void allFilesThatDifferAreNamedAndASealListsThem() throws IOException {
+    Path edited = copy("edited-twice");
+    Path summary = edited.resolve("summary.md");
+    Files.writeString(summary, "a note\n", StandardOpenOption.APPEND);
+    flip(edited.resolve("head.safetensors"));
+    Files.delete(edited.resolve("predictions.jsonl"));
+    Call refused = Call.of("predict", edited, texts).exits(1, "is damaged or was changed");
+    for (String name : List.of("summary.md", "head.safetensors", "predictions.jsonl (missing)")) {
+      assertTrue(refused.err().contains(name), refused.err());
+    }
+    assertFalse(refused.err().contains("config.json"), refused.err());
+    String sealed = Call.of("seal", edited).exits(0).out();
+    assertEquals(4, sealed.lines().count(), sealed);
+    assertTrue(sealed.contains(summary + " was changed: it has "), sealed);
+    assertTrue(sealed.contains("head.safetensors was changed: it has "), sealed);
+    assertTrue(sealed.contains("predictions.jsonl is gone"), sealed);
+    assertEquals("sealed " + edited, Call.of("seal", edited).exits(0).out().strip());
+    Files.copy(run.resolve("predictions.jsonl"), edited.resolve("predictions.jsonl"));
+    Call.of("seal", edited).exits(0).prints("predictions.jsonl had no checksum");
+  }
+
+  @Test
+  void aChangedBaseModelIsTakenOnlyWhereItIsNamed() throws IOException {
+    Path edited = copy("edited-model");
+    Files.writeString(edited.resolve("summary.md"), "a note\n", StandardOpenOption.APPEND);
+    byte[] result = Files.readAllBytes(edited.resolve("result.json"));
+    Path weights = model.resolve("model.safetensors");
+    byte[] whole = Files.readAllBytes(weights);
+    try {
+      flip(weights);
+      Call.of("seal", edited)
+          .exits(1, weights + " is not what the run", "seal " + edited + " --model " + model);
+      assertArrayEquals(result, Files.readAllBytes(edited.resolve("result.json")));
+      Call.of("predict", edited, texts).exits(1, "summary.md is damaged or was changed");
+      Call.of("seal", edited, "--model=" + model).exits(0).prints(weights + " is not what the run");
+      Call.of("predict", edited, texts).exits(0);
+    } finally {
+      Files.write(weights, whole);
+    }
+  }
+
+  /** The lowest bit of the last weight. */
+  private static void flip(Path file) throws IOException {
+    byte[] content = Files.readAllBytes(file);
+    content[content.length - 4] ^= 1;
+    Files.write(file, content);
   }
 
   @Test
@@ -665,7 +727,8 @@ class DamagedRunTest {
     Path ends = llama.resolve(WRITING.get(0));
     Files.delete(tools);
     Files.delete(ends);
-    Call.of("seal", trained).exits(0);
+    Call.of("seal", trained).exits(1, "the model has no tool_use.jinja", "--model " + llama);
+    Call.of("seal", trained, "--model=" + llama).exits(0);
     Call.of("generate", trained, prompt).exits(0);
     Files.writeString(tools, "");
     Call.of("generate", trained, prompt).exits(0);
@@ -764,7 +827,16 @@ class DamagedRunTest {
     String before = Call.of("predict", trained, texts).exits(0).out();
     Path moved = temporary.resolve("moved-model");
     Files.move(own, moved);
-    Call.of("predict", trained, texts).exits(2, "unknown model");
+    String said = "the model directory " + own + " of the run " + trained + " is not there";
+    Call.of("predict", trained, texts).exits(1, said, "--model DIR");
+    Call.of("evaluate", trained).exits(1, said, "--model DIR");
+    Call.of("seal", trained).exits(1, said, "--model DIR");
+    Path adapters = temporary.resolve("adapters-of-moved");
+    Call.of("export", trained, "--format=peft", "--output=" + adapters)
+        .exits(0)
+        .says("the export has no tokenizer: " + said, "--model DIR");
+    Call.of("predict", trained, texts, "--model=" + temporary.resolve("nowhere"))
+        .exits(2, "unknown model");
     assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
     Call.of("predict", trained, texts, "--model=" + model).exits(0);
     Path other = temporary.resolve("not-the-model");
@@ -778,6 +850,31 @@ class DamagedRunTest {
     Call.of("predict", trained, texts).exits(0);
     Call.of("seal", trained, "--model=" + moved).exits(0);
     assertEquals(before, Call.of("predict", trained, texts).exits(0).out());
+  }
+
+  @Test
+  void aRunWhoseModelHasMovedIsResumedWhereItsOptionsNameIt() throws IOException {
+    Path own = copy(model, "model-of-cut-off");
+    Path cut = temporary.resolve("run-of-moved");
+    Call.of(
+            "train",
+            "--model=" + own,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--output=" + cut)
+        .exits(0);
+    Files.delete(cut.resolve("result.json"));
+    Files.writeString(cut.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+    Call.of("runs", cut, "--format=csv").exits(0).prints("interrupted");
+    Path moved = Files.move(own, temporary.resolve("model-of-cut-off.moved"));
+    Path options = cut.resolve("config.yaml");
+    String remedy = "change 'model' in " + options;
+    Call.of("train", "--resume", cut)
+        .exits(1, "the model directory " + own + " of the run " + cut + " is not there", remedy);
+    Call.of("train", "--resume", cut, "--model=" + moved).exits(2, "leave out --model", remedy);
+    Files.writeString(options, Files.readString(options).replace(own.toString(), moved.toString()));
+    Call.of("train", "--resume", cut).exits(0);
   }
 
   @Test

@@ -290,6 +290,10 @@ class ExportMlflowTest {
     Path store = temporary.resolve("of-killed");
     Call.of("export-mlflow", killed, "-o", store).exits(0);
     assertEquals(5, read(store).get("run").meta.get("status").intValue());
+    Files.writeString(killed.resolve("INCOMPLETE"), "interrupted\n");
+    Path another = temporary.resolve("of-interrupted");
+    Call.of("export-mlflow", killed, "-o", another).exits(0);
+    assertEquals(5, read(another).get("run").meta.get("status").intValue());
   }
 
   @Test

@@ -173,7 +173,7 @@ class ResumeCommandTest {
     assertEquals(line, Child.text(said).lines().reduce((a, b) -> b).orElse(""), Child.text(said));
     assertFalse(Child.text(said).contains("prunepeft: cancelled"), Child.text(said));
     Call.of("evaluate", run)
-        .exits(1, "failed: cancelled; go on with: prunepeft train --resume '" + run + "'");
+        .exits(1, "interrupted; go on with: prunepeft train --resume '" + run + "'");
     Call.of("train", "--resume=" + run).exits(0);
     assertSame(whole, run);
   }
@@ -203,7 +203,7 @@ class ResumeCommandTest {
           Child.text(said).lines().reduce((a, b) -> b).orElse(""),
           Child.text(said));
       Call.of("evaluate", run)
-          .exits(1, "failed: cancelled; go on with: prunepeft train --resume '" + run + "'");
+          .exits(1, "interrupted; go on with: prunepeft train --resume '" + run + "'");
       Call.of("train", "--resume=" + run).exits(0);
       assertSame(whole, run);
     }
@@ -273,9 +273,11 @@ class ResumeCommandTest {
   @Test
   void whatHasNotBegunIsToBeBegun() throws IOException {
     Path absent = temporary.resolve("absent");
-    Call.of("train", "--resume", absent).exits(1, absent + " is not the directory of a run");
+    Call refused =
+        Call.of("train", "--resume", absent).exits(1, absent + " is not the directory of a run");
+    assertFalse(refused.err().contains("anew"), refused.err());
     Path empty = Files.createDirectories(temporary.resolve("empty"));
-    Call.of("train", "--resume", empty).exits(1, "its run had not begun; begin it anew");
+    Call.of("train", "--resume", empty).exits(3, "its run had not begun; begin it anew");
   }
 
   @Test

@@ -208,9 +208,9 @@ class SearchTest {
 
     assertTrue(names(cancelled).contains("config.json"));
     assertFalse(names(cancelled).contains("result.json"));
-    assertEquals("failed: cancelled\n", Files.readString(cancelled.resolve("INCOMPLETE")));
+    assertEquals("interrupted\n", Files.readString(cancelled.resolve("INCOMPLETE")));
     Call call = Call.of("train", "--modules", cancelled.toString()).exits(1);
-    assertTrue(call.err().contains("has no complete run: failed: cancelled"), call.err());
+    assertTrue(call.err().contains("has no complete run: interrupted"), call.err());
   }
 
   @Test

@@ -5,9 +5,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
@@ -160,8 +163,8 @@ public final class Manifest {
   /**
    * Checks that a complete run's files hold what the run wrote.
    *
-   * @throws DamagedRunException if one does not, or is gone; names it, both checksums and the
-   *     remedy
+   * @throws DamagedRunException if one does not, or is gone; names it, both checksums, all others
+   *     that differ and the remedy
    * @throws RunDirectoryException if one can't be read or has a newer format, or if the directory
    *     is that of several runs
    */
@@ -175,7 +178,7 @@ public final class Manifest {
       verify(run, RunFiles.RESULT, checked);
     } else if (isExpected(run)) {
       throw new DamagedRunException(
-          "%s is missing; %s".formatted(run.file(RunFiles.RESULT), remedy(run)));
+          "%s is missing; %s".formatted(run.file(RunFiles.RESULT), restore(run)));
     } else {
       unverified(run);
     }
@@ -202,14 +205,29 @@ public final class Manifest {
       throw new DamagedRunException(
           "%s has no object '%s'; %s".formatted(directory.file(name), FILES, remedy(directory)));
     }
-    files.forEach(
-        (file, value) -> {
-          if (checked.test(file.toString())) {
-            Path manifest = directory.file(name);
-            Path path = path(directory, manifest, file.toString());
-            require(directory, path, written(manifest, file, value));
-          }
-        });
+    Path manifest = directory.file(name);
+    String first = null;
+    List<String> others = new ArrayList<>();
+    for (Map.Entry<?, ?> one : files.entrySet()) {
+      String file = one.getKey().toString();
+      if (checked.test(file)) {
+        Path path = path(directory, manifest, file);
+        Optional<String> difference = difference(path, written(manifest, file, one.getValue()));
+        if (first == null) {
+          first = difference.orElse(null);
+        } else if (difference.isPresent()) {
+          others.add(Files.notExists(path) ? file + " (missing)" : file);
+        }
+      }
+    }
+    if (first != null) {
+      throw new DamagedRunException(
+          "%s;%s %s"
+              .formatted(
+                  first,
+                  others.isEmpty() ? "" : " others that differ: " + String.join(", ", others) + ";",
+                  remedy(directory)));
+    }
   }
 
   /** Takes the checksum of an object's other members out of it, which they must have. */
@@ -238,17 +256,67 @@ public final class Manifest {
     }
   }
 
-  private static void require(RunDirectory directory, Path file, Entry then) {
+  /** How a file differs from what was written; empty: it does not. */
+  private static Optional<String> difference(Path file, Entry then) {
     if (Files.notExists(file)) {
-      throw new DamagedRunException(
-          "%s is missing: it had %s; %s".formatted(file, then.content(file), remedy(directory)));
+      return Optional.of("%s is missing: it had %s".formatted(file, then.content(file)));
     }
     Entry now = entry(file);
-    if (!now.equals(then)) {
-      throw new DamagedRunException(
-          "%s is damaged or was changed: it has %s, but was written with %s; %s"
-              .formatted(file, now.content(file), then.content(file), remedy(directory)));
+    return now.equals(then)
+        ? Optional.empty()
+        : Optional.of(
+            "%s is damaged or was changed: it has %s, but was written with %s"
+                .formatted(file, now.content(file), then.content(file)));
+  }
+
+  /**
+   * {@return how a directory's files differ from what its manifest says, a line each, that of a
+   * file that it does not name too; it may be damaged itself}
+   *
+   * @param name of the file with the manifest
+   * @param files names of the others that are there
+   * @throws RunDirectoryException if a file can't be read
+   */
+  public static List<String> differences(
+      RunDirectory directory, String name, Collection<String> files) {
+    Map<String, Object> object = RunDirectory.parse(directory.file(name));
+    List<String> lines = new ArrayList<>();
+    Object said = object.remove(OWN);
+    if (said == null) {
+      lines.add(directory.file(name) + " had no checksum of its own");
+    } else if (!isOwn(name, object, said)) {
+      lines.add(
+          "%s was changed: its content has SHA-256 %s, and it said %s"
+              .formatted(directory.file(name), own(name, object), said));
     }
+    Map<?, ?> then = object.get(FILES) instanceof Map<?, ?> written ? written : Map.of();
+    for (String file : files) {
+      lines.addAll(difference(directory.file(file), then.get(file)));
+    }
+    for (Object file : then.keySet()) {
+      if (!files.contains(file.toString())) {
+        lines.add("%s is gone; %s had its checksum".formatted(file, name));
+      }
+    }
+    return lines;
+  }
+
+  private static List<String> difference(Path file, Object then) {
+    Entry now = entry(file);
+    Entry before;
+    try {
+      before = then == null ? null : RunDirectory.convert(then, Entry.class);
+    } catch (IllegalArgumentException e) {
+      before = null;
+    }
+    if (before == null) {
+      return List.of("%s had no checksum: it has %s".formatted(file, now.content(file)));
+    }
+    return now.equals(before)
+        ? List.of()
+        : List.of(
+            "%s was changed: it has %s, and had %s"
+                .formatted(file, now.content(file), before.content(file)));
   }
 
   /** Whether what wrote the directory knew of manifests. */
@@ -272,8 +340,26 @@ public final class Manifest {
       return "restore it from a copy, or make %s anew; if it was changed on purpose, remove its member '%s'"
           .formatted(directory.path(), OWN);
     }
-    return "restore it from a copy, or make %s anew; if it was changed on purpose, 'prunepeft seal %s' takes all files as they are"
-        .formatted(directory.path(), directory.path());
+    return "%s; if it was changed on purpose, 'prunepeft seal %s' takes all files as they are"
+        .formatted(restore(directory), directory.path());
+  }
+
+  /** The remedy where nothing can be taken as it is. */
+  private static String restore(RunDirectory directory) {
+    return "restore it from a copy, or make %s anew".formatted(directory.path());
+  }
+
+  /**
+   * Requires the file that a complete run writes last.
+   *
+   * @throws DamagedRunException if it is not there
+   */
+  public static void requireResult(RunDirectory run) {
+    if (!Files.exists(run.file(RunFiles.RESULT))) {
+      throw new DamagedRunException(
+          "%s is missing, and without it the run has no results; %s"
+              .formatted(run.file(RunFiles.RESULT), restore(run)));
+    }
   }
 
   /**

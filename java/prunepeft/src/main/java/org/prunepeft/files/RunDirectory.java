@@ -445,7 +445,17 @@ public final class RunDirectory {
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public <T> T readJson(String name, String member, Class<T> type) {
-    return RunJson.member(file(name), readJson(name), member, type);
+    return member(file(name), readJson(name), member, type);
+  }
+
+  /**
+   * {@return a member of a JSON object that was read, as that does}
+   *
+   * @param file that it was read from
+   * @throws RunDirectoryException if there is no such member, or it is not of the type
+   */
+  public static <T> T member(Path file, Map<String, Object> object, String member, Class<T> type) {
+    return RunJson.member(file, object, member, type);
   }
 
   /**
@@ -467,7 +477,12 @@ public final class RunDirectory {
    * @param reason for the user
    */
   public synchronized void fail(String reason) {
-    hold.fail(reason);
+    hold.fail(RunMark.ofFailure(reason));
+  }
+
+  /** Declares that the run was interrupted, as {@link #fail} does that it failed. */
+  public synchronized void interrupt() {
+    hold.fail(RunMark.ofInterruption());
   }
 
   /**

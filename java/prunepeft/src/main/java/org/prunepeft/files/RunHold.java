@@ -208,8 +208,12 @@ final class RunHold {
     }
   }
 
-  /** As {@link RunDirectory#fail} says. */
-  void fail(String reason) {
+  /**
+   * As {@link RunDirectory#fail} says.
+   *
+   * @param mark what the run's mark says from now on
+   */
+  void fail(String mark) {
     if (state == State.COMPLETE || state == State.DISCARDED) {
       return;
     }
@@ -219,7 +223,7 @@ final class RunHold {
     }
     state = State.FAILED;
     try {
-      AtomicFile.write(file, RunMark.ofFailure(reason).getBytes(StandardCharsets.UTF_8));
+      AtomicFile.write(file, mark.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       // What made the run fail matters more, such as a full disk.
     } finally {

@@ -20,9 +20,9 @@ import org.prunepeft.text.ShellWords;
 
 /**
  * How it stands with a run, by the file {@value RunDirectory#INCOMPLETE} in its directory. Its text
- * names the process that has the run, or says why the run failed. A process of this machine goes on
- * if it is there; one of another machine, on a folder that both see, if it has renewed the file
- * lately.
+ * names the process that has the run, or says that the run was interrupted, or why it failed. A
+ * process of this machine goes on if it is there; one of another machine, on a folder that both
+ * see, if it has renewed the file lately.
  *
  * <p>On Linux the mark has a {@link ProcessIdentity}, which neither a clock that is set nor two
  * machines of one name deceive; elsewhere, and in marks of earlier versions, machines are told
@@ -31,6 +31,9 @@ import org.prunepeft.text.ShellWords;
 public final class RunMark {
   /** The {@link #state} of a run whose process goes on. */
   public static final String RUNNING = "running";
+
+  /** The {@link #state} of a run that a signal or its program ended. */
+  public static final String INTERRUPTED = "interrupted";
 
   /** Begins the reason of a run that failed since a loss, a gradient or a score was not finite. */
   public static final String DIVERGED = "diverged: ";
@@ -109,8 +112,13 @@ public final class RunMark {
     return FAILED + reason.strip() + "\n";
   }
 
+  /** What the mark of a run that was interrupted says, in a line. */
+  static String ofInterruption() {
+    return INTERRUPTED + "\n";
+  }
+
   /**
-   * {@return how it stands with a run: complete, running, cut off, or failed and why}
+   * {@return how it stands with a run: complete, running, cut off, interrupted, or failed and why}
    *
    * @throws RunDirectoryException if its mark can't be read
    */

@@ -108,6 +108,51 @@ public final class ModelFiles {
     }
   }
 
+  /**
+   * {@return the model's name or directory where the run found it, by a file that may have been
+   * changed}
+   *
+   * @param file of the run
+   * @param config what it says
+   */
+  public static String model(RunDirectory run, String file, Map<String, Object> config) {
+    return Optional.ofNullable(config.get(DIRECTORY))
+        .map(directory -> path(run, file, directory.toString()))
+        .filter(Files::isDirectory)
+        .map(Path::toString)
+        .orElseGet(
+            () ->
+                config.get("setup") instanceof Map<?, ?> setup
+                        && setup.get("model") instanceof String model
+                    ? model
+                    : Setup.DEFAULT.model());
+  }
+
+  /**
+   * {@return a run's model}
+   *
+   * @param file of the run that says where the run found it
+   * @param model its name or directory now
+   * @throws RunDirectoryException if it is where the run found it, and this directory is not there
+   *     any more; names it and the remedy
+   * @throws IllegalArgumentException if it is another and not known
+   */
+  public static Models.KnownModel known(RunDirectory run, String file, String model) {
+    try {
+      return Models.byName(model);
+    } catch (IllegalArgumentException e) {
+      Map<String, Object> config = RunDirectory.parse(run.file(file));
+      Object directory = config.get(DIRECTORY);
+      if (directory == null || !model.equals(model(run, file, config))) {
+        throw e;
+      }
+      throw new RunDirectoryException(
+          "the model directory %s of the run %s is not there; name the model's directory with --model DIR"
+              .formatted(directory, run.path()),
+          e);
+    }
+  }
+
   /** The same of a run's own configuration. */
   public static Setup setup(RunDirectory run, String model) {
     return setup(run, RunFiles.CONFIG, model);
@@ -177,11 +222,21 @@ public final class ModelFiles {
    * @param file of the run that says what its model held
    */
   public static List<String> changes(RunDirectory run, String file, List<FileChecksum> files) {
-    Map<String, Object> config = run.readJson(file);
+    return changes(run, file, run.readJson(file), files);
+  }
+
+  /**
+   * {@return the same by a file that may have been changed}
+   *
+   * @param config what it says
+   */
+  public static List<String> changes(
+      RunDirectory run, String file, Map<String, Object> config, List<FileChecksum> files) {
     if (!config.containsKey(MEMBER)) {
       return List.of();
     }
-    List<FileChecksum> before = Arrays.asList(run.readJson(file, MEMBER, FileChecksum[].class));
+    List<FileChecksum> before =
+        Arrays.asList(RunDirectory.member(run.file(file), config, MEMBER, FileChecksum[].class));
     Map<Path, FileChecksum> then = byName(before, config);
     Map<Path, FileChecksum> now = byName(files, config);
     List<String> changes = new ArrayList<>();

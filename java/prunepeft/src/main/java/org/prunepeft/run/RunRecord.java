@@ -228,17 +228,16 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
-    directory.fail(reason(e));
-    if (!(e instanceof CancellationException)) {
+    if (e instanceof CancellationException) {
+      directory.interrupt();
+    } else {
+      directory.fail(reason(e));
       directory.discardIfEmpty();
     }
   }
 
   /** Why work ended early, in a line. */
   private static String reason(Throwable e) {
-    if (e instanceof CancellationException) {
-      return "cancelled";
-    }
     String reason = Objects.requireNonNullElse(GpuMemoryException.message(e), e.toString());
     return e instanceof DivergedException || e instanceof NotFiniteException
         ? RunMark.DIVERGED + reason

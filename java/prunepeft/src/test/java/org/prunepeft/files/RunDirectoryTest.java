@@ -528,6 +528,8 @@ class RunDirectoryTest {
     run.fail("cancelled");
     assertTrue(Thread.interrupted());
     assertEquals("failed: cancelled", RunMark.state(directory));
+    run.interrupt();
+    assertEquals("interrupted", RunMark.state(directory));
     assertEquals("1\n", Files.readString(directory.resolve("a.jsonl")));
   }
 
