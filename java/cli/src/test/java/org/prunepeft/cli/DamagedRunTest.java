@@ -812,18 +812,22 @@ class DamagedRunTest {
     JSON.writeValue(file.toFile(), tokenizer);
   }
 
+  private static void train(Path model, Path output) {
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--output=" + output)
+        .exits(0);
+  }
+
   @Test
   void aModelThatWasMovedIsNamed() throws IOException {
     Path own = copy(model, "own-model");
     Path trained = temporary.resolve("own-run");
-    Call.of(
-            "train",
-            "--model=" + own,
-            Small.examples(24),
-            "--lora-r=2",
-            "--adapter-size=0",
-            "--output=" + trained)
-        .exits(0);
+    train(own, trained);
     String before = Call.of("predict", trained, texts).exits(0).out();
     Path moved = temporary.resolve("moved-model");
     Files.move(own, moved);
@@ -856,14 +860,7 @@ class DamagedRunTest {
   void aRunWhoseModelHasMovedIsResumedWhereItsOptionsNameIt() throws IOException {
     Path own = copy(model, "model-of-cut-off");
     Path cut = temporary.resolve("run-of-moved");
-    Call.of(
-            "train",
-            "--model=" + own,
-            Small.examples(24),
-            "--lora-r=2",
-            "--adapter-size=0",
-            "--output=" + cut)
-        .exits(0);
+    train(own, cut);
     Files.delete(cut.resolve("result.json"));
     Files.writeString(cut.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
     Call.of("runs", cut, "--format=csv").exits(0).prints("interrupted");

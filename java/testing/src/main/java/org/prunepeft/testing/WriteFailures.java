@@ -61,35 +61,18 @@ public final class WriteFailures {
    */
   public int of(String name, Action before, Action action) throws Exception {
     Path whole = directory(name, before);
-    Map<String, String> old = contents(whole);
     action.run(whole);
     Map<String, String> now = contents(whole);
     int writes = 0;
     for (boolean andLater : new boolean[] {false, true}) {
       for (int n = andLater ? 1 + every / 2 : 1; ; n += every) {
         FailingWrites failing = new FailingWrites();
-        Path directory = directory(name + "-" + n + andLater, before);
         failing.failAt(n, andLater);
-        Exception thrown = null;
-        try {
-          action.run(failing.at(directory));
-        } catch (Exception e) {
-          thrown = e;
-        }
-        boolean failed = failing.stop();
         String at = "%s, write %d%s".formatted(name, n, andLater ? " and later ones" : "");
-        if (!failed) {
-          assertNull(thrown, at);
-          assertEquals(now, contents(directory), at);
+        if (!fails(at, failing, directory(name + "-" + n + andLater, before), action, now)) {
           writes = Math.max(writes, n - every);
           break;
         }
-        requireWhole(at, old, now, contents(directory));
-        if (thrown != null) {
-          requireSaid(at, directory, thrown);
-          action.run(directory);
-        }
-        assertEquals(now, contents(directory), at + ", then again");
       }
     }
     assertTrue(writes > 0, name);
@@ -120,30 +103,43 @@ public final class WriteFailures {
   /** Where not each write is to fail, fewer than the others. */
   private void fullDisks(String name, Action before, Action action, Map<String, String> now)
       throws Exception {
-    for (int n = 1; ; n += 3 * every - 2) {
+    boolean failed = true;
+    for (int n = 1; failed; n += 3 * every - 2) {
       FailingWrites failing = new FailingWrites();
-      Path directory = directory(name + "-full-" + n, before);
-      Map<String, String> old = contents(directory);
       failing.fillAt(n);
-      Exception thrown = null;
-      try {
-        action.run(failing.at(directory));
-      } catch (Exception e) {
-        thrown = e;
-      }
-      boolean failed = failing.stop();
       String at = "%s, disk full within write %d of bytes".formatted(name, n);
-      if (!failed) {
-        assertNull(thrown, at);
-        return;
-      }
-      requireWhole(at, old, now, contents(directory));
-      if (thrown != null) {
-        requireSaid(at, directory, thrown);
-        action.run(directory);
-      }
-      assertEquals(now, contents(directory), at + ", then again");
+      failed = fails(at, failing, directory(name + "-full-" + n, before), action, now);
     }
+  }
+
+  /**
+   * {@return whether a write failed; then files are whole, the error says why, and the action works
+   * afterwards}
+   *
+   * @param now what the action leaves in the directory
+   */
+  private static boolean fails(
+      String at, FailingWrites failing, Path directory, Action action, Map<String, String> now)
+      throws Exception {
+    Map<String, String> old = contents(directory);
+    Exception thrown = null;
+    try {
+      action.run(failing.at(directory));
+    } catch (Exception e) {
+      thrown = e;
+    }
+    if (!failing.stop()) {
+      assertNull(thrown, at);
+      assertEquals(now, contents(directory), at);
+      return false;
+    }
+    requireWhole(at, old, now, contents(directory));
+    if (thrown != null) {
+      requireSaid(at, directory, thrown);
+      action.run(directory);
+    }
+    assertEquals(now, contents(directory), at + ", then again");
+    return true;
   }
 
   private static void requireWhole(
