@@ -148,8 +148,12 @@ public final class AdapterImport {
                 ? ModelFiles.setup(files, AdapterExport.ORIGIN, null)
                 : Setup.DEFAULT.withPairEncoding(PairEncoding.JOINT))
             .with();
-    if (options.model() != null || !exported) {
-      setup.model(options.model() == null ? namedModel(files, config) : options.model());
+    if (options.model() != null) {
+      setup.model(options.model());
+    } else if (exported) {
+      requireHere(files, setup.build().model());
+    } else {
+      setup.model(namedModel(files, config));
     }
     if (options.task() != null) {
       setup.files(null).data(null).task(options.task());
@@ -209,9 +213,13 @@ public final class AdapterImport {
               + " does not say what model it is for; name one or its directory with --model");
     }
     String model = HubName.model(name.toString());
+    requireHere(files, model);
+    return model;
+  }
+
+  private static void requireHere(RunDirectory files, String model) {
     try {
       Models.byName(model);
-      return model;
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           "%s is for the model '%s', which is not here; name it or its directory with --model"

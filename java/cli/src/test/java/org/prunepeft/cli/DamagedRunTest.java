@@ -841,6 +841,8 @@ class DamagedRunTest {
         .says("the export has no tokenizer: " + said, "--model DIR");
     Call.of("predict", trained, texts, "--model=" + temporary.resolve("nowhere"))
         .exits(2, "unknown model");
+    Call.of("import", adapters, "--output=" + temporary.resolve("imported-without"))
+        .exits(2, "is for the model '" + own + "', which is not here", "--model");
     assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
     Call.of("predict", trained, texts, "--model=" + model).exits(0);
     Path other = temporary.resolve("not-the-model");
