@@ -187,14 +187,46 @@ class DamagedRunTest {
 
   @Test
   void aFlippedBitInAnExportIsFound() throws IOException {
+    flipExport(export);
+  }
+
+  private static void flipExport(Path written) throws IOException {
     Path imported = temporary.resolve("from-flipped");
     flip(
-        files(export),
+        files(written),
         () -> {
-          AdapterImport.read(export, new AdapterImport.Options(null, null, null, false), imported);
+          AdapterImport.read(written, new AdapterImport.Options(null, null, null, false), imported);
           Directories.delete(imported);
         });
     assertTrue(Files.notExists(imported));
+  }
+
+  @Test
+  void aFlippedBitInWhatALanguageModelWritesByOrInItsExportsIsFound() throws IOException {
+    Path llama = temporary.resolve("llama-to-flip");
+    Path trained = writer(llama, "writer-to-flip");
+    List<Path> files = new ArrayList<>(files(trained));
+    WRITING.forEach(name -> files.add(llama.resolve(name)));
+    flip(files, () -> TrainedModel.load(trained).close());
+    for (String format : List.of("peft", "gguf")) {
+      Path written = temporary.resolve("writer-as-" + format);
+      Call.of("export", trained, "--format=" + format, "--output=" + written).exits(0);
+      flipExport(written);
+    }
+  }
+
+  @Test
+  void aFlippedBitInAFullyFineTunedEncoderIsFound() throws IOException {
+    Path trained = temporary.resolve("full-to-flip");
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--modules=full",
+            "--epochs=1",
+            "--output=" + trained)
+        .exits(0);
+    flip(List.of(trained.resolve("encoder.safetensors")), () -> TrainedModel.load(trained).close());
   }
 
   /** How a run of three epochs is set up. */

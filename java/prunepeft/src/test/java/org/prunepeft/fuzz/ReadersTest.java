@@ -26,6 +26,8 @@ import org.prunepeft.checkpoint.TensorFlowIndex;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.TokenizerProcess;
 import org.prunepeft.data.chat.Chat;
 import org.prunepeft.data.chat.ChatFormat;
@@ -33,6 +35,7 @@ import org.prunepeft.data.chat.ConversationFile;
 import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.MissingColumnException;
+import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.DatasetDirectory;
 import org.prunepeft.data.task.JarData;
 import org.prunepeft.files.Manifest;
@@ -546,6 +549,13 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void jsonLines(byte[] file) throws IOException {
     table("x.jsonl", file);
+    Path path = DIRECTORY.resolve("x.jsonl");
+    READING.check(
+        file.length,
+        () ->
+            new DataFiles(path, null, null, Columns.DEFAULT, TaskKind.CLASSIFICATION, List.of())
+                .task()
+                .load(SplitSizes.UNSPECIFIED, 0, 0));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

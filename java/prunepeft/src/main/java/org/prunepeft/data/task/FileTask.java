@@ -104,13 +104,22 @@ public final class FileTask extends OwnFilesTask {
       if (!row.number()) {
         continue;
       }
-      String first =
-          spellings.putIfAbsent(new BigDecimal(row.label()).stripTrailingZeros(), row.label());
+      String first = spellings.putIfAbsent(number(row), row.label());
       if (first != null && !first.equals(row.label())) {
         throw new DataException(
             "%s: the label %s is the same number as %s, an earlier label; write it alike in all lines, or, if they are two classes, as texts, \"%s\" and \"%s\""
                 .formatted(row.place(), row.label(), first, first, row.label()));
       }
+    }
+  }
+
+  private static BigDecimal number(Row row) {
+    try {
+      return new BigDecimal(row.label()).stripTrailingZeros();
+    } catch (ArithmeticException e) {
+      throw new DataException(
+          "%s: the label %s is beyond what is compared as a number; write labels as texts, \"%s\""
+              .formatted(row.place(), row.label(), row.label()));
     }
   }
 

@@ -170,6 +170,10 @@ class FileTaskTest {
     refused(
         classification(numbers, null, null),
         numbers + ", line 14: the label 1.0 is the same number as 1, an earlier label");
+    Path beyond = json("beyond", i -> i == 13 ? "100e2147483647" : "1");
+    refused(
+        classification(beyond, null, null),
+        beyond + ", line 14: the label 100e2147483647 is beyond what is compared as a number");
     // Texts are what they are, as cells of a table are.
     Path texts = json("texts", i -> i % 2 == 0 ? "\"1.1\"" : "\"1.10\"");
     Path table = write("table.csv", 20, i -> i % 2 == 0 ? "1.1" : "1.10");
