@@ -2,15 +2,19 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.GlueTask;
+import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.NewDirectories;
+import org.prunepeft.io.Unfinished;
 import org.prunepeft.text.Reason;
 import org.prunepeft.train.Predictions;
 
@@ -25,11 +29,13 @@ final class GlueSubmission {
   private GlueSubmission() {}
 
   /**
-   * @param run the model's directory
+   * @param harmless throws where a file is one that must not be replaced
    * @param data directory of GLUE's files; null: the run's
-   * @param directory for the files; made if it is not there
+   * @param directory for the files; made if it is not there. They come into it together; where one
+   *     can't be written, or the process is told to end, nothing is left of them
    */
-  static void write(TrainedModel model, Path run, Path data, Path directory) throws IOException {
+  static void write(TrainedModel model, Consumer<Path> harmless, Path data, Path directory)
+      throws IOException {
     Task task = model.setup().resolveTask();
     if (!(task instanceof GlueTask)) {
       throw new IllegalArgumentException(
@@ -39,47 +45,101 @@ final class GlueSubmission {
     List<GlueTask.Submission> submissions = glue.submissions();
     for (GlueTask.Submission submission : submissions) {
       Path file = directory.resolve(submission.name());
-      Outputs.requireNoneOf(file, run);
+      harmless.accept(file);
       submissions.forEach(other -> Outputs.requireOther(file, other.source()));
     }
-    NewDirectories made = new NewDirectories(directory);
+    Place place = new Place(directory);
+    Unfinished begun = Unfinished.begin(place::discard);
+    Map<Path, String> files = new LinkedHashMap<>();
     try {
-      make(directory, made);
+      place.make();
       // All are predicted before one is written.
-      Map<Path, String> files = new LinkedHashMap<>();
       for (GlueTask.Submission submission : submissions) {
         try (Texts texts = Texts.table(submission.source(), glue.columns(), null)) {
           files.put(directory.resolve(submission.name()), predictions(model, texts));
         }
       }
-      for (Map.Entry<Path, String> file : files.entrySet()) {
-        Outputs.writeResult(
-            file.getKey(),
-            writer -> {
-              writer.write(file.getValue());
-              return String.format(
-                  Locale.ROOT, "%,d predictions", file.getValue().lines().count() - 1);
-            });
-      }
+      place.write(files);
     } catch (IOException | RuntimeException | Error e) {
-      takeBack(made, e);
+      place.takeBack(e);
       throw e;
+    } finally {
+      begun.end();
     }
+    files.forEach(
+        (file, text) ->
+            System.out.println(
+                String.format(
+                    Locale.ROOT, "wrote %s: %,d predictions", file, text.lines().count() - 1)));
   }
 
-  private static void make(Path directory, NewDirectories made) throws IOException {
-    try {
-      made.make();
-    } catch (IOException e) {
-      throw new IOException("can't make %s: %s".formatted(directory, Reason.of(directory, e)), e);
-    }
-  }
+  /** The directory that they are written to. */
+  private static final class Place {
+    private final Path directory;
+    private final NewDirectories made;
+    private boolean whole;
+    private boolean discarded;
 
-  private static void takeBack(NewDirectories made, Throwable cause) {
-    try {
-      made.remove();
-    } catch (IOException e) {
-      cause.addSuppressed(e);
+    Place(Path directory) {
+      this.directory = directory;
+      made = new NewDirectories(directory);
+    }
+
+    synchronized void make() throws IOException {
+      if (discarded) {
+        throw new IOException("this process is ending");
+      }
+      try {
+        made.make();
+      } catch (IOException e) {
+        throw new IOException("can't make %s: %s".formatted(directory, Reason.of(directory, e)), e);
+      }
+    }
+
+    void write(Map<Path, String> files) throws IOException {
+      List<AtomicFile.Written> written = new ArrayList<>();
+      try {
+        for (Map.Entry<Path, String> file : files.entrySet()) {
+          written.add(Outputs.beside(file.getKey(), writer -> writer.write(file.getValue())));
+        }
+        put(written);
+      } finally {
+        for (AtomicFile.Written one : written) {
+          one.close();
+        }
+      }
+    }
+
+    private synchronized void put(List<AtomicFile.Written> written) throws IOException {
+      try {
+        AtomicFile.put(written);
+      } catch (IOException e) {
+        throw Outputs.unwritten(directory, e);
+      }
+      whole = true;
+    }
+
+    /** Says what is left. */
+    synchronized String discard() {
+      discarded = true;
+      if (whole) {
+        return "interrupted when the submission in %s was whole".formatted(directory);
+      }
+      try {
+        made.remove();
+      } catch (IOException e) {
+        return "interrupted; %s could not be removed: %s"
+            .formatted(directory, Reason.of(directory, e));
+      }
+      return "interrupted; nothing is left of the submission in " + directory;
+    }
+
+    private synchronized void takeBack(Throwable cause) {
+      try {
+        made.remove();
+      } catch (IOException e) {
+        cause.addSuppressed(e);
+      }
     }
   }
 

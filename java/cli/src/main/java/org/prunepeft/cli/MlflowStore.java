@@ -6,9 +6,12 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -17,9 +20,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.BoundedFile;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Unfinished;
@@ -36,8 +42,11 @@ final class MlflowStore {
   private static final YAMLMapper YAML =
       YAMLMapper.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build();
 
-  /** MLflow refuses longer ones. */
-  private static final int LONGEST_NAME = 250;
+  /** MLflow takes 250; beside a file it is written under a longer name, which has at most 255. */
+  private static final int LONGEST_NAME = 200;
+
+  /** Digits of what tells names apart that became the same. */
+  private static final int DIGITS = 8;
 
   private static final int LONGEST_VALUE = 6000;
   private static final int LONGEST_TAG = 5000;
@@ -47,6 +56,11 @@ final class MlflowStore {
   private static final String DEFAULT_ID = "0";
   private static final String DEFAULT = "Default";
   private static final String TRASH = ".trash";
+
+  /** What is beside a run while it is written, of earlier versions without the process. */
+  private static final Pattern LEFT =
+      Pattern.compile(
+          "\\.(?<run>[0-9a-f]{32})(\\.(?<process>[0-9]{1,18})-[0-9a-f]+)?\\.(partial|earlier)");
 
   /** MLflow's RunStatus. */
   enum Status {
@@ -203,15 +217,22 @@ final class MlflowStore {
   Path write(MlflowRun run) throws IOException {
     String runId = uuid(run.identity).toString().replace("-", "");
     Path place = directory().resolve(runId);
-    Path beside = directory().resolve("." + runId + ".partial");
-    Path before = directory().resolve("." + runId + ".earlier");
+    // Another process may be writing the same run.
+    String own =
+        String.format(
+            Locale.ROOT,
+            ".%s.%d-%s",
+            runId,
+            ProcessHandle.current().pid(),
+            UUID.randomUUID().toString().substring(0, 8));
+    Path beside = directory().resolve(own + ".partial");
+    Path before = directory().resolve(own + ".earlier");
     begun = new Places(place, beside, before);
     try {
-      // Of a process that was killed.
-      delete(beside);
       fill(beside, run, runId, place);
       put(beside, place, before);
       delete(before);
+      deleteLeft(runId);
     } catch (IOException | RuntimeException e) {
       try {
         delete(beside);
@@ -223,25 +244,64 @@ final class MlflowStore {
     return place;
   }
 
-  /** The process can't be told to end between the two. */
+  /** Removes what processes that were killed have left of a run. */
+  private void deleteLeft(String runId) throws IOException {
+    try (Stream<Path> files = Files.list(directory())) {
+      for (Path file : files.toList()) {
+        Matcher name = LEFT.matcher(file.getFileName().toString());
+        if (name.matches() && name.group("run").equals(runId) && !isAlive(name.group("process"))) {
+          delete(file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      // Another process removes it as well.
+    }
+  }
+
+  /**
+   * @param process its number; null: of an earlier version, which wrote none
+   */
+  private static boolean isAlive(String process) {
+    return process != null
+        && ProcessHandle.of(Long.parseLong(process)).filter(ProcessHandle::isAlive).isPresent();
+  }
+
+  /** The process can't be told to end between the two renames. */
   private synchronized void put(Path beside, Path place, Path before) throws IOException {
     if (discarded) {
       throw new IOException("this process is ending");
     }
+    for (int attempt = 1; !replace(beside, place, before); attempt++) {
+      if (attempt == MOST_ATTEMPTS) {
+        throw new FileSystemException(
+            place.toString(), null, "other processes write it all the time");
+      }
+    }
+    AtomicFile.forceDirectory(directory());
+  }
+
+  /** {@return whether a run is in its place; if not, another process has put its own there} */
+  private static boolean replace(Path beside, Path place, Path before) throws IOException {
     if (Files.exists(place)) {
-      // Of a process that was killed, the one that was replaced then.
       delete(before);
-      Files.move(place, before, StandardCopyOption.ATOMIC_MOVE);
+      try {
+        Files.move(place, before, StandardCopyOption.ATOMIC_MOVE);
+      } catch (NoSuchFileException e) {
+        return false;
+      }
     }
     try {
       Files.move(beside, place, StandardCopyOption.ATOMIC_MOVE);
+      return true;
     } catch (IOException e) {
-      if (Files.exists(before) && Files.notExists(place)) {
+      if (Files.exists(place)) {
+        return false;
+      }
+      if (Files.exists(before)) {
         Files.move(before, place, StandardCopyOption.ATOMIC_MOVE);
       }
       throw e;
     }
-    AtomicFile.forceDirectory(directory());
   }
 
   /**
@@ -333,7 +393,11 @@ final class MlflowStore {
     return lines.toString();
   }
 
-  /** A file of that name within a directory, whatever the name holds. */
+  /**
+   * A file of that name within a directory, whatever the name holds. One that MLflow does not take
+   * is changed, and gets a part of its checksum, so that it stays another than one that differs
+   * there.
+   */
   private static Path file(Path within, String name) throws IOException {
     Path file = within;
     for (String part : name.split("/")) {
@@ -341,8 +405,11 @@ final class MlflowStore {
       file = file.resolve(plain.isEmpty() ? "_" : plain);
     }
     String relative = within.relativize(file).toString();
-    if (relative.length() > LONGEST_NAME) {
-      file = within.resolve(relative.substring(0, LONGEST_NAME));
+    if (!relative.equals(name) || name.length() > LONGEST_NAME) {
+      MessageDigest digest = FileChecksum.digest();
+      digest.update(name.getBytes(StandardCharsets.UTF_8));
+      String mark = "-" + FileChecksum.hex(digest).substring(0, DIGITS);
+      file = within.resolve(bounded(relative, LONGEST_NAME - mark.length()) + mark);
     }
     Files.createDirectories(file.getParent());
     return file;

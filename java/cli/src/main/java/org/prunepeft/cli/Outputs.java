@@ -45,20 +45,34 @@ final class Outputs {
       return;
     }
     try {
-      AtomicFile.write(
-          file,
-          channel -> {
-            // Not Channels.newWriter, which takes no notice of bytes that a write has left over.
-            Writer writer =
-                new BufferedWriter(
-                    new OutputStreamWriter(
-                        Channels.newOutputStream(channel), StandardCharsets.UTF_8));
-            content.writeTo(writer);
-            writer.flush();
-          });
+      AtomicFile.write(file, encoded(content));
     } catch (IOException e) {
-      throw new IOException("can't write %s: %s".formatted(file, Reason.of(file, e)), e);
+      throw unwritten(file, e);
     }
+  }
+
+  /** Writes a file beside its place, into which {@link AtomicFile#put} brings it. */
+  static AtomicFile.Written beside(Path file, TextContent content) throws IOException {
+    try {
+      return AtomicFile.beside(file, encoded(content));
+    } catch (IOException e) {
+      throw unwritten(file, e);
+    }
+  }
+
+  private static AtomicFile.Content encoded(TextContent content) {
+    return channel -> {
+      // Not Channels.newWriter, which takes no notice of bytes that a write has left over.
+      Writer writer =
+          new BufferedWriter(
+              new OutputStreamWriter(Channels.newOutputStream(channel), StandardCharsets.UTF_8));
+      content.writeTo(writer);
+      writer.flush();
+    };
+  }
+
+  static IOException unwritten(Path file, IOException cause) {
+    return new IOException("can't write %s: %s".formatted(file, Reason.of(file, cause)), cause);
   }
 
   /**
@@ -100,17 +114,28 @@ final class Outputs {
   }
 
   /**
-   * Refuses to replace a file of a run.
+   * Refuses to replace a file of a run, or one of the data and the model that it was made from.
    *
    * @param output what is to be written; null or {@code -}: the standard output
    * @param run its directory; may be absent
-   * @throws IllegalArgumentException if the file is one that the run wrote, by whatever name
+   * @throws IllegalArgumentException if the file is one that the run wrote or read, by whatever
+   *     name
    */
   static void requireNoneOf(Path output, Path run) {
     for (Path file : RunStatus.files(run)) {
       if (isSameFile(output, file)) {
         throw new IllegalArgumentException(
             "%s is a file of the run %s, which would be damaged; name another file to write"
+                .formatted(output, run));
+      }
+    }
+    if (!isFile(output)) {
+      return;
+    }
+    for (Path file : RunStatus.sources(run)) {
+      if (isSameFile(output, file)) {
+        throw new IllegalArgumentException(
+            "%s is a file of the data or the model that the run %s was made from; name another file to write"
                 .formatted(output, run));
       }
     }

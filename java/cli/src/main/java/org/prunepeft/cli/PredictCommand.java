@@ -132,7 +132,7 @@ final class PredictCommand implements Callable<Integer> {
             "files of a submission have names, format and columns of their own; leave out other options than --data");
       }
       try (TrainedModel model = run.load()) {
-        GlueSubmission.write(model, run.directory(), data, submission);
+        GlueSubmission.write(model, run::requireHarmless, data, submission);
       }
       return 0;
     }
@@ -149,7 +149,7 @@ final class PredictCommand implements Callable<Integer> {
 
   /** What is written replaces nothing that is read. */
   private void requireHarmless() {
-    Outputs.requireNoneOf(output, run.directory());
+    run.requireHarmless(output);
     if (file != null && Files.isRegularFile(file)) {
       ExampleFile.files(file).forEach(read -> Outputs.requireOther(output, read));
     }

@@ -3,7 +3,6 @@ package org.prunepeft.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -15,7 +14,6 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
-import org.prunepeft.io.BoundedFile;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -93,6 +91,7 @@ final class ReportCommand implements Callable<Integer> {
     for (Path directory : named.directories) {
       Outputs.requireOther(file, directory.resolve(StudyFiles.JSON));
       Outputs.requireOther(file, directory.resolve(StudyFiles.TABLES));
+      Outputs.requireOther(file, directory.resolve(StudyCosts.JSON));
     }
     List<RunContents> runs = directories.stream().map(RunContents::of).toList();
     ReportData data =
@@ -119,10 +118,7 @@ final class ReportCommand implements Callable<Integer> {
   private String plain(ReportData data) throws IOException {
     StringBuilder text = new StringBuilder();
     for (Path directory : named.directories) {
-      Path tables = directory.resolve(StudyFiles.TABLES);
-      if (Files.isRegularFile(tables)) {
-        text.append(BoundedFile.text(tables, StudyJson.MOST)).append('\n');
-      }
+      StudyJson.tables(directory).ifPresent(tables -> text.append(tables).append('\n'));
     }
     return text.isEmpty() ? data.table().text(Table.Format.MD) : text.toString();
   }

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.LoadSettings;
 import org.prunepeft.torch.Threads;
 import org.prunepeft.train.TooLong;
@@ -50,6 +51,22 @@ final class RunOptions {
 
   Path directory() {
     return directory;
+  }
+
+  /**
+   * Refuses to replace a file of the run, or of the data and the model that it was made from.
+   *
+   * @param output what is to be written; null or {@code -}: the standard output
+   * @throws IllegalArgumentException if the file is one of these, by whatever name
+   */
+  void requireHarmless(Path output) {
+    Outputs.requireNoneOf(output, directory);
+    if (model != null) {
+      // Where the model is now, its files have their names.
+      RunStatus.sources(directory)
+          .forEach(
+              file -> Outputs.requireOther(output, Path.of(model).resolve(file.getFileName())));
+    }
   }
 
   TrainedModel load() {

@@ -1,7 +1,5 @@
 package org.prunepeft.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -10,6 +8,7 @@ import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 import org.prunepeft.cli.Table.Cell;
+import org.prunepeft.report.SignedObject;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.Costs;
 import org.prunepeft.study.PhaseCost;
@@ -128,11 +127,7 @@ final class StudyCosts {
     map.put("format", StudyJson.FORMAT);
     map.put("study", study);
     map.put("tables", tables.stream().map(StudyCosts::table).toList());
-    try {
-      return new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(map) + "\n";
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
+    return SignedObject.text(JSON, map);
   }
 
   private static Object table(ComparisonTable table) {

@@ -59,9 +59,10 @@ final class StudyFiles {
   /** Writes all files, each as a whole. */
   void write() throws IOException {
     Files.createDirectories(directory.root());
-    write(TABLES, tables());
+    String text = tables();
+    write(TABLES, text);
     write(RUNS, runsTable().text(Table.Format.CSV));
-    write(JSON, StudyJson.of(study, tables, overall, rates(), missing) + "\n");
+    write(JSON, StudyJson.of(study, tables, overall, rates(), missing, text));
     StudyCosts costs = new StudyCosts(study.name(), runs, tables);
     write(StudyCosts.TABLES, costs.tables());
     write(StudyCosts.RUNS, costs.runsTable().text(Table.Format.CSV));

@@ -1,12 +1,17 @@
 package org.prunepeft.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,7 +20,10 @@ import java.util.Optional;
 import org.prunepeft.RunContents;
 import org.prunepeft.cli.StudyFiles.Rate;
 import org.prunepeft.io.BoundedFile;
+import org.prunepeft.io.DamagedRunException;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.SignedObject;
 import org.prunepeft.study.Arm;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.Interval;
@@ -30,18 +38,33 @@ final class StudyJson {
   static final int FORMAT = 1;
 
   /** Far more than the tables of any study have. */
-  static final int MOST = 100_000_000;
+  private static final int MOST = 100_000_000;
 
-  private static final JsonMapper JSON = new JsonMapper();
+  private static final String REMEDY = "prunepeft study STUDY.yaml --collect writes it anew";
+
+  /** The member that has size and SHA-256 of a file beside it, by its name. */
+  private static final String FILES = "files";
+
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private static final TypeReference<Map<String, Object>> OBJECT = new TypeReference<>() {};
 
   private StudyJson() {}
 
+  /**
+   * @param text the tables for people, whose checksum it keeps
+   */
   static String of(
       Study study,
       List<ComparisonTable> tables,
       List<OverallTable> overall,
       List<Rate> rates,
-      List<String> missing) {
+      List<String> missing,
+      String text) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("format", FORMAT);
     map.put("study", study.name());
@@ -50,30 +73,64 @@ final class StudyJson {
     map.put("overall", overall.stream().map(StudyJson::overall).toList());
     map.put("learning_rates", rates.stream().map(StudyJson::rate).toList());
     map.put("missing", missing);
-    try {
-      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(map);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
+    map.put(FILES, Map.of(StudyFiles.TABLES, checksum(text)));
+    return SignedObject.text(StudyFiles.JSON, map);
+  }
+
+  private static Map<String, Object> checksum(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    MessageDigest digest = FileChecksum.digest();
+    digest.update(bytes);
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("bytes", bytes.length);
+    map.put("sha256", FileChecksum.hex(digest));
+    return map;
   }
 
   /**
    * {@return what a study's directory says, with its costs as a member where they are there; empty:
    * it is none}
    *
-   * @throws RunDirectoryException if a file can't be read, is of a newer format, or lacks a member
-   *     that the page needs; names it
+   * @throws RunDirectoryException if a file can't be read, is of a newer format, lacks a member
+   *     that the page needs, or was changed since it was written; names it
    */
   static Optional<JsonNode> read(Path directory) {
-    Optional<JsonNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
+    Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
     study.ifPresent(
-        own ->
-            read(directory.resolve(StudyCosts.JSON), StudyShape.COSTS)
-                .ifPresent(costs -> ((ObjectNode) own).set("costs", costs)));
-    return study;
+        own -> {
+          own.remove(FILES);
+          read(directory.resolve(StudyCosts.JSON), StudyShape.COSTS)
+              .ifPresent(costs -> own.set("costs", costs));
+        });
+    return study.map(own -> own);
   }
 
-  private static Optional<JsonNode> read(Path file, JsonShape shape) {
+  /**
+   * {@return a study's tables for people; empty: there are none}
+   *
+   * @throws RunDirectoryException as {@link #read} does
+   * @throws IOException if they can't be read
+   */
+  static Optional<String> tables(Path directory) throws IOException {
+    Path file = directory.resolve(StudyFiles.TABLES);
+    if (!Files.isRegularFile(file)) {
+      return Optional.empty();
+    }
+    Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
+    if (study.isPresent() && study.get().path(FILES).has(StudyFiles.TABLES)) {
+      JsonNode said = study.get().get(FILES).get(StudyFiles.TABLES);
+      FileChecksum then =
+          new FileChecksum(file, said.path("bytes").asLong(), said.path("sha256").asText());
+      FileChecksum now = FileChecksum.of(file);
+      if (!now.holdsSame(then)) {
+        throw changed(
+            file, "it has %s, but was written with %s".formatted(now.content(), then.content()));
+      }
+    }
+    return Optional.of(BoundedFile.text(file, MOST));
+  }
+
+  private static Optional<ObjectNode> read(Path file, JsonShape shape) {
     if (Files.notExists(file)) {
       return Optional.empty();
     }
@@ -85,8 +142,15 @@ final class StudyJson {
             "%s has format %s, but this version of PrunePEFT reads %d; take the version that wrote it"
                 .formatted(file, read.get("format"), FORMAT));
       }
+      Optional<String> difference =
+          SignedObject.difference(file.getFileName().toString(), JSON.convertValue(read, OBJECT));
+      if (difference.isPresent()) {
+        throw changed(file, difference.get());
+      }
       shape.require("", read);
-      return Optional.of(read);
+      ObjectNode object = (ObjectNode) read;
+      object.remove(SignedObject.CHECKSUM);
+      return Optional.of(object);
     } catch (JsonProcessingException e) {
       throw damaged(file, e.getOriginalMessage(), e);
     } catch (IllegalArgumentException e) {
@@ -96,11 +160,13 @@ final class StudyJson {
     }
   }
 
+  private static RunDirectoryException changed(Path file, String how) {
+    return new DamagedRunException(
+        "%s is damaged or was changed: %s; %s".formatted(file, how, REMEDY));
+  }
+
   private static RunDirectoryException damaged(Path file, String reason, Exception e) {
-    return new RunDirectoryException(
-        "%s is damaged: %s; prunepeft study STUDY.yaml --collect writes it anew"
-            .formatted(file, reason),
-        e);
+    return new RunDirectoryException("%s is damaged: %s; %s".formatted(file, reason, REMEDY), e);
   }
 
   /** The directories of the runs that a directory is to show: of a study those it compares. */

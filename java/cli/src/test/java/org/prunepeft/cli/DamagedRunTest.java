@@ -37,8 +37,10 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.RunContents;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
@@ -83,6 +85,9 @@ class DamagedRunTest {
           "chat_template.json",
           "additional_chat_templates/plain.jinja",
           "additional_chat_templates/chat_template.jinja");
+
+  /** Of a study, what a page shows. */
+  private static final List<String> STUDY = List.of("study.json", "costs.json", "study.md");
 
   @TempDir static Path temporary;
   private static Path model;
@@ -227,6 +232,36 @@ class DamagedRunTest {
             "--output=" + trained)
         .exits(0);
     flip(List.of(trained.resolve("encoder.safetensors")), () -> TrainedModel.load(trained).close());
+  }
+
+  @Test
+  void aFlippedBitInWhatAStudySaysIsFound() throws IOException {
+    Path study = Files.createTempDirectory(temporary, "study");
+    Path file =
+        Files.writeString(
+            Files.createTempFile(temporary, "study", ".yaml"),
+            """
+            output: %s
+            tasks: [wordnet]
+            methods:
+              search: {command: search}
+              random: {command: train, modules: random}
+            budgets: [0.5]
+            seeds: [0, 1]
+            """
+                .formatted(study));
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run -> Optional.of(new MadeStudy.Given(0.5 + 0.1 * run.seed())));
+    Call.of("study", file, "--collect").exits(0);
+    flip(
+        STUDY.stream().map(study::resolve).toList(),
+        () -> {
+          StudyJson.read(study);
+          StudyJson.tables(study);
+        });
   }
 
   /** How a run of three epochs is set up. */
@@ -377,17 +412,22 @@ class DamagedRunTest {
     return Files.exists(file.resolveSibling(RunDirectory.INCOMPLETE));
   }
 
+  /** Whether a file has no checksum but its own. */
+  private static boolean isAlone(Path file) {
+    return isOfCutOffRun(file) || STUDY.contains(file.getFileName().toString());
+  }
+
   /** Not how numbers are spelt there: 1e-5, 1E-5. */
   private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
-    boolean json = hasChecksums(file) || isOfCheckpoint(file) || isOfCutOffRun(file);
+    boolean json = hasChecksums(file) || isOfCheckpoint(file) || isAlone(file);
     return json
         && file.toString().endsWith(".json")
         && content(file, JSON.readTree(whole)).equals(content(file, JSON.readTree(file.toFile())));
   }
 
-  /** Of a run that is not complete without its checksum, by whatever name. */
+  /** Of a file that is alone without its checksum, by whatever name. */
   private static JsonNode content(Path file, JsonNode object) {
-    if (isOfCutOffRun(file)) {
+    if (isAlone(file)) {
       List<String> names = new ArrayList<>();
       object.fieldNames().forEachRemaining(names::add);
       names.stream()

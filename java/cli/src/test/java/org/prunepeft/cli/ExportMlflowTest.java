@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +18,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -226,6 +229,9 @@ class ExportMlflowTest {
     Files.writeString(partial.resolve("params/cut"), "1");
     Path before = place.resolveSibling("." + place.getFileName() + ".earlier");
     Files.createDirectories(before.resolve("params"));
+    // No process has this number.
+    Path gone = place.resolveSibling("." + place.getFileName() + ".999999999-0a1b2c3d.partial");
+    Files.createDirectories(gone.resolve("params"));
     Call.of("export-mlflow", runs.resolve("whole"), "-o", store).exits(0).prints("" + place);
     assertEquals(names, Small.names(parameters));
     assertEquals(
@@ -239,23 +245,76 @@ class ExportMlflowTest {
     Map<String, Stored> earlier = read(root);
     MlflowStore store = new MlflowStore(root, "prunepeft");
     assertTrue(store.discard().startsWith("interrupted; the runs in " + root + " are whole"));
-    MlflowStore.MlflowRun other =
-        new MlflowStore.MlflowRun(
-            "other",
-            "other",
-            Instant.now(),
-            null,
-            MlflowStore.Status.RUNNING,
-            Map.of("seed", "1"),
-            Map.of(),
-            Map.of(),
-            Map.of());
-    assertThrows(IOException.class, () -> store.write(other));
+    assertThrows(IOException.class, () -> store.write(other(Map.of("seed", "1"), Map.of())));
     assertEquals(earlier.keySet(), read(root).keySet());
     for (Path experiment : experiments(root).values()) {
       for (String name : Small.names(experiment)) {
         assertFalse(name.startsWith("."), name);
       }
+    }
+  }
+
+  private static MlflowStore.MlflowRun other(
+      Map<String, String> parameters, Map<String, List<MlflowStore.MetricPoint>> metrics) {
+    return new MlflowStore.MlflowRun(
+        "other",
+        "other",
+        Instant.now(),
+        null,
+        MlflowStore.Status.RUNNING,
+        parameters,
+        metrics,
+        Map.of(),
+        Map.of());
+  }
+
+  /** The threads stand for two processes. */
+  @Test
+  void twoThatWriteARunAtOnceBothDo() throws Exception {
+    Path root = temporary.resolve("at-once");
+    Map<String, String> parameters =
+        IntStream.range(0, 20).boxed().collect(Collectors.toMap(i -> "name " + i, i -> "" + i));
+    List<MlflowStore> stores =
+        List.of(new MlflowStore(root, "prunepeft"), new MlflowStore(root, "prunepeft"));
+    for (int i = 0; i < 10; i++) {
+      List<CompletableFuture<Path>> written =
+          stores.stream()
+              .map(
+                  store ->
+                      CompletableFuture.supplyAsync(
+                          () -> {
+                            try {
+                              return store.write(other(parameters, Map.of()));
+                            } catch (IOException e) {
+                              throw new UncheckedIOException(e);
+                            }
+                          }))
+              .toList();
+      Path place = written.get(0).join();
+      assertEquals(place, written.get(1).join());
+      assertEquals(parameters, Stored.of(place).params);
+      assertEquals(
+          Set.of("meta.yaml", place.getFileName().toString()), Small.names(place.getParent()));
+    }
+  }
+
+  @Test
+  void namesThatBecomeTheSameStayApart() throws IOException {
+    String longest = "name ".repeat(60).strip();
+    List<String> names =
+        List.of("plain/one", "a(1)", "a[1]", "a_1_", longest + "1", longest + "2", "b//c", "b/_/c");
+    Map<String, String> parameters =
+        names.stream().collect(Collectors.toMap(name -> name, name -> "value of " + name));
+    Map<String, List<MlflowStore.MetricPoint>> metrics = new TreeMap<>();
+    for (int i = 0; i < names.size(); i++) {
+      metrics.put(names.get(i), List.of(new MlflowStore.MetricPoint(0, i)));
+    }
+    Path root = temporary.resolve("apart");
+    Stored stored = Stored.of(new MlflowStore(root, "prunepeft").write(other(parameters, metrics)));
+    assertEquals(Set.copyOf(parameters.values()), Set.copyOf(stored.params.values()));
+    assertEquals(names.size(), stored.metrics.size());
+    for (String name : List.of("plain/one", "a_1_", "b/_/c")) {
+      assertEquals("value of " + name, stored.params.get(name));
     }
   }
 

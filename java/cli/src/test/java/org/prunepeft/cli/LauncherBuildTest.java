@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,12 +13,15 @@ import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -33,6 +37,7 @@ class LauncherBuildTest {
       #!/bin/sh
       echo "$@" >>mvn.log
       echo "BUILD LOG"
+      echo $$ >mvn.pid
       sleep ${SECONDS_OF_MAVEN:-0}
       if [ -n "${SAVED:-}" ]; then echo changed >"$SAVED"; fi
       if [ -n "${FAILS:-}" ]; then exit 1; fi
@@ -66,6 +71,7 @@ class LauncherBuildTest {
       done
       if [ -z "$archive" ]; then exit 0; fi
       echo tried >>"$TRIES"
+      if [ -n "${WAITS:-}" ]; then trap 'echo late >"$archive"; exit 143' TERM; sleep 60 & wait; fi
       if [ -z "${CRASHES:-}" ]; then echo classes >"$archive"; exit 0; fi
       echo "half an archive" >"$archive"
       for left in $log $core; do echo "a crash" >"$left"; done
@@ -238,6 +244,91 @@ class LauncherBuildTest {
     }
   }
 
+  /** A process that is told to end once a file is there, and what it said. */
+  private Call toldToEnd(Signal signal, Path begun) throws Exception {
+    assumeFalse(signal == Signal.INT && Signal.ignoresInterrupts(), "SIGINT is ignored here");
+    Path said = temporary.resolve("said.txt");
+    Process process = start(said);
+    try {
+      await(process, begun, said);
+      signal.send(process);
+      assertTrue(process.waitFor(30, TimeUnit.SECONDS), () -> Child.text(said));
+    } finally {
+      process.destroyForcibly();
+    }
+    return new Call(process.exitValue(), Child.text(said), "");
+  }
+
+  private Process start(Path said) throws IOException {
+    return launcher().redirectErrorStream(true).redirectOutput(said.toFile()).start();
+  }
+
+  private static void await(Process process, Path begun, Path said) throws Exception {
+    while (Files.notExists(begun) || Files.size(begun) == 0) {
+      assertTrue(process.isAlive(), () -> Child.text(said));
+      Thread.sleep(5);
+    }
+  }
+
+  /** The stand-in of Maven; empty: it has ended. */
+  private Optional<ProcessHandle> maven() throws IOException {
+    return ProcessHandle.of(Long.parseLong(Files.readString(root.resolve("mvn.pid")).strip()))
+        .filter(ProcessHandle::isAlive);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aBuildEndsWithTheLauncherThatIsToldToEnd(Signal signal) throws Exception {
+    environment.put("SECONDS_OF_MAVEN", "60");
+    toldToEnd(signal, root.resolve("mvn.pid")).exits(signal.exitCode);
+    assertEquals(Optional.empty(), maven());
+    environment.remove("SECONDS_OF_MAVEN");
+    Call after = call().exits(0);
+    assertFalse(after.out().contains("waiting"), after.out());
+    assertEquals(2, builds().size());
+  }
+
+  @Test
+  void aBuildWhoseLauncherIsKilledIsWaitedFor() throws Exception {
+    environment.put("SECONDS_OF_MAVEN", "3");
+    Path said = temporary.resolve("said.txt");
+    Process process = start(said);
+    await(process, root.resolve("mvn.pid"), said);
+    process.destroyForcibly().waitFor();
+    assertTrue(maven().isPresent());
+    Call after = call().exits(0);
+    assertTrue(after.out().contains("waiting for another command, which builds"), after.out());
+    assertEquals(1, builds().size());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void ofAnArchiveWhoseLauncherIsToldToEndNothingIsLeft(Signal signal) throws Exception {
+    script(temporary.resolve("jdk/bin/java"), ARCHIVING_JAVA);
+    Path tries = temporary.resolve("tries");
+    environment.put("TRIES", tries.toString());
+    environment.put("WAITS", "yes");
+    toldToEnd(signal, tries).exits(signal.exitCode);
+    Path target = classPath().getParent();
+    assertEquals(List.of(), archives(target));
+    environment.remove("WAITS");
+    call().exits(0);
+    assertEquals(1, archives(target).size());
+  }
+
+  private static List<String> archives(Path target) throws IOException {
+    return Small.names(target).stream().filter(name -> name.startsWith("classes-")).toList();
+  }
+
+  @Test
+  void aBuildLeavesTheStandardInputToTheCommand() throws Exception {
+    script(temporary.resolve("bin/mvn"), MAVEN.replace("sleep", "cat >/dev/null; sleep"));
+    script(temporary.resolve("jdk/bin/java"), "#!/bin/sh\ncat\n");
+    Path texts = Files.writeString(temporary.resolve("texts.txt"), "the thing\n");
+    Call call = Child.call(launcher().redirectInput(texts.toFile())).exits(0);
+    assertTrue(call.out().endsWith("the thing\n"), call.out());
+  }
+
   @Test
   void aTreeThatHasMovedIsBuiltAgain() throws Exception {
     call().exits(0);
@@ -337,8 +428,7 @@ class LauncherBuildTest {
     }
     assertEquals(Set.of(), Small.names(user));
     assertEquals(1, Files.readAllLines(tries).size());
-    List<String> left =
-        Small.names(target).stream().filter(name -> name.startsWith("classes-")).toList();
+    List<String> left = archives(target);
     assertEquals(2, left.size(), left.toString());
     assertTrue(left.get(1).endsWith(".jsa.crash.log"), left.toString());
     assertEquals("a crash\n", Files.readString(target.resolve(left.get(1))));

@@ -17,14 +17,17 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -33,6 +36,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
@@ -232,6 +237,75 @@ class OutputPlacesTest {
   private static void refusesFileOfTheRun(Path output, Object... words) {
     Call.of(words, "-o", output)
         .exits(2, output + " is a file of the run " + run, "name another file");
+  }
+
+  @Test
+  void neitherDataNorModelOfARunIsReplaced() throws IOException {
+    Path data = Files.createDirectory(temporary.resolve("data"));
+    Path train = data.resolve("train.jsonl");
+    Path test = data.resolve("test.jsonl");
+    for (Path file : List.of(train, test)) {
+      Files.write(
+          file,
+          IntStream.range(0, 40)
+              .mapToObj(i -> "{\"text\": \"%s %d\", \"label\": \"%d\"}".formatted(file, i, i % 2))
+              .toList());
+    }
+    Path own = temporary.resolve("run-of-files");
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--train-file=" + train,
+            "--test-file=" + test,
+            Small.modules(),
+            "--modules=head",
+            "--output=" + own)
+        .exits(0);
+    Path moved = Files.createDirectory(temporary.resolve("moved-model"));
+    for (String name : Small.names(model)) {
+      Files.copy(model.resolve(name), moved.resolve(name));
+    }
+    Map<String, byte[]> dataBefore = Results.of(data);
+    Map<String, byte[]> modelBefore = Results.of(model);
+    List<Path> sources = RunStatus.sources(own);
+    assertTrue(sources.contains(model.resolve("tokenizer.json")), sources.toString());
+    assertTrue(sources.contains(test), sources.toString());
+    for (Path source : sources) {
+      for (List<?> words :
+          List.of(List.of("report", own, "--format=json"), List.of("predict", own, texts))) {
+        Call.of(words, "-o", source)
+            .exits(2, source + " is a file of the data or the model that the run " + own);
+      }
+    }
+    Path tokenizer = moved.resolve("tokenizer.json");
+    Call.of("predict", own, texts, "--model=" + moved, "-o", tokenizer)
+        .exits(2, tokenizer + " is a file that this command reads");
+    Results.assertSame(dataBefore, data);
+    Results.assertSame(modelBefore, model);
+    Results.assertSame(modelBefore, moved);
+  }
+
+  @Test
+  void whatIsShownOfAStudyIsNotReplaced() throws IOException {
+    Path study = temporary.resolve("study");
+    Path file =
+        Files.writeString(
+            temporary.resolve("study.yaml"),
+            "output: %s\ntasks: [wordnet]\nmethods: {search: {command: search}}\nbudgets: [0.5]\nseeds: [0]\n"
+                .formatted(study));
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        one -> Optional.of(new MadeStudy.Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    for (String name : List.of("study.json", "study.md", "costs.json")) {
+      Path shown = study.resolve(name);
+      String text = Files.readString(shown);
+      Call.of("report", study, "--format=json", "-o", shown)
+          .exits(2, shown + " is a file that this command reads");
+      assertEquals(text, Files.readString(shown));
+    }
   }
 
   @Test
@@ -496,6 +570,54 @@ class OutputPlacesTest {
       assertEquals(Set.of(), Small.names(output));
     }
     Call.of(words).exits(0);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aSubmissionThatIsToldToEndLeavesNothing(Signal signal) throws Exception {
+    assumeFalse(
+        signal == Signal.INT && Signal.ignoresInterrupts(),
+        "a shell started this in the background");
+    Path parent = Files.createTempDirectory(temporary, "submission");
+    Path glue = parent.resolve("glue");
+    GlueFiles.write(glue);
+    Path first = glue.resolve("MNLI/test_matched.tsv");
+    List<String> lines = Files.readAllLines(first);
+    Files.write(first, Collections.nCopies(MANY, lines.get(1)), StandardOpenOption.APPEND);
+    Path trained = parent.resolve("run");
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--task=mnli",
+            "--data=" + glue,
+            Small.modules(),
+            "--modules=head",
+            "--output=" + trained)
+        .exits(0);
+    Path sent = parent.resolve("new/sent");
+    Path link = Files.createDirectory(parent.resolve("links")).resolve("AX.tsv");
+    Files.createSymbolicLink(link, model.resolve("tokenizer.json"));
+    Call.of("predict", trained, "--submission=" + link.getParent())
+        .exits(2, link + " is a file of the data or the model");
+    Path said = parent.resolve("said.txt");
+    Process process =
+        Child.start(List.of("predict", trained.toString(), "--submission=" + sent), said);
+    try {
+      while (Files.notExists(sent)) {
+        assertTrue(process.isAlive(), () -> Child.text(said));
+        Thread.sleep(5);
+      }
+      signal.send(process);
+      assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+    } finally {
+      process.destroyForcibly();
+    }
+    assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
+    assertEquals(
+        "prunepeft: interrupted; nothing is left of the submission in " + sent,
+        Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+        Child.text(said));
+    assertEquals(Set.of("glue", "links", "run", "said.txt"), Small.names(parent));
   }
 
   /** A command line with the run and an adapter of it. */

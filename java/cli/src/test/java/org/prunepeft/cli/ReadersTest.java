@@ -6,15 +6,19 @@ import static org.prunepeft.testing.ReaderFiles.putOnce;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.table.MissingColumnException;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.SignedObject;
 import org.prunepeft.testing.ReaderFiles;
 import org.prunepeft.testing.Reading;
 
@@ -61,7 +65,27 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void studyTables(byte[] file) throws IOException {
     put("tables/study.json", file);
-    READING.check(file.length, () -> StudyJson.read(DIRECTORY.resolve("tables")));
+    putOnce("tables/study.md", "# Study tiny\n");
+    Path directory = DIRECTORY.resolve("tables");
+    READING.check(file.length, () -> StudyJson.read(directory));
+    READING.check(file.length, () -> StudyJson.tables(directory));
+    sign("tables/study.json");
+    READING.check(file.length, () -> StudyJson.read(directory));
+    READING.check(file.length, () -> StudyJson.tables(directory));
+  }
+
+  /**
+   * Gives an object the checksum that its other members have, without which what was changed is
+   * refused before anything else is read. A file that is none stays as it is.
+   */
+  private static void sign(String name) throws IOException {
+    Map<String, Object> object;
+    try {
+      object = RunDirectory.parse(DIRECTORY.resolve(name));
+    } catch (RunDirectoryException e) {
+      return;
+    }
+    put(name, SignedObject.text(name, object).getBytes(StandardCharsets.UTF_8));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -70,6 +94,8 @@ class ReadersTest {
         "costs/study.json",
         Files.readString(ReaderFiles.saved(ReadersTest.class).resolve("studyTables/valid.json")));
     put("costs/costs.json", file);
+    READING.check(file.length, () -> StudyJson.read(DIRECTORY.resolve("costs")));
+    sign("costs/costs.json");
     READING.check(file.length, () -> StudyJson.read(DIRECTORY.resolve("costs")));
   }
 

@@ -325,12 +325,48 @@ class StudyTablesTest {
     Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
     Call.of("study", file, "--collect").exits(0);
     JsonNode whole = json(name);
+    // As in a file of an earlier version.
+    ((ObjectNode) whole).remove("sha256");
     ((ObjectNode) (at == null ? whole : whole.at(at))).remove(member);
     new JsonMapper().writeValue(output.resolve(name).toFile(), whole);
     Path page = temporary.resolve("page.html");
     Call.of("report", output, "-o", page)
         .exits(1, output.resolve(name) + " is damaged: ", message, "--collect writes it anew");
     assertFalse(Files.exists(page));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "study.json | \"mean\" : 0.5 | \"mean\" : 0.7",
+        "costs.json | \"training_seconds\" : 12.5 | \"training_seconds\" : 12.6",
+        "study.md | 50.00 | 51.00",
+      })
+  void aFileThatWasChangedIsRefusedUntilItIsWrittenAnew(String name, String from, String to)
+      throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    Path changed = output.resolve(name);
+    String text = Files.readString(changed);
+    String other = text.replaceFirst(from, to);
+    assertFalse(text.equals(other), text);
+    Files.writeString(changed, other);
+    Path page = temporary.resolve("page.html");
+    Call.of("report", output, "-o", page)
+        .exits(1, changed + " is damaged or was changed: ", "--collect writes it anew");
+    assertFalse(Files.exists(page));
+    Call.of("study", file, "--collect").exits(0);
+    assertEquals(text, Files.readString(changed));
+    Call.of("report", output, "-o", page).exits(0);
+    // Those of earlier versions have no checksums.
+    for (String json : List.of("study.json", "costs.json")) {
+      ObjectNode earlier = (ObjectNode) json(json);
+      earlier.remove(List.of("sha256", "files"));
+      new JsonMapper().writeValue(output.resolve(json).toFile(), earlier);
+    }
+    Files.writeString(changed, Files.readString(changed).replaceFirst(from.replace(" ", ""), to));
+    Call.of("report", output, "-o", page).exits(0);
   }
 
   @Test

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.PrunePeft;
+import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
@@ -208,6 +209,42 @@ class WriteFailureTest {
             "text",
             directory -> Files.writeString(directory.resolve("file"), "before"),
             directory -> Outputs.write(directory.resolve("file"), writer -> writer.write(text)));
+  }
+
+  @Test
+  void aSubmissionIsThereAsAWholeOrNotAtAll() throws Exception {
+    Path glue = temporary.resolve("glue");
+    GlueFiles.write(glue);
+    Path trained = temporary.resolve("mnli");
+    Call.of(
+            "train",
+            "--model=" + tiny,
+            "--task=mnli",
+            "--data=" + glue,
+            Small.modules(),
+            "--modules=head",
+            "--output=" + trained)
+        .exits(0);
+    Path failures = Files.createDirectory(temporary.resolve("submission-failures"));
+    try (TrainedModel model = TrainedModel.load(trained)) {
+      new WriteFailures(failures)
+          .of(
+              "submission",
+              directory -> {},
+              directory -> {
+                Path sent = directory.resolve("new/sent");
+                try {
+                  GlueSubmission.write(model, file -> {}, null, sent);
+                } catch (IOException e) {
+                  Path parent = Path.of(directory.toString());
+                  assertTrue(
+                      Small.names(parent).isEmpty()
+                          || Small.names(parent.resolve("new/sent")).size() == 3,
+                      e.toString());
+                  throw e;
+                }
+              });
+    }
   }
 
   /** {@return whether there was an n-th write, which failed} */

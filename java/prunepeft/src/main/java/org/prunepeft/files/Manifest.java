@@ -36,7 +36,7 @@ public final class Manifest {
   private static final String FILES = "files";
 
   /** The member that has the checksum of the others. */
-  static final String OWN = "sha256";
+  public static final String OWN = "sha256";
 
   /** In a run's configuration since there are manifests. */
   public static final String MODEL_FILES = "model_files";
@@ -80,7 +80,7 @@ public final class Manifest {
   }
 
   /** {@return an object with the checksum of its members as the last one} */
-  static Map<String, Object> signed(String name, Map<?, ?> object) {
+  public static Map<String, Object> signed(String name, Map<?, ?> object) {
     Map<String, Object> whole = new LinkedHashMap<>();
     object.forEach((member, value) -> whole.put(member.toString(), value));
     whole.remove(OWN);
@@ -232,12 +232,25 @@ public final class Manifest {
 
   /** Takes the checksum of an object's other members out of it, which they must have. */
   static void requireOwn(RunDirectory directory, String name, Map<String, Object> object) {
-    Object said = object.remove(OWN);
-    if (!isOwn(name, object, said)) {
+    Optional<String> difference = ownDifference(name, object);
+    if (difference.isPresent()) {
       throw new DamagedRunException(
-          "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
-              .formatted(directory.file(name), own(name, object), said, remedy(directory)));
+          "%s is damaged or was changed: %s; %s"
+              .formatted(directory.file(name), difference.get(), remedy(directory)));
     }
+  }
+
+  /**
+   * Takes the checksum of an object's other members out of it.
+   *
+   * @return how it differs from theirs, both named; empty: it does not
+   */
+  public static Optional<String> ownDifference(String name, Map<String, Object> object) {
+    Object said = object.remove(OWN);
+    return isOwn(name, object, said)
+        ? Optional.empty()
+        : Optional.of(
+            "its content has SHA-256 %s, and it says %s".formatted(own(name, object), said));
   }
 
   private static Entry written(Path manifest, Object file, Object value) {

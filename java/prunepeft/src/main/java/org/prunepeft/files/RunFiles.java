@@ -10,6 +10,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
 
 /** The files of a run directory. */
 public final class RunFiles {
@@ -74,6 +76,9 @@ public final class RunFiles {
    */
   public static final Set<String> SIGNED = Set.of(CONFIG, CONFIGURATION, MEASURED);
 
+  /** The member of {@link #CONFIG} that lists the files of a run's data, with their checksums. */
+  public static final String DATA = "data";
+
   /** Members of {@link #CONFIG} that are settings. */
   private static final List<String> SETTINGS =
       List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");
@@ -118,6 +123,24 @@ public final class RunFiles {
   /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */
   public static List<String> beforeResult(RunDirectory run) {
     return BEFORE_RESULT.stream().filter(name -> Files.exists(run.file(name))).toList();
+  }
+
+  /**
+   * {@return the files that a run read its data and its model from, as {@link #CONFIG} says; none
+   * where that is not there or can't be read}
+   */
+  public static List<Path> sources(Path run) {
+    try {
+      Map<String, Object> config = RunDirectory.parse(run.resolve(CONFIG));
+      return Stream.of(DATA, Manifest.MODEL_FILES)
+          .filter(config::containsKey)
+          .map(member -> RunDirectory.convert(config.get(member), FileChecksum[].class))
+          .flatMap(Stream::of)
+          .map(FileChecksum::file)
+          .toList();
+    } catch (RunDirectoryException | IllegalArgumentException e) {
+      return List.of();
+    }
   }
 
   /** {@return those files that a run has written and that are there; none where there is no run} */

@@ -13,7 +13,10 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermission;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.UUID;
@@ -42,7 +45,46 @@ public final class AtomicFile {
 
   private static volatile boolean ending;
 
+  /**
+   * Held while files are renamed, so that a process that is told to end has all or none of them.
+   */
+  private static final Object RENAMING = new Object();
+
   private AtomicFile() {}
+
+  /** What {@link #beside} has written; removed where {@link #put} has not renamed it. */
+  public static final class Written implements AutoCloseable {
+    private final Path file;
+
+    /** Null: nothing is to be renamed. */
+    private final Path partial;
+
+    private boolean renamed;
+
+    private Written(Path file, Path partial) {
+      this.file = file;
+      this.partial = partial;
+    }
+
+    /**
+     * Removes it if it is not in its place.
+     *
+     * @throws IOException if it can't be removed
+     */
+    @Override
+    public void close() throws IOException {
+      if (partial == null) {
+        return;
+      }
+      try {
+        if (!renamed) {
+          Files.deleteIfExists(partial);
+        }
+      } finally {
+        BEING_WRITTEN.remove(partial);
+      }
+    }
+  }
 
   /**
    * Writes a neighbour of the file, then renames it over the file; both are on the disk when it
@@ -61,16 +103,32 @@ public final class AtomicFile {
    * @throws IOException if it can't be written
    */
   public static void write(Path file, Content content) throws IOException {
+    try (Written written = beside(file, content)) {
+      put(List.of(written));
+    }
+  }
+
+  /**
+   * Writes the neighbour of a file alone, as {@link #write} does. For several files that are of no
+   * use one without the other: all of them are written before the first is in its place.
+   *
+   * @param file where {@link #put} brings it; what is there and no regular file is written to at
+   *     once
+   * @param content asked again where an interrupt has ended its writing
+   * @return to be closed
+   * @throws NoSuchFileException if the directory that it is to be in is absent; names that
+   * @throws IOException if it can't be written; nothing is left of it
+   */
+  public static Written beside(Path file, Content content) throws IOException {
     if (isOpenedAsItIs(file)) {
       // By the name that was given: a pipe's link, such as /dev/stdout, names no file.
       try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         content.writeTo(channel);
       }
-      return;
+      return new Written(file, null);
     }
     if (Files.isSymbolicLink(file)) {
-      write(named(file), content);
-      return;
+      return beside(named(file), content);
     }
     Path name = file.getFileName();
     if (name == null || Files.isDirectory(file)) {
@@ -84,20 +142,64 @@ public final class AtomicFile {
     // Not Files.createTempFile, which hides the file from everyone else.
     Path partial =
         file.resolveSibling("." + name + "." + ProcessHandle.current().pid() + ".partial");
+    Written written = new Written(file, partial);
     begin(partial);
     try {
       Uninterrupted.run(() -> writePartial(file, partial, content));
-      Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
-      forceDirectory(file.toAbsolutePath().getParent());
+      return written;
     } catch (Throwable e) {
       try {
-        Files.deleteIfExists(partial);
+        written.close();
       } catch (IOException suppressed) {
         e.addSuppressed(suppressed);
       }
       throw e;
-    } finally {
-      BEING_WRITTEN.remove(partial);
+    }
+  }
+
+  /**
+   * Renames files that were written beside their places over these; the disk has all of them when
+   * it returns. A process that is told to end meanwhile has renamed all or none.
+   *
+   * @throws IOException if one can't be renamed, or if the disk could not keep the new names; where
+   *     one can't be renamed, those before it that replaced nothing are gone
+   */
+  public static void put(List<Written> files) throws IOException {
+    synchronized (RENAMING) {
+      if (ending) {
+        throw new IOException("this process is ending");
+      }
+      List<Path> added = new ArrayList<>();
+      try {
+        for (Written one : files) {
+          if (one.partial != null) {
+            boolean absent = Files.notExists(one.file);
+            Files.move(one.partial, one.file, StandardCopyOption.ATOMIC_MOVE);
+            one.renamed = true;
+            if (absent) {
+              added.add(one.file);
+            }
+          }
+        }
+      } catch (IOException e) {
+        for (Path file : added) {
+          try {
+            Files.deleteIfExists(file);
+          } catch (IOException suppressed) {
+            e.addSuppressed(suppressed);
+          }
+        }
+        throw e;
+      }
+    }
+    Set<Path> directories = new LinkedHashSet<>();
+    for (Written one : files) {
+      if (one.partial != null) {
+        directories.add(one.file.toAbsolutePath().getParent());
+      }
+    }
+    for (Path directory : directories) {
+      forceDirectory(directory);
     }
   }
 
@@ -150,7 +252,9 @@ public final class AtomicFile {
    * which writes no more. For a process that has been told to end and does not wait for them.
    */
   public static void abandon() {
-    ending = true;
+    synchronized (RENAMING) {
+      ending = true;
+    }
     for (Path partial : BEING_WRITTEN) {
       try {
         Files.deleteIfExists(partial);

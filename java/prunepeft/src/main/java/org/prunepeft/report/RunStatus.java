@@ -56,6 +56,16 @@ public enum RunStatus {
   }
 
   /**
+   * {@return the files that a run was made from, those of its data and of its model, where they
+   * were then}
+   *
+   * @param run its directory; may be absent: none
+   */
+  public static List<Path> sources(Path run) {
+    return RunFiles.sources(run);
+  }
+
+  /**
    * {@return whether a process has the run and goes on; one of another machine does if it has
    * renewed the run's mark within ten minutes}
    *

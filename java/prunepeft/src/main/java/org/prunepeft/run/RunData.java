@@ -21,7 +21,7 @@ import org.prunepeft.text.Reason;
 /** The files that a run read its data from, and whether they hold the same now. */
 public final class RunData {
   /** The member of a run's {@code config.json} that lists them. */
-  public static final String MEMBER = "data";
+  public static final String MEMBER = RunFiles.DATA;
 
   private RunData() {}
 

@@ -29,6 +29,9 @@ import org.prunepeft.testing.FailingWrites;
 class AtomicFileTest {
   private static final byte[] CONTENT = {1, 2, 3};
 
+  private static final AtomicFile.Content CONTENT_OF_FILE =
+      channel -> AtomicFile.writeFully(channel, ByteBuffer.wrap(CONTENT));
+
   @TempDir Path directory;
 
   private List<String> names() throws IOException {
@@ -95,6 +98,30 @@ class AtomicFileTest {
                 }));
     assertArrayEquals(CONTENT, Files.readAllBytes(file));
     assertEquals(List.of("file"), names());
+  }
+
+  /** The first two writes are renames. */
+  @Test
+  void whereOneOfSeveralCannotBeRenamedNewOnesAreGone() throws IOException {
+    Path first = directory.resolve("first");
+    Path second = Files.write(directory.resolve("second"), new byte[] {9});
+    FailingWrites failing = new FailingWrites();
+    for (int failed : new int[] {2, 0}) {
+      try (var one = AtomicFile.beside(failing.at(first), CONTENT_OF_FILE);
+          var other = AtomicFile.beside(failing.at(second), CONTENT_OF_FILE)) {
+        assertEquals(3, names().size());
+        failing.failAt(failed, false);
+        if (failed == 0) {
+          AtomicFile.put(List.of(one, other));
+        } else {
+          assertThrows(IOException.class, () -> AtomicFile.put(List.of(one, other)));
+        }
+        failing.stop();
+      }
+      assertEquals(failed == 0 ? List.of("first", "second") : List.of("second"), names());
+      assertArrayEquals(failed == 0 ? CONTENT : new byte[] {9}, Files.readAllBytes(second));
+    }
+    assertArrayEquals(CONTENT, Files.readAllBytes(first));
   }
 
   @Test
