@@ -7,6 +7,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -40,7 +41,8 @@ public final class AtomicFile {
   /** Partial files of {@link #write}, of which a shut-down removes what there is. */
   private static final Set<Path> BEING_WRITTEN = ConcurrentHashMap.newKeySet();
 
-  private static volatile boolean ending;
+  /** Guarded by those. */
+  private static boolean ending;
 
   private AtomicFile() {}
 
@@ -84,7 +86,7 @@ public final class AtomicFile {
     // Not Files.createTempFile, which hides the file from everyone else.
     Path partial =
         file.resolveSibling("." + name + "." + ProcessHandle.current().pid() + ".partial");
-    begin(partial);
+    BEING_WRITTEN.add(partial);
     try {
       Uninterrupted.run(() -> writePartial(file, partial, content));
       Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
@@ -102,12 +104,7 @@ public final class AtomicFile {
   }
 
   private static void writePartial(Path file, Path partial, Content content) throws IOException {
-    try (var channel =
-        FileChannel.open(
-            partial,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE)) {
+    try (var channel = open(partial)) {
       keepPermissions(file, partial);
       content.writeTo(channel);
       channel.force(true);
@@ -119,11 +116,18 @@ public final class AtomicFile {
     return Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file);
   }
 
-  private static void begin(Path partial) throws IOException {
-    BEING_WRITTEN.add(partial);
-    if (ending) {
-      BEING_WRITTEN.remove(partial);
-      throw new IOException("this process is ending");
+  /** None is made once those that there are have been removed. */
+  private static FileChannel open(Path partial) throws IOException {
+    synchronized (BEING_WRITTEN) {
+      if (ending) {
+        throw new IOException("this process is ending");
+      }
+      return FileChannel.open(
+          partial,
+          StandardOpenOption.CREATE,
+          StandardOpenOption.TRUNCATE_EXISTING,
+          StandardOpenOption.WRITE,
+          LinkOption.NOFOLLOW_LINKS);
     }
   }
 
@@ -150,12 +154,14 @@ public final class AtomicFile {
    * which writes no more. For a process that has been told to end and does not wait for them.
    */
   public static void abandon() {
-    ending = true;
-    for (Path partial : BEING_WRITTEN) {
-      try {
-        Files.deleteIfExists(partial);
-      } catch (IOException e) {
-        // The process ends anyway, and the others are yet to be removed.
+    synchronized (BEING_WRITTEN) {
+      ending = true;
+      for (Path partial : BEING_WRITTEN) {
+        try {
+          Files.deleteIfExists(partial);
+        } catch (IOException e) {
+          // The process ends anyway, and the others are yet to be removed.
+        }
       }
     }
   }
