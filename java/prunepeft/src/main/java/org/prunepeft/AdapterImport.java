@@ -82,6 +82,7 @@ public final class AdapterImport {
     RunDirectory files = RunDirectory.open(adapter);
     if (Files.exists(files.file(AdapterExport.ORIGIN))) {
       Manifest.verify(files, AdapterExport.ORIGIN);
+      Manifest.requireNoOthers(files, AdapterExport.ORIGIN, AdapterFormat.FILES);
     }
     Map<String, Object> config =
         Files.exists(files.file(AdapterFormat.CONFIG))

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
@@ -60,6 +61,9 @@ final class StudyDirectory {
    * @param why it is {@link State#DAMAGED} or {@link State#UNREADABLE}; null: it is neither
    */
   record Standing(State state, RuntimeException why) {}
+
+  /** Bytes of a command line. */
+  private static final int MOST = 1_000_000;
 
   private final Study study;
   private final StudyPlan plan;
@@ -292,7 +296,7 @@ final class StudyDirectory {
 
   private static String readIfThere(Path file) {
     try {
-      return Files.exists(file) ? Files.readString(file) : null;
+      return Files.exists(file) ? BoundedFile.text(BoundedFile.regular(file), MOST) : null;
     } catch (IOException e) {
       throw unread(file, e);
     }

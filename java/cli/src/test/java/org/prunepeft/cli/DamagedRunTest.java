@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.AdapterImport;
 import org.prunepeft.PrunePeft;
@@ -60,6 +61,7 @@ import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.testing.Directories;
+import org.prunepeft.testing.Endless;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.train.TrainingSettings;
 
@@ -1006,5 +1008,97 @@ class DamagedRunTest {
     assertEquals(predicted, Call.of("predict", run, texts).exits(0).out());
     Call.of("seal", run).exits(0);
     assertArrayEquals(result, Files.readAllBytes(run.resolve("result.json")));
+  }
+
+  /** Of a run, its model, an export, a model in shards: a link that comes from elsewhere. */
+  @ParameterizedTest
+  @EnumSource
+  void whatHasNoEndIsRefusedByItsName(Endless endless) throws IOException {
+    Path copy = copy(run, "endless-" + endless);
+    Path exported = copy(export, "endless-export-" + endless);
+    List<Path> files =
+        List.of(
+            copy.resolve("predictions.jsonl"),
+            copy.resolve("config.json"),
+            copy.resolve("result.json"),
+            copy.resolve("head.safetensors"),
+            copy.resolve("INCOMPLETE"),
+            model.resolve("config.json"),
+            model.resolve("model.safetensors"),
+            model.resolve("tokenizer.json"));
+    for (Path file : files) {
+      assertNoEnd(file, endless.read(file, () -> Call.of("predict", copy, texts)));
+    }
+    for (String name : List.of("prunepeft.json", "adapter_config.json", "adapter.safetensors")) {
+      Path file = exported.resolve(name);
+      Path imported = temporary.resolve("no-import");
+      assertNoEnd(
+          file, endless.read(file, () -> Call.of("import", exported, "--output=" + imported)));
+      assertTrue(Files.notExists(imported));
+    }
+    Path index = model.resolve("model.safetensors.index.json");
+    Path weights = model.resolve("model.safetensors");
+    Path aside = Files.move(weights, lasting.resolve("aside.safetensors"));
+    try {
+      assertNoEnd(index, endless.read(index, () -> Call.of("predict", copy, texts)));
+    } finally {
+      Files.move(aside, weights);
+    }
+    Call.of("predict", copy, texts).exits(0).prints(predicted);
+  }
+
+  private static void assertNoEnd(Path file, Call refused) {
+    refused.exits(1, file + " is a device, a FIFO or a socket");
+  }
+
+  /** A head or an adapter that was put beside those of the export would be read in their place. */
+  @ParameterizedTest
+  @ValueSource(strings = {"head.safetensors", "adapter_model.safetensors", "adapter.gguf"})
+  void whatWasAddedToAnExportIsNotRead(String name) throws IOException {
+    Path added = copy(export, "added-" + name);
+    Path file = Files.copy(run.resolve("head.safetensors"), added.resolve(name));
+    Path imported = temporary.resolve("imported-" + name);
+    Call.of("import", added, "--output=" + imported)
+        .exits(1, file + " was added", "prunepeft seal " + added);
+    assertTrue(Files.notExists(imported));
+    Files.writeString(added.resolve("notes.txt"), "a user's");
+    Files.delete(file);
+    Call.of("import", added, "--output=" + imported).exits(0);
+  }
+
+  /** From elsewhere, with links to what is the user's, and with what a user has put there. */
+  @Test
+  void aResumptionOfACompleteRunChangesNothingElsewhere() throws IOException {
+    Path complete = copy(run, "linked");
+    Path elsewhere = Files.createDirectory(temporary.resolve("elsewhere"));
+    Path mine = Files.writeString(elsewhere.resolve("000001.json"), "mine");
+    Path checkpoints = complete.resolve(CheckpointDirectory.NAME);
+    Files.createSymbolicLink(checkpoints, elsewhere);
+    Call.of("search", "--resume", complete).exits(1, checkpoints + " is a symbolic link");
+    assertEquals("mine", Files.readString(mine));
+    Files.delete(checkpoints);
+    Files.createDirectory(checkpoints);
+    Path copied = Files.writeString(checkpoints.resolve("copy.txt"), "mine");
+    Files.writeString(checkpoints.resolve("000001.json"), "left");
+    Call.of("search", "--resume", complete).exits(0);
+    assertEquals(List.of(copied), files(checkpoints));
+  }
+
+  /** One that was cut off: before the model is read its metrics are cut off too. */
+  @ParameterizedTest
+  @ValueSource(strings = {"metrics.jsonl", "INCOMPLETE", "checkpoints"})
+  void aResumptionOfACutOffRunChangesNothingElsewhere(String name) throws IOException {
+    Path cut = killed(run, "linked-" + name);
+    Path elsewhere = temporary.resolve("elsewhere-" + name);
+    Path mine = elsewhere;
+    if (name.equals("checkpoints")) {
+      mine = Files.createDirectory(elsewhere).resolve("000001.safetensors");
+    }
+    Files.writeString(mine, "failed: mine\n");
+    Path link = cut.resolve(name);
+    Files.deleteIfExists(link);
+    Files.createSymbolicLink(link, elsewhere);
+    Call.of("search", "--resume", cut).exits(1, link + " is a symbolic link");
+    assertEquals("failed: mine\n", Files.readString(mine));
   }
 }

@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.PrunePeft;
@@ -736,5 +737,57 @@ class ResumeTest {
             RunDirectoryException.class, () -> Kind.TRAIN.run(run, true, ProgressListener.NONE));
     assertTrue(e.getMessage().contains("nothing to go on with"), e.getMessage());
     RunDirectory.open(run);
+  }
+
+  /** A bit flips in a file of the run, or it goes, while the modules that were kept are trained. */
+  @ParameterizedTest
+  @CsvSource({
+    "SEARCH, config.json",
+    "SEARCH, strategy.json",
+    "SEARCH, rounds.json",
+    "SEARCH, configuration.json",
+    "SEARCH, metrics.jsonl",
+    "BAYESIAN, peer.json",
+    "MEASURED, measured.json"
+  })
+  void whatChangesWhileARunGoesOnIsNotSigned(Kind kind, String name) throws IOException {
+    Random random = TestSeed.random();
+    boolean deleted = random.nextBoolean();
+    Path run = temporary.resolve("changed-" + name);
+    Path file = run.resolve(name);
+    ProgressListener changing =
+        new ProgressListener() {
+          private boolean changed;
+
+          @Override
+          public void metrics(String training, long step, Map<String, Double> values) {
+            if (!changed && Files.exists(run.resolve("configuration.json"))) {
+              changed = true;
+              change();
+            }
+          }
+
+          private void change() {
+            try {
+              byte[] content = Files.readAllBytes(file);
+              content[random.nextInt(content.length)] ^= (byte) (1 << random.nextInt(8));
+              Files.delete(file);
+              if (!deleted) {
+                Files.write(file, content);
+              }
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          }
+        };
+    String said =
+        assertThrows(RunDirectoryException.class, () -> kind.run(run, false, changing))
+            .getMessage();
+    assertTrue(said.startsWith(file + " ") && said.contains("resume the run"), said);
+    assertFalse(Files.exists(run.resolve("result.json")));
+    if (List.of("strategy.json", "rounds.json", "peer.json").contains(name)) {
+      kind.run(run, true, ProgressListener.NONE);
+      Results.assertSame(Whole.of(kind).results, run);
+    }
   }
 }

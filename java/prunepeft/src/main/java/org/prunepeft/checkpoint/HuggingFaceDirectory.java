@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.FormatException;
@@ -75,10 +76,10 @@ public final class HuggingFaceDirectory {
           GENERATION_CONFIG);
 
   /** Far more than any configuration has. */
-  private static final long MAX_CONFIG = 10_000_000;
+  private static final int MAX_CONFIG = 10_000_000;
 
   /** Those of large vocabularies have some 20 MB. */
-  static final long MAX_TOKENIZER = 200_000_000;
+  static final int MAX_TOKENIZER = 200_000_000;
 
   private final Path directory;
 
@@ -135,13 +136,8 @@ public final class HuggingFaceDirectory {
     return ModelJson.object(directory.resolve(name), bytes(name, MAX_CONFIG));
   }
 
-  byte[] bytes(String name, long most) throws IOException {
-    Path file = directory.resolve(name);
-    if (Files.size(file) > most) {
-      throw new FormatException(
-          "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), most));
-    }
-    return Files.readAllBytes(file);
+  byte[] bytes(String name, int most) throws IOException {
+    return BoundedFile.read(BoundedFile.regular(directory.resolve(name)), most);
   }
 
   /**

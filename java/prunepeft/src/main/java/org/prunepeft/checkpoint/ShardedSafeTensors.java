@@ -9,7 +9,6 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -20,6 +19,7 @@ import java.util.NoSuchElementException;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
@@ -32,7 +32,7 @@ import org.prunepeft.io.SafeTensors;
  * <p>Can be read from several threads at once.
  */
 public final class ShardedSafeTensors implements Checkpoint {
-  private static final long MAX_INDEX = 100_000_000;
+  private static final int MAX_INDEX = 100_000_000;
 
   private static final JsonFactory JSON =
       JsonFactory.builder()
@@ -87,13 +87,9 @@ public final class ShardedSafeTensors implements Checkpoint {
   }
 
   private static Map<String, String> weightMap(Path index) throws IOException {
-    long size = Files.size(index);
-    if (size > MAX_INDEX) {
-      throw new FormatException(
-          "%s has %d bytes; an index has at most %d".formatted(index, size, MAX_INDEX));
-    }
+    byte[] content = BoundedFile.read(BoundedFile.regular(index), MAX_INDEX);
     Map<String, String> places = null;
-    try (JsonParser json = JSON.createParser(Files.readAllBytes(index))) {
+    try (JsonParser json = JSON.createParser(content)) {
       if (json.nextToken() != JsonToken.START_OBJECT) {
         throw new FormatException(index + " is no index: it holds no JSON object");
       }

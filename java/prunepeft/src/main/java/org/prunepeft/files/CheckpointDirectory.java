@@ -1,7 +1,9 @@
 package org.prunepeft.files;
 
 import java.io.IOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
@@ -37,6 +40,11 @@ public final class CheckpointDirectory {
   private static final String TENSORS = ".safetensors";
   private static final String VALUES = ".json";
   private static final String CHECKSUM = "tensors_crc32c";
+
+  /** Names of files, and of what {@link AtomicFile} makes of them. */
+  private static final Pattern OWN =
+      Pattern.compile(
+          "[0-9]{1,18}\\.(json|safetensors)|\\.[0-9]{1,18}\\.(json|safetensors)\\.[0-9]+\\.partial");
 
   private final RunDirectory run;
   private final Path directory;
@@ -78,6 +86,7 @@ public final class CheckpointDirectory {
    */
   public void write(Map<String, SafeTensors.Source> tensors, Map<String, Object> values) {
     run.requireThere();
+    OwnFiles.require(run.path(), directory);
     try {
       if (!Files.isDirectory(directory)) {
         Files.createDirectory(directory);
@@ -104,12 +113,12 @@ public final class CheckpointDirectory {
       long number, Map<String, SafeTensors.Source> tensors, Map<String, Object> values)
       throws IOException {
     try {
-      SafeTensors.write(file(number, TENSORS), tensors, Map.of());
+      SafeTensors.write(OwnFiles.require(run.path(), file(number, TENSORS)), tensors, Map.of());
       Map<String, Object> all = new LinkedHashMap<>();
       all.put(CHECKSUM, Crc32c.of(file(number, TENSORS)).hex());
       all.putAll(values);
       String name = name(number, VALUES);
-      run.writeJson(NAME + "/" + name, Manifest.signed(name, all));
+      run.write(NAME + "/" + name, RunDirectory.format(name, Manifest.signed(name, all)));
     } catch (IOException | RunDirectoryException e) {
       // What another process has taken over is its own.
       run.requireThere();
@@ -214,8 +223,10 @@ public final class CheckpointDirectory {
    * Removes what a process that was killed has left of checkpoints that it was writing or removing.
    *
    * @throws IOException if a file can't be removed
+   * @throws RunDirectoryException if they are elsewhere, where a link leads
    */
   void removePartial() throws IOException {
+    OwnFiles.require(run.path(), directory);
     if (!Files.isDirectory(directory)) {
       return;
     }
@@ -227,22 +238,39 @@ public final class CheckpointDirectory {
     }
   }
 
-  /** Removes all of them, when the run is complete. */
+  /**
+   * Removes all of them, when the run is complete. What else someone has put there stays, and the
+   * directory then.
+   *
+   * @throws RunDirectoryException if one can't be removed, or they are elsewhere, where a link
+   *     leads
+   */
   public void delete() {
+    OwnFiles.require(run.path(), directory);
     try {
       if (!Files.isDirectory(directory)) {
         return;
       }
       try (var files = Files.list(directory)) {
         for (Path file : files.toList()) {
-          Files.deleteIfExists(file);
+          if (isOwn(file)) {
+            Files.deleteIfExists(file);
+          }
         }
       }
       Files.deleteIfExists(directory);
+    } catch (DirectoryNotEmptyException e) {
+      // What is left is not the run's.
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't delete %s: %s".formatted(directory, Reason.of(directory, e)), e);
     }
+  }
+
+  /** Whether a file is of a checkpoint, or what a kill has left of one. */
+  private static boolean isOwn(Path file) {
+    return OWN.matcher(file.getFileName().toString()).matches()
+        && !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS);
   }
 
   /** Those that are written to their end, the newest first. */

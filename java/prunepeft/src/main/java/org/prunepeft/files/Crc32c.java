@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.Uninterrupted;
 
 /** The CRC-32C of a file's first bytes, which goes on where bytes are appended to them. */
@@ -39,7 +40,8 @@ final class Crc32c {
         () -> {
           sum.crc.reset();
           sum.bytes = 0;
-          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+          try (FileChannel channel =
+              FileChannel.open(BoundedFile.regular(file), StandardOpenOption.READ)) {
             while (sum.bytes < bytes
                 && channel.read(
                         buffer.clear().limit((int) Math.min(buffer.capacity(), bytes - sum.bytes)))

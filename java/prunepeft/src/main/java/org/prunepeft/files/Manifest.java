@@ -8,6 +8,7 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -43,8 +44,7 @@ public final class Manifest {
 
   /** What is known of a file, by its name. */
   private record Entry(long bytes, String sha256) {
-    static Entry of(Path file) throws IOException {
-      FileChecksum checksum = FileChecksum.of(file);
+    static Entry of(FileChecksum checksum) {
       return new Entry(checksum.bytes(), checksum.sha256());
     }
 
@@ -61,7 +61,8 @@ public final class Manifest {
    * @param name of the file to write
    * @param object what else it holds
    * @param files names of the others
-   * @throws RunDirectoryException if a file can't be read or written
+   * @throws RunDirectoryException if a file can't be read or written, or this process has written
+   *     it and it holds something else now, or is gone
    */
   public static void write(
       RunDirectory directory, String name, Map<String, Object> object, Collection<String> files) {
@@ -72,8 +73,12 @@ public final class Manifest {
       RunDirectory directory, String name, Map<String, Object> object, Collection<String> files) {
     Map<String, Object> whole = new LinkedHashMap<>(object);
     Map<String, Entry> entries = new LinkedHashMap<>();
-    for (String file : files) {
-      entries.put(file, entry(directory.file(file)));
+    Set<String> all = new LinkedHashSet<>(files);
+    // Also what is not there any more.
+    all.addAll(directory.written());
+    all.remove(name);
+    for (String file : all) {
+      entries.put(file, Entry.of(directory.checksum(file)));
     }
     whole.put(FILES, entries);
     return signed(name, whole);
@@ -90,7 +95,7 @@ public final class Manifest {
 
   private static Entry entry(Path file) {
     try {
-      return Entry.of(file);
+      return Entry.of(FileChecksum.of(file));
     } catch (IOException e) {
       throw RunErrors.unread(file, e);
     }
@@ -227,6 +232,27 @@ public final class Manifest {
                   first,
                   others.isEmpty() ? "" : " others that differ: " + String.join(", ", others) + ";",
                   remedy(directory)));
+    }
+  }
+
+  /**
+   * Checks that a directory has no file that is read without a checksum, such as one that was added
+   * to it. Where there are no checksums at all, it may.
+   *
+   * @param name of the file with the manifest
+   * @param read names of files that are read where they are there
+   * @throws DamagedRunException if there is one; names it
+   */
+  public static void requireNoOthers(RunDirectory directory, String name, Collection<String> read) {
+    if (!(directory.readJson(name).get(FILES) instanceof Map<?, ?> files)) {
+      return;
+    }
+    for (String file : read) {
+      if (!files.containsKey(file) && Files.exists(directory.file(file))) {
+        throw new DamagedRunException(
+            "%s was added: %s has no checksum of it; remove it, or, if it was added on purpose, 'prunepeft seal %s' takes all files as they are"
+                .formatted(directory.file(file), directory.file(name), directory.path()));
+      }
     }
   }
 
@@ -409,6 +435,7 @@ public final class Manifest {
   public static void replace(RunDirectory directory, String name, Map<String, Object> object) {
     Path file = directory.file(name);
     Object whole = RunFiles.SIGNED.contains(name) ? signed(name, object) : object;
+    OwnFiles.require(directory.path(), file);
     try {
       AtomicFile.write(file, RunDirectory.format(name, whole).getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {

@@ -8,13 +8,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.NewDirectories;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Unfinished;
@@ -66,8 +66,7 @@ public final class RunDirectory {
 
   private final RunHold hold;
 
-  /** Of files that lines were appended to, by their names, so that none is read again for it. */
-  private final Map<String, Crc32c> appended = new HashMap<>();
+  private final WrittenFiles written = new WrittenFiles();
 
   private RunDirectory(Path directory, NewDirectories made, RunHold hold) {
     this.directory = directory;
@@ -129,7 +128,7 @@ public final class RunDirectory {
    * @return open for writing, incomplete
    * @throws RunDirectoryException if the run is complete, or a process that goes on has it, or one
    *     of another machine that has renewed its mark within ten minutes, or the directory can't be
-   *     made or written
+   *     made or written, or a file of the run there is a symbolic link
    */
   public static RunDirectory resume(Path directory, boolean complete) {
     return resume(directory, complete, RunMark.ofThisProcess());
@@ -139,6 +138,7 @@ public final class RunDirectory {
     if (isAbsentOrEmpty(directory)) {
       return create(directory, mark);
     }
+    RunFiles.all(directory).forEach(file -> OwnFiles.require(directory, file));
     try {
       RunHold hold =
           RunHold.take(directory, mark, found -> requireCutOff(directory, complete, found));
@@ -154,7 +154,7 @@ public final class RunDirectory {
     try {
       AtomicFile.removePartial(directory);
       new CheckpointDirectory(read(directory)).removePartial();
-    } catch (IOException e) {
+    } catch (IOException | RunDirectoryException e) {
       hold.letGo();
       throw e;
     }
@@ -320,12 +320,56 @@ public final class RunDirectory {
    * @throws IllegalStateException if the run is complete
    */
   public synchronized void writeText(String name, String text) {
+    written.wrote(name, write(name, text));
+  }
+
+  /** The same of a file that is gone again before the run is complete. */
+  synchronized FileChecksum write(String name, String text) {
     Path file = writable(name);
+    byte[] content = text.getBytes(StandardCharsets.UTF_8);
     try {
       Files.createDirectories(file.getParent());
-      AtomicFile.write(file, text.getBytes(StandardCharsets.UTF_8));
+      AtomicFile.write(file, content);
+      return FileChecksum.of(file, content);
     } catch (IOException e) {
       throw unwritten(file, e);
+    }
+  }
+
+  /**
+   * Takes a file as it is, if it is there: as others have written it, or as the run that goes on
+   * has left it.
+   *
+   * @throws RunDirectoryException if it can't be read
+   */
+  public synchronized void take(String name) {
+    Path file = file(name);
+    try {
+      if (Files.exists(file)) {
+        written.wrote(name, FileChecksum.of(file));
+      }
+    } catch (IOException e) {
+      throw RunErrors.unread(file, e);
+    }
+  }
+
+  /** {@return the names of the files that this process has written or taken} */
+  synchronized Set<String> written() {
+    return written.names();
+  }
+
+  /**
+   * {@return what a file holds}
+   *
+   * @throws RunDirectoryException if it can't be read, or this process has written or taken it, and
+   *     it is not what it was then
+   */
+  synchronized FileChecksum checksum(String name) {
+    Path file = file(name);
+    try {
+      return written.require(name, file);
+    } catch (IOException e) {
+      throw RunErrors.unread(file, e);
     }
   }
 
@@ -343,7 +387,8 @@ public final class RunDirectory {
   /**
    * Appends a value as a line of JSON, and hands it to the operating system at once.
    *
-   * @throws RunDirectoryException if writing fails; the file is then as it was, if possible
+   * @throws RunDirectoryException if writing fails, the file is then as it was, if possible; or if
+   *     it is not as long as what was appended so far
    * @throws IllegalArgumentException if the value has no JSON, or the name leads elsewhere
    * @throws IllegalStateException if the run is complete
    */
@@ -352,10 +397,10 @@ public final class RunDirectory {
     byte[] line = RunJson.line(name, value).getBytes(StandardCharsets.UTF_8);
     try {
       Files.createDirectories(file.getParent());
+      Crc32c sum = written.sum(name, file);
       AtomicFile.append(file, line);
-      if (appended.containsKey(name)) {
-        appended.get(name).add(line);
-      }
+      sum.add(line);
+      written.appended(name, sum);
     } catch (IOException e) {
       throw unwritten(file, e);
     }
@@ -564,25 +609,22 @@ public final class RunDirectory {
    * Has the disk keep what was appended to a file.
    *
    * @return what it holds; {@link Appended#NOTHING} if there is no such file
-   * @throws RunDirectoryException if that fails
+   * @throws RunDirectoryException if that fails, or it is not as long as what was appended
    */
   public synchronized Appended force(String name) {
-    Path file = file(name);
-    if (Files.notExists(file)) {
-      return Appended.NOTHING;
-    }
+    Path file = OwnFiles.require(directory, file(name));
     try {
+      Crc32c sum = written.sum(name, file);
+      if (Files.notExists(file)) {
+        return Appended.NOTHING;
+      }
       Uninterrupted.run(
           () -> {
             try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
               channel.force(true);
             }
           });
-      Crc32c sum = appended.get(name);
-      if (sum == null || sum.bytes() != Files.size(file)) {
-        sum = Crc32c.of(file);
-        appended.put(name, sum);
-      }
+      written.appended(name, sum);
       return new Appended(sum.bytes(), sum.hex());
     } catch (IOException e) {
       throw unwritten(file, e);
@@ -621,13 +663,21 @@ public final class RunDirectory {
               channel.truncate(then.bytes());
             }
           });
-      appended.put(name, sum);
+      written.appended(name, sum);
     } catch (IOException e) {
       throw unwritten(file, e);
     }
   }
 
-  private Path writable(String name) {
+  /**
+   * The path of a file, for those who write it themselves.
+   *
+   * @throws RunDirectoryException if nobody may write it there: the directory is gone, or another
+   *     process has it, or it, or a directory above it there, is a symbolic link
+   * @throws IllegalArgumentException if the name leads elsewhere
+   * @throws IllegalStateException if the run is complete
+   */
+  public Path writable(String name) {
     if (hold.isComplete()) {
       throw new IllegalStateException(
           "the run in %s is complete, can't write %s".formatted(directory, name));
@@ -637,6 +687,6 @@ public final class RunDirectory {
     if (file.equals(RunMark.file(directory))) {
       throw new IllegalArgumentException(name + " is written by complete and fail only");
     }
-    return file;
+    return OwnFiles.require(directory, file);
   }
 }

@@ -143,6 +143,15 @@ public final class RunFiles {
     }
   }
 
+  /** {@return all files and directories that a run may write, there or not, and its mark} */
+  static List<Path> all(Path run) {
+    return Stream.concat(
+            BEFORE_RESULT.stream(),
+            Stream.of(RESULT, RunDirectory.INCOMPLETE, CheckpointDirectory.NAME))
+        .map(run::resolve)
+        .toList();
+  }
+
   /** {@return those files that a run has written and that are there; none where there is no run} */
   public static List<Path> written(Path run) {
     return Stream.concat(BEFORE_RESULT.stream(), Stream.of(RESULT))

@@ -104,6 +104,7 @@ final class RunHold {
 
   /** Tries once; false: another process was faster. */
   private boolean isTaken(Requirement requirement) throws IOException {
+    OwnFiles.require(directory, file);
     try {
       Optional<RunMark> found = RunMark.read(directory);
       requirement.check(found);
@@ -131,6 +132,7 @@ final class RunHold {
     }
     // By its name removed with what else a killed process was writing.
     Path claim = file.resolveSibling(".%s.0.partial".formatted(file.getFileName()));
+    OwnFiles.require(directory, claim);
     Optional<RunMark> claimed = RunMark.read(directory, claim);
     if (claimed.isPresent()) {
       claimed.get().requireGone();
@@ -156,7 +158,7 @@ final class RunHold {
       AtomicFile.write(file, content);
     } catch (IOException e) {
       try {
-        if (Arrays.equals(Files.readAllBytes(file), content)) {
+        if (Arrays.equals(RunMark.text(file).getBytes(StandardCharsets.UTF_8), content)) {
           AtomicFile.write(file, before.content().getBytes(StandardCharsets.UTF_8));
         }
       } catch (IOException suppressed) {
@@ -223,8 +225,8 @@ final class RunHold {
     }
     state = State.FAILED;
     try {
-      AtomicFile.write(file, mark.getBytes(StandardCharsets.UTF_8));
-    } catch (IOException e) {
+      AtomicFile.write(OwnFiles.require(directory, file), mark.getBytes(StandardCharsets.UTF_8));
+    } catch (IOException | RunDirectoryException e) {
       // What made the run fail matters more, such as a full disk.
     } finally {
       // Who resumes it finds what was written.
@@ -261,7 +263,7 @@ final class RunHold {
   /** Whether the mark is there and is another's; false if it can't be read. */
   private boolean isTakenOver() {
     try {
-      return !Files.readString(file).equals(mark);
+      return !RunMark.text(file).equals(mark);
     } catch (IOException e) {
       return false;
     }

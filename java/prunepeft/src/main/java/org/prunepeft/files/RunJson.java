@@ -23,13 +23,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.DamagedRunException;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 
 /** The JSON of a run's files, written and read as {@link RunDirectory} says. */
 final class RunJson {
   /** Far more than any object of these files has. */
-  private static final long MOST = 100_000_000;
+  private static final int MOST = 100_000_000;
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -140,11 +142,9 @@ final class RunJson {
 
   private static byte[] content(Path file) {
     try {
-      if (Files.size(file) > MOST) {
-        throw new DamagedRunException(
-            "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
-      }
-      return Files.readAllBytes(file);
+      return BoundedFile.read(BoundedFile.regular(file), MOST);
+    } catch (FormatException e) {
+      throw new DamagedRunException(e.getMessage(), e);
     } catch (IOException e) {
       throw RunErrors.unread(file, e);
     }
@@ -152,7 +152,7 @@ final class RunJson {
 
   static <T> List<T> lines(Path file, Class<T> type) {
     List<T> values = new ArrayList<>();
-    try (BufferedReader lines = Files.newBufferedReader(file)) {
+    try (BufferedReader lines = Files.newBufferedReader(BoundedFile.regular(file))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         T value = LENIENT.readValue(line, type);
         if (value == null) {
@@ -164,6 +164,8 @@ final class RunJson {
     } catch (JsonProcessingException e) {
       throw new DamagedRunException(
           "%s, line %d: %s".formatted(file, values.size() + 1, e.getOriginalMessage()), e);
+    } catch (FormatException e) {
+      throw new DamagedRunException(e.getMessage(), e);
     } catch (IOException e) {
       throw RunErrors.unread(file, e);
     }

@@ -43,6 +43,9 @@ public final class RunMark {
 
   private static final String FAILED = "failed: ";
 
+  /** Bytes: far more than any reason has. */
+  private static final int MOST = 10_000_000;
+
   private static final Pattern PROCESS =
       Pattern.compile("running since (\\S+), as process ([0-9]{1,18})(?: on (\\S+))?");
 
@@ -86,10 +89,15 @@ public final class RunMark {
   /** A mark of a run that is in this file, if there is one. */
   static Optional<RunMark> read(Path directory, Path file) throws IOException {
     try {
-      return Optional.of(new RunMark(directory, file, Files.readString(file)));
+      return Optional.of(new RunMark(directory, file, text(file)));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
+  }
+
+  /** What the file of a mark holds. */
+  static String text(Path file) throws IOException {
+    return BoundedFile.text(BoundedFile.regular(file), MOST);
   }
 
   /**

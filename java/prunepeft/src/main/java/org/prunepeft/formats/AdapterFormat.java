@@ -15,6 +15,17 @@ public interface AdapterFormat {
   /** The file that describes the adapter, in the formats of Python's libraries. */
   String CONFIG = "adapter_config.json";
 
+  /** Those that an import reads where they are there, of all formats. */
+  List<String> FILES =
+      List.of(
+          CONFIG,
+          PeftFormat.WEIGHTS,
+          HeadFile.NAME,
+          AdapterHubFormat.WEIGHTS,
+          AdapterHubFormat.HEAD_CONFIG,
+          AdapterHubFormat.HEAD_WEIGHTS,
+          GgufFormat.FILE);
+
   /** Its name on the command line. */
   String name();
 

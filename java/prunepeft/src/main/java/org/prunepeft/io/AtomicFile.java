@@ -43,12 +43,11 @@ public final class AtomicFile {
   /** Partial files of {@link #write}, of which a shut-down removes what there is. */
   private static final Set<Path> BEING_WRITTEN = ConcurrentHashMap.newKeySet();
 
-  private static volatile boolean ending;
-
   /**
-   * Held while files are renamed, so that a process that is told to end has all or none of them.
+   * Guarded by those, as renaming is, so that a process that is told to end has all or none of
+   * several.
    */
-  private static final Object RENAMING = new Object();
+  private static boolean ending;
 
   private AtomicFile() {}
 
@@ -143,7 +142,7 @@ public final class AtomicFile {
     Path partial =
         file.resolveSibling("." + name + "." + ProcessHandle.current().pid() + ".partial");
     Written written = new Written(file, partial);
-    begin(partial);
+    BEING_WRITTEN.add(partial);
     try {
       Uninterrupted.run(() -> writePartial(file, partial, content));
       return written;
@@ -165,7 +164,7 @@ public final class AtomicFile {
    *     one can't be renamed, those before it that replaced nothing are gone
    */
   public static void put(List<Written> files) throws IOException {
-    synchronized (RENAMING) {
+    synchronized (BEING_WRITTEN) {
       if (ending) {
         throw new IOException("this process is ending");
       }
@@ -204,12 +203,7 @@ public final class AtomicFile {
   }
 
   private static void writePartial(Path file, Path partial, Content content) throws IOException {
-    try (var channel =
-        FileChannel.open(
-            partial,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE)) {
+    try (var channel = open(partial)) {
       keepPermissions(file, partial);
       content.writeTo(channel);
       channel.force(true);
@@ -221,11 +215,16 @@ public final class AtomicFile {
     return Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file);
   }
 
-  private static void begin(Path partial) throws IOException {
-    BEING_WRITTEN.add(partial);
-    if (ending) {
-      BEING_WRITTEN.remove(partial);
-      throw new IOException("this process is ending");
+  /** None is made once those that there are have been removed. */
+  private static FileChannel open(Path partial) throws IOException {
+    synchronized (BEING_WRITTEN) {
+      if (ending) {
+        throw new IOException("this process is ending");
+      }
+      // New: it may be a link in a directory that came from elsewhere, or what a killed process
+      // left.
+      Files.deleteIfExists(partial);
+      return FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     }
   }
 
@@ -252,14 +251,14 @@ public final class AtomicFile {
    * which writes no more. For a process that has been told to end and does not wait for them.
    */
   public static void abandon() {
-    synchronized (RENAMING) {
+    synchronized (BEING_WRITTEN) {
       ending = true;
-    }
-    for (Path partial : BEING_WRITTEN) {
-      try {
-        Files.deleteIfExists(partial);
-      } catch (IOException e) {
-        // The process ends anyway, and the others are yet to be removed.
+      for (Path partial : BEING_WRITTEN) {
+        try {
+          Files.deleteIfExists(partial);
+        } catch (IOException e) {
+          // The process ends anyway, and the others are yet to be removed.
+        }
       }
     }
   }

@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Arrays;
 import java.util.Locale;
 
@@ -15,6 +16,22 @@ public final class BoundedFile {
   private BoundedFile() {}
 
   /**
+   * {@return a file, as it was given}
+   *
+   * @param file may be a link to a file
+   * @throws FormatException if it is a device, a FIFO or a socket, whose content may have no end or
+   *     never come; names it
+   * @throws IOException if it is absent
+   */
+  public static Path regular(Path file) throws IOException {
+    if (Files.readAttributes(file, BasicFileAttributes.class).isOther()) {
+      throw new FormatException(
+          file + " is a device, a FIFO or a socket; put a regular file in its place");
+    }
+    return file;
+  }
+
+  /**
    * {@return what a file holds}
    *
    * @param file may be a FIFO
@@ -23,8 +40,9 @@ public final class BoundedFile {
    * @throws IOException if it can't be read
    */
   public static byte[] read(Path file, int most) throws IOException {
-    byte[] bytes = beginning(file, most + 1);
-    if (bytes.length > most) {
+    // What has no end, and what the system makes as it is read, has size 0.
+    byte[] bytes = Files.size(file) > most ? null : beginning(file, most + 1);
+    if (bytes == null || bytes.length > most) {
       throw new FormatException(
           String.format(
               Locale.ROOT,

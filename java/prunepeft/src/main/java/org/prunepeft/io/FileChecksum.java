@@ -33,14 +33,27 @@ public record FileChecksum(Path file, long bytes, String sha256) {
   /**
    * Reads a file.
    *
+   * @throws FormatException if it is no regular file, such as a device or a FIFO
    * @throws IOException if it can't be read
    */
   public static FileChecksum of(Path file) throws IOException {
     MessageDigest digest = digest();
-    try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+    try (InputStream in =
+        new DigestInputStream(Files.newInputStream(BoundedFile.regular(file)), digest)) {
       long bytes = in.transferTo(OutputStream.nullOutputStream());
       return new FileChecksum(file.toAbsolutePath(), bytes, hex(digest));
     }
+  }
+
+  /**
+   * {@return the same of a file that is about to be written}
+   *
+   * @param content what it shall hold
+   */
+  public static FileChecksum of(Path file, byte[] content) {
+    MessageDigest digest = digest();
+    digest.update(content);
+    return new FileChecksum(file.toAbsolutePath(), content.length, hex(digest));
   }
 
   /** {@return whether two files hold the same, whatever they are called} */

@@ -106,7 +106,7 @@ public final class Gguf extends TensorFile {
    * @throws IOException if reading fails
    */
   public static Gguf open(Path file) throws IOException {
-    var channel = FileChannel.open(file, StandardOpenOption.READ);
+    var channel = FileChannel.open(BoundedFile.regular(file), StandardOpenOption.READ);
     try {
       return new Gguf(file, channel, GgufHeader.read(new GgufInput(file, channel)));
     } catch (Throwable e) {

@@ -347,7 +347,7 @@ public final class SafeTensors extends TensorFile {
    * @throws IOException if reading fails
    */
   public static SafeTensors open(Path file) throws IOException {
-    var channel = FileChannel.open(file, StandardOpenOption.READ);
+    var channel = FileChannel.open(BoundedFile.regular(file), StandardOpenOption.READ);
     try {
       long fileSize = channel.size();
       if (fileSize < Long.BYTES) {

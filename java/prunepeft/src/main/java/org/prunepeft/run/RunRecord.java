@@ -105,6 +105,7 @@ public final class RunRecord {
     try {
       directory = open(setup, !alone);
       progress.created(directory.path());
+      directory.take(RunFiles.OPTIONS);
       if (alone) {
         store = new CheckpointStore(directory, setup.checkpoints());
       }
@@ -165,6 +166,7 @@ public final class RunRecord {
 
   /** What the run keeps of those that it has written. */
   private void requireWhole() {
+    directory.take(RunFiles.CONFIG);
     try {
       directory.readIfThere(RunFiles.CONFIG);
     } catch (DamagedRunException e) {
@@ -473,8 +475,7 @@ public final class RunRecord {
   }
 
   private void write(String name, Map<String, SafeTensors.Tensor> tensors) {
-    directory.requireThere();
-    Path file = directory.path().resolve(name);
+    Path file = directory.writable(name);
     try {
       SafeTensors.write(file, tensors);
     } catch (IOException e) {

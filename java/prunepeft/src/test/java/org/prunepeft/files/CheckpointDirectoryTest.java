@@ -1,7 +1,9 @@
 package org.prunepeft.files;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -11,9 +13,11 @@ import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.testing.TestSeed;
 
@@ -127,5 +131,41 @@ class CheckpointDirectoryTest {
     List<String> names = names();
     assertThrows(UnresumableRunException.class, () -> resumed().newest());
     assertEquals(names, names());
+  }
+
+  @Test
+  void whatElseSomeoneHasPutThereStaysWhereTheyAreRemoved() throws IOException {
+    CheckpointDirectory checkpoints = written(2);
+    Files.writeString(files.resolve(".000003.json.1.partial"), "{");
+    Files.writeString(files.resolve("notes.txt"), "a user's");
+    Files.writeString(Files.createDirectory(files.resolve("000002.json.d")).resolve("more"), "");
+    Files.createDirectory(files.resolve("7.json"));
+    checkpoints.delete();
+    assertEquals(List.of("000002.json.d", "7.json", "notes.txt"), names());
+    checkpoints.delete();
+  }
+
+  /** A run from elsewhere, whose checkpoints lead to a directory of the user's. */
+  @Test
+  void whatALinkLeadsToIsNeitherWrittenNorRemoved() throws IOException {
+    written(1);
+    Path elsewhere = Files.move(files, temporary.resolve("elsewhere"));
+    Path mine = Files.writeString(elsewhere.resolve("000001.safetensors"), "mine");
+    Files.createSymbolicLink(files, elsewhere);
+    CheckpointDirectory checkpoints = new CheckpointDirectory(run);
+    for (Executable change :
+        List.<Executable>of(checkpoints::delete, this::resumed, () -> write(checkpoints, 2))) {
+      String said = assertThrows(RunDirectoryException.class, change).getMessage();
+      assertTrue(said.startsWith(files + " is a symbolic link; "), said);
+    }
+    Files.delete(files);
+    Files.createDirectory(files);
+    Files.createSymbolicLink(files.resolve("000001.safetensors"), mine);
+    assertThrows(RunDirectoryException.class, () -> write(checkpoints, 1));
+    assertEquals("mine", Files.readString(mine));
+    run.fail("cancelled");
+    CheckpointDirectory.deleteLeft(RunDirectoryTest.completed(run.path()));
+    assertFalse(Files.exists(files));
+    assertEquals("mine", Files.readString(mine));
   }
 }

@@ -116,4 +116,42 @@ class ManifestTest {
     assertThrows(DamagedRunException.class, () -> Manifest.look(run, READ));
     assertEquals(run, Manifest.look(run, new TakenUp()).path());
   }
+
+  /** It would be signed as what was found. */
+  @Test
+  void whatChangedSinceItWasWrittenIsNotSigned() throws IOException {
+    RunDirectory directory = RunDirectory.create(temporary.resolve("changed"));
+    directory.writeJson(RunFiles.ROUNDS, List.of(1));
+    directory.appendJsonLine(RunFiles.METRICS, Map.of("step", 1));
+    Files.writeString(directory.file(RunFiles.OPTIONS), "seed: 1");
+    directory.take(RunFiles.OPTIONS);
+    directory.take(RunFiles.PEER);
+    Executable signing =
+        () ->
+            Manifest.write(
+                directory,
+                RunFiles.RESULT,
+                RunDirectory.formatted(),
+                RunFiles.beforeResult(directory));
+    for (String name : List.of(RunFiles.ROUNDS, RunFiles.METRICS, RunFiles.OPTIONS)) {
+      Path changed = directory.file(name);
+      String text = Files.readString(changed);
+      Files.writeString(changed, text.replace('1', '2'));
+      assertNotSigned(changed, signing);
+      Files.delete(changed);
+      assertNotSigned(changed, signing);
+      Files.writeString(changed, text);
+    }
+    Manifest.write(
+        directory, RunFiles.RESULT, RunDirectory.formatted(), RunFiles.beforeResult(directory));
+    directory.complete();
+    Manifest.verify(directory);
+  }
+
+  private static void assertNotSigned(Path changed, Executable signing) {
+    String said = assertThrows(RunDirectoryException.class, signing).getMessage();
+    assertTrue(said.startsWith(changed + " "), said);
+    assertTrue(said.contains("while the run went on"), said);
+    assertTrue(said.endsWith("resume the run (--resume), or make it anew"), said);
+  }
 }

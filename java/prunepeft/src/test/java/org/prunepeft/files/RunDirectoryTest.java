@@ -18,6 +18,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,16 +32,17 @@ import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.UnresumableRunException;
+import org.prunepeft.testing.Endless;
 import org.prunepeft.testing.FailingWrites;
 
 class RunDirectoryTest {
-  private static final Path FULL = Path.of("/dev/full");
-
   @TempDir Path temporary;
   private Path directory;
 
@@ -148,7 +150,8 @@ class RunDirectoryTest {
     var run = RunDirectory.open(directory);
     var e = assertThrows(RunDirectoryException.class, () -> run.readJson("config.json"));
     assertEquals(
-        run.file("config.json") + " has 100000001 bytes; such a file has at most 100000000",
+        run.file("config.json")
+            + " has more than 100,000,000 bytes, the most that such a file may have; name another",
         e.getMessage());
   }
 
@@ -241,27 +244,28 @@ class RunDirectoryTest {
 
   @Test
   void aFullDiskLeavesTheOlderFileAndIsNamed() throws IOException {
-    assumeTrue(Files.exists(FULL), "needs Linux's /dev/full");
-    // The system says it in the user's language.
-    String noSpace =
-        assertThrows(IOException.class, () -> Files.write(FULL, new byte[1])).getMessage();
-    var run = RunDirectory.create(directory);
+    FailingWrites disk = new FailingWrites();
+    var run = RunDirectory.create(disk.at(directory));
     run.writeJson("result.json", RESULT);
     String older = Files.readString(run.file("result.json"));
-    Files.createSymbolicLink(partial("result.json"), FULL);
+    disk.fillAt(1);
     var e = assertThrows(RunDirectoryException.class, () -> run.writeJson("result.json", Map.of()));
     assertTrue(
-        e.getMessage().startsWith("can't write " + run.file("result.json") + ": " + noSpace),
+        e.getMessage()
+            .startsWith("can't write " + run.file("result.json") + ": " + FailingWrites.REASON),
         e.getMessage());
+    assertTrue(disk.stop());
     assertEquals(older, Files.readString(run.file("result.json")));
     assertEquals(List.of("INCOMPLETE", "result.json"), names());
 
-    Files.createSymbolicLink(directory.resolve("log.jsonl"), FULL);
+    disk.fillAt(1);
     e = assertThrows(RunDirectoryException.class, () -> run.appendJsonLine("log.jsonl", RESULT));
-    assertTrue(e.getMessage().contains("log.jsonl: " + noSpace), e.getMessage());
+    assertTrue(e.getMessage().contains("log.jsonl: " + FailingWrites.REASON), e.getMessage());
+    assertTrue(disk.stop());
 
-    Files.createSymbolicLink(partial("INCOMPLETE"), FULL);
+    disk.fillAt(1);
     run.fail("the disk is full");
+    assertTrue(disk.stop());
     e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));
     assertTrue(e.getMessage().contains("running since"), e.getMessage());
   }
@@ -723,5 +727,113 @@ class RunDirectoryTest {
     assertTrue(
         e.getMessage().endsWith("; go on with: prunepeft search --resume " + directory),
         e.getMessage());
+  }
+
+  /** A directory of a run that was cut off becomes that of a complete one. */
+  static Path completed(Path run) throws IOException {
+    Files.delete(run.resolve(RunDirectory.INCOMPLETE));
+    return run;
+  }
+
+  /** In a directory that came from elsewhere. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "metrics.jsonl",
+        "config.yaml",
+        "config.json",
+        "rounds.json",
+        "result.json",
+        "adapter.safetensors",
+        "summary.md",
+        "INCOMPLETE",
+        ".INCOMPLETE.0.partial"
+      })
+  void whatALinkLeadsToIsNotWritten(String name) throws IOException {
+    RunDirectory.create(directory).fail("cancelled");
+    Path mine = Files.writeString(temporary.resolve("mine"), "failed: mine\n");
+    Path link = directory.resolve(name);
+    Files.deleteIfExists(link);
+    Files.createSymbolicLink(link, mine);
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, true));
+    assertEquals("failed: mine\n", Files.readString(mine));
+    assertTrue(e.getMessage().startsWith(link + " is a symbolic link; "), e.getMessage());
+  }
+
+  @Test
+  void aLinkThatComesLaterIsNotWrittenEither() throws IOException {
+    Path linked = Files.createSymbolicLink(temporary.resolve("linked"), temporary);
+    // The directory itself may be reached by one.
+    RunDirectory run = RunDirectory.create(linked.resolve("run"));
+    Path mine = Files.writeString(temporary.resolve("mine"), "mine");
+    for (String name : List.of("metrics.jsonl", "rounds.json")) {
+      Files.createSymbolicLink(run.file(name), mine);
+    }
+    Files.createSymbolicLink(run.file("more"), Files.createDirectory(temporary.resolve("more")));
+    for (Executable change :
+        List.<Executable>of(
+            () -> run.appendJsonLine("metrics.jsonl", 1),
+            () -> run.truncate("metrics.jsonl", Appended.NOTHING),
+            () -> run.writeText("rounds.json", "[]"),
+            () -> run.writeText("more/text", "text"))) {
+      String said = assertThrows(RunDirectoryException.class, change).getMessage();
+      assertTrue(said.contains(" is a symbolic link; "), said);
+    }
+    Files.delete(run.file(RunDirectory.INCOMPLETE));
+    Files.createSymbolicLink(run.file(RunDirectory.INCOMPLETE), mine);
+    run.fail("cancelled");
+    assertEquals("mine", Files.readString(mine));
+    assertFalse(Files.exists(temporary.resolve("more/text")));
+  }
+
+  /** What is cut, deleted or longer meanwhile would be taken for all that was appended. */
+  @Test
+  void whatIsAppendedToHasTheLengthOfWhatWasAppended() throws IOException {
+    var run = RunDirectory.create(directory);
+    run.appendJsonLine("log.jsonl", Map.of("step", 1));
+    Path file = run.file("log.jsonl");
+    String line = Files.readString(file);
+    for (String changed : Arrays.asList(null, "", "{", line + line)) {
+      if (changed == null) {
+        Files.delete(file);
+      } else {
+        Files.writeString(file, changed);
+      }
+      for (Executable change :
+          List.<Executable>of(
+              () -> run.appendJsonLine("log.jsonl", Map.of("step", 2)),
+              () -> run.force("log.jsonl"))) {
+        var e = assertThrows(RunDirectoryException.class, change);
+        assertTrue(e.getMessage().startsWith(file + " "), e.getMessage());
+        assertTrue(e.getMessage().contains("but its run has written 11"), e.getMessage());
+      }
+    }
+    Files.writeString(file, line);
+    run.appendJsonLine("log.jsonl", Map.of("step", 2));
+    assertEquals(2, Files.readAllLines(file).size());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatHasNoEndIsRefusedByItsName(Endless endless) throws IOException {
+    var run = RunDirectory.create(directory);
+    run.writeJson("config.json", Map.of());
+    run.appendJsonLine("metrics.jsonl", Map.of("step", 1));
+    for (String name : List.of("config.json", "metrics.jsonl", RunDirectory.INCOMPLETE)) {
+      Path file = run.file(name);
+      var e =
+          endless.read(
+              file,
+              () ->
+                  assertThrows(
+                      RunDirectoryException.class,
+                      () -> {
+                        run.readJsonLines("metrics.jsonl", Map.class);
+                        run.readJson("config.json");
+                        RunDirectory.open(directory);
+                      }));
+      assertTrue(
+          e.getMessage().contains(file + " is a device, a FIFO or a socket"), e.getMessage());
+    }
   }
 }

@@ -11,12 +11,17 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.ByteBuffer;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -272,6 +277,92 @@ class AtomicFileTest {
           UnsupportedOperationException.class,
           () -> Files.createLink(where.resolve("link"), where.resolve("file")));
       checkCreation(where);
+    }
+  }
+
+  /** In a directory that came from elsewhere, or that a killed process has left. */
+  @Test
+  void whatIsInThePlaceOfThePartialFileIsNotWritten() throws IOException {
+    Path mine = Files.writeString(directory.resolve("mine"), "mine");
+    Path partial = directory.resolve(".file." + ProcessHandle.current().pid() + ".partial");
+    Files.createSymbolicLink(partial, mine);
+    AtomicFile.write(directory.resolve("file"), CONTENT);
+    assertEquals("mine", Files.readString(mine));
+    assertArrayEquals(CONTENT, Files.readAllBytes(directory.resolve("file")));
+    assertEquals(List.of("file", "mine"), names());
+  }
+
+  /** A path by which this is called before a file of the name of a partial one is made. */
+  private static Path before(Path path, Runnable made) {
+    return (Path)
+        Proxy.newProxyInstance(
+            Path.class.getClassLoader(),
+            new Class<?>[] {Path.class},
+            (proxy, method, arguments) -> {
+              if (method.getName().equals("getFileSystem") && path.toString().endsWith("partial")) {
+                made.run();
+              }
+              try {
+                Object result = method.invoke(path, arguments);
+                return result instanceof Path other ? before(other, made) : result;
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            });
+  }
+
+  /** As a signal does while a file is about to be written. */
+  @Test
+  void noPartialFileIsMadeOnceAProcessHasRemovedThem() throws Exception {
+    // Of its own, since it writes nothing more then.
+    URL classes = AtomicFile.class.getProtectionDomain().getCodeSource().getLocation();
+    try (URLClassLoader own =
+        new URLClassLoader(new URL[] {classes}, ClassLoader.getPlatformClassLoader())) {
+      Class<?> files = own.loadClass(AtomicFile.class.getName());
+      Thread ending =
+          new Thread(
+              () -> {
+                try {
+                  files.getMethod("abandon").invoke(null);
+                } catch (ReflectiveOperationException e) {
+                  throw new IllegalStateException(e);
+                }
+              });
+      AtomicInteger asked = new AtomicInteger();
+      Path file =
+          before(
+              new FailingWrites().at(directory.resolve("file")),
+              () -> {
+                if (asked.getAndIncrement() == 0) {
+                  ending.start();
+                  wait(ending, 1000);
+                }
+              });
+      List<String> found = new ArrayList<>();
+      Class<?> content = own.loadClass(AtomicFile.Content.class.getName());
+      Object writing =
+          Proxy.newProxyInstance(
+              own,
+              new Class<?>[] {content},
+              (proxy, method, arguments) -> {
+                wait(ending, 0);
+                found.addAll(names());
+                return null;
+              });
+      assertThrows(
+          InvocationTargetException.class,
+          () -> files.getMethod("write", Path.class, content).invoke(null, file, writing));
+      assertTrue(asked.get() > 0);
+      assertEquals(List.of(), found);
+      assertEquals(List.of(), names());
+    }
+  }
+
+  private static void wait(Thread thread, long millis) {
+    try {
+      thread.join(millis);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 }

@@ -319,7 +319,9 @@ class DirectoryTokenizerTest extends ModelDirectoryTest {
       try (var file = new RandomAccessFile(directory.resolve(name).toFile(), "rw")) {
         file.setLength(200_000_001L);
       }
-      failsWith(directory.resolve(name) + " has 200000001 bytes; such a file has at most");
+      failsWith(
+          directory.resolve(name)
+              + " has more than 200,000,000 bytes, the most that such a file may have");
       Files.delete(directory.resolve(name));
     }
   }

@@ -22,6 +22,7 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TableFormat;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.text.Spelling;
 
@@ -55,7 +56,7 @@ public final class DatasetDirectory {
   private static final int DEPTH = 6;
 
   /** A README is a page or some. */
-  private static final long MOST = 10_000_000;
+  private static final int MOST = 10_000_000;
 
   /** Number and count of a shard, and the fingerprint that older data sets have behind them. */
   private static final Pattern SHARD =
@@ -213,10 +214,14 @@ public final class DatasetDirectory {
   /** What the README's front matter has for configs; empty if it has none. */
   private JsonNode configs() throws IOException {
     Path readme = directory.resolve("README.md");
-    if (!Files.exists(readme) || Files.size(readme) > MOST) {
+    if (!Files.exists(readme)) {
       return MissingNode.getInstance();
     }
-    String text = new String(Files.readAllBytes(readme), StandardCharsets.UTF_8);
+    byte[] content = BoundedFile.beginning(BoundedFile.regular(readme), MOST + 1);
+    if (content.length > MOST) {
+      return MissingNode.getInstance();
+    }
+    String text = new String(content, StandardCharsets.UTF_8);
     String[] sections = text.split("(?m)^---\\s*$", 3);
     if (sections.length < 3 || !sections[0].isBlank()) {
       return MissingNode.getInstance();

@@ -12,10 +12,13 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DatasetDirectory.Split;
+import org.prunepeft.testing.Endless;
 
 class DatasetDirectoryTest {
   private static final Columns COLUMNS = Columns.DEFAULT;
@@ -351,5 +354,16 @@ class DatasetDirectoryTest {
               List.of());
       assertEquals("cola", files.name());
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aReadmeWithoutEndIsRefusedByItsName(Endless endless) throws IOException {
+    put("train.csv", "text,label\na,1\n");
+    Path readme = directory.resolve("README.md");
+    DataException e =
+        endless.read(readme, () -> assertThrows(DataException.class, () -> read(null)));
+    assertTrue(
+        e.getMessage().contains(readme + " is a device, a FIFO or a socket"), e.getMessage());
   }
 }
