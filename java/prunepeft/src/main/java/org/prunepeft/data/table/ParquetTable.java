@@ -236,7 +236,8 @@ final class ParquetTable implements TableReader {
           rows =
               new ColumnIOFactory()
                   .getColumnIO(schema)
-                  .getRecordReader(pages, new GroupRecordConverter(schema));
+                  .getRecordReader(
+                      new ParquetRuns(shards.get(shard), pages), new GroupRecordConverter(schema));
         } else if (shard + 1 < shards.size()) {
           file.close();
           shard++;
@@ -252,6 +253,11 @@ final class ParquetTable implements TableReader {
     } catch (FormatException e) {
       throw e;
     } catch (IOException | RuntimeException e) {
+      for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+        if (cause instanceof FormatException format) {
+          throw format;
+        }
+      }
       throw damaged(e);
     }
   }

@@ -23,6 +23,7 @@ import java.util.Set;
 import java.util.zip.GZIPOutputStream;
 import org.apache.parquet.ParquetReadOptions;
 import org.apache.parquet.bytes.BytesInput;
+import org.apache.parquet.column.ParquetProperties.WriterVersion;
 import org.apache.parquet.compression.CompressionCodecFactory;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
@@ -72,6 +73,9 @@ class ParquetTableTest {
 
   private final Random random = TestSeed.random();
 
+  /** By which values are encoded in other ways. */
+  private WriterVersion version = WriterVersion.PARQUET_1_0;
+
   private Group row(String first, String second, long label) {
     Group row = new SimpleGroupFactory(SCHEMA).newGroup();
     row.add("sentence1", first);
@@ -97,6 +101,7 @@ class ParquetTableTest {
             .withExtraMetaData(metadata)
             .withRowGroupSize(30_000L)
             .withPageSize(500)
+            .withWriterVersion(version)
             .withDictionaryEncoding(random.nextBoolean());
     if (codec == CompressionCodecName.GZIP) {
       builder.withCodecFactory(new Own(true));
@@ -109,8 +114,9 @@ class ParquetTableTest {
     return file;
   }
 
-  @Test
-  void listsAndGroupsAreValues() throws IOException {
+  @ParameterizedTest
+  @EnumSource
+  void listsAndGroupsAreValues(WriterVersion version) throws IOException {
     MessageType type =
         MessageTypeParser.parseMessageType(
             """
@@ -128,7 +134,10 @@ class ParquetTableTest {
             }""");
     Path file = temporary.resolve("a.parquet");
     try (ParquetWriter<Group> writer =
-        ExampleParquetWriter.builder(new LocalOutputFile(file)).withType(type).build()) {
+        ExampleParquetWriter.builder(new LocalOutputFile(file))
+            .withType(type)
+            .withWriterVersion(version)
+            .build()) {
       Group row = new SimpleGroupFactory(type).newGroup();
       Group messages = row.addGroup("messages");
       Group first = messages.addGroup("list").addGroup("element");
@@ -184,10 +193,51 @@ class ParquetTableTest {
       rows.add(row(first, second, i % 3));
       expected.add(List.of(first, second, "" + i % 3));
     }
-    Path file = write("pairs.parquet", codec, rows);
-    assertEquals(expected, cells(file, PAIRS));
-    assertEquals("0.5", cells(file, new Columns("sentence1", null, "score", true)).get(2).get(1));
-    assertEquals("false", cells(file, new Columns("sentence1", null, "flag", true)).get(1).get(1));
+    for (WriterVersion one : WriterVersion.values()) {
+      version = one;
+      Path file = write(one + ".parquet", codec, rows);
+      assertEquals(expected, cells(file, PAIRS));
+      assertEquals("0.5", cells(file, new Columns("sentence1", null, "score", true)).get(2).get(1));
+      assertEquals(
+          "false", cells(file, new Columns("sentence1", null, "flag", true)).get(1).get(1));
+    }
+  }
+
+  /** Differences of equal numbers, which take five bytes a block of 128. */
+  @Test
+  void aPageThatClaimsMoreValuesThanItsBytesHoldIsRefused() throws IOException {
+    MessageType type =
+        MessageTypeParser.parseMessageType("message schema { required int64 label; }");
+    Path file = temporary.resolve("equal.parquet");
+    try (ParquetWriter<Group> writer =
+        ExampleParquetWriter.builder(new LocalOutputFile(file))
+            .withType(type)
+            .withWriterVersion(WriterVersion.PARQUET_2_0)
+            .withDictionaryEncoding(false)
+            .build()) {
+      for (int i = 0; i < 17_000; i++) {
+        writer.write(new SimpleGroupFactory(type).newGroup().append("label", 7L));
+      }
+    }
+    List<String> column = List.of("label");
+    List<String> rows = ExampleFile.values(file, column, (place, values) -> values.toString());
+    assertEquals(17_000, rows.size());
+    assertEquals("[7]", rows.get(16_999));
+    byte[] bytes = Files.readAllBytes(file);
+    byte[] count = {(byte) 0x80, 1, 4, (byte) (17_000 | 0x80), (byte) (17_000 >> 7 | 0x80), 1};
+    int place = 0;
+    while (!Arrays.equals(bytes, place, place + count.length, count, 0, count.length)) {
+      place++;
+    }
+    bytes[place + 3] = bytes[place + 4] = (byte) 0xFF;
+    bytes[place + 5] = 0x7F;
+    Files.write(file, bytes);
+    String message =
+        assertThrows(
+                DataException.class,
+                () -> ExampleFile.values(file, column, (line, values) -> values.toString()))
+            .getMessage();
+    assertTrue(message.contains("a page claims 2097151 values in a row, its bytes"), message);
   }
 
   /** The text is what each codec makes least of, close to what its format can. */
