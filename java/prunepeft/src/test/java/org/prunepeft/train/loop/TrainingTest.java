@@ -54,9 +54,13 @@ abstract class TrainingTest {
 
   /** LoRA on query and value, and a serial adapter in each layer. */
   static PeftConfig loraAndAdapters(int rank, double dropout) {
+    return loraAndAdapters(rank, dropout, Activation.RELU);
+  }
+
+  static PeftConfig loraAndAdapters(int rank, double dropout, Activation nonLinearity) {
     return PeftConfig.of(
         LoraConfig.of(rank, 5, dropout, List.of("query", "value")),
-        AdapterConfig.of(7, Activation.RELU));
+        AdapterConfig.of(7, nonLinearity));
   }
 
   static List<Candidate> candidates(PeftConfig config) {
