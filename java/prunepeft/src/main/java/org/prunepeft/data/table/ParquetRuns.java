@@ -177,8 +177,9 @@ final class ParquetRuns implements PageReadStore {
   private void requireValues(ByteBuffer page, Encoding encoding, ColumnDescriptor column, int count)
       throws FormatException {
     if (encoding.usesDictionary()) {
-      if (page.hasRemaining()) {
-        requireRuns(page, page.get(), count);
+      int width = page.hasRemaining() ? page.get() : 0;
+      if (width >= 0 && width <= Integer.SIZE) {
+        requireRuns(page, width, count);
       }
     } else if (encoding == Encoding.RLE
         && column.getPrimitiveType().getPrimitiveTypeName() == PrimitiveTypeName.BOOLEAN) {
@@ -231,7 +232,7 @@ final class ParquetRuns implements PageReadStore {
     require(values, page.remaining() * VALUES_A_BYTE);
     long part = parts == 0 ? 0 : block / parts;
     if (part == 0) {
-      throw new IllegalArgumentException("a block without values");
+      throw new IllegalArgumentException("a part without values");
     }
     for (long read = 1; read < values; ) {
       number(page);
@@ -243,28 +244,28 @@ final class ParquetRuns implements PageReadStore {
     }
   }
 
-  /** Seven bits a byte, the lowest first. */
+  /** Seven bits a byte, the lowest first, of which an int takes what it holds, as Apache's does. */
   private static long number(ByteBuffer bytes) {
-    long number = 0;
-    for (int shift = 0; shift < Long.SIZE; shift += 7) {
-      byte next = bytes.get();
-      number |= (long) (next & 0x7F) << shift;
+    int number = 0;
+    byte next = bytes.get();
+    for (int shift = 0; ; shift += 7) {
+      number |= (next & 0x7F) << shift;
       if (next >= 0) {
-        break;
+        return Integer.toUnsignedLong(number);
       }
+      next = bytes.get();
     }
-    return number;
   }
 
   private void require(long claimed, long most) throws FormatException {
-    if (claimed < 0 || claimed > Math.max(most, HARMLESS)) {
+    if (claimed > Math.max(most, HARMLESS)) {
       throw claims(claimed, most);
     }
   }
 
   private FormatException claims(long claimed, long most) {
     return new FormatException(
-        "%s is no Parquet file or is damaged: a page claims %s values in a row, its bytes hold at most %d"
-            .formatted(path, Long.toUnsignedString(claimed), most));
+        "%s is no Parquet file or is damaged: a page claims %d values in a row, its bytes hold at most %d"
+            .formatted(path, claimed, most));
   }
 }
