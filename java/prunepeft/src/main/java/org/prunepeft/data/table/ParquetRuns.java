@@ -81,26 +81,13 @@ final class ParquetRuns implements PageReadStore {
   }
 
   private DataPage checked(ColumnDescriptor column, DataPage page) {
-    return page.accept(
-        new DataPage.Visitor<>() {
-          @Override
-          public DataPage visit(DataPageV1 one) {
-            try {
-              return requireHeld(column, one);
-            } catch (IOException e) {
-              throw new UncheckedIOException(e);
-            }
-          }
-
-          @Override
-          public DataPage visit(DataPageV2 one) {
-            try {
-              return requireHeld(column, one);
-            } catch (IOException e) {
-              throw new UncheckedIOException(e);
-            }
-          }
-        });
+    try {
+      return page instanceof DataPageV1 first
+          ? requireHeld(column, first)
+          : requireHeld(column, (DataPageV2) page);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private DataPage requireHeld(ColumnDescriptor column, DataPageV1 page) throws IOException {
