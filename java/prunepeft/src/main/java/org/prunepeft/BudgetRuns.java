@@ -26,8 +26,6 @@ import org.prunepeft.text.Markdown;
  * @param outcomes in the same order
  */
 public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
-  private static final String RESULT = "budgets.json";
-
   /** Copies the lists. */
   public BudgetRuns {
     budgets = List.copyOf(budgets);
@@ -126,7 +124,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
       outcomes.get(i).test().metrics().forEach((metric, value) -> row.put(metric.key(), value));
       rows.add(row);
     }
-    directory.writeJson(RESULT, Map.of("runs", rows));
+    directory.writeJson(RunFiles.BUDGETS, Map.of("runs", rows));
     directory.writeText(RunFiles.SUMMARY, summary(setup));
   }
 

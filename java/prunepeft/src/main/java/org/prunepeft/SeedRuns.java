@@ -29,9 +29,6 @@ import org.prunepeft.text.Markdown;
  * @param outcomes in the same order
  */
 public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
-  /** Means and deviations, in the directory above those of the runs. */
-  private static final String RESULT = "seeds.json";
-
   /** Copies the lists. */
   public SeedRuns {
     seeds = List.copyOf(seeds);
@@ -153,7 +150,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           return new SeedRuns(seeds, run.apply(setups, directory));
         },
         (directory, runs) -> {
-          directory.writeJson(RESULT, runs.toMap());
+          directory.writeJson(RunFiles.SEEDS, runs.toMap());
           directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
         });
   }

@@ -3,6 +3,8 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -27,6 +29,7 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -521,6 +524,15 @@ class TrainTest {
     assertEquals(
         Files.readString(output.resolve("seeds.json")),
         Files.readString(again.resolve("seeds.json")));
+    String means = Files.readString(again.resolve("seeds.json"));
+    Files.writeString(
+        again.resolve("seeds.json"), means.replaceFirst("(\"mean\" : 0\\.)\\d", "$10"));
+    assertNotEquals(means, Files.readString(again.resolve("seeds.json")));
+    RunDirectory changed = RunDirectory.open(again);
+    String refusal =
+        assertThrows(RunDirectoryException.class, () -> changed.readJson("seeds.json"))
+            .getMessage();
+    assertTrue(refusal.contains("seeds.json"), refusal);
   }
 
   @Test

@@ -213,18 +213,8 @@ class WriteFailureTest {
 
   @Test
   void aSubmissionIsThereAsAWholeOrNotAtAll() throws Exception {
-    Path glue = temporary.resolve("glue");
-    GlueFiles.write(glue);
-    Path trained = temporary.resolve("mnli");
-    Call.of(
-            "train",
-            "--model=" + tiny,
-            "--task=mnli",
-            "--data=" + glue,
-            Small.modules(),
-            "--modules=head",
-            "--output=" + trained)
-        .exits(0);
+    Path trained =
+        GlueFiles.trainMnli(tiny, temporary.resolve("glue"), temporary.resolve("mnli"));
     Path failures = Files.createDirectory(temporary.resolve("submission-failures"));
     try (TrainedModel model = TrainedModel.load(trained)) {
       new WriteFailures(failures)

@@ -43,6 +43,12 @@ public final class RunFiles {
 
   public static final String SUMMARY = "summary.md";
 
+  /** Means and deviations over several seeds, in the directory above those of the runs. */
+  public static final String SEEDS = "seeds.json";
+
+  /** The results of several budgets, in the directory above those of the runs. */
+  public static final String BUDGETS = "budgets.json";
+
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
   public static final String FULL = "full_fine_tuning";
 
@@ -71,10 +77,12 @@ public final class RunFiles {
       BEFORE_RESULT.stream().filter(name -> !name.endsWith(".safetensors")).toList();
 
   /**
-   * Objects that are read of a run that is not complete too: their last member is the checksum of
-   * the others. Those of earlier versions have none, nor do those that someone wrote by hand.
+   * Objects that are read where no {@link #RESULT} has their checksums: their last member is the
+   * checksum of the others. Those of earlier versions have none, nor do those that someone wrote by
+   * hand.
    */
-  public static final Set<String> SIGNED = Set.of(CONFIG, CONFIGURATION, MEASURED);
+  public static final Set<String> SIGNED =
+      Set.of(CONFIG, CONFIGURATION, MEASURED, SEEDS, BUDGETS);
 
   /** The member of {@link #CONFIG} that lists the files of a run's data, with their checksums. */
   public static final String DATA = "data";
