@@ -21,6 +21,7 @@ import org.prunepeft.cli.Study.Rates;
 import org.prunepeft.cli.Study.Reference;
 import org.prunepeft.data.Metric;
 import org.prunepeft.text.Spelling;
+import org.prunepeft.text.Units;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -97,6 +98,9 @@ final class StudyFile {
   private static final long TUNING_SEED = 1000;
   private static final int MOST = 1000;
   private static final int MOST_THREADS = 1024;
+
+  /** All are planned before the first is made. */
+  private static final long MOST_RUNS = 100_000;
 
   /** Of the commands that a study may run. They are only read: all studies share them. */
   private static final Map<String, Keys> COMMANDS =
@@ -198,6 +202,24 @@ final class StudyFile {
   }
 
   private void requireConsistent(Study study) {
+    long each =
+        study.methods().stream()
+            .mapToLong(method -> (long) Math.max(1, method.budgets().size()) * method.draws())
+            .sum();
+    long runs = each * study.seeds().size() * study.tasks().size() * study.models().size();
+    yaml.require(
+        runs <= MOST_RUNS,
+        "methods",
+        () ->
+            String.format(
+                Locale.ROOT,
+                "%,d runs of %s, %s and %s are %,d, more than %,d; take fewer seeds, budgets or draws",
+                each,
+                Units.count(study.seeds().size(), "seed"),
+                Units.count(study.tasks().size(), "task"),
+                Units.count(study.models().size(), "model"),
+                runs,
+                MOST_RUNS));
     List<String> methods = study.methods().stream().map(Method::name).toList();
     for (String other : study.comparedWith()) {
       yaml.require(

@@ -54,6 +54,7 @@ class KillAndResumeTest {
       new TreeMap<>(
           Map.ofEntries(
               Map.entry("train", "train --epochs=6"),
+              Map.entry("threads", "train --train-file=DATA --epochs=6 --threads=2"),
               Map.entry(
                   "upper layers", "train --train-file=DATA --epochs=6 --modules=depth --keep=0.3"),
               Map.entry("full", "train --train-file=DATA --epochs=4 --modules=full"),
@@ -87,7 +88,7 @@ class KillAndResumeTest {
   /** A language model, of the command that is named so. */
   private static Path decoder;
 
-  /** Two commands at a time, since a process has one thread; each test waits for its own. */
+  /** Two commands at a time, since most have one thread; each test waits for its own. */
   private static final ExecutorService TWO = Executors.newFixedThreadPool(2);
 
   private static final Map<String, Future<?>> TRIALS = new TreeMap<>();
@@ -136,12 +137,14 @@ class KillAndResumeTest {
             "--validation-examples=24",
             "--test-examples=16",
             "--max-seq-length=24",
-            "--threads=1",
             "--lora-r=2",
             "--adapter-size=2",
             "--batch-size=4",
             "--checkpoint-steps=1",
             "--output=" + output));
+    if (!words.contains("--threads=")) {
+      arguments.add("--threads=1");
+    }
     return arguments;
   }
 

@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import static java.util.stream.Collectors.joining;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,6 +46,16 @@ class StudyFileTest {
     StudyFile.read(file);
     long bytes = AllocatedBytes.of(() -> StudyFile.read(file));
     assertTrue(bytes < 1_000_000, () -> bytes + " bytes");
+  }
+
+  @Test
+  void moreRunsThanCanBePlannedAreRefused() throws IOException {
+    String seeds = IntStream.range(0, 500).mapToObj(String::valueOf).collect(joining(", "));
+    String file = TASKS + METHODS + "budgets: [0.5, 0.25]\ndraws: %d\nseeds: [" + seeds + "]\n";
+    Call.of("study", file(file.formatted(100)))
+        .exits(
+            2, "methods: 202 runs of 500 seeds, 1 task and 1 model are 101,000, more than 100,000");
+    assertEquals(100_000, plan(file.formatted(99)).runs().size());
   }
 
   /** {@code =} begins a whole file. */

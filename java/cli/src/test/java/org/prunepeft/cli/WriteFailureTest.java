@@ -213,8 +213,7 @@ class WriteFailureTest {
 
   @Test
   void aSubmissionIsThereAsAWholeOrNotAtAll() throws Exception {
-    Path trained =
-        GlueFiles.trainMnli(tiny, temporary.resolve("glue"), temporary.resolve("mnli"));
+    Path trained = GlueFiles.trainMnli(tiny, temporary.resolve("glue"), temporary.resolve("mnli"));
     Path failures = Files.createDirectory(temporary.resolve("submission-failures"));
     try (TrainedModel model = TrainedModel.load(trained)) {
       new WriteFailures(failures)

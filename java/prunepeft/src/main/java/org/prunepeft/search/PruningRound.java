@@ -2,6 +2,8 @@ package org.prunepeft.search;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import org.prunepeft.text.Required;
 
 /**
@@ -54,7 +56,8 @@ public record PruningRound(
   /**
    * Copies the lists.
    *
-   * @throws IllegalArgumentException if what is not a list is null
+   * @throws IllegalArgumentException if what is not a list is null, or a verdict has no score by a
+   *     criterion that judged
    */
   public PruningRound {
     Required.present("a round's stage", stage);
@@ -65,6 +68,17 @@ public record PruningRound(
     removals = List.copyOf(removals);
     spared = List.copyOf(spared);
     survivors = List.copyOf(survivors);
+    Set<String> judging = new TreeSet<>();
+    panels.forEach(panel -> judging.addAll(panel.weights().keySet()));
+    for (Verdict verdict : verdicts) {
+      for (String criterion : judging) {
+        if (!verdict.scores().containsKey(criterion)) {
+          throw new IllegalArgumentException(
+              "the verdict on %s has no score by %s, which judged in its round"
+                  .formatted(verdict.module().name(), criterion));
+        }
+      }
+    }
   }
 
   /** {@return why the training's scores say nothing, in words; empty if it was healthy} */

@@ -73,6 +73,7 @@ import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningRound;
+import org.prunepeft.search.Standing;
 import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.ModuleChoice;
@@ -812,6 +813,7 @@ class ReadersTest {
             round.parameters();
             round.sickness();
             round.divergence().ifPresent(String::length);
+            Standing.of(round).forEach(Standing::margin);
             round.information().name();
             round.readings().forEach(one -> one.criterion().concat(one.type()));
             round.panels().forEach(panel -> panel.partition().toString().concat("" + panel));

@@ -1,9 +1,9 @@
 package org.prunepeft.data.chat;
 
+import java.nio.CharBuffer;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -21,6 +21,12 @@ import org.prunepeft.text.Required;
 
 /** Writes conversations by a {@link ChatFormat}. Threads may share it. */
 public final class Chat {
+  /**
+   * Turns of the assistant's in a conversation times characters of its text, at most: the text up
+   * to each turn is written, to see where it begins.
+   */
+  private static final long MOST = 100_000_000;
+
   /** What {@link #answerEnds} has the assistant say; no template changes a word. */
   private static final String SAID = "answer-1f";
 
@@ -158,6 +164,15 @@ public final class Chat {
       throw new DataException(
           "%s: the assistant says nothing, so there is nothing to learn".formatted(place));
     }
+    if ((long) learnt.size() * text.length() > MOST) {
+      throw new DataException(
+          String.format(
+              Locale.ROOT,
+              "%s: %,d turns of the assistant in a text of %,d characters take too long to tell apart; divide the conversation, or learn everything (--assistant-only-loss false)",
+              place,
+              learnt.size(),
+              text.length()));
+    }
     List<Range> marked = marked(place, conversation, rendering);
     if (!marked.isEmpty()) {
       return List.of(text(text, marked));
@@ -200,7 +215,7 @@ public final class Chat {
   /** Where a message begins: as far as the text is that of the messages before it. */
   private int begin(String place, Conversation conversation, int message, String whole) {
     String before = message == 0 ? "" : render(place, conversation.first(message), false).text();
-    int mismatch = Arrays.mismatch(before.toCharArray(), whole.toCharArray());
+    int mismatch = CharBuffer.wrap(before).mismatch(CharBuffer.wrap(whole));
     return mismatch < 0 ? whole.length() : mismatch;
   }
 

@@ -2,11 +2,13 @@ package org.prunepeft.data.chat;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -313,6 +315,21 @@ class ConversationFileTest {
             .replace('\'', '"'),
         marked(texts.get(0)));
     assertEquals("plain [x]", marked(texts.get(1)));
+  }
+
+  /** The text up to each turn is written to see where it begins. */
+  @Test
+  void moreTurnsThanCanBeToldApartAreRefused() throws IOException {
+    String turns = "{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}";
+    String row = "{'messages': [" + String.join(", ", Collections.nCopies(2000, turns)) + "]}";
+    DataException e = assertThrows(DataException.class, () -> texts(row, ChatFormat.DEFAULT));
+    assertTrue(
+        e.getMessage()
+            .matches(
+                ".*line 1: 2,000 turns of the assistant in a text of [0-9,]+ characters take too long to tell apart; divide the conversation, or learn everything \\(--assistant-only-loss false\\)"),
+        e.getMessage());
+    ChatFormat everything = new ChatFormat(null, null, Map.of(), false, null);
+    assertEquals(1, texts(row, everything).size());
   }
 
   @Test
