@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <map>
+#include <new>
 #include <random>
 #include <set>
 #include <thread>
@@ -230,8 +231,10 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   const simt::HostCall call;
   if (simt::allocation_fails()) return simt::keep_error(cudaErrorMemoryAllocation);
   simt::use_device();
+  CUstream_st* const made = new (std::nothrow) CUstream_st{(flags & cudaStreamNonBlocking) == 0, nullptr};
+  if (made == nullptr) return simt::keep_error(cudaErrorMemoryAllocation);
   simt::g_streams_and_events++;
-  *stream = new CUstream_st{(flags & cudaStreamNonBlocking) == 0, nullptr};
+  *stream = made;
   return cudaSuccess;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 
 #include "buffers.h"
 #include "prunepeft/adapter.h"
@@ -14,6 +15,11 @@ struct Operation {
   std::function<pp_status(const pp_context& context)> call;
   /** All that it writes. */
   std::vector<Matrix*> outputs;
+  /** Each gives an object among its arguments another pointer, and returns the one that was there. */
+  std::vector<std::function<const void*(const void*)>> objects = {};
+
+  /** The function's. */
+  std::string function() const { return name.substr(0, name.find(' ')); }
 
   std::vector<Matrix> written() const {
     std::vector<Matrix> copies;
@@ -38,10 +44,11 @@ class Operations {
       const pp_matrix views[] = {w_qkv_.view(), w_context_.view(), w_view_, w_output_.view()};
       for (size_t i = 0; i < of_layer.size(); ++i)
         CHECK_EQUAL(pp_linear_create(&context, &views[i], nullptr, &of_layer[i]), PP_OK);
-      CHECK_EQUAL(pp_quantize(&context, &w_view_, &codes_view_), PP_OK);
-      CHECK_EQUAL(pp_linear_create_quantized(&context, &codes_view_, &bias_view_, dtype_, &quantized), PP_OK);
-      CHECK_EQUAL(pp_linear_borrow(&context, &w_view_, &bias_view_, &borrowed), PP_OK);
     }
+    const pp_context on_cpu{kCpu, nullptr};
+    CHECK_EQUAL(pp_quantize(&on_cpu, &w_view_, &codes_view_), PP_OK);
+    CHECK_EQUAL(pp_linear_create_quantized(&context, &codes_view_, &bias_view_, dtype_, &quantized), PP_OK);
+    CHECK_EQUAL(pp_linear_borrow(&context, &w_view_, &bias_view_, &borrowed), PP_OK);
     for (size_t i = 0; i < modules_.size(); ++i) {
       Module& of = modules_[i];
       pp_lora_module& to = table_[i];
@@ -80,14 +87,11 @@ class Operations {
       gradients_up.push_back(&module.db);
       da.push_back(&module.da);
     }
-    std::vector<Matrix*> s_and_y = s;
+    std::vector<Matrix*> s_and_y = s, gradients_and_dx = gradients_up;
     s_and_y.push_back(&y_);
+    gradients_and_dx.insert(gradients_and_dx.end(), da.begin(), da.end());
+    gradients_and_dx.push_back(&dx_);
     std::vector<Operation> all{
-        {"pp_linear_forward",
-         [=](const pp_context& in) { return pp_linear_forward(&in, linear, &x_view_, modules, 3, &y_view_); }, s_and_y},
-        {"pp_linear_grad_input",
-         [=](const pp_context& in) { return pp_linear_grad_input(&in, linear, &dy_view_, modules, 3, &dx_view_); },
-         {&dx_}},
         {"pp_lora_grad_up", [=](const pp_context& in) { return pp_lora_grad_up(&in, &dy_view_, modules, 3); }, gradients_up},
         {"pp_lora_grad_down", [=](const pp_context& in) { return pp_lora_grad_down(&in, &x_view_, modules, 3); }, da},
         {"pp_adapter_forward",
@@ -99,26 +103,31 @@ class Operations {
          },
          {&down_, &down_bias_, &up_, &up_bias_, &dx_}},
     };
+    // Of the linear that `place` has when a call is made.
+    const auto add_linear = [&](const std::string& kind, pp_linear** place) {
+      all.push_back({"pp_linear_forward" + kind,
+                     [=](const pp_context& in) { return pp_linear_forward(&in, *place, &x_view_, modules, 3, &y_view_); },
+                     s_and_y,
+                     {exchange(place)}});
+      all.push_back({"pp_linear_grad_input" + kind,
+                     [=](const pp_context& in) { return pp_linear_grad_input(&in, *place, &dy_view_, modules, 3, &dx_view_); },
+                     {&dx_},
+                     {exchange(place)}});
+      all.push_back(
+          {"pp_linear_backward" + kind,
+           [=](const pp_context& in) { return pp_linear_backward(&in, *place, &dy_view_, &x_view_, modules, 3, &dx_view_); },
+           gradients_and_dx,
+           {exchange(place)}});
+      if (device_.type != PP_CPU) return;
+      all.push_back({"pp_linear_rows" + kind,
+                     [=](const pp_context& in) { return pp_linear_rows(&in, *place, 3, &dx_view_); },
+                     {&dx_},
+                     {exchange(place)}});
+    };
+    add_linear("", &linear);
+    add_linear(" quantised", &quantized);
+    add_linear(" borrowed", &borrowed);
     if (device_.type == PP_CPU) {
-      all.push_back({"pp_linear_forward quantised",
-                     [=](const pp_context& in) { return pp_linear_forward(&in, quantized, &x_view_, modules, 3, &y_view_); },
-                     s_and_y});
-      all.push_back(
-          {"pp_linear_grad_input quantised",
-           [=](const pp_context& in) { return pp_linear_grad_input(&in, quantized, &dy_view_, modules, 3, &dx_view_); },
-           {&dx_}});
-      all.push_back({"pp_linear_forward borrowed",
-                     [=](const pp_context& in) { return pp_linear_forward(&in, borrowed, &x_view_, modules, 3, &y_view_); },
-                     s_and_y});
-      all.push_back(
-          {"pp_linear_grad_input borrowed",
-           [=](const pp_context& in) { return pp_linear_grad_input(&in, borrowed, &dy_view_, modules, 3, &dx_view_); },
-           {&dx_}});
-      for (const pp_linear* of : {linear, quantized, borrowed}) {
-        all.push_back({of == quantized ? "pp_linear_rows quantised" : "pp_linear_rows",
-                       [=](const pp_context& in) { return pp_linear_rows(&in, of, 3, &dx_view_); },
-                       {&dx_}});
-      }
       all.push_back({"pp_attention_forward",
                      [=](const pp_context& in) {
                        return pp_attention_forward(&in, &attention_, &qkv_view_, &values_view_, log_sums_.data());
@@ -136,7 +145,9 @@ class Operations {
                      {&values_}});
       all.push_back({"pp_encoder_layer_forward",
                      [=](const pp_context& in) { return pp_encoder_layer_forward(&in, &layer_, &x_view_, &out_view_); },
-                     {&out_}});
+                     {&out_},
+                     {exchange(&layer_.qkv.linear), exchange(&layer_.attention_block.linear.linear),
+                      exchange(&layer_.intermediate.linear), exchange(&layer_.feed_forward_block.linear.linear)}});
     }
     if (dtype_ != PP_FLOAT32) return all;
     const auto doubles = [](Matrix& matrix) { return reinterpret_cast<double*>(matrix.data()); };
@@ -147,10 +158,12 @@ class Operations {
                    {&dx_}});
     all.push_back({"pp_importance",
                    [=](const pp_context& in) { return pp_importance(&in, plan, PP_FLOAT16, nullptr, doubles(table_of_sums_)); },
-                   {&table_of_sums_}});
+                   {&table_of_sums_},
+                   {exchange(&plan)}});
     all.push_back({"pp_importance_quantile",
                    [=](const pp_context& in) { return pp_importance_quantile(&in, plan, 0.5, threshold_.data()); },
-                   {&threshold_}});
+                   {&threshold_},
+                   {exchange(&plan)}});
     all.push_back({"pp_output_magnitude",
                    [=](const pp_context& in) {
                      return pp_output_magnitude(&in, &x_view_, PP_RELU, &w_view_, &bias_view_, nullptr, doubles(sum_));
@@ -167,6 +180,11 @@ class Operations {
   struct Module {
     Matrix a, b, s, ds, da, db;
   };
+
+  template <class T>
+  static std::function<const void*(const void*)> exchange(T** place) {
+    return [place](const void* other) { return std::exchange(*place, static_cast<T*>(const_cast<void*>(other))); };
+  }
 
   /** Aligned, without padding, so that copies compare; on CUDA weights are of the call's type. */
   static Matrix given(int64_t rows, int64_t columns, pp_dtype dtype) {

@@ -7,6 +7,8 @@
 //   PRUNEPEFT_TEST_LOG      a file to which each run is added as a line, tabs between: suite, "program: test", seed,
 //                           ok or FAILED, milliseconds, what runs a failure again, the error that came nearest to its
 //                           limit as a part of it, and where; empty where there is none. What it has already counts as times.
+//                           A run that ends its program is FAILED too, with 0 milliseconds (last_words.h); what ends it outside
+//                           of a test has the name "outside of its tests".
 //   PRUNEPEFT_TEST_SUITE    the first column there
 // Numbers of a test follow from the seed and from its name, so that one runs alone as with others.
 #pragma once
@@ -20,7 +22,14 @@
 #include <functional>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
+
+#include "last_words.h"
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
 
 namespace check {
 
@@ -107,9 +116,40 @@ inline bool drew_nothing() {
   return case_draw().asked > 0 && case_draw().drawn == 0;
 }
 
+/** As one word of a shell. */
+inline std::string quoted(const std::string& text) {
+  static const char kPlain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,=+@%-";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
+/** Variables of ours that are set, each of which may change what a test does, but for those at the head of this file. */
+inline std::string other_variables() {
+  std::set<std::string> words;  // in an order that follows from them
+#if defined(__linux__)
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string given = *variable;
+    const size_t equals = given.find('=');
+    if (given.rfind("PRUNEPEFT_", 0) != 0 || given.rfind("PRUNEPEFT_TEST_", 0) == 0 || equals == std::string::npos) continue;
+    words.insert(" " + given.substr(0, equals + 1) + quoted(given.substr(equals + 1)));
+  }
+#endif
+  std::string text;
+  for (const std::string& word : words) text += word;
+  return text;
+}
+
 /** The environment that runs the same cases with the same numbers again. */
 inline std::string environment_of(uint64_t seed) {
-  return "PRUNEPEFT_TEST_SEED=" + std::to_string(seed) + (draws_cases() ? " PRUNEPEFT_TEST_CASES=" + given_part() : "");
+  return "PRUNEPEFT_TEST_SEED=" + std::to_string(seed) + (draws_cases() ? " PRUNEPEFT_TEST_CASES=" + given_part() : "") +
+         other_variables();
+}
+
+/** What a program says that ends in the midst of `test`. */
+inline std::string last_words(const std::string& test, const std::string& again) {
+  return "FAILED " + test + ": the program has ended\nrun again: " + again + "\n";
 }
 
 /** The error that came nearest to its limit, as a part of it, and where. */
@@ -151,6 +191,7 @@ class Repeats {
         seconds_(std::atof(environment("PRUNEPEFT_TEST_SECONDS", "1e9").c_str())),
         log_(environment("PRUNEPEFT_TEST_LOG")),
         suite_(environment("PRUNEPEFT_TEST_SUITE", "native")) {
+    prepare_between();
     std::printf("seed %llu\n", static_cast<unsigned long long>(seed()));
     std::ifstream log(log_);
     for (std::string line; std::getline(log, line);) {
@@ -176,10 +217,12 @@ class Repeats {
       const Clock::time_point begin = Clock::now();
       if (ran + without_cases > 0 && std::chrono::duration<double>(begin - start).count() >= seconds_) break;
       const uint64_t own = first + ran + without_cases == 0 ? seed() : new_seed();
-      const std::string again = environment_of(own) + " PRUNEPEFT_TEST_ONLY='" + test + "' " + program_;
+      const std::string again = environment_of(own) + " PRUNEPEFT_TEST_ONLY='" + test + "' " + quoted(program_);
+      prepare(test, own, again, true);
       case_draw() = CaseDraw(own + hash(test));
       nearest() = Nearest();
       const bool ok = run(own + hash(test));
+      prepare_between();
       if (ok && drew_nothing()) {
         without_cases++;
         if (times_ == 1 || ++in_a_row == kMostWithoutCases) break;
@@ -193,9 +236,7 @@ class Repeats {
       }
       if (log_.empty()) continue;
       const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
-      std::ofstream(log_, std::ios::app) << suite_ + "\t" + name_ + ": " + test + "\t" + std::to_string(own) + "\t" +
-                                                (ok ? "ok" : "FAILED") + "\t" + std::to_string(milliseconds) + "\t" +
-                                                (ok ? "" : again) + "\t" + nearest().text() + "\n";
+      std::ofstream(log_, std::ios::app) << line(test, own, ok, milliseconds, again, nearest());
     }
     const bool none = ran == 0 && without_cases > 0;
     std::printf("%s %s", none ? "none  " : failed == 0 ? "ok    " : "FAILED", test.c_str());
@@ -210,6 +251,21 @@ class Repeats {
 
  private:
   static constexpr int kMostWithoutCases = 5000;
+
+  /** Of the log. */
+  std::string line(const std::string& test, uint64_t own, bool ok, int64_t milliseconds, const std::string& again,
+                   const Nearest& nearest) const {
+    return suite_ + "\t" + name_ + ": " + test + "\t" + std::to_string(own) + "\t" + (ok ? "ok" : "FAILED") + "\t" +
+           std::to_string(milliseconds) + "\t" + (ok ? "" : again) + "\t" + nearest.text() + "\n";
+  }
+  void prepare(const std::string& test, uint64_t own, const std::string& again, bool at_exit) const {
+    LastWords::prepare(last_words(test, again), log_, log_.empty() ? "" : line(test, own, false, 0, again, Nearest()), at_exit);
+  }
+  /** Between tests, before and behind them: a leak, for one, is found when the program ends. */
+  void prepare_between() const {
+    const std::string only = only_.empty() ? "" : " PRUNEPEFT_TEST_ONLY=" + quoted(only_);
+    prepare("outside of its tests", seed(), environment_of(seed()) + only + " " + quoted(program_), false);
+  }
 
   std::string program_, name_, only_;
   int times_;

@@ -2,8 +2,12 @@
 // again. What is lost on the way, the address sanitizer finds (native/sanitize).
 #include "failing_allocations.h"
 #include "operations.h"
+#include "public_functions.h"
 
 namespace {
+
+/** The functions whose allocations have failed. */
+TriedFunctions tried;
 
 /** Whether only the n-th allocation fails, or those after it too. */
 constexpr bool kModes[] = {false, true};
@@ -18,6 +22,7 @@ std::string at(const std::string& name, int64_t n, bool and_later) {
  */
 template <class Call, class Failed, class Done>
 void with_each_failure(const std::string& name, Call call, Failed failed, Done done) {
+  tried.add(name);
   for (const bool and_later : kModes) {
     int64_t ran_outs = 0, failures = 0;
     for (int64_t n = 1;; ++n) {
@@ -83,7 +88,9 @@ TEST(calls_without_memory_write_nothing_and_work_again) {
   pp_set_num_threads(threads);
 }
 
-TEST(objects_without_memory_are_not_made) {
+namespace {
+
+void fail_to_make_objects() {
   const pp_context context{kCpu, nullptr};
   pp_workspace* workspace = nullptr;
   with_each_failure(
@@ -104,13 +111,15 @@ TEST(objects_without_memory_are_not_made) {
   const Matrix w = Matrix::random(7, 9), bias = Matrix::random(1, 7);
   const pp_matrix w_view = w.view(), bias_view = bias.view();
   pp_linear* linear = nullptr;
+  const auto no_linear = [&] { CHECK(linear == nullptr); };
+  const auto free_linear = [&] {
+    CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
+    linear = nullptr;
+  };
   with_each_failure(
-      "pp_linear_create", [&] { return pp_linear_create(&context, &w_view, &bias_view, &linear); },
-      [&] { CHECK(linear == nullptr); },
-      [&] {
-        CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
-        linear = nullptr;
-      });
+      "pp_linear_create", [&] { return pp_linear_create(&context, &w_view, &bias_view, &linear); }, no_linear, free_linear);
+  with_each_failure(
+      "pp_linear_borrow", [&] { return pp_linear_borrow(&context, &w_view, &bias_view, &linear); }, no_linear, free_linear);
 
   uint8_t codes[32] = {};
   float scales[7] = {};
@@ -118,12 +127,8 @@ TEST(objects_without_memory_are_not_made) {
     const pp_quantized quantized{type, 7, 4, codes, scales, nullptr, 64};
     with_each_failure(
         "pp_linear_create_quantized",
-        [&] { return pp_linear_create_quantized(&context, &quantized, &bias_view, PP_FLOAT32, &linear); },
-        [&] { CHECK(linear == nullptr); },
-        [&] {
-          CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
-          linear = nullptr;
-        });
+        [&] { return pp_linear_create_quantized(&context, &quantized, &bias_view, PP_FLOAT32, &linear); }, no_linear,
+        free_linear);
   }
 
   const Matrix weights(1, 63, 63, 0);
@@ -138,7 +143,8 @@ TEST(objects_without_memory_are_not_made) {
       });
 }
 
-TEST(a_workspace_that_cannot_grow_keeps_what_it_has) {
+/** It keeps what it has. */
+void fail_to_grow_a_workspace() {
   pp_context context{kCpu, nullptr};
   CHECK_EQUAL(pp_workspace_create(&kCpu, &context.workspace), PP_OK);
   CHECK_EQUAL(pp_workspace_reserve(&context, 5000), PP_OK);
@@ -151,6 +157,29 @@ TEST(a_workspace_that_cannot_grow_keeps_what_it_has) {
         wanted = 4 * had;
       });
   CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+}
+
+}  // namespace
+
+TEST(objects_without_memory_are_not_made) {
+  fail_to_make_objects();
+  fail_to_grow_a_workspace();
+  Operations operations(kCpu);
+  for (const Operation& operation : operations.all()) tried.add(operation.function());  // the test above tries them all
+  tried.check_all(
+      PublicFunctions().all(),
+      {{"compute without memory of their own",
+        {"pp_cross_entropy_loss", "pp_dequantize", "pp_gate_backward", "pp_gate_forward", "pp_layer_norm_forward",
+         "pp_quantize", "pp_rms_norm_backward", "pp_rms_norm_forward", "pp_rotate"}},
+       {"copy, wait or free",
+        {"pp_copy_to_device", "pp_copy_to_host", "pp_free", "pp_importance_plan_destroy", "pp_linear_destroy", "pp_synchronize",
+         "pp_workspace_destroy"}},
+       {"tell or set a number, a name or a pointer",
+        {"pp_cpu_isa", "pp_cpu_isa_supported", "pp_device_check", "pp_device_count", "pp_dtype_size", "pp_isa_name",
+         "pp_kept_mask_bytes", "pp_last_error", "pp_linear_choose_paths", "pp_num_threads", "pp_set_cpu_isa",
+         "pp_set_num_threads", "pp_set_release_memory", "pp_version", "pp_workspace_bytes"}},
+       {"are not supported on the CPU; failures_emulated tries them",
+        {"pp_graph_begin", "pp_graph_destroy", "pp_graph_end", "pp_graph_launch", "pp_stream_create", "pp_stream_destroy"}}});
 }
 
 TEST(many_objects_that_cannot_be_noted_are_not_given) {

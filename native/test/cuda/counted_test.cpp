@@ -428,6 +428,7 @@ constexpr int kNotCompared = 77;
 }  // namespace
 
 int main(int count, char** arguments) {
+  setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a crash loses none of it
   const bool update = count > 1 && strcmp(arguments[1], "--update") == 0;
   const std::string only = count > 1 && !update ? arguments[1] : "";
   const bool with_accesses = count > 2 && strcmp(arguments[2], "accesses") == 0;

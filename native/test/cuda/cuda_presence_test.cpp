@@ -6,6 +6,7 @@
 #include "prunepeft/device.h"
 
 int main() {
+  setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a crash loses none of it
   int32_t count = -1;
   if (pp_device_count(PP_CUDA, &count) != PP_OK || count < 0) {
     printf("FAILED: counting devices: %s\n", pp_last_error());

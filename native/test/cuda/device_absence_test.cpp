@@ -53,6 +53,7 @@ void no_devices(const char* reason) {
 }  // namespace
 
 int main() {
+  setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a crash loses none of it
   simt::admit_host_memory();
   const pp_device cpu = {PP_CPU, 0, nullptr}, other = {PP_CUDA, 1, nullptr};
   expect("the CPU", pp_device_check(&cpu) == PP_OK);

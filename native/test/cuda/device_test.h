@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -37,7 +38,29 @@ using check::drawn_case;
 constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
 
 inline int failures = 0;
-inline std::string current_case;
+inline std::string current_case = "before its first case";
+
+/** What runs the program again with the same numbers: as it was called, with the words that it was given. */
+inline std::string run_again() {
+  std::string words;
+  std::ifstream given("/proc/self/cmdline");
+  for (std::string word; std::getline(given, word, '\0');) words += " " + check::quoted(word);
+  if (words.empty()) words = std::string(" ") + check::quoted(program_invocation_name);
+  return check::environment_of(check::seed()) + words;
+}
+
+/** Until finish(), the program says which case it ended in, and what runs it again, whatever ends it. */
+inline void prepare_last_words(bool at_exit = true) {
+  check::LastWords::prepare(check::last_words(current_case, run_again()), "", "", at_exit);
+}
+inline const bool has_last_words = (prepare_last_words(), true);
+
+/** For a test that can't go on. */
+[[noreturn]] inline void stop() {
+  fflush(stdout);
+  check::LastWords::say();
+  exit(1);
+}
 
 [[gnu::format(printf, 1, 2)]] inline void report(const char* format, ...) {
   failures++;
@@ -47,7 +70,7 @@ inline std::string current_case;
   vprintf(format, values);
   va_end(values);
   printf("\n");
-  if (getenv("PRUNEPEFT_STOP_AT_FAILURE") != nullptr) exit(1);
+  if (getenv("PRUNEPEFT_STOP_AT_FAILURE") != nullptr) stop();
 }
 
 inline void expect(bool fact, const char* text) {
@@ -61,7 +84,7 @@ inline void expect_ok(pp_status status) {
 inline void check_cuda(cudaError_t error) {
   if (error != cudaSuccess) {
     report("%s", cudaGetErrorString(error));
-    exit(1);  // after an error of the device nothing more can be said
+    stop();  // after an error of the device nothing more can be said
   }
 }
 
@@ -308,6 +331,7 @@ class DeviceDropout {
 inline std::vector<unsigned char> run_case(const std::string& case_name,
                                            const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
   current_case = case_name;
+  prepare_last_words();
   std::vector<unsigned char> first;
   const int failures_before = failures;
   int first_run = 0;
@@ -343,7 +367,9 @@ inline int finish() {
                        : "passed",
          static_cast<unsigned long long>(check::seed()));
   printf("nearest to its limit, as a part of it:\t%s\n", check::nearest().text().c_str());
-  if (failures != 0) printf("run again: %s %s\n", check::environment_of(check::seed()).c_str(), program_invocation_name);
+  if (failures != 0) printf("run again: %s\n", run_again().c_str());
+  current_case = "behind its cases";
+  prepare_last_words(false);
   return failures != 0 ? 1 : none ? check::kNoTest : 0;
 }
 

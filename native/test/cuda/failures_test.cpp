@@ -2,9 +2,11 @@
 #include <thread>
 
 #include "contexts.h"
+#include "failing_allocations.h"
 #include "operations.h"
 #include "prunepeft/graph.h"
 #include "prunepeft/memory.h"
+#include "public_functions.h"
 #include "simt.h"
 
 namespace {
@@ -31,6 +33,15 @@ pp_graph* record(const pp_device& device) {
   return graph;
 }
 
+/** The functions of a header. */
+std::vector<PublicFunction> declared_in(const char* header) {
+  const PublicFunctions functions;
+  std::vector<PublicFunction> found;
+  for (const PublicFunction& function : functions.all())
+    if (function.header == header) found.push_back(function);
+  return found;
+}
+
 }  // namespace
 
 TEST(fake_streams_graphs_and_memory_are_refused) {
@@ -46,14 +57,18 @@ TEST(fake_streams_graphs_and_memory_are_refused) {
   CHECK_EQUAL(pp_graph_destroy(freed_graph), PP_OK);
   CHECK_EQUAL(pp_free(&kDevice, freed_memory), PP_OK);
 
+  TriedFunctions tried;
   for (void* fake : fakes<void>(device.stream, freed.stream, {graph, memory})) {
     const pp_device other{PP_CUDA, 0, fake};
-    CHECK_FAILS(pp_stream_destroy(&other), PP_INVALID_ARGUMENT, "device->stream must be what pp_stream_create gave");
+    CHECK_REFUSES(tried, pp_stream_destroy(&other), "device->stream must be what pp_stream_create gave");
   }
   for (pp_graph* fake : fakes(graph, freed_graph, {device.stream, memory})) {
-    CHECK_FAILS(pp_graph_launch(&device, fake), PP_INVALID_ARGUMENT, "graph must be what pp_graph_end gave");
-    CHECK_FAILS(pp_graph_destroy(fake), PP_INVALID_ARGUMENT, "graph must be what pp_graph_end gave");
+    CHECK_REFUSES(tried, pp_graph_launch(&device, fake), "graph must be what pp_graph_end gave");
+    CHECK_REFUSES(tried, pp_graph_destroy(fake), "graph must be what pp_graph_end gave");
   }
+  tried.check_all(declared_in("graph.h"), {{"take any stream, another library's too, of which this one knows nothing",
+                                            {"pp_graph_begin", "pp_graph_end"}},
+                                           {"does not look at the stream", {"pp_stream_create"}}});
   for (void* fake : fakes<void>(memory, freed_memory, {device.stream, graph, host_memory}))
     CHECK_FAILS(pp_free(&kDevice, fake), PP_INVALID_ARGUMENT, "memory must be what pp_allocate for a CUDA device gave");
   CHECK_FAILS(pp_free(&kCpu, memory), PP_INVALID_ARGUMENT, "memory must be what pp_allocate for the CPU gave");
@@ -296,6 +311,40 @@ TEST(memory_is_taken_of_the_device_that_was_asked_for) {
     CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
   }).join();
   simt::set_device_count(1);
+}
+
+TEST(streams_without_memory_are_not_made) {
+  // Of the device's, and of the host's: the stream itself, and the table of what callers hold.
+  for (const bool of_device : {true, false}) {
+    bool ran_out = true;
+    int failed = 0;
+    for (int n = 1; ran_out && check::failures() == 0; ++n) {
+      check::context() = "allocation " + std::to_string(n) + (of_device ? " of the device" : " of the host");
+      pp_device device = kDevice;
+      if (of_device)
+        simt::fail_allocation(n);
+      else
+        failing::at(n);
+      const pp_status status = pp_stream_create(&kDevice, &device.stream);
+      ran_out = of_device ? simt::allocation_failed() : failing::stop();
+      simt::fail_allocation(0);
+      if (status != PP_OK) {
+        CHECK(ran_out);
+        CHECK_FAILS(status, PP_OUT_OF_MEMORY, "stream");
+        CHECK(device.stream == nullptr);
+        CHECK(cudaGetLastError() == cudaSuccess);
+        CHECK_EQUAL(pp_stream_create(&kDevice, &device.stream), PP_OK);
+        ++failed;
+      }
+      CHECK_EQUAL(pp_stream_destroy(&device), PP_OK);
+    }
+    CHECK(failed >= (of_device ? 1 : 2));
+  }
+  TriedFunctions tried;
+  tried.add("pp_stream_create");
+  tried.check_all(declared_in("graph.h"),
+                  {{"enqueue, or free", {"pp_graph_begin", "pp_graph_destroy", "pp_graph_launch", "pp_stream_destroy"}},
+                   {"the emulator allocates for what it records", {"pp_graph_end"}}});
 }
 
 TEST(objects_without_device_memory_are_not_made) {

@@ -225,8 +225,10 @@ void test_magnitude(pp_dtype dtype, const MagnitudeCase& c) {
     expect_ok(pp_output_magnitude(context, &left, c.activation, &right, c.with_bias ? &added : nullptr,
                                   c.with_mask ? device_mask.data : nullptr, sum.data));
     const std::vector<double> got = sum.read();
-    check::nearest().add(std::fabs(got[0] - expected), tolerance(dtype) * expected, [] { return current_case; });
-    if (!(std::fabs(got[0] - expected) <= tolerance(dtype) * expected)) report("%.9g, not %.9g", got[0], expected);
+    // Products of what is not rounded are exact in float32. A column of 1030 is less than bfloat16's tolerance of all.
+    const double limit = tolerance(c.activation == PP_IDENTITY ? PP_FLOAT32 : dtype) * expected;
+    check::nearest().add(std::fabs(got[0] - expected), limit, [] { return current_case; });
+    if (!(std::fabs(got[0] - expected) <= limit)) report("%.9g, not %.9g", got[0], expected);
     return bytes_of(got);
   });
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -78,6 +79,50 @@ class UnderLoadTest {
     assertTrue(missing.size() > 10, missing.toString());
     missing.removeAll(listed());
     assertEquals(Set.of(), missing, "name them in java/under-load");
+  }
+
+  /**
+   * Native tests with a limit of their own, by the names in {@code set_tests_properties}; what a
+   * loop puts there is an x.
+   */
+  private static Set<String> nativeTestsWithALimit(String cmake) {
+    Set<String> names = new TreeSet<>();
+    Matcher limits =
+        Pattern.compile("set_tests_properties\\(([^()]*?)\\sPROPERTIES\\s[^()]*?\\bTIMEOUT\\s")
+            .matcher(cmake);
+    int found = 0;
+    for (; limits.find(); found++) {
+      names.addAll(List.of(limits.group(1).replaceAll("\\$\\{\\w+}", "x").strip().split("\\s+")));
+    }
+    assertEquals(cmake.split("\\bTIMEOUT\\s", -1).length - 1, found, cmake);
+    return names;
+  }
+
+  @Test
+  void everyNativeTestWithALimitIsRunUnderLoad() throws IOException {
+    Matcher list =
+        Pattern.compile("^native_tests='([^']*)'", Pattern.MULTILINE)
+            .matcher(Files.readString(MODULES.resolve("under-load")));
+    assertTrue(list.find(), "java/under-load has no native tests");
+    Set<String> names = new TreeSet<>();
+    try (Stream<Path> files = Files.walk(MODULES.resolveSibling("native"))) {
+      for (Path file : files.filter(f -> f.endsWith("CMakeLists.txt")).toList()) {
+        names.addAll(nativeTestsWithALimit(Files.readString(file)));
+      }
+    }
+    assertTrue(names.containsAll(Set.of("x_emulated", "no_case_drawn_repeated")), names.toString());
+    names.removeIf(Pattern.compile(list.group(1)).asPredicate());
+    assertEquals(Set.of(), names, "native_tests in java/under-load lacks them");
+  }
+
+  @Test
+  void namesOfLoopsAndSeveralTestsAreFound() {
+    assertEquals(
+        Set.of("one", "two", "x_three"),
+        nativeTestsWithALimit(
+            "add_test(NAME one)\nset_tests_properties(one two PROPERTIES COST 1 TIMEOUT 5)\n"
+                + "set_tests_properties(four PROPERTIES COST 2)\n"
+                + "set_tests_properties(${test}_three PROPERTIES ENVIRONMENT \"A=${b}\"\n TIMEOUT 7)"));
   }
 
   @Test
