@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
@@ -37,11 +38,16 @@ final class StudyFiles {
   private final List<ComparisonTable> tables;
   private final List<OverallTable> overall;
 
+  /**
+   * @throws org.prunepeft.io.RunDirectoryException if runs are not alike, as {@link
+   *     StudyDirectory#requireAlike} says
+   */
   StudyFiles(Study study, StudyPlan plan, StudyDirectory directory) {
     this.study = study;
     this.plan = plan;
     this.directory = directory;
     runs = directory.collected();
+    directory.requireAlike();
     missing =
         plan.compared().stream()
             .filter(run -> !directory.isComplete(run))
@@ -54,6 +60,11 @@ final class StudyFiles {
   /** Runs that are compared and are not complete, by their names. */
   List<String> missing() {
     return missing;
+  }
+
+  /** In which versions the runs differ, in a line; empty: in none. */
+  Optional<String> versions() {
+    return directory.versions();
   }
 
   /** Writes all files, each as a whole. */
@@ -89,6 +100,7 @@ final class StudyFiles {
     if (!missing.isEmpty()) {
       text.append("\nMissing: %s\n".formatted(String.join(", ", missing)));
     }
+    versions().ifPresent(versions -> text.append("\n%s.\n".formatted(versions)));
     text.append(
         """
 

@@ -26,6 +26,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Yaml;
 
 /** What a study says of runs that nobody had to train. */
@@ -367,6 +369,68 @@ class StudyTablesTest {
     }
     Files.writeString(changed, Files.readString(changed).replaceFirst(from.replace(" ", ""), to));
     Call.of("report", output, "-o", page).exits(0);
+  }
+
+  /** Says of a run that was made what it read, or by which versions. */
+  private Path origin(String run, String member, Object value) throws IOException {
+    Path its = output.resolve("runs").resolve(run);
+    Path config = its.resolve("config.json");
+    Map<String, Object> members = RunDirectory.parse(config);
+    members.put(member, value);
+    new JsonMapper().writeValue(config.toFile(), members);
+    Manifest.renew(
+        RunDirectory.look(its),
+        "result.json",
+        List.of("config.json", "config.yaml", "metrics.jsonl"));
+    return its;
+  }
+
+  private static Object file(String path, String sum) {
+    return List.of(Map.of("file", path, "bytes", 9, "sha256", sum.repeat(64)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"data, /data/train.tsv", "model_files, /models/tiny/model.safetensors"})
+  void runsOfOtherDataOrAnotherModelAreNotCompared(String member, String read) throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted("").replace("[wordnet]", "[wordnet, acceptability]"),
+            run -> Optional.of(new Given(0.5)));
+    Path one = origin("wordnet_minilm_supernet_seed-0", member, file(read, "a"));
+    Call.of("study", file, "--collect").exits(0);
+    Path other = origin("wordnet_minilm_supernet_seed-1", member, file(read, "b"));
+    String before = tables();
+    for (String way : List.of("--collect", "--watch")) {
+      Call.of("study", file, way)
+          .exits(
+              1,
+              "%s and %s can't be compared".formatted(one, other),
+              read + " is not what the run " + one + " read",
+              "it has 9 bytes with SHA-256 bbb",
+              "and had 9 bytes with SHA-256 aaa",
+              "delete or move the directory of each run that is not to count");
+    }
+    assertEquals(before, tables());
+    Files.move(other, temporary.resolve("moved"));
+    Call.of("study", file, "--collect").exits(0, "1 runs are missing");
+    // Of another task are other files.
+    origin("acceptability_minilm_supernet_seed-0", member, file(read, "b"));
+    Call.of("study", file, "--collect").exits(member.equals("data") ? 0 : 1);
+  }
+
+  @Test
+  void otherVersionsAreSaid() throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    for (int seed = 0; seed < 2; seed++) {
+      origin(
+          "wordnet_minilm_supernet_seed-" + seed,
+          "versions",
+          Map.of("java", seed == 0 ? "17.0.1" : "21.0.2", "libtorch", "2.6"));
+    }
+    String line =
+        "The runs were not all made with the same versions, by which their last bits may differ: java 17.0.1 (1), 21.0.2 (1)";
+    Call.of("study", file, "--collect").exits(0, line).prints(line);
+    assertTrue(tables().contains("\n" + line + ".\n"), tables());
   }
 
   @Test
