@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
+import org.prunepeft.io.AtomicFile;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.DifferenceOverSeeds;
 import org.prunepeft.study.Interval;
@@ -28,7 +29,7 @@ import org.prunepeft.study.StudyRun;
 final class StudyFiles {
   static final String TABLES = "study.md";
   static final String JSON = "study.json";
-  private static final String RUNS = "study.csv";
+  static final String RUNS = "study.csv";
 
   private final Study study;
   private final StudyPlan plan;
@@ -67,22 +68,36 @@ final class StudyFiles {
     return directory.versions();
   }
 
-  /** Writes all files, each as a whole. */
+  /**
+   * Writes all files: none comes into its place before the last is on the disk. {@value #JSON} has
+   * the checksums of the other tables, and {@value StudyCosts#JSON} those of its own and of that
+   * one: what costs time differs where the runs are made again, and the tables do not.
+   */
   void write() throws IOException {
     Files.createDirectories(directory.root());
-    String text = tables();
-    write(TABLES, text);
-    write(RUNS, runsTable().text(Table.Format.CSV));
-    write(JSON, StudyJson.of(study, tables, overall, rates(), missing, text));
+    Map<String, String> written = new LinkedHashMap<>();
+    written.put(TABLES, tables());
+    written.put(RUNS, runsTable().text(Table.Format.CSV));
+    String json = StudyJson.of(study, tables, overall, rates(), missing, written);
     StudyCosts costs = new StudyCosts(study.name(), runs, tables);
-    write(StudyCosts.TABLES, costs.tables());
-    write(StudyCosts.RUNS, costs.runsTable().text(Table.Format.CSV));
-    write(StudyCosts.JSON, costs.json());
-  }
-
-  private void write(String name, String text) throws IOException {
-    Path file = directory.root().resolve(name);
-    Outputs.write(file, writer -> writer.write(text));
+    Map<String, String> more = new LinkedHashMap<>();
+    more.put(JSON, json);
+    more.put(StudyCosts.TABLES, costs.tables());
+    more.put(StudyCosts.RUNS, costs.runsTable().text(Table.Format.CSV));
+    String itsJson = costs.json(more);
+    written.putAll(more);
+    written.put(StudyCosts.JSON, itsJson);
+    Map<Path, String> files = new LinkedHashMap<>();
+    written.forEach((name, text) -> files.put(directory.root().resolve(name), text));
+    Outputs.writeTogether(
+        files,
+        all -> {
+          try {
+            AtomicFile.put(all);
+          } catch (IOException e) {
+            throw Outputs.unwritten(directory.root(), e);
+          }
+        });
   }
 
   /** The tables for people. */

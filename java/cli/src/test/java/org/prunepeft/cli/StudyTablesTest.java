@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,19 +11,23 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
@@ -369,6 +374,86 @@ class StudyTablesTest {
     }
     Files.writeString(changed, Files.readString(changed).replaceFirst(from.replace(" ", ""), to));
     Call.of("report", output, "-o", page).exits(0);
+  }
+
+  /** As where a process is killed between two renames. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"study.md", "study.csv", "study.json", "costs.md", "costs.csv", "costs.json"})
+  void filesOfTwoWritingsAreNotShownAsOne(String name) throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    byte[] earlier = Files.readAllBytes(output.resolve(name));
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run -> Optional.of(new Given(0.7, Map.of("accuracy", 0.7), 900, 25.0)));
+    Call.of("study", file, "--collect").exits(0);
+    byte[] later = Files.readAllBytes(output.resolve(name));
+    Files.write(output.resolve(name), earlier);
+    Path page = temporary.resolve("page.html");
+    Call.of("report", output, "-o", page)
+        .exits(1, " is damaged or was changed: it has ", "--collect writes it anew");
+    assertFalse(Files.exists(page));
+    Call.of("study", file, "--collect").exits(0);
+    assertArrayEquals(later, Files.readAllBytes(output.resolve(name)));
+    Call.of("report", output, "-o", page).exits(0);
+  }
+
+  @Test
+  void filesThatAreJustBeingRenamedAreReadOnceMore() throws Exception {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    Path tables = output.resolve("study.md");
+    byte[] whole = Files.readAllBytes(tables);
+    Files.writeString(tables, "# Study made, earlier\n");
+    Path page = temporary.resolve("page.html");
+    Path put = temporary.resolve("put.md");
+    Files.write(put, whole);
+    Thread renaming =
+        new Thread(
+            () -> {
+              try {
+                Thread.sleep(100);
+                Files.move(put, tables, StandardCopyOption.REPLACE_EXISTING);
+              } catch (IOException | InterruptedException e) {
+                throw new IllegalStateException(e);
+              }
+            });
+    renaming.start();
+    Call.of("report", output, "-o", page).exits(0);
+    renaming.join();
+  }
+
+  /** A file that can't be written leaves all as they were. */
+  @Test
+  void theFilesOfAStudyAreReplacedTogether() throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    Path costs = output.resolve("costs.json");
+    Map<String, String> before = new TreeMap<>();
+    for (String name : StudyJson.ALL) {
+      before.put(name, Files.readString(output.resolve(name)));
+    }
+    Files.delete(costs);
+    before.remove("costs.json");
+    Files.createDirectory(costs);
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run -> Optional.of(new Given(0.7)));
+    Call.of("study", file, "--collect").exits(1, "can't write " + costs);
+    for (Map.Entry<String, String> one : before.entrySet()) {
+      assertEquals(one.getValue(), Files.readString(output.resolve(one.getKey())));
+    }
+    try (Stream<Path> left = Files.list(output)) {
+      assertTrue(left.noneMatch(one -> one.toString().endsWith(".partial")));
+    }
+    Files.delete(costs);
+    Call.of("study", file, "--collect").exits(0);
+    assertTrue(tables().contains("70.00"), tables());
   }
 
   /** Says of a run that was made what it read, or by which versions. */
