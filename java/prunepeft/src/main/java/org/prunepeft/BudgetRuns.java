@@ -13,6 +13,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.RunsAlike;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Setup;
@@ -58,6 +59,9 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    * @param run searches or trains
    * @return the outcomes, that of the largest budget first
    * @throws IllegalArgumentException if there are no budgets, or one is there twice
+   * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
+   *     other data, another model or other settings, but for its budget and what it began with;
+   *     nothing more is trained then
    */
   public static BudgetRuns of(
       Setup setup, List<Budget> budgets, ProgressListener progress, Run run) {
@@ -70,6 +74,8 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
     return RunsInDirectory.make(
         setup,
         progress,
+        RunsAlike.Kind.BUDGET,
+        falling.stream().map(BudgetRuns::name).toList(),
         directory -> {
           List<TrainOutcome> outcomes = new ArrayList<>();
           List<Path> directories = new ArrayList<>();
@@ -77,10 +83,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
             progress.message(
                 String.format(
                     Locale.ROOT, "%s, %d of %d", budget, outcomes.size() + 1, falling.size()));
-            Setup own =
-                directory == null
-                    ? setup
-                    : setup.withOutput(directory.file(budget.toString().replace(' ', '-')));
+            Setup own = directory == null ? setup : setup.withOutput(directory.file(name(budget)));
             int done = outcomes.size();
             Path larger = done == 0 ? null : directories.get(done - 1);
             Path exceeding = exceeding(budget, outcomes, directories);
@@ -91,6 +94,10 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
           return new BudgetRuns(falling, outcomes);
         },
         (directory, runs) -> runs.write(directory, setup));
+  }
+
+  private static String name(Budget budget) {
+    return budget.toString().replace(' ', '-');
   }
 
   /** A run may keep so little that it fits the next budget too: nothing is left to prune of it. */

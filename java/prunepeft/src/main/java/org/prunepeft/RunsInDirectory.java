@@ -1,5 +1,7 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
+import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import org.prunepeft.files.CheckpointDirectory;
@@ -8,6 +10,7 @@ import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.RunsAlike;
 import org.prunepeft.settings.Setup;
 
 /** Several runs in directories within one, which is a run's until all are complete. */
@@ -18,18 +21,29 @@ final class RunsInDirectory {
    * Makes them.
    *
    * @param setup whose output is the directory; null: nothing is written
+   * @param kind in what they differ
+   * @param names of their directories in that one
    * @param runs makes the runs in the directory, which may be null
    * @param write writes into it what they gave together
+   * @throws org.prunepeft.io.UnresumableRunException if a run that was complete before they were
+   *     resumed is unlike another, or what another would be now
    */
   static <T> T make(
       Setup setup,
       ProgressListener progress,
+      RunsAlike.Kind kind,
+      List<String> names,
       Function<RunDirectory, T> runs,
       BiConsumer<RunDirectory, T> write) {
     RunDirectory directory = open(setup);
-    try {
+    List<Path> directories =
+        directory == null ? List.of() : names.stream().map(directory::file).toList();
+    try (RunsAlike alike = RunsAlike.begin(kind, directories)) {
       if (directory != null) {
         progress.created(directory.path());
+      }
+      if (setup.checkpoints().resume()) {
+        alike.require(setup, progress);
       }
       T result = runs.apply(directory);
       if (directory != null) {

@@ -13,7 +13,6 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
-import org.prunepeft.model.Pretrained;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.ShellWords;
@@ -48,7 +47,8 @@ public final class Seal {
     Map<String, Object> config = RunDirectory.parse(run.file(configured));
     String chosen = model == null ? ModelFiles.model(run, configured, config) : model;
     List<FileChecksum> modelFiles =
-        files(model == null ? ModelFiles.known(run, configured, chosen) : Models.byName(model));
+        ModelFiles.of(
+            model == null ? ModelFiles.known(run, configured, chosen) : Models.byName(model));
     List<String> modelChanges = ModelFiles.changes(run, configured, config, modelFiles);
     if (model == null && !modelChanges.isEmpty()) {
       throw new RunDirectoryException(
@@ -92,16 +92,5 @@ public final class Seal {
     }
     ModelFiles.put(object, setup.model(), files);
     Manifest.replace(run, file, object);
-  }
-
-  private static List<FileChecksum> files(Models.KnownModel model) {
-    try (Pretrained parts = model.loader().open()) {
-      return parts.files();
-    } catch (UnsupportedOperationException e) {
-      // A program's own, which has no files.
-      return List.of();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e.getMessage(), e);
-    }
   }
 }

@@ -17,6 +17,7 @@ import org.prunepeft.kernels.Linear;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.CheckpointStore;
+import org.prunepeft.run.RunsAlike;
 import org.prunepeft.run.RunsTogether;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Markdown;
@@ -57,7 +58,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
 
   /**
    * Runs a setup once for each seed. The setup's output becomes a directory with one for each run,
-   * {@code seed-N}, and means and deviations in {@code seeds.json} and {@code summary.md}.
+   * {@code seed-N}, and means and deviations in {@code seeds.json} and {@code summary.md}. Where
+   * they are resumed, runs that are complete are compared with what the others would be now.
    *
    * @param setup whose own seed is not used
    * @param seeds one or more, distinct
@@ -66,6 +68,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * @param run searches or trains, and says what the training gave
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
+   * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
+   *     other data, another model or other settings, but for its seed; nothing is trained then
    */
   public static SeedRuns of(
       Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
@@ -98,6 +102,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    *     a thread of its own for each seed, but never on two at a time
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, too many, or one is there twice
+   * @throws org.prunepeft.io.UnresumableRunException as {@link #of} does
    * @throws RuntimeException what a run has thrown, when all have ended
    */
   public static SeedRuns together(
@@ -141,10 +146,12 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     return RunsInDirectory.make(
         setup,
         progress,
+        RunsAlike.Kind.SEED,
+        seeds.stream().map(SeedRuns::name).toList(),
         directory -> {
           List<Setup> setups = new ArrayList<>();
           for (long seed : seeds) {
-            Path own = directory == null ? null : directory.file("seed-" + seed);
+            Path own = directory == null ? null : directory.file(name(seed));
             setups.add(setup.with().seed(seed).output(own).build());
           }
           return new SeedRuns(seeds, run.apply(setups, directory));
@@ -153,6 +160,10 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           directory.writeJson(RunFiles.SEEDS, runs.toMap());
           directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
         });
+  }
+
+  private static String name(long seed) {
+    return "seed-" + seed;
   }
 
   /** {@return each metric on the test sets, over the seeds} */

@@ -2,7 +2,6 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -97,17 +96,7 @@ final class GlueSubmission {
     }
 
     void write(Map<Path, String> files) throws IOException {
-      List<AtomicFile.Written> written = new ArrayList<>();
-      try {
-        for (Map.Entry<Path, String> file : files.entrySet()) {
-          written.add(Outputs.beside(file.getKey(), writer -> writer.write(file.getValue())));
-        }
-        put(written);
-      } finally {
-        for (AtomicFile.Written one : written) {
-          one.close();
-        }
-      }
+      Outputs.writeTogether(files, this::put);
     }
 
     private synchronized void put(List<AtomicFile.Written> written) throws IOException {

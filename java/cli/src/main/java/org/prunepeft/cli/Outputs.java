@@ -10,6 +10,9 @@ import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.report.RunStatus;
@@ -52,11 +55,37 @@ final class Outputs {
   }
 
   /** Writes a file beside its place, into which {@link AtomicFile#put} brings it. */
-  static AtomicFile.Written beside(Path file, TextContent content) throws IOException {
+  private static AtomicFile.Written beside(Path file, TextContent content) throws IOException {
     try {
       return AtomicFile.beside(file, encoded(content));
     } catch (IOException e) {
       throw unwritten(file, e);
+    }
+  }
+
+  /** Brings files into their places that were written beside these. */
+  interface Placing {
+    void put(List<AtomicFile.Written> written) throws IOException;
+  }
+
+  /**
+   * Writes files that are of no use one without the other: all are beside their places before the
+   * first comes into its own. Where one can't be written, nothing is left of the others.
+   *
+   * @param files what each shall hold
+   * @param placing calls {@link AtomicFile#put}
+   */
+  static void writeTogether(Map<Path, String> files, Placing placing) throws IOException {
+    List<AtomicFile.Written> written = new ArrayList<>();
+    try {
+      for (Map.Entry<Path, String> file : files.entrySet()) {
+        written.add(beside(file.getKey(), writer -> writer.write(file.getValue())));
+      }
+      placing.put(written);
+    } finally {
+      for (AtomicFile.Written one : written) {
+        one.close();
+      }
     }
   }
 

@@ -14,6 +14,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -39,6 +40,9 @@ import picocli.CommandLine.Option;
       "  prunepeft report runs --format csv -o runs.csv           for a spreadsheet"
     })
 final class ReportCommand implements Callable<Integer> {
+  /** Far more than it takes to rename six files. */
+  private static final long SETTLE_MILLIS = 500;
+
   /** How the report is written. */
   enum Format {
     HTML,
@@ -84,14 +88,14 @@ final class ReportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    named.directories.forEach(directory -> StudyJson.read(directory).ifPresent(studies::add));
+    for (Path directory : named.directories) {
+      settled(() -> StudyJson.read(directory)).ifPresent(studies::add);
+    }
     Path file = output == null && format == Format.HTML ? Path.of("report.html") : output;
     List<Path> directories = named.runs(StudyJson::runs);
     directories.forEach(run -> Outputs.requireNoneOf(file, run));
     for (Path directory : named.directories) {
-      Outputs.requireOther(file, directory.resolve(StudyFiles.JSON));
-      Outputs.requireOther(file, directory.resolve(StudyFiles.TABLES));
-      Outputs.requireOther(file, directory.resolve(StudyCosts.JSON));
+      StudyJson.ALL.forEach(name -> Outputs.requireOther(file, directory.resolve(name)));
     }
     List<RunContents> runs = directories.stream().map(RunContents::of).toList();
     ReportData data =
@@ -114,11 +118,32 @@ final class ReportCommand implements Callable<Integer> {
     return 0;
   }
 
+  /** Reads what a study says. */
+  private interface Reading<T> {
+    T read() throws IOException;
+  }
+
+  /** A study that goes on may have been about to rename its files, of which the first were new. */
+  private static <T> T settled(Reading<T> reading) throws IOException {
+    try {
+      return reading.read();
+    } catch (DamagedRunException e) {
+      try {
+        Thread.sleep(SETTLE_MILLIS);
+      } catch (InterruptedException interrupt) {
+        Thread.currentThread().interrupt();
+        throw e;
+      }
+      return reading.read();
+    }
+  }
+
   /** A study's own tables; else all runs. */
   private String plain(ReportData data) throws IOException {
     StringBuilder text = new StringBuilder();
     for (Path directory : named.directories) {
-      StudyJson.tables(directory).ifPresent(tables -> text.append(tables).append('\n'));
+      settled(() -> StudyJson.tables(directory))
+          .ifPresent(tables -> text.append(tables).append('\n'));
     }
     return text.isEmpty() ? data.table().text(Table.Format.MD) : text.toString();
   }

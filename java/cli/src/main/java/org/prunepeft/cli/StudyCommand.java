@@ -128,6 +128,7 @@ final class StudyCommand implements Callable<Integer> {
     StudyFiles files = new StudyFiles(study, plan, directory);
     files.write();
     System.out.print(files.tables());
+    files.versions().ifPresent(System.err::println);
     if (!files.missing().isEmpty()) {
       System.err.printf("%d runs are missing%n", files.missing().size());
     }

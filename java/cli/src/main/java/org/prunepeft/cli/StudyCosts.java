@@ -121,12 +121,17 @@ final class StudyCosts {
     return cells;
   }
 
-  /** The same means, for programs and pages: the tables' and rows' order is that of the study's. */
-  String json() {
+  /**
+   * The same means, for programs and pages: the tables' and rows' order is that of the study's.
+   *
+   * @param beside what the files hold that are written with it, whose checksums it keeps
+   */
+  String json(Map<String, String> beside) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("format", StudyJson.FORMAT);
     map.put("study", study);
     map.put("tables", tables.stream().map(StudyCosts::table).toList());
+    map.put(StudyJson.FILES, StudyJson.checksums(beside));
     return SignedObject.text(JSON, map);
   }
 

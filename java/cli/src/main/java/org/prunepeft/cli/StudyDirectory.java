@@ -9,17 +9,24 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.study.RateChoice;
+import org.prunepeft.study.RunOrigin;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.study.StudyRun;
 import org.prunepeft.text.Reason;
@@ -62,6 +69,19 @@ final class StudyDirectory {
    */
   record Standing(State state, RuntimeException why) {}
 
+  /** By these a command names what it reads its data from. */
+  private static final Set<String> DATA =
+      Set.of(
+          "--task",
+          "--data",
+          "--train-file",
+          "--validation-file",
+          "--test-file",
+          "--dataset-name",
+          "--dataset-config-name");
+
+  private static final String MODEL = "--model";
+
   /** Bytes of a command line. */
   private static final int MOST = 1_000_000;
 
@@ -70,6 +90,15 @@ final class StudyDirectory {
 
   /** Of complete runs, by their names: they stay as they are. */
   private final Map<String, RunResult> results = new ConcurrentHashMap<>();
+
+  /** What the same were made from. */
+  private final Map<String, RunOrigin> origins = new ConcurrentHashMap<>();
+
+  /** The first of those that read the same data, or the same model, by that; guarded by this. */
+  private final Map<List<String>, RunOrigin> firsts = new HashMap<>();
+
+  /** Those that were compared with them, by their names; guarded by this. */
+  private final Set<String> alike = new HashSet<>();
 
   StudyDirectory(Study study, StudyPlan plan) {
     this.study = study;
@@ -208,6 +237,84 @@ final class StudyDirectory {
             why -> {
               throw why;
             });
+  }
+
+  /**
+   * Checks that those complete runs that are to read the same data, or to have the same model, as
+   * their commands say it, have read files that held the same. Runs of versions that kept no
+   * checksums are passed over. Only what was found complete since the last time is looked at.
+   *
+   * @throws RunDirectoryException if two have not; names both, the file, both checksums and the
+   *     remedy
+   */
+  synchronized void requireAlike() {
+    for (PlannedRun run : plan.runs()) {
+      if (results.containsKey(run.name()) && !alike.contains(run.name())) {
+        RunOrigin origin = origin(run);
+        List<String> words = arguments(run);
+        if (origin.knowsData()) {
+          RunOrigin other = firsts.computeIfAbsent(named(words, DATA), key -> origin);
+          refuse(origin, other, other.dataChanges(origin), "data");
+        }
+        if (origin.knowsModel()) {
+          RunOrigin other = firsts.computeIfAbsent(named(words, Set.of(MODEL)), key -> origin);
+          refuse(origin, other, other.modelChanges(origin), "model");
+        }
+        alike.add(run.name());
+      }
+    }
+  }
+
+  /** Of a command line the options of these names, with their values. */
+  private static List<String> named(List<String> words, Set<String> names) {
+    return words.stream().filter(word -> names.contains(word.replaceFirst("=.*", ""))).toList();
+  }
+
+  private static void refuse(RunOrigin run, RunOrigin other, List<String> changes, String what) {
+    if (!changes.isEmpty()) {
+      throw new RunDirectoryException(
+          "%s and %s can't be compared, for the %s changed between them: %s; delete or move the directory of each run that is not to count, which the same command makes anew, or give the study another 'output'"
+              .formatted(other.directory(), run.directory(), what, String.join("; ", changes)));
+    }
+  }
+
+  private RunOrigin origin(PlannedRun run) {
+    return origins.computeIfAbsent(run.name(), name -> RunOrigin.read(run.directory(root())));
+  }
+
+  /**
+   * {@return the versions in which the complete runs that are compared differ, in a line for the
+   * user; empty: in none}
+   */
+  Optional<String> versions() {
+    Map<String, Map<String, Integer>> found = new TreeMap<>();
+    for (PlannedRun run : plan.compared()) {
+      if (isComplete(run)) {
+        origin(run)
+            .versions()
+            .forEach(
+                (name, version) ->
+                    found
+                        .computeIfAbsent(name, key -> new TreeMap<>())
+                        .merge(version, 1, Integer::sum));
+      }
+    }
+    found.values().removeIf(versions -> versions.size() == 1);
+    if (found.isEmpty()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        "The runs were not all made with the same versions, by which their last bits may differ: %s"
+            .formatted(
+                found.entrySet().stream()
+                    .map(one -> one.getKey() + " " + counted(one.getValue()))
+                    .collect(Collectors.joining("; "))));
+  }
+
+  private static String counted(Map<String, Integer> versions) {
+    return versions.entrySet().stream()
+        .map(one -> "%s (%d)".formatted(one.getKey(), one.getValue()))
+        .collect(Collectors.joining(", "));
   }
 
   /** Whether nothing is there but the mark of a process that is gone. */

@@ -8,10 +8,12 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
+import org.prunepeft.io.AtomicFile;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.DifferenceOverSeeds;
 import org.prunepeft.study.Interval;
@@ -27,7 +29,7 @@ import org.prunepeft.study.StudyRun;
 final class StudyFiles {
   static final String TABLES = "study.md";
   static final String JSON = "study.json";
-  private static final String RUNS = "study.csv";
+  static final String RUNS = "study.csv";
 
   private final Study study;
   private final StudyPlan plan;
@@ -37,11 +39,16 @@ final class StudyFiles {
   private final List<ComparisonTable> tables;
   private final List<OverallTable> overall;
 
+  /**
+   * @throws org.prunepeft.io.RunDirectoryException if runs are not alike, as {@link
+   *     StudyDirectory#requireAlike} says
+   */
   StudyFiles(Study study, StudyPlan plan, StudyDirectory directory) {
     this.study = study;
     this.plan = plan;
     this.directory = directory;
     runs = directory.collected();
+    directory.requireAlike();
     missing =
         plan.compared().stream()
             .filter(run -> !directory.isComplete(run))
@@ -56,22 +63,41 @@ final class StudyFiles {
     return missing;
   }
 
-  /** Writes all files, each as a whole. */
-  void write() throws IOException {
-    Files.createDirectories(directory.root());
-    String text = tables();
-    write(TABLES, text);
-    write(RUNS, runsTable().text(Table.Format.CSV));
-    write(JSON, StudyJson.of(study, tables, overall, rates(), missing, text));
-    StudyCosts costs = new StudyCosts(study.name(), runs, tables);
-    write(StudyCosts.TABLES, costs.tables());
-    write(StudyCosts.RUNS, costs.runsTable().text(Table.Format.CSV));
-    write(StudyCosts.JSON, costs.json());
+  /** In which versions the runs differ, in a line; empty: in none. */
+  Optional<String> versions() {
+    return directory.versions();
   }
 
-  private void write(String name, String text) throws IOException {
-    Path file = directory.root().resolve(name);
-    Outputs.write(file, writer -> writer.write(text));
+  /**
+   * Writes all files: none comes into its place before the last is on the disk. {@value #JSON} has
+   * the checksums of the other tables, and {@value StudyCosts#JSON} those of its own and of that
+   * one: what costs time differs where the runs are made again, and the tables do not.
+   */
+  void write() throws IOException {
+    Files.createDirectories(directory.root());
+    Map<String, String> written = new LinkedHashMap<>();
+    written.put(TABLES, tables());
+    written.put(RUNS, runsTable().text(Table.Format.CSV));
+    String json = StudyJson.of(study, tables, overall, rates(), missing, written);
+    StudyCosts costs = new StudyCosts(study.name(), runs, tables);
+    Map<String, String> more = new LinkedHashMap<>();
+    more.put(JSON, json);
+    more.put(StudyCosts.TABLES, costs.tables());
+    more.put(StudyCosts.RUNS, costs.runsTable().text(Table.Format.CSV));
+    String itsJson = costs.json(more);
+    written.putAll(more);
+    written.put(StudyCosts.JSON, itsJson);
+    Map<Path, String> files = new LinkedHashMap<>();
+    written.forEach((name, text) -> files.put(directory.root().resolve(name), text));
+    Outputs.writeTogether(
+        files,
+        all -> {
+          try {
+            AtomicFile.put(all);
+          } catch (IOException e) {
+            throw Outputs.unwritten(directory.root(), e);
+          }
+        });
   }
 
   /** The tables for people. */
@@ -89,6 +115,7 @@ final class StudyFiles {
     if (!missing.isEmpty()) {
       text.append("\nMissing: %s\n".formatted(String.join(", ", missing)));
     }
+    versions().ifPresent(versions -> text.append("\n%s.\n".formatted(versions)));
     text.append(
         """
 

@@ -42,8 +42,20 @@ final class StudyJson {
 
   private static final String REMEDY = "prunepeft study STUDY.yaml --collect writes it anew";
 
-  /** The member that has size and SHA-256 of a file beside it, by its name. */
-  private static final String FILES = "files";
+  /**
+   * The member that has size and SHA-256 of the files that were written with it, by their names.
+   */
+  static final String FILES = "files";
+
+  /** All that a study writes of its runs together. */
+  static final List<String> ALL =
+      List.of(
+          StudyFiles.TABLES,
+          StudyFiles.RUNS,
+          StudyFiles.JSON,
+          StudyCosts.TABLES,
+          StudyCosts.RUNS,
+          StudyCosts.JSON);
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -56,7 +68,7 @@ final class StudyJson {
   private StudyJson() {}
 
   /**
-   * @param text the tables for people, whose checksum it keeps
+   * @param beside what the files hold that are written with it, whose checksums it keeps
    */
   static String of(
       Study study,
@@ -64,7 +76,7 @@ final class StudyJson {
       List<OverallTable> overall,
       List<Rate> rates,
       List<String> missing,
-      String text) {
+      Map<String, String> beside) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("format", FORMAT);
     map.put("study", study.name());
@@ -73,8 +85,15 @@ final class StudyJson {
     map.put("overall", overall.stream().map(StudyJson::overall).toList());
     map.put("learning_rates", rates.stream().map(StudyJson::rate).toList());
     map.put("missing", missing);
-    map.put(FILES, Map.of(StudyFiles.TABLES, checksum(text)));
+    map.put(FILES, checksums(beside));
     return SignedObject.text(StudyFiles.JSON, map);
+  }
+
+  /** {@return size and SHA-256 of files by their names} */
+  static Map<String, Object> checksums(Map<String, String> files) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    files.forEach((name, text) -> map.put(name, checksum(text)));
+    return map;
   }
 
   private static Map<String, Object> checksum(String text) {
@@ -92,15 +111,22 @@ final class StudyJson {
    * it is none}
    *
    * @throws RunDirectoryException if a file can't be read, is of a newer format, lacks a member
-   *     that the page needs, or was changed since it was written; names it
+   *     that the page needs, or was changed since it was written, or was written at another time
+   *     than the others; names it
    */
   static Optional<JsonNode> read(Path directory) {
     Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
     study.ifPresent(
         own -> {
+          requireBeside(directory, StudyFiles.JSON, own);
           own.remove(FILES);
           read(directory.resolve(StudyCosts.JSON), StudyShape.COSTS)
-              .ifPresent(costs -> own.set("costs", costs));
+              .ifPresent(
+                  costs -> {
+                    requireBeside(directory, StudyCosts.JSON, costs);
+                    costs.remove(FILES);
+                    own.set("costs", costs);
+                  });
         });
     return study.map(own -> own);
   }
@@ -117,17 +143,39 @@ final class StudyJson {
       return Optional.empty();
     }
     Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
-    if (study.isPresent() && study.get().path(FILES).has(StudyFiles.TABLES)) {
-      JsonNode said = study.get().get(FILES).get(StudyFiles.TABLES);
+    study.ifPresent(own -> requireBeside(directory, StudyFiles.JSON, own));
+    return Optional.of(BoundedFile.text(file, MOST));
+  }
+
+  /**
+   * Checks that the files that were written with one hold what they did then. One that is gone is
+   * passed over, and so is what the file does not name, as of earlier versions.
+   *
+   * @param name of the file that has their checksums
+   * @param object its members
+   */
+  private static void requireBeside(Path directory, String name, ObjectNode object) {
+    for (String beside : ALL) {
+      JsonNode said = object.path(FILES).path(beside);
+      Path file = directory.resolve(beside);
+      if (said.isMissingNode() || Files.notExists(file)) {
+        continue;
+      }
       FileChecksum then =
           new FileChecksum(file, said.path("bytes").asLong(), said.path("sha256").asText());
-      FileChecksum now = FileChecksum.of(file);
+      FileChecksum now;
+      try {
+        now = FileChecksum.of(file);
+      } catch (IOException e) {
+        throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+      }
       if (!now.holdsSame(then)) {
         throw changed(
-            file, "it has %s, but was written with %s".formatted(now.content(), then.content()));
+            file,
+            "it has %s, but %s was written with one that had %s"
+                .formatted(now.content(), name, then.content()));
       }
     }
-    return Optional.of(BoundedFile.text(file, MOST));
   }
 
   private static Optional<ObjectNode> read(Path file, JsonShape shape) {

@@ -60,10 +60,13 @@ final class StudyRunner {
    * @param jobs at a time
    * @return why runs failed, by their names; those that need one of them too
    * @throws CancellationException if the process is to end; runs can go on
+   * @throws org.prunepeft.io.RunDirectoryException if complete runs are not alike, as {@link
+   *     StudyDirectory#requireAlike} says; as soon as one is found, so that no more are made
    */
   Map<String, String> make(int jobs) {
     Set<PlannedRun> waiting = new LinkedHashSet<>(plan.runs());
     waiting.removeIf(directory::isOver);
+    directory.requireAlike();
     int there = plan.runs().size() - waiting.size();
     if (there > 0) {
       say("%d of %d runs are complete".formatted(there, plan.runs().size()));
@@ -93,6 +96,7 @@ final class StudyRunner {
             failures.put(one.run.name(), one.failure);
             say("%s failed: %s".formatted(one.run.name(), one.failure));
           }
+          directory.requireAlike();
         }
         progress(done, failures.isEmpty() ? "" : failures.size() + " failed");
       }

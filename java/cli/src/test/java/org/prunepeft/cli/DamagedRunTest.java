@@ -89,7 +89,8 @@ class DamagedRunTest {
           "additional_chat_templates/chat_template.jinja");
 
   /** Of a study, what a page shows. */
-  private static final List<String> STUDY = List.of("study.json", "costs.json", "study.md");
+  private static final List<String> STUDY =
+      List.of("study.json", "costs.json", "study.md", "study.csv", "costs.md", "costs.csv");
 
   @TempDir static Path temporary;
   private static Path model;

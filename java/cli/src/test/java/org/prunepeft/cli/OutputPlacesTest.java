@@ -299,7 +299,7 @@ class OutputPlacesTest {
         List.of(Metric.ACCURACY),
         one -> Optional.of(new MadeStudy.Given(0.5)));
     Call.of("study", file, "--collect").exits(0);
-    for (String name : List.of("study.json", "study.md", "costs.json")) {
+    for (String name : StudyJson.ALL) {
       Path shown = study.resolve(name);
       String text = Files.readString(shown);
       Call.of("report", study, "--format=json", "-o", shown)

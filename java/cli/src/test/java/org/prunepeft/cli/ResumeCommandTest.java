@@ -10,10 +10,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -268,6 +270,166 @@ class ResumeCommandTest {
     Path page = run.resolve("report.html");
     Call.of("train", "--resume", run, "--watch").exits(0, "watch it at " + page.toUri());
     assertTrue(Files.readString(page).contains("\"state\":\"complete\""));
+  }
+
+  /**
+   * Leaves several runs as where they were cut off before the second wrote its settings.
+   *
+   * @return the directories of the first and of the second, which is gone
+   */
+  private static List<Path> cutOffBeforeTheSecond(Path run) throws IOException {
+    List<Path> members = new ArrayList<>();
+    for (String name : List.of("seed-1", "seed-2", "keep-0.5", "keep-0.25")) {
+      if (Files.exists(run.resolve(name))) {
+        members.add(run.resolve(name));
+      }
+    }
+    assertEquals(2, members.size());
+    Directories.delete(members.get(1));
+    cutOffBeforeTheirResults(run);
+    return members;
+  }
+
+  /** The same where the second had come to its end too. */
+  private static void cutOffBeforeTheirResults(Path run) throws IOException {
+    for (String name : List.of("seeds.json", "budgets.json", "summary.md")) {
+      Files.deleteIfExists(run.resolve(name));
+    }
+    Files.writeString(run.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+  }
+
+  /** Does something while a file has other content. */
+  private static void with(Path file, byte[] content, Runnable work) throws IOException {
+    byte[] whole = Files.readAllBytes(file);
+    assertFalse(Arrays.equals(whole, content), file + " is to change");
+    Files.write(file, content);
+    try {
+      work.run();
+    } finally {
+      Files.write(file, whole);
+    }
+  }
+
+  private static void with(Path file, String from, String to, Runnable work) throws IOException {
+    with(file, Files.readString(file).replace(from, to).getBytes(StandardCharsets.UTF_8), work);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train --seeds=1,2",
+        "train --seeds=1,2 --together",
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25"
+      })
+  void aCompleteRunIsNotPutTogetherWithThoseOfOtherDataSettingsOrModels(String words)
+      throws IOException {
+    Path run = Files.createTempDirectory(temporary, "several");
+    Call.of(command(words, run, 2)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    List<Path> members = cutOffBeforeTheSecond(run);
+    Path first = members.get(0);
+    String name = words.substring(0, words.indexOf(' '));
+    String remedy =
+        "alone: put back what it was made with, or delete the directory %s, and --resume"
+            .formatted(first);
+    // All labels are the others.
+    String labels = Files.readString(data);
+    String permuted =
+        labels.replace("\tyes", "\t?").replace("\tno", "\tyes").replace("\t?", "\tno");
+    with(
+        data,
+        permuted.getBytes(StandardCharsets.UTF_8),
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(3, data + " is not what the run " + first + " read: it has", remedy));
+    Path weights = model.resolve("model.safetensors");
+    byte[] other = Files.readAllBytes(weights);
+    other[other.length / 2 | 3] ^= 0x40;
+    with(
+        weights,
+        other,
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(3, weights + " is not what the run " + first + " read: it has", remedy));
+    with(
+        run.resolve("config.yaml"),
+        "epochs: 2\n",
+        "epochs: 3\n",
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(
+                    3,
+                    "the run in %s began with other settings or data".formatted(first),
+                    "its config.json has setup {epochs=2} and now it would be {epochs=3}",
+                    remedy));
+    // Nothing was trained.
+    assertFalse(Files.exists(members.get(1)));
+    Call.of(name, "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  /** They are known when a run has been prepared, and compared before it trains. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--seeds=1,2", "--keep=0.5,0.25"})
+  void norWithThoseOfOtherSettingsOfTheSearch(String several) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "several");
+    String words = "search --strategy=weight --rounds=1 --round-examples=48 " + several;
+    Call.of(command(words, run, 2)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    List<Path> members = cutOffBeforeTheSecond(run);
+    with(
+        run.resolve("config.yaml"),
+        "round_examples: 48\n",
+        "round_examples: 32\n",
+        () ->
+            Call.of("search", "--resume", run)
+                .exits(
+                    3,
+                    "the run in %s began with other settings or data".formatted(members.get(0)),
+                    "search {roundExamples=48} and now it would be {roundExamples=32}"));
+    assertFalse(Files.exists(members.get(1).resolve("config.json")));
+    Call.of("search", "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  @Test
+  void runsThatAreAllCompleteAndUnlikeHaveNoMean() throws IOException {
+    Path run = Files.createTempDirectory(temporary, "several");
+    Call.of(command("train --seeds=1,2", run, 1)).exits(0);
+    Path others = Files.createTempDirectory(temporary, "several");
+    Call.of(command("train --modules=lora --seeds=1,2", others, 1)).exits(0);
+    cutOffBeforeTheirResults(run);
+    Path second = run.resolve("seed-2");
+    Directories.delete(second);
+    Files.move(others.resolve("seed-2"), second);
+    Call.of("train", "--resume", run)
+        .exits(
+            3,
+            "the run in %s began with other settings".formatted(run.resolve("seed-1")),
+            "and that of " + second,
+            "delete the directory of one of the two");
+    assertFalse(Files.exists(run.resolve("seeds.json")));
+    Directories.delete(second);
+    Call.of("train", "--resume", run).exits(0);
+    assertTrue(Files.exists(run.resolve("seeds.json")));
+  }
+
+  @Test
+  void otherVersionsOfACompleteRunOfSeveralAreSaid() throws IOException {
+    Path run = Files.createTempDirectory(temporary, "several");
+    Call.of(command("train --seeds=1,2", run, 1)).exits(0);
+    Path first = cutOffBeforeTheSecond(run).get(0);
+    Path config = first.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config).replaceFirst("\"java\" : \"[^\"]*\"", "\"java\" : \"1.2.3\""));
+    Call.of("seal", first).exits(0);
+    Call.of("train", "--resume", run)
+        .exits(
+            0,
+            "the run in %s was made with {".formatted(first),
+            "java=1.2.3",
+            "their last bits may be others");
   }
 
   @Test

@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,22 +11,28 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Yaml;
 
 /** What a study says of runs that nobody had to train. */
@@ -367,6 +374,148 @@ class StudyTablesTest {
     }
     Files.writeString(changed, Files.readString(changed).replaceFirst(from.replace(" ", ""), to));
     Call.of("report", output, "-o", page).exits(0);
+  }
+
+  /** As where a process is killed between two renames. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"study.md", "study.csv", "study.json", "costs.md", "costs.csv", "costs.json"})
+  void filesOfTwoWritingsAreNotShownAsOne(String name) throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    byte[] earlier = Files.readAllBytes(output.resolve(name));
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run -> Optional.of(new Given(0.7, Map.of("accuracy", 0.7), 900, 25.0)));
+    Call.of("study", file, "--collect").exits(0);
+    byte[] later = Files.readAllBytes(output.resolve(name));
+    Files.write(output.resolve(name), earlier);
+    Path page = temporary.resolve("page.html");
+    Call.of("report", output, "-o", page)
+        .exits(1, " is damaged or was changed: it has ", "--collect writes it anew");
+    assertFalse(Files.exists(page));
+    Call.of("study", file, "--collect").exits(0);
+    assertArrayEquals(later, Files.readAllBytes(output.resolve(name)));
+    Call.of("report", output, "-o", page).exits(0);
+  }
+
+  @Test
+  void filesThatAreJustBeingRenamedAreReadOnceMore() throws Exception {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    Path tables = output.resolve("study.md");
+    byte[] whole = Files.readAllBytes(tables);
+    Files.writeString(tables, "# Study made, earlier\n");
+    Path page = temporary.resolve("page.html");
+    Path put = temporary.resolve("put.md");
+    Files.write(put, whole);
+    Thread renaming =
+        new Thread(
+            () -> {
+              try {
+                Thread.sleep(100);
+                Files.move(put, tables, StandardCopyOption.REPLACE_EXISTING);
+              } catch (IOException | InterruptedException e) {
+                throw new IllegalStateException(e);
+              }
+            });
+    renaming.start();
+    Call.of("report", output, "-o", page).exits(0);
+    renaming.join();
+  }
+
+  /** A file that can't be written leaves all as they were. */
+  @Test
+  void theFilesOfAStudyAreReplacedTogether() throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    Path costs = output.resolve("costs.json");
+    Map<String, String> before = new TreeMap<>();
+    for (String name : StudyJson.ALL) {
+      before.put(name, Files.readString(output.resolve(name)));
+    }
+    Files.delete(costs);
+    before.remove("costs.json");
+    Files.createDirectory(costs);
+    MadeStudy.make(
+        file,
+        TaskKind.CLASSIFICATION,
+        List.of(Metric.ACCURACY),
+        run -> Optional.of(new Given(0.7)));
+    Call.of("study", file, "--collect").exits(1, "can't write " + costs);
+    for (Map.Entry<String, String> one : before.entrySet()) {
+      assertEquals(one.getValue(), Files.readString(output.resolve(one.getKey())));
+    }
+    try (Stream<Path> left = Files.list(output)) {
+      assertTrue(left.noneMatch(one -> one.toString().endsWith(".partial")));
+    }
+    Files.delete(costs);
+    Call.of("study", file, "--collect").exits(0);
+    assertTrue(tables().contains("70.00"), tables());
+  }
+
+  /** Says of a run that was made what it read, or by which versions. */
+  private Path origin(String run, String member, Object value) throws IOException {
+    Path its = output.resolve("runs").resolve(run);
+    Path config = its.resolve("config.json");
+    Map<String, Object> members = RunDirectory.parse(config);
+    members.put(member, value);
+    new JsonMapper().writeValue(config.toFile(), members);
+    Manifest.renew(
+        RunDirectory.look(its),
+        "result.json",
+        List.of("config.json", "config.yaml", "metrics.jsonl"));
+    return its;
+  }
+
+  private static Object file(String path, String sum) {
+    return List.of(Map.of("file", path, "bytes", 9, "sha256", sum.repeat(64)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"data, /data/train.tsv", "model_files, /models/tiny/model.safetensors"})
+  void runsOfOtherDataOrAnotherModelAreNotCompared(String member, String read) throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted("").replace("[wordnet]", "[wordnet, acceptability]"),
+            run -> Optional.of(new Given(0.5)));
+    Path one = origin("wordnet_minilm_supernet_seed-0", member, file(read, "a"));
+    Call.of("study", file, "--collect").exits(0);
+    Path other = origin("wordnet_minilm_supernet_seed-1", member, file(read, "b"));
+    String before = tables();
+    for (String way : List.of("--collect", "--watch")) {
+      Call.of("study", file, way)
+          .exits(
+              1,
+              "%s and %s can't be compared".formatted(one, other),
+              read + " is not what the run " + one + " read",
+              "it has 9 bytes with SHA-256 bbb",
+              "and had 9 bytes with SHA-256 aaa",
+              "delete or move the directory of each run that is not to count");
+    }
+    assertEquals(before, tables());
+    Files.move(other, temporary.resolve("moved"));
+    Call.of("study", file, "--collect").exits(0, "1 runs are missing");
+    // Of another task are other files.
+    origin("acceptability_minilm_supernet_seed-0", member, file(read, "b"));
+    Call.of("study", file, "--collect").exits(member.equals("data") ? 0 : 1);
+  }
+
+  @Test
+  void otherVersionsAreSaid() throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    for (int seed = 0; seed < 2; seed++) {
+      origin(
+          "wordnet_minilm_supernet_seed-" + seed,
+          "versions",
+          Map.of("java", seed == 0 ? "17.0.1" : "21.0.2", "libtorch", "2.6"));
+    }
+    String line =
+        "The runs were not all made with the same versions, by which their last bits may differ: java 17.0.1 (1), 21.0.2 (1)";
+    Call.of("study", file, "--collect").exits(0, line).prints(line);
+    assertTrue(tables().contains("\n" + line + ".\n"), tables());
   }
 
   @Test

@@ -314,6 +314,41 @@ class StudyTest {
     assertTrue(dom.contains("words, tiny, budget 0.5: difference to random"));
   }
 
+  @Test
+  @Order(9)
+  void aStudyEndsWhereItsDataHasChangedSinceARunOfIt() throws Exception {
+    Path output = shared.resolve("other-data");
+    Path file = file(output, "");
+    String text =
+        Files.readString(file)
+            .replace("jobs: 2", "jobs: 1")
+            .replaceFirst("(?m)^  supernet.*\n", "")
+            .replaceFirst("(?m)^  search.*\n", "")
+            .replaceFirst("(?m)^  again.*\n", "");
+    Files.writeString(file, text.replace("[0, 1]", "[0]"));
+    Call made = study(file);
+    assertEquals(0, made.exit(), made.out());
+    Files.writeString(file, text.replace("[0, 1]", "[0, 1, 2]"));
+    byte[] whole = Files.readAllBytes(data);
+    Files.writeString(data, Files.readString(data).replace("\t2\n", "\t1\n"));
+    Path runs = output.resolve("runs");
+    Path unlike = runs.resolve("words_tiny_random_0.5_seed-1");
+    try {
+      Call refused = study(file);
+      assertEquals(1, refused.exit(), refused.out());
+      refused.says(
+          "%s and %s can't be compared, for the data changed between them: %s is not what"
+              .formatted(runs.resolve("words_tiny_random_0.5_seed-0"), unlike, data));
+      assertFalse(RunDirectory.isComplete(runs.resolve("words_tiny_random_0.5_seed-2")));
+    } finally {
+      Files.write(data, whole);
+    }
+    Directories.delete(unlike);
+    Call again = study(file);
+    assertEquals(0, again.exit(), again.out());
+    assertTrue(again.out().contains("3 of 3 runs"), again.out());
+  }
+
   /** A rate that no training bears. */
   @Test
   @Order(9)

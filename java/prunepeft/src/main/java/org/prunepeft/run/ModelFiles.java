@@ -1,5 +1,7 @@
 package org.prunepeft.run;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -20,6 +22,7 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Pretrained;
 import org.prunepeft.settings.Setup;
 
 /** The base model of a run: where it is, and whether it is the one that the run was made with. */
@@ -48,6 +51,21 @@ public final class ModelFiles {
     config.put(DIRECTORY, Models.directory(model).map(Path::toString).orElse(null));
     config.put(MEMBER, files);
     config.put(OF_WRITING, true);
+  }
+
+  /**
+   * {@return what a model's files hold now; none of a program's own, which has no files}
+   *
+   * @throws UncheckedIOException if one can't be read
+   */
+  public static List<FileChecksum> of(Models.KnownModel model) {
+    try (Pretrained parts = model.loader().open()) {
+      return parts.files();
+    } catch (UnsupportedOperationException e) {
+      return List.of();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   /** Puts the same into another object. */

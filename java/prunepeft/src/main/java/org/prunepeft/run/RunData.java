@@ -51,11 +51,23 @@ public final class RunData {
    * @throws DataException if a file can't be read
    */
   public static List<String> changes(RunDirectory run, Task task) {
+    return run.readJson(RunFiles.CONFIG).containsKey(MEMBER)
+        ? changes(run, RunData.of(task))
+        : List.of();
+  }
+
+  /**
+   * Names the files that hold something else than when a run read them, as that does.
+   *
+   * @param now what they hold, or what another run read
+   * @return a line each, for the user; none if all is as it was
+   */
+  public static List<String> changes(RunDirectory run, List<FileChecksum> now) {
     if (!run.readJson(RunFiles.CONFIG).containsKey(MEMBER)) {
       return List.of();
     }
     List<FileChecksum> then = List.of(run.readJson(RunFiles.CONFIG, MEMBER, FileChecksum[].class));
-    return differences(run, then, RunData.of(task));
+    return differences(run, then, now);
   }
 
   private static List<String> differences(

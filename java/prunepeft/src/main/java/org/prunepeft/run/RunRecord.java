@@ -10,9 +10,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
-import java.util.stream.Stream;
 import org.prunepeft.data.Task;
 import org.prunepeft.files.Appended;
 import org.prunepeft.files.Manifest;
@@ -22,7 +22,6 @@ import org.prunepeft.files.RunMark;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.UnresumableRunException;
-import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
@@ -57,9 +56,11 @@ public final class RunRecord {
   /** In that part. */
   private static final String CRC = "crc32c";
 
-  private static final String VERSIONS = "versions";
-  private static final String SETUP = "setup";
-  private static final String ENCODER = "encoder";
+  /** Of what a run's configuration is made. */
+  static final String VERSIONS = "versions";
+
+  static final String SETUP = "setup";
+  static final String ENCODER = "encoder";
 
   /** Null: nothing is written. */
   private final RunDirectory directory;
@@ -275,8 +276,12 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
+    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
+    if (task != null) {
+      RunsAlike.require(directory.path(), now);
+    }
     if (Files.exists(directory.file(RunFiles.CONFIG))) {
-      requireSame(config, session);
+      requireSame(now, session);
     } else {
       config.put(RunFiles.BEGAN, Instant.now().toString());
       json(RunFiles.CONFIG, config);
@@ -285,73 +290,23 @@ public final class RunRecord {
   }
 
   /** Of a run that goes on: settings and data have to be those that it began with. */
-  private void requireSame(Map<String, Object> config, Session session) {
+  private void requireSame(Map<String, Object> now, Session session) {
     requireSame(
         ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
         "the model that it began with");
     Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
-    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
-    if (!now.get(VERSIONS).equals(before.get(VERSIONS))) {
-      session.progress.message(
-          "the run began with %s and goes on with %s: its last bits may be others"
-              .formatted(before.get(VERSIONS), now.get(VERSIONS)));
-    }
-    for (Map<String, Object> one : List.of(before, now)) {
-      one.remove(VERSIONS);
-      // Compared above, and it may have been moved.
-      one.remove(ModelFiles.MEMBER);
-      one.remove(ModelFiles.OF_WRITING);
-      one.remove(ModelFiles.DIRECTORY);
-      // The directory may have been moved.
-      ((Map<?, ?>) one.get(SETUP)).remove("output");
-      if (!session.modelFiles.isEmpty()) {
-        // It holds the same, wherever it lies.
-        ((Map<?, ?>) one.get(SETUP)).remove("model");
-      }
-    }
-    if (sameModel(before.get(ENCODER), now.get(ENCODER))) {
-      before.remove(ENCODER);
-      now.remove(ENCODER);
-    }
-    for (String member : now.keySet()) {
-      if (!Objects.equals(now.get(member), before.get(member))) {
-        throw new UnresumableRunException(
-            "the run in %s began with other settings or data: its %s has %s %s, and now it would be %s"
-                .formatted(
-                    directory.path(),
-                    RunFiles.CONFIG,
-                    member,
-                    difference(before.get(member), now.get(member)),
-                    difference(now.get(member), before.get(member))));
-      }
-    }
-  }
-
-  /** Where texts end beyond the token that is learnt, and their length, matter to no training. */
-  static boolean sameModel(Object before, Object now) {
-    EncoderConfig then = RunDirectory.convert(before, EncoderConfig.class);
-    EncoderConfig own = RunDirectory.convert(now, EncoderConfig.class);
-    return own.computesAs(then)
-        && (own.decoder() == null
-            || ends(own).limit(1).toList().equals(ends(then).limit(1).toList()));
-  }
-
-  private static Stream<Integer> ends(EncoderConfig model) {
-    return model.decoder().endTokens().stream();
-  }
-
-  /** Of a member those of its own members that the other has not. */
-  private static Object difference(Object one, Object other) {
-    if (one instanceof Map<?, ?> members && other instanceof Map<?, ?> others) {
-      Map<Object, Object> different = new LinkedHashMap<>(members);
-      different
-          .entrySet()
-          .removeIf(
-              entry ->
-                  entry.getValue() != null && entry.getValue().equals(others.get(entry.getKey())));
-      return different;
-    }
-    return one;
+    ConfigDifference.ofVersions(before, now)
+        .ifPresent(
+            versions ->
+                session.progress.message(
+                    "the run began with %s: its last bits may be others"
+                        .formatted(versions.text("and goes on with"))));
+    ConfigDifference.of(before, now, Set.of())
+        .ifPresent(
+            difference -> {
+              throw new UnresumableRunException(
+                  difference.ofSettings(directory.path(), "and now it would be"));
+            });
   }
 
   private static Map<String, Object> common(String command, Session session) {

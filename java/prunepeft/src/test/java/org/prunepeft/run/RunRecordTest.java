@@ -115,11 +115,11 @@ class RunRecordTest {
     decoder.remove("mostTokens");
     decoder.put("endTokens", List.of(2));
     Map<String, Object> after = RunDirectory.reread("config.json", now);
-    assertTrue(RunRecord.sameModel(before, after));
+    assertTrue(ConfigDifference.sameModel(before, after));
     decoder.put("endTokens", List.of(7, 2));
-    assertFalse(RunRecord.sameModel(before, after));
+    assertFalse(ConfigDifference.sameModel(before, after));
     decoder.put("endTokens", List.of(2));
     decoder.put("logitCap", 3.0);
-    assertFalse(RunRecord.sameModel(before, after));
+    assertFalse(ConfigDifference.sameModel(before, after));
   }
 }

@@ -1,0 +1,143 @@
+package org.prunepeft.run;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.model.EncoderConfig;
+
+/**
+ * In what two configurations differ, that of a run and that which it, or one that belongs to it,
+ * would have now.
+ *
+ * @param member its name in {@link RunFiles#CONFIG}
+ * @param before what the run has; of an object the members that the other has not
+ * @param now what it would have, likewise
+ */
+record ConfigDifference(String member, Object before, Object now) {
+  /** No settings, and where things are, which may have been moved; the model is compared apart. */
+  private static final Set<String> APART =
+      Set.of(
+          RunRecord.VERSIONS,
+          RunFiles.BEGAN,
+          ModelFiles.MEMBER,
+          ModelFiles.OF_WRITING,
+          ModelFiles.DIRECTORY,
+          RunRecord.SETUP + ".output");
+
+  /**
+   * {@return the first member in which they differ; empty: there is none}
+   *
+   * @param before what a run's {@link RunFiles#CONFIG} says
+   * @param now in the same form; members that it has not are passed over
+   * @param apart names of members in which they may differ, such as {@code setup.seed}
+   */
+  static Optional<ConfigDifference> of(
+      Map<String, Object> before, Map<String, Object> now, Set<String> apart) {
+    Map<String, Object> then = compared(before, now, apart);
+    Map<String, Object> later = compared(now, now, apart);
+    if (later.containsKey(RunRecord.ENCODER)
+        && sameModel(then.get(RunRecord.ENCODER), later.get(RunRecord.ENCODER))) {
+      later.remove(RunRecord.ENCODER);
+    }
+    return later.keySet().stream()
+        .filter(member -> !Objects.equals(later.get(member), then.get(member)))
+        .findFirst()
+        .map(
+            member ->
+                new ConfigDifference(
+                    member,
+                    others(then.get(member), later.get(member)),
+                    others(later.get(member), then.get(member))));
+  }
+
+  /** {@return how their versions of the program and of libraries differ; empty: they do not} */
+  static Optional<ConfigDifference> ofVersions(
+      Map<String, Object> before, Map<String, Object> now) {
+    Object then = before.get(RunRecord.VERSIONS);
+    Object later = now.get(RunRecord.VERSIONS);
+    return Objects.equals(then, later)
+        ? Optional.empty()
+        : Optional.of(new ConfigDifference(RunRecord.VERSIONS, then, later));
+  }
+
+  /** {@return the files of the model that a configuration names; none where it names none} */
+  static List<FileChecksum> files(Map<String, Object> config, String member) {
+    return config.containsKey(member)
+        ? Arrays.asList(RunDirectory.convert(config.get(member), FileChecksum[].class))
+        : List.of();
+  }
+
+  /** A copy of a configuration without what may differ. */
+  private static Map<String, Object> compared(
+      Map<String, Object> config, Map<String, Object> now, Set<String> apart) {
+    Map<String, Object> copy = RunDirectory.reread(RunFiles.CONFIG, config);
+    Stream.of(APART, apart).flatMap(Set::stream).forEach(name -> remove(copy, name));
+    if (!files(now, ModelFiles.MEMBER).isEmpty()) {
+      // It holds the same, wherever it lies.
+      remove(copy, RunRecord.SETUP + ".model");
+    }
+    return copy;
+  }
+
+  private static void remove(Map<?, ?> object, String name) {
+    int dot = name.indexOf('.');
+    if (dot < 0) {
+      object.remove(name);
+    } else if (object.get(name.substring(0, dot)) instanceof Map<?, ?> inner) {
+      remove(inner, name.substring(dot + 1));
+    }
+  }
+
+  /** Of a member those of its own members that the other has not. */
+  private static Object others(Object one, Object other) {
+    if (one instanceof Map<?, ?> members && other instanceof Map<?, ?> others) {
+      Map<Object, Object> different = new LinkedHashMap<>(members);
+      different
+          .entrySet()
+          .removeIf(
+              entry ->
+                  others.containsKey(entry.getKey())
+                      && Objects.equals(entry.getValue(), others.get(entry.getKey())));
+      return different;
+    }
+    return one;
+  }
+
+  /** Where texts end beyond the token that is learnt, and their length, matter to no training. */
+  static boolean sameModel(Object before, Object now) {
+    EncoderConfig then = RunDirectory.convert(before, EncoderConfig.class);
+    EncoderConfig own = RunDirectory.convert(now, EncoderConfig.class);
+    return own.computesAs(then)
+        && (own.decoder() == null
+            || ends(own).limit(1).toList().equals(ends(then).limit(1).toList()));
+  }
+
+  private static Stream<Integer> ends(EncoderConfig model) {
+    return model.decoder().endTokens().stream();
+  }
+
+  /** {@return both, with words between them} */
+  String text(String between) {
+    return "%s %s %s".formatted(before, between, now);
+  }
+
+  /**
+   * {@return what differs, for the user}
+   *
+   * @param run whose configuration came first
+   * @param between leads over to the other
+   */
+  String ofSettings(Path run, String between) {
+    return "the run in %s began with other settings or data: its %s has %s %s"
+        .formatted(run, RunFiles.CONFIG, member, text(between));
+  }
+}

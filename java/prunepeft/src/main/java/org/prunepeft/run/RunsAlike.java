@@ -1,0 +1,211 @@
+package org.prunepeft.run;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.UnresumableRunException;
+import org.prunepeft.model.Models;
+import org.prunepeft.report.Environment;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
+
+/**
+ * Runs whose results are put together, while they are made: those that were complete before they
+ * were resumed are to be what the others become, but for the seed or the budget.
+ */
+public final class RunsAlike implements AutoCloseable {
+  /** In what they differ. */
+  public enum Kind {
+    /** A language model's rows, and so its steps, go by the texts that a seed draws. */
+    SEED(Set.of("setup.seed", "setup.lora.adaLora.totalStep")),
+    /** A search goes on from what a larger budget kept. */
+    BUDGET(Set.of("budget", "selection.budget", "search.keep", "search.budget", "search.start"));
+
+    private final Set<String> members;
+
+    Kind(Set<String> members) {
+      this.members = members;
+    }
+
+    private Set<String> apart(Map<String, Object> one, Map<String, Object> other) {
+      Set<String> apart = new HashSet<>(members);
+      // Compared by what they hold.
+      apart.add(RunData.MEMBER);
+      if (this == BUDGET && (strategy(one) == null || strategy(other) == null)) {
+        // One found it in its warm-up, and the other took it.
+        apart.add("search.strategy");
+      }
+      if (this == BUDGET && isAllLinear(one) && isAllLinear(other)) {
+        // Its rank goes by the budget.
+        apart.add("setup.lora");
+      }
+      return apart;
+    }
+
+    private static Object strategy(Map<String, Object> config) {
+      return config.get("search") instanceof Map<?, ?> search ? search.get("strategy") : null;
+    }
+
+    private static boolean isAllLinear(Map<String, Object> config) {
+      return config.get("selection") instanceof Map<?, ?> selection
+          && ModuleChoice.Kind.ALL_LINEAR.toString().equals(selection.get("kind"));
+    }
+  }
+
+  /** Members of a setup that a run fills in when it knows its model, its data or its modules. */
+  private static final Set<String> FILLED_IN =
+      Set.of(
+          "setup.lora",
+          "setup.adapter",
+          "setup.pairEncoding",
+          "setup.moduleSettings",
+          "setup.quantization");
+
+  /** Those of this process, by the directory of each of their runs. */
+  private static final Map<Path, RunsAlike> BEGUN = new ConcurrentHashMap<>();
+
+  private final Kind kind;
+
+  /** Absolute. */
+  private final List<Path> runs;
+
+  private RunsAlike(Kind kind, List<Path> runs) {
+    this.kind = kind;
+    this.runs = runs;
+  }
+
+  /**
+   * Says which runs are put together, until it is closed.
+   *
+   * @param directories of the runs, made or not; none: nothing is written
+   */
+  public static RunsAlike begin(Kind kind, List<Path> directories) {
+    RunsAlike alike = new RunsAlike(kind, directories.stream().map(Path::toAbsolutePath).toList());
+    alike.runs.forEach(run -> BEGUN.put(run, alike));
+    return alike;
+  }
+
+  @Override
+  public void close() {
+    BEGUN.keySet().removeAll(runs);
+  }
+
+  /**
+   * Checks before anything is trained that the runs that are complete are alike, and have the data,
+   * the model and the settings that the others would have now; what these fill in later, {@link
+   * #require} compares. Says where versions differ.
+   *
+   * @param setup of the runs, but for the seed
+   * @throws UnresumableRunException if not; names a run, what differs and the remedy
+   * @throws org.prunepeft.io.DamagedRunException if the configuration of one is not what it wrote
+   * @throws org.prunepeft.data.DataException if a file of the data can't be read
+   * @throws java.io.UncheckedIOException if a file of the model can't be read
+   */
+  public void require(Setup setup, ProgressListener progress) {
+    List<RunDirectory> complete = complete();
+    if (complete.isEmpty()) {
+      return;
+    }
+    Map<String, Object> config = new LinkedHashMap<>();
+    config.put(RunRecord.VERSIONS, Environment.versions());
+    config.put(RunRecord.SETUP, setup.asRecorded());
+    config.put(ModelFiles.MEMBER, ModelFiles.of(Models.byName(setup.model())));
+    config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
+    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
+    complete.forEach(run -> require(run, now, FILLED_IN));
+    RunDirectory first = complete.get(0);
+    Map<String, Object> its = first.readJson(RunFiles.CONFIG);
+    for (RunDirectory other : complete.subList(1, complete.size())) {
+      require(
+          first,
+          other.readJson(RunFiles.CONFIG),
+          Set.of(),
+          "and that of %s".formatted(other.path()),
+          "delete the directory of one of the two");
+    }
+    Map<String, Object> others = complete.size() == runs.size() ? its : now;
+    Set<Object> said = new HashSet<>();
+    for (RunDirectory run : complete) {
+      ConfigDifference.ofVersions(run.readJson(RunFiles.CONFIG), others)
+          .filter(versions -> said.add(versions.before()))
+          .ifPresent(
+              versions ->
+                  progress.message(
+                      "the run in %s was made with %s: their last bits may be others"
+                          .formatted(run.path(), versions.text("and others with"))));
+    }
+  }
+
+  /**
+   * Checks that a run that goes on is like those beside it that are complete, if it is one of
+   * several.
+   *
+   * @param now the run's configuration
+   * @throws UnresumableRunException if not; names the other run, what differs and the remedy
+   */
+  static void require(Path run, Map<String, Object> now) {
+    RunsAlike alike = BEGUN.get(run.toAbsolutePath());
+    if (alike != null) {
+      alike.complete().stream()
+          .filter(other -> !other.path().equals(run.toAbsolutePath()))
+          .forEach(other -> alike.require(other, now, Set.of()));
+    }
+  }
+
+  private List<RunDirectory> complete() {
+    return runs.stream()
+        .filter(RunDirectory::isComplete)
+        // A program's own runs may write something else.
+        .filter(run -> Files.exists(run.resolve(RunFiles.CONFIG)))
+        .map(run -> Manifest.open(run, Set.of(RunFiles.CONFIG)))
+        .toList();
+  }
+
+  private void require(RunDirectory run, Map<String, Object> now, Set<String> filledIn) {
+    require(
+        run,
+        now,
+        filledIn,
+        "and now it would be",
+        "put back what it was made with, or delete the directory %s".formatted(run.path()));
+  }
+
+  private void require(
+      RunDirectory run,
+      Map<String, Object> now,
+      Set<String> filledIn,
+      String between,
+      String remedy) {
+    List<FileChecksum> data = ConfigDifference.files(now, RunData.MEMBER);
+    refuse(RunData.changes(run, data), remedy);
+    if (now.containsKey(ModelFiles.MEMBER)) {
+      List<FileChecksum> model = ConfigDifference.files(now, ModelFiles.MEMBER);
+      refuse(ModelFiles.changes(run, RunFiles.CONFIG, model), remedy);
+    }
+    Map<String, Object> before = run.readJson(RunFiles.CONFIG);
+    Set<String> apart = kind.apart(before, now);
+    apart.addAll(filledIn);
+    ConfigDifference.of(before, now, apart)
+        .ifPresent(
+            difference -> refuse(List.of(difference.ofSettings(run.path(), between)), remedy));
+  }
+
+  private void refuse(List<String> differences, String remedy) {
+    if (!differences.isEmpty()) {
+      throw new UnresumableRunException(
+          "%s; runs that are put together differ in the %s alone: %s, and --resume makes that run anew"
+              .formatted(
+                  String.join("; ", differences), kind == Kind.SEED ? "seed" : "budget", remedy));
+    }
+  }
+}

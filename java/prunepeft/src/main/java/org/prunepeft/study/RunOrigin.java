@@ -1,0 +1,97 @@
+package org.prunepeft.study;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.RunData;
+
+/** What a complete run was made from: the files of its data and of its model, and versions. */
+public final class RunOrigin {
+  private final RunDirectory run;
+  private final List<FileChecksum> data;
+  private final List<FileChecksum> model;
+  private final Map<String, String> versions = new LinkedHashMap<>();
+
+  private RunOrigin(RunDirectory run, Map<String, Object> config) {
+    this.run = run;
+    data = files(config, RunFiles.DATA);
+    model = files(config, Manifest.MODEL_FILES);
+    if (config.get("versions") instanceof Map<?, ?> known) {
+      known.forEach((name, version) -> versions.put(name.toString(), String.valueOf(version)));
+    }
+  }
+
+  /** Null: the run is of a version that kept none. */
+  private List<FileChecksum> files(Map<String, Object> config, String member) {
+    return config.containsKey(member)
+        ? Arrays.asList(
+            RunDirectory.member(run.file(RunFiles.CONFIG), config, member, FileChecksum[].class))
+        : null;
+  }
+
+  /**
+   * Reads it.
+   *
+   * @param directory of the run
+   * @return what it says
+   * @throws RunDirectoryException if the run is absent, incomplete or damaged
+   */
+  public static RunOrigin read(Path directory) {
+    RunDirectory run = Manifest.open(directory, Set.of(RunFiles.CONFIG));
+    return new RunOrigin(run, run.readJson(RunFiles.CONFIG));
+  }
+
+  /** {@return the directory of the run} */
+  public Path directory() {
+    return run.path();
+  }
+
+  /** {@return whether the run kept the checksums of its data} */
+  public boolean knowsData() {
+    return data != null;
+  }
+
+  /** {@return whether it kept those of its model} */
+  public boolean knowsModel() {
+    return model != null;
+  }
+
+  /**
+   * {@return how the data that another run read differs from this one's, a line for each file, with
+   * both checksums; none where a run is of a version that kept no checksums} Files that one of the
+   * two lacks are passed over.
+   *
+   * @throws RunDirectoryException if this run is not what it was
+   */
+  public List<String> dataChanges(RunOrigin other) {
+    return data == null || other.data == null ? List.of() : RunData.changes(run, other.data);
+  }
+
+  /**
+   * {@return the same of their models; files that nothing reads do not count}
+   *
+   * @throws RunDirectoryException if this run is not what it was
+   */
+  public List<String> modelChanges(RunOrigin other) {
+    return model == null || other.model == null
+        ? List.of()
+        : ModelFiles.changes(run, RunFiles.CONFIG, other.model);
+  }
+
+  /**
+   * {@return the versions of the program, of libraries and of the machine by which it was computed,
+   * by their names; none where it says none}
+   */
+  public Map<String, String> versions() {
+    return Map.copyOf(versions);
+  }
+}
