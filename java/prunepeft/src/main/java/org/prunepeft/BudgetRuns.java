@@ -58,6 +58,8 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    * @param run searches or trains
    * @return the outcomes, that of the largest budget first
    * @throws IllegalArgumentException if there are no budgets, or one is there twice
+   * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
+   *     that of a run in it is a symbolic link
    */
   public static BudgetRuns of(
       Setup setup, List<Budget> budgets, ProgressListener progress, Run run) {
@@ -80,7 +82,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
             Setup own =
                 directory == null
                     ? setup
-                    : setup.withOutput(directory.file(budget.toString().replace(' ', '-')));
+                    : setup.withOutput(directory.writable(budget.toString().replace(' ', '-')));
             int done = outcomes.size();
             Path larger = done == 0 ? null : directories.get(done - 1);
             Path exceeding = exceeding(budget, outcomes, directories);

@@ -66,6 +66,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * @param run searches or trains, and says what the training gave
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
+   * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
+   *     that of a run in it is a symbolic link
    */
   public static SeedRuns of(
       Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
@@ -144,7 +146,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         directory -> {
           List<Setup> setups = new ArrayList<>();
           for (long seed : seeds) {
-            Path own = directory == null ? null : directory.file("seed-" + seed);
+            Path own = directory == null ? null : directory.writable("seed-" + seed);
             setups.add(setup.with().seed(seed).output(own).build());
           }
           return new SeedRuns(seeds, run.apply(setups, directory));

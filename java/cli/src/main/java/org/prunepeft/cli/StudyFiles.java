@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.DifferenceOverSeeds;
 import org.prunepeft.study.Interval;
@@ -70,7 +71,7 @@ final class StudyFiles {
   }
 
   private void write(String name, String text) throws IOException {
-    Path file = directory.root().resolve(name);
+    Path file = OwnFiles.require(directory.root(), directory.root().resolve(name));
     Outputs.write(file, writer -> writer.write(text));
   }
 

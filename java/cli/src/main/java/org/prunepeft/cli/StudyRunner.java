@@ -20,6 +20,7 @@ import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
 
@@ -266,7 +267,9 @@ final class StudyRunner {
   /** {@return the exit code of its process} */
   private int start(PlannedRun run, List<String> words) {
     requireGoesOn();
-    Process process = ChildProcess.start(words, directory.log(run));
+    OwnFiles.require(directory.root(), run.directory(directory.root()));
+    Path log = OwnFiles.require(directory.root(), directory.log(run));
+    Process process = ChildProcess.start(words, log);
     try {
       while (!process.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
         if (Interruption.requested()) {

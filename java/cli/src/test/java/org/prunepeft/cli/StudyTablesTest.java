@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -27,6 +28,7 @@ import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.io.Yaml;
+import org.prunepeft.testing.Directories;
 
 /** What a study says of runs that nobody had to train. */
 class StudyTablesTest {
@@ -489,5 +491,40 @@ class StudyTablesTest {
     assertTrue(dom.contains("1.7 min, search 7.2 ×"), "the cost of the search");
     assertEquals(List.of(), browser.violations(page, false));
     assertEquals(List.of(), browser.violations(page, true));
+  }
+
+  /** In a study's directory that came from elsewhere. */
+  @ParameterizedTest
+  @CsvSource({
+    "study.md, --collect",
+    "costs.json, --collect",
+    "plan, --plan",
+    ".lock,",
+    "logs,",
+    "commands,",
+    "runs/wordnet_minilm_search_0.5_seed-0,"
+  })
+  void whatALinkLeadsToIsNotWritten(String name, String way) throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted(""),
+            run ->
+                run.tried() == null && run.seed() == 0
+                    ? Optional.empty()
+                    : Optional.of(new Given(0.25)));
+    Path elsewhere = Files.createDirectory(temporary.resolve("elsewhere"));
+    Path mine = Files.writeString(elsewhere.resolve("mine"), "mine");
+    Path link = output.resolve(name);
+    if (Files.exists(link)) {
+      Directories.delete(link);
+    }
+    boolean isFile = List.of("study.md", "costs.json", ".lock").contains(name);
+    Path empty = Files.createDirectory(temporary.resolve("empty"));
+    Files.createSymbolicLink(link, isFile ? mine : empty);
+    Call.of("study", file, way == null ? List.of() : way)
+        .exits(1, link + " is a symbolic link; a run or a study writes and removes only");
+    assertEquals("mine", Files.readString(mine));
+    assertEquals(Set.of(), Small.names(empty));
+    assertEquals(Set.of("mine"), Small.names(elsewhere));
   }
 }

@@ -18,6 +18,7 @@ import java.util.function.Predicate;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Required;
 import org.slf4j.Logger;
