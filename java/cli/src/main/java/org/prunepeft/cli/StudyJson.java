@@ -127,7 +127,7 @@ final class StudyJson {
             file, "it has %s, but was written with %s".formatted(now.content(), then.content()));
       }
     }
-    return Optional.of(BoundedFile.text(file, MOST));
+    return Optional.of(BoundedFile.text(BoundedFile.regular(file), MOST));
   }
 
   private static Optional<ObjectNode> read(Path file, JsonShape shape) {
@@ -135,7 +135,7 @@ final class StudyJson {
       return Optional.empty();
     }
     try {
-      JsonNode read = JSON.readTree(BoundedFile.read(file, MOST));
+      JsonNode read = JSON.readTree(BoundedFile.read(BoundedFile.regular(file), MOST));
       JsonShape.NUMBER.require("format", read.path("format"));
       if (read.get("format").asInt() != FORMAT) {
         throw new RunDirectoryException(

@@ -20,6 +20,7 @@ import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
@@ -296,7 +297,8 @@ final class StudyRunner {
     Path log = directory.log(run);
     try {
       // Not readString, which refuses what was cut off within a character.
-      String text = new String(Files.readAllBytes(log), StandardCharsets.UTF_8);
+      String text =
+          new String(Files.readAllBytes(BoundedFile.regular(log)), StandardCharsets.UTF_8);
       return text.lines()
           .filter(line -> !line.isBlank())
           .reduce((earlier, later) -> later)

@@ -575,6 +575,10 @@ class DamagedRunTest {
         .exits(1, seed.resolve("summary.md") + " is damaged or was changed: ");
     Call.of("seal", seed).exits(0);
     Call.of("search", "--resume", above).exits(0, "is complete").prints("# Two seeds");
+    for (Endless endless : Endless.values()) {
+      Path all = above.resolve("summary.md");
+      assertNoEnd(all, endless.read(all, () -> Call.of("search", "--resume", above)));
+    }
   }
 
   @Test

@@ -24,11 +24,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.testing.Directories;
+import org.prunepeft.testing.Endless;
 
 /** What a study says of runs that nobody had to train. */
 class StudyTablesTest {
@@ -526,5 +528,20 @@ class StudyTablesTest {
     assertEquals("mine", Files.readString(mine));
     assertEquals(Set.of(), Small.names(empty));
     assertEquals(Set.of("mine"), Small.names(elsewhere));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatHasNoEndIsRefusedByItsName(Endless endless) throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.25)));
+    Call.of("study", file, "--collect").exits(0);
+    Path page = temporary.resolve("never.html");
+    for (String name : List.of("study.json", "costs.json")) {
+      Path one = output.resolve(name);
+      endless
+          .read(one, () -> Call.of("report", output, "--output=" + page))
+          .exits(1, one + " is a device, a FIFO or a socket");
+    }
+    assertFalse(Files.exists(page));
   }
 }
