@@ -121,13 +121,18 @@ final class ClusterPlan {
   }
 
   private String line(PlannedRun run) {
-    return ShellWords.line(
-        List.of(
-            System.getProperty(PROGRAM, "prunepeft"),
-            "study",
-            study.file().toAbsolutePath().toString(),
-            "--run",
-            run.name()));
+    List<String> words =
+        new ArrayList<>(
+            List.of(
+                System.getProperty(PROGRAM, "prunepeft"),
+                "study",
+                study.file().toAbsolutePath().toString(),
+                "--run",
+                run.name()));
+    if (!study.plugins().isEmpty()) {
+      words.add(PluginOptions.typing(study.plugins()));
+    }
+    return ShellWords.line(words);
   }
 
   private static Path here() {

@@ -208,7 +208,10 @@ final class StudyRunner {
   private String goOn(PlannedRun run, boolean again) {
     Path its = run.directory(directory.root());
     OptionalLong checkpoint = checkpoint(its);
-    int code = start(run, List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
+    List<String> words = new ArrayList<>();
+    words.addAll(List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
+    directory.arguments(run).stream().filter(PluginOptions::areTypedBy).forEach(words::add);
+    int code = start(run, words);
     if (directory.state(run) != StudyDirectory.State.CUT_OFF) {
       return null;
     }

@@ -81,11 +81,13 @@ public final class RunFiles {
    * checksum of the others. Those of earlier versions have none, nor do those that someone wrote by
    * hand.
    */
-  public static final Set<String> SIGNED =
-      Set.of(CONFIG, CONFIGURATION, MEASURED, SEEDS, BUDGETS);
+  public static final Set<String> SIGNED = Set.of(CONFIG, CONFIGURATION, MEASURED, SEEDS, BUDGETS);
 
   /** The member of {@link #CONFIG} that lists the files of a run's data, with their checksums. */
   public static final String DATA = "data";
+
+  /** The member of {@link #CONFIG} that lists the jars of plugins, likewise; absent: none. */
+  public static final String PLUGINS = "plugins";
 
   /** Members of {@link #CONFIG} that are settings. */
   private static final List<String> SETTINGS =

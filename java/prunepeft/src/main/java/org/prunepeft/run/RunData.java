@@ -58,7 +58,7 @@ public final class RunData {
     return differences(run, then, RunData.of(task));
   }
 
-  private static List<String> differences(
+  static List<String> differences(
       RunDirectory run, List<FileChecksum> then, List<FileChecksum> now) {
     Map<Path, FileChecksum> inPlace =
         now.stream()

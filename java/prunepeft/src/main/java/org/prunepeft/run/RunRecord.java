@@ -289,6 +289,7 @@ public final class RunRecord {
     requireSame(
         ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
         "the model that it began with");
+    requireSame(PluginJars.changes(directory), "the plugins that it began with");
     Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
     Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
     if (!now.get(VERSIONS).equals(before.get(VERSIONS))) {
@@ -298,6 +299,7 @@ public final class RunRecord {
     }
     for (Map<String, Object> one : List.of(before, now)) {
       one.remove(VERSIONS);
+      one.remove(RunFiles.PLUGINS);
       // Compared above, and it may have been moved.
       one.remove(ModelFiles.MEMBER);
       one.remove(ModelFiles.OF_WRITING);
@@ -363,6 +365,7 @@ public final class RunRecord {
     config.put(ENCODER, session.encoder.config());
     ModelFiles.put(config, session.setup.model(), session.modelFiles);
     config.put(RunData.MEMBER, session.data);
+    PluginJars.put(config);
     return config;
   }
 
