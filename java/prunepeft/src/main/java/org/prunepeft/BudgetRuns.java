@@ -62,6 +62,8 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
    *     other data, another model or other settings, but for its budget and what it began with;
    *     nothing more is trained then
+   * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
+   *     that of a run in it is a symbolic link
    */
   public static BudgetRuns of(
       Setup setup, List<Budget> budgets, ProgressListener progress, Run run) {
@@ -83,7 +85,8 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
             progress.message(
                 String.format(
                     Locale.ROOT, "%s, %d of %d", budget, outcomes.size() + 1, falling.size()));
-            Setup own = directory == null ? setup : setup.withOutput(directory.file(name(budget)));
+            Setup own =
+                directory == null ? setup : setup.withOutput(directory.writable(name(budget)));
             int done = outcomes.size();
             Path larger = done == 0 ? null : directories.get(done - 1);
             Path exceeding = exceeding(budget, outcomes, directories);

@@ -14,10 +14,13 @@ import java.util.ServiceLoader;
 import java.util.Set;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.task.Tasks;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.ModuleTypes;
+import org.prunepeft.run.PluginJars;
 import org.prunepeft.search.Criteria;
 import org.prunepeft.search.Criterion;
+import org.prunepeft.text.Reason;
 
 /**
  * Criteria, tasks and module types in jars of their own, as Java's services: files named {@code
@@ -49,6 +52,7 @@ public final class Plugins {
     if (!Files.isRegularFile(file)) {
       throw new IllegalArgumentException("%s is not a jar: there is no such file".formatted(jar));
     }
+    FileChecksum content = content(file);
     // Not closed once something is registered: its classes load others when they are first used.
     OfJar loader = new OfJar(url(file));
     try {
@@ -78,6 +82,7 @@ public final class Plugins {
       throw refused;
     }
     REGISTERED.add(file);
+    PluginJars.add(content);
   }
 
   /** Of an exception of the jar's own its kind too: its message may be little, or none. */
@@ -105,6 +110,16 @@ public final class Plugins {
       boolean service =
           SERVICES.stream().anyMatch(one -> name.equals("META-INF/services/" + one.getName()));
       return service ? findResources(name) : super.getResources(name);
+    }
+  }
+
+  /** What runs are compared with that go on later. */
+  private static FileChecksum content(Path file) {
+    try {
+      return FileChecksum.of(file);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(
+          "can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }
   }
 

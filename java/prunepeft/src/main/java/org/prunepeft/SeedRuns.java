@@ -70,6 +70,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
    * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
    *     other data, another model or other settings, but for its seed; nothing is trained then
+   * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
+   *     that of a run in it is a symbolic link
    */
   public static SeedRuns of(
       Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
@@ -151,7 +153,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         directory -> {
           List<Setup> setups = new ArrayList<>();
           for (long seed : seeds) {
-            Path own = directory == null ? null : directory.file(name(seed));
+            Path own = directory == null ? null : directory.writable(name(seed));
             setups.add(setup.with().seed(seed).output(own).build());
           }
           return new SeedRuns(seeds, run.apply(setups, directory));

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.text.ShellWords;
 
 /**
@@ -54,8 +55,9 @@ final class ClusterPlan {
     if (stages.isEmpty()) {
       return List.of();
     }
-    Files.createDirectories(logs());
-    Path folder = folder(directory.root().resolve("plan").toAbsolutePath());
+    Path root = directory.root();
+    Files.createDirectories(OwnFiles.require(root, root.resolve("logs")));
+    Path folder = folder(OwnFiles.require(root, root.resolve("plan")).toAbsolutePath());
     List<String> said = new ArrayList<>();
     for (var stage : stages.entrySet()) {
       write(folder, stage.getKey(), stage.getValue());
@@ -119,13 +121,18 @@ final class ClusterPlan {
   }
 
   private String line(PlannedRun run) {
-    return ShellWords.line(
-        List.of(
-            System.getProperty(PROGRAM, "prunepeft"),
-            "study",
-            study.file().toAbsolutePath().toString(),
-            "--run",
-            run.name()));
+    List<String> words =
+        new ArrayList<>(
+            List.of(
+                System.getProperty(PROGRAM, "prunepeft"),
+                "study",
+                study.file().toAbsolutePath().toString(),
+                "--run",
+                run.name()));
+    if (!study.plugins().isEmpty()) {
+      words.add(PluginOptions.typing(study.plugins()));
+    }
+    return ShellWords.line(words);
   }
 
   private static Path here() {

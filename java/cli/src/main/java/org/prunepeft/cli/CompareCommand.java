@@ -85,7 +85,7 @@ final class CompareCommand implements Runnable {
     Map<String, CommandLine> commands = Main.commandLine().getSubcommands();
     List<String> called = comparison.runs().stream().map(RunInfo::command).toList();
     List<Path> files = directories.stream().map(run -> run.resolve(RunStatus.OPTIONS)).toList();
-    if (!files.stream().allMatch(Files::exists) || !commands.keySet().containsAll(called)) {
+    if (!files.stream().allMatch(Files::isRegularFile) || !commands.keySet().containsAll(called)) {
       return comparison.settings();
     }
     Map<String, List<Object>> different = new LinkedHashMap<>();

@@ -129,11 +129,19 @@ final class ConfigFile implements IDefaultValueProvider {
         });
   }
 
+  /** Plugins are code, which no file has run: they are typed. */
   @Override
   public String defaultValue(ArgSpec argument) {
-    return argument instanceof OptionSpec option && values.containsKey(option)
+    return argument instanceof OptionSpec option
+            && values.containsKey(option)
+            && !PluginOptions.isPlugins(option)
         ? values.get(option)
         : new RecordOptions().defaultValue(argument);
+  }
+
+  /** The place in messages. */
+  String source() {
+    return source;
   }
 
   /** What the options are given, as on the command line, in the order of the file. */

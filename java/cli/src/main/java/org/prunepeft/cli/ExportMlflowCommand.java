@@ -110,7 +110,8 @@ final class ExportMlflowCommand implements Callable<Integer> {
       }
     }
     if (artifacts.containsKey("summary.md")) {
-      tags.put("mlflow.note.content", BoundedFile.text(artifacts.get("summary.md"), MOST_TEXT));
+      Path summary = artifacts.get("summary.md");
+      tags.put("mlflow.note.content", BoundedFile.text(BoundedFile.regular(summary), MOST_TEXT));
     }
     return new MlflowStore.MlflowRun(
         directory + " " + began,

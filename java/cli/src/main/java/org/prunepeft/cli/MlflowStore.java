@@ -170,7 +170,7 @@ final class MlflowStore {
 
   private static JsonNode description(Path meta) throws IOException {
     try {
-      byte[] text = BoundedFile.read(meta, Yaml.MOST);
+      byte[] text = BoundedFile.read(BoundedFile.regular(meta), Yaml.MOST);
       return Yaml.read(new String(text, StandardCharsets.UTF_8));
     } catch (JsonProcessingException e) {
       throw new FormatException(
@@ -355,7 +355,7 @@ final class MlflowStore {
     }
     for (Map.Entry<String, Path> artifact : run.artifacts.entrySet()) {
       Path file = directory.resolve("artifacts").resolve(artifact.getKey());
-      AtomicFile.write(file, Files.readAllBytes(artifact.getValue()));
+      AtomicFile.write(file, Files.readAllBytes(BoundedFile.regular(artifact.getValue())));
     }
     // Last: a directory without it is no run.
     write(directory.resolve(META), meta(run, runId, place));

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.prunepeft.RunContents;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.report.ProgressListener;
 
 /**
@@ -95,7 +96,8 @@ final class PageWatch implements ProgressListener, AutoCloseable {
   private void write(Path directory, boolean goesOn) {
     try {
       String page = source.page(directory, goesOn ? seconds : 0);
-      Outputs.write(directory.resolve(PAGE), writer -> writer.write(page));
+      Path file = OwnFiles.require(directory, directory.resolve(PAGE));
+      Outputs.write(file, writer -> writer.write(page));
     } catch (IOException | RuntimeException e) {
       // A page is no reason to end a run; the next may be written.
       if (!failed) {

@@ -39,7 +39,7 @@ final class ResultLines {
   static void print(Setup setup) {
     Path summary = setup.output().resolve(RunStatus.SUMMARY);
     try {
-      System.out.println(BoundedFile.text(summary, MOST));
+      System.out.println(BoundedFile.text(BoundedFile.regular(summary), MOST));
     } catch (IOException e) {
       throw new UncheckedIOException(
           "can't read %s: %s".formatted(summary, Reason.of(summary, e)), e);

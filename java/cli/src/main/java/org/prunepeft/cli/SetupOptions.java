@@ -299,7 +299,7 @@ final class SetupOptions {
     }
     String first;
     try {
-      first = BoundedFile.firstLine(file);
+      first = BoundedFile.firstLine(BoundedFile.regular(file));
     } catch (IOException e) {
       throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import picocli.CommandLine.Model.OptionSpec;
 
 /**
@@ -103,6 +104,18 @@ record Study(
     Method within(List<Limit> others) {
       return new Method(name, command, options, references, others, draws, rates);
     }
+  }
+
+  /** The jars of plugins that any run is given, as the file names them. */
+  List<Path> plugins() {
+    Stream<Map<OptionSpec, String>> ofModelsAndTasks =
+        Stream.of(models, tasks)
+            .flatMap(named -> named.values().stream())
+            .flatMap(options -> options.byCommand().values().stream());
+    return Stream.concat(ofModelsAndTasks, methods.stream().map(Method::options))
+        .flatMap(options -> PluginOptions.named(options).stream())
+        .distinct()
+        .toList();
   }
 
   Optional<Method> method(String named) {

@@ -11,6 +11,7 @@ import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -48,6 +49,8 @@ final class StudyCommand implements Callable<Integer> {
 
   @ArgGroup private Way way = new Way();
 
+  @Mixin private PluginOptions plugins;
+
   @Spec private CommandSpec spec;
 
   /** Instead of making all runs. */
@@ -81,6 +84,9 @@ final class StudyCommand implements Callable<Integer> {
           WATCH + " is for a study that is made here: leave out --plan, --collect or --run");
     }
     Study study = StudyFile.read(file);
+    if (!way.collect) {
+      PluginOptions.requireTyped(file.toString(), study.plugins(), spec);
+    }
     StudyPlan plan = new StudyPlan(study);
     StudyDirectory directory = new StudyDirectory(study, plan);
     if (way.plan) {

@@ -23,6 +23,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.DamagedRunException;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.study.RateChoice;
@@ -334,8 +335,14 @@ final class StudyDirectory {
     }
   }
 
-  /** A run begins: says by which command. */
+  /**
+   * A run begins: says by which command.
+   *
+   * @throws RunDirectoryException if its files lie elsewhere, by a symbolic link
+   */
   void begins(PlannedRun run) {
+    OwnFiles.require(root(), command(run));
+    OwnFiles.require(root(), log(run));
     try {
       Files.createDirectories(command(run).getParent());
       Files.createDirectories(log(run).getParent());
@@ -351,7 +358,7 @@ final class StudyDirectory {
    * @return where it is now
    */
   Path setAside(PlannedRun run) {
-    Path earlier = root().resolve("earlier");
+    Path earlier = OwnFiles.require(root(), root().resolve("earlier"));
     try {
       Files.createDirectories(earlier);
       int number = 1;
@@ -383,7 +390,9 @@ final class StudyDirectory {
       Files.createDirectories(root());
       FileChannel channel =
           FileChannel.open(
-              root().resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+              OwnFiles.require(root(), root().resolve(LOCK)),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.WRITE);
       try {
         FileLock lock = channel.tryLock();
         if (lock != null) {

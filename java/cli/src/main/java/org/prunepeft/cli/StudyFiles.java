@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.DifferenceOverSeeds;
 import org.prunepeft.study.Interval;
@@ -88,7 +89,9 @@ final class StudyFiles {
     written.putAll(more);
     written.put(StudyCosts.JSON, itsJson);
     Map<Path, String> files = new LinkedHashMap<>();
-    written.forEach((name, text) -> files.put(directory.root().resolve(name), text));
+    written.forEach(
+        (name, text) ->
+            files.put(OwnFiles.require(directory.root(), directory.root().resolve(name)), text));
     Outputs.writeTogether(
         files,
         all -> {

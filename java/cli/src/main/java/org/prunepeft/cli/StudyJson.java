@@ -144,7 +144,7 @@ final class StudyJson {
     }
     Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
     study.ifPresent(own -> requireBeside(directory, StudyFiles.JSON, own));
-    return Optional.of(BoundedFile.text(file, MOST));
+    return Optional.of(BoundedFile.text(BoundedFile.regular(file), MOST));
   }
 
   /**
@@ -183,7 +183,7 @@ final class StudyJson {
       return Optional.empty();
     }
     try {
-      JsonNode read = JSON.readTree(BoundedFile.read(file, MOST));
+      JsonNode read = JSON.readTree(BoundedFile.read(BoundedFile.regular(file), MOST));
       JsonShape.NUMBER.require("format", read.path("format"));
       if (read.get("format").asInt() != FORMAT) {
         throw new RunDirectoryException(

@@ -20,6 +20,8 @@ import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.prunepeft.io.BoundedFile;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.RunStatus;
 
@@ -210,7 +212,10 @@ final class StudyRunner {
   private String goOn(PlannedRun run, boolean again) {
     Path its = run.directory(directory.root());
     OptionalLong checkpoint = checkpoint(its);
-    int code = start(run, List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
+    List<String> words = new ArrayList<>();
+    words.addAll(List.of(run.method().command(), SetupOptions.RESUME, its.toString()));
+    directory.arguments(run).stream().filter(PluginOptions::areTypedBy).forEach(words::add);
+    int code = start(run, words);
     if (directory.state(run) != StudyDirectory.State.CUT_OFF) {
       return null;
     }
@@ -270,7 +275,9 @@ final class StudyRunner {
   /** {@return the exit code of its process} */
   private int start(PlannedRun run, List<String> words) {
     requireGoesOn();
-    Process process = ChildProcess.start(words, directory.log(run));
+    OwnFiles.require(directory.root(), run.directory(directory.root()));
+    Path log = OwnFiles.require(directory.root(), directory.log(run));
+    Process process = ChildProcess.start(words, log);
     try {
       while (!process.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
         if (Interruption.requested()) {
@@ -297,7 +304,8 @@ final class StudyRunner {
     Path log = directory.log(run);
     try {
       // Not readString, which refuses what was cut off within a character.
-      String text = new String(Files.readAllBytes(log), StandardCharsets.UTF_8);
+      String text =
+          new String(Files.readAllBytes(BoundedFile.regular(log)), StandardCharsets.UTF_8);
       return text.lines()
           .filter(line -> !line.isBlank())
           .reduce((earlier, later) -> later)

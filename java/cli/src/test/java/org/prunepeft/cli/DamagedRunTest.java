@@ -576,6 +576,31 @@ class DamagedRunTest {
         .exits(1, seed.resolve("summary.md") + " is damaged or was changed: ");
     Call.of("seal", seed).exits(0);
     Call.of("search", "--resume", above).exits(0, "is complete").prints("# Two seeds");
+    for (Endless endless : Endless.values()) {
+      Path all = above.resolve("summary.md");
+      assertNoEnd(all, endless.read(all, () -> Call.of("search", "--resume", above)));
+    }
+  }
+
+  /** Nothing has its checksum. */
+  @ParameterizedTest
+  @ValueSource(strings = {"measured.json", "peer.json", "rounds.json", "predictions.jsonl"})
+  void whatWasAddedToARunIsNotRead(String name) throws IOException {
+    Path source = name.equals("measured.json") ? measured : name.equals("peer.json") ? tried : run;
+    Path added = copy("without-" + name);
+    Files.deleteIfExists(added.resolve(name));
+    Call.of("seal", added).exits(0);
+    Path file = Files.copy(source.resolve(name), added.resolve(name));
+    String[] said = {file + " was added", "prunepeft seal " + added};
+    Call.of("predict", added, texts).exits(1, said);
+    Call.of("report", added, "--output=" + temporary.resolve("never")).exits(1, said);
+    Call.of("compare", run, added).exits(1, said);
+    Call.of("search", "--resume", added).exits(1, said);
+    Call.of("runs", added).exits(0).prints("damaged: " + file);
+    Call.of("seal", added).exits(0);
+    Call.of("predict", added, texts).exits(0).prints(predicted);
+    Files.writeString(added.resolve("report.html"), "a user's");
+    Call.of("predict", added, texts).exits(0).prints(predicted);
   }
 
   @Test

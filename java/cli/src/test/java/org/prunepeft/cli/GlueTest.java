@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -17,10 +18,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.Endless;
 import org.prunepeft.testing.FixedSeed;
 
 /** GLUE's nine tasks from files of their shape, with a tiny model. */
@@ -228,5 +232,13 @@ class GlueTest {
 
   private static Call call(String command, Path output, String... options) {
     return Call.of(command, "--model=" + model, "--output=" + output, Small.modules(), options);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatHasNoEndIsRefusedByItsName(Endless endless) throws IOException {
+    Path file = glue.resolve("CoLA/train.tsv");
+    var e = endless.read(file, () -> assertThrows(DataException.class, () -> load("cola")));
+    assertTrue(e.getMessage().startsWith(file + " is a device, a FIFO"), e.getMessage());
   }
 }

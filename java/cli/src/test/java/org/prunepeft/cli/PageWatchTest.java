@@ -14,6 +14,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.testing.Endless;
 
 class PageWatchTest {
   @TempDir Path run;
@@ -54,5 +55,36 @@ class PageWatchTest {
     assertEquals(List.of(), said);
     assertTrue(err.toString().startsWith("prunepeft: " + run.resolve("absent")), err.toString());
     assertEquals(1, err.toString().lines().count(), err.toString());
+  }
+
+  /** In a run that came from elsewhere. */
+  @Test
+  void whatALinkLeadsToIsNotReplacedByThePage(@TempDir Path elsewhere) throws IOException {
+    Files.writeString(run.resolve("config.json"), "{}");
+    Files.writeString(run.resolve("INCOMPLETE"), "running\n");
+    Path mine = Files.writeString(elsewhere.resolve("mine"), "mine");
+    Path page = Files.createSymbolicLink(run.resolve(PageWatch.PAGE), mine);
+    try (PageWatch watch = watch(page)) {
+      watch.directory(run);
+    }
+    assertEquals("mine", Files.readString(mine));
+    assertTrue(err.toString().startsWith("prunepeft: " + page + " is a symbolic link"));
+    assertEquals(1, err.toString().lines().count(), err.toString());
+  }
+
+  @Test
+  void thePageIsNotWrittenToWhatNobodyReads() throws IOException {
+    Files.writeString(run.resolve("config.json"), "{}");
+    Files.writeString(run.resolve("INCOMPLETE"), "running\n");
+    Path page = run.resolve(PageWatch.PAGE);
+    Endless.FIFO.read(
+        page,
+        () -> {
+          try (PageWatch watch = watch(page)) {
+            watch.directory(run);
+          }
+          return null;
+        });
+    assertTrue(err.toString().startsWith("prunepeft: " + page + " is no file"), err.toString());
   }
 }

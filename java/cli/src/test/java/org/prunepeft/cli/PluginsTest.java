@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -19,6 +20,8 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.testing.FixedSeed;
 
@@ -93,7 +96,12 @@ class PluginsTest {
     assertEquals(Map.of("ia3", Map.of("block", "ATTENTION")), Setup.ofRun(run).moduleSettings());
     Call.of("evaluate", run, "--plugins=" + plugins).exits(0).prints("test of larger-number");
     Path again = temporary.resolve("again");
-    Call.of("search", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);
+    Call.of(
+            "search",
+            "--config=" + run.resolve("config.yaml"),
+            "--plugins=" + plugins,
+            "--output=" + again)
+        .exits(0);
     assertEquals(Small.test(run), Small.test(again));
     Path same = temporary.resolve("same");
     Call.of(
@@ -137,6 +145,37 @@ class PluginsTest {
         .exits(2, "broken.jar", "org.example.Absent");
   }
 
+  /** The jar of a task whose class has that name, and whose own name is what the code gives. */
+  private static Path jarOfTask(String type, String name) throws IOException {
+    Path file =
+        Files.writeString(
+            Files.createDirectories(temporary.resolve(type + "-source")).resolve(type + ".java"),
+            """
+            import org.prunepeft.data.*;
+            public class %s implements Task {
+              public String name() { %s }
+              public String description() { return "none"; }
+              public String source() { return "none"; }
+              public String licence() { return "none"; }
+              public Dataset load(SplitSizes sizes, long seed, long testSeed) { return null; }
+            }
+            """
+                .formatted(type, name));
+    Path classes = Files.createDirectory(temporary.resolve(type));
+    String[] arguments = {
+      "-proc:none",
+      "-cp",
+      System.getProperty("java.class.path"),
+      "-d",
+      classes.toString(),
+      file.toString()
+    };
+    assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments));
+    Path services = Files.createDirectories(classes.resolve("META-INF/services"));
+    Files.writeString(services.resolve("org.prunepeft.data.Task"), type);
+    return jar(type + ".jar", classes);
+  }
+
   /** Files of a name that this process has open, where the system tells. */
   private static List<Path> open(String name) throws IOException {
     Path all = Path.of("/proc/self/fd");
@@ -155,35 +194,10 @@ class PluginsTest {
 
   @Test
   void anExceptionOfAJarsClassIsSaidWithTheJar() throws IOException {
-    Path source = Files.createDirectories(temporary.resolve("failing-source"));
-    Path file =
-        Files.writeString(
-            source.resolve("Failing.java"),
-            """
-            import org.prunepeft.data.*;
-            public class Failing implements Task {
-              public String name() { throw new UnsupportedOperationException(); }
-              public String description() { return "none"; }
-              public String source() { return "none"; }
-              public String licence() { return "none"; }
-              public Dataset load(SplitSizes sizes, long seed, long testSeed) { return null; }
-            }
-            """);
-    Path classes = Files.createDirectory(temporary.resolve("failing"));
-    String[] arguments = {
-      "-proc:none",
-      "-cp",
-      System.getProperty("java.class.path"),
-      "-d",
-      classes.toString(),
-      file.toString()
-    };
-    assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments));
-    Path services = Files.createDirectories(classes.resolve("META-INF/services"));
-    Files.writeString(services.resolve("org.prunepeft.data.Task"), "Failing");
-    Call.of("tasks", "--plugins=" + jar("failing.jar", classes))
-        .exits(2, "failing.jar: java.lang.UnsupportedOperationException");
-    assertEquals(List.of(), open("failing.jar"));
+    Path failing = jarOfTask("Failing", "throw new UnsupportedOperationException();");
+    Call.of("tasks", "--plugins=" + failing)
+        .exits(2, "Failing.jar: java.lang.UnsupportedOperationException");
+    assertEquals(List.of(), open("Failing.jar"));
   }
 
   @Test
@@ -240,5 +254,75 @@ class PluginsTest {
   void anUnknownTypeOfModulesIsNamed() {
     Call.of("train", "--model=" + model, "--module-types=unheard-of", Small.examples(24))
         .exits(2, "unheard-of");
+  }
+
+  /** The file may come from a stranger, as a run does. */
+  @Test
+  void aFileThatNamesAJarRunsNoneOfItsCode() throws IOException {
+    String property = "prunepeft.test.marked";
+    Path jar =
+        jarOfTask(
+            "Marking", "System.setProperty(\"%s\", \"\"); return \"marking\";".formatted(property));
+    Path run = Files.createDirectories(temporary.resolve("from-elsewhere"));
+    Path options = Files.writeString(run.resolve("config.yaml"), "plugins: " + jar + "\n");
+    String[] said = {options + " names plugins", ": " + jar + "; ", "type --plugins=" + jar};
+    Path output = temporary.resolve("never");
+    Call.of("train", "--resume", run).exits(2, said);
+    Call.of("search", "--resume=" + run).exits(2, said);
+    Call.of("train", "--config", options, "--output=" + output).exits(2, said);
+    Files.writeString(options, "plugins: [" + jar + "]\n");
+    Call.of("predict", run, "--config=" + options).exits(2, said);
+    Call.of("train", "--resume", run, "--plugins=" + plugins)
+        .exits(2, options + " names " + jar + ", and the command line has " + plugins);
+    Path study =
+        Files.writeString(
+            temporary.resolve("stranger.yaml"),
+            """
+            output: %s
+            tasks: [wordnet]
+            methods: {head: {command: train, modules: head, plugins: %s}}
+            """
+                .formatted(output, jar));
+    String[] ofStudy = {study + " names plugins", ": " + jar + "; ", "type --plugins=" + jar};
+    Call.of("study", study).exits(2, ofStudy);
+    Call.of("study", study, "--plan", "--plugins=" + plugins).exits(2, ofStudy);
+    assertNull(System.getProperty(property));
+    assertFalse(Files.exists(output));
+    Call.of("study", study, "--plan", "--plugins=" + jar).exits(0);
+    assertTrue(
+        Files.readString(output.resolve("plan/1/commands-1.txt"))
+            .endsWith(" --plugins=" + jar + "\n"));
+    assertEquals("", System.getProperty(property));
+  }
+
+  @Test
+  void aRunGoesOnWithTheJarsThatItBeganWith() throws IOException {
+    Path run = temporary.resolve("cut-off");
+    Call.of(
+            "train",
+            "--plugins=" + plugins,
+            "--model=" + model,
+            "--task=larger-number",
+            "--modules=head",
+            "--output=" + run,
+            Small.examples(24))
+        .exits(0);
+    Files.delete(run.resolve("result.json"));
+    Files.writeString(run.resolve(RunDirectory.INCOMPLETE), "failed: cancelled\n");
+    Path config = run.resolve("config.json");
+    String before = Files.readString(config);
+    String sum = FileChecksum.of(plugins).sha256();
+    assertTrue(before.contains(sum), before);
+    // As if the jar had been another then.
+    Files.writeString(
+        config,
+        before
+            .replace(sum, "0".repeat(64))
+            .replaceFirst(",\\s*\"sha256\" : \"[0-9a-f]{64}\"\\s*}\\s*$", "\n}\n"));
+    Call.of("train", "--resume", run, "--plugins=" + plugins)
+        .exits(3, plugins + " is not what the run " + run, "the plugins that it began with");
+    Files.writeString(config, before);
+    Call.of("train", "--resume", run).exits(2, "type --plugins=" + plugins);
+    Call.of("train", "--resume", run, "--plugins=" + plugins).exits(0);
   }
 }

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.IOException;
@@ -30,6 +29,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.Directories;
+import org.prunepeft.testing.Endless;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.ProcessorTime;
 
@@ -443,16 +443,24 @@ class ResumeCommandTest {
   }
 
   @Test
-  void optionsThatAreNoTextOrHaveNoEndAreRefusedByTheirName() throws IOException {
+  void optionsThatAreNoTextAreRefusedByTheirName() throws IOException {
     Path run = Files.createDirectories(temporary.resolve("no text"));
     Path options = run.resolve("config.yaml");
     Files.write(options, new byte[] {(byte) 0xff, '\n'});
     Call.of("train", "--resume", run).exits(2, options + " must be a mapping of options to values");
-    Path zeros = Path.of("/dev/zero");
-    assumeTrue(Files.exists(zeros), "there is no /dev/zero");
-    Files.delete(options);
-    Files.createSymbolicLink(options, zeros);
-    Call.of("train", "--resume", run).exits(2, options.toString());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void optionsThatHaveNoEndAreRefusedByTheirName(Endless endless) throws IOException {
+    Path run = Files.createDirectories(temporary.resolve("no end " + endless));
+    Path options = run.resolve("config.yaml");
+    Call refused = endless.read(options, () -> Call.of("train", "--resume", run));
+    refused.exits(1, options + " is a device, a FIFO or a socket");
+    // Of a run that says no command itself, they are asked how it goes on.
+    Files.writeString(run.resolve("INCOMPLETE"), "failed: cancelled\n");
+    refused = endless.read(options, () -> Call.of("predict", run, "--text=a"));
+    refused.exits(1, "go on with: prunepeft COMMAND --resume '" + run + "'");
   }
 
   @Test

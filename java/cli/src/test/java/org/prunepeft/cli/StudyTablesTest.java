@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.cli.MadeStudy.Given;
 import org.prunepeft.data.Metric;
@@ -34,6 +36,8 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Yaml;
+import org.prunepeft.testing.Directories;
+import org.prunepeft.testing.Endless;
 
 /** What a study says of runs that nobody had to train. */
 class StudyTablesTest {
@@ -638,5 +642,55 @@ class StudyTablesTest {
     assertTrue(dom.contains("1.7 min, search 7.2 ×"), "the cost of the search");
     assertEquals(List.of(), browser.violations(page, false));
     assertEquals(List.of(), browser.violations(page, true));
+  }
+
+  /** In a study's directory that came from elsewhere. */
+  @ParameterizedTest
+  @CsvSource({
+    "study.md, --collect",
+    "costs.json, --collect",
+    "plan, --plan",
+    ".lock,",
+    "logs,",
+    "commands,",
+    "runs/wordnet_minilm_search_0.5_seed-0,"
+  })
+  void whatALinkLeadsToIsNotWritten(String name, String way) throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted(""),
+            run ->
+                run.tried() == null && run.seed() == 0
+                    ? Optional.empty()
+                    : Optional.of(new Given(0.25)));
+    Path elsewhere = Files.createDirectory(temporary.resolve("elsewhere"));
+    Path mine = Files.writeString(elsewhere.resolve("mine"), "mine");
+    Path link = output.resolve(name);
+    if (Files.exists(link)) {
+      Directories.delete(link);
+    }
+    boolean isFile = List.of("study.md", "costs.json", ".lock").contains(name);
+    Path empty = Files.createDirectory(temporary.resolve("empty"));
+    Files.createSymbolicLink(link, isFile ? mine : empty);
+    Call.of("study", file, way == null ? List.of() : way)
+        .exits(1, link + " is a symbolic link; a run or a study writes and removes only");
+    assertEquals("mine", Files.readString(mine));
+    assertEquals(Set.of(), Small.names(empty));
+    assertEquals(Set.of("mine"), Small.names(elsewhere));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatHasNoEndIsRefusedByItsName(Endless endless) throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.25)));
+    Call.of("study", file, "--collect").exits(0);
+    Path page = temporary.resolve("never.html");
+    for (String name : List.of("study.json", "costs.json")) {
+      Path one = output.resolve(name);
+      endless
+          .read(one, () -> Call.of("report", output, "--output=" + page))
+          .exits(1, one + " is a device, a FIFO or a socket");
+    }
+    assertFalse(Files.exists(page));
   }
 }

@@ -19,6 +19,7 @@ import java.util.regex.Pattern;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Uninterrupted;

@@ -18,6 +18,7 @@ import java.util.function.Predicate;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.DamagedRunException;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Required;
 import org.slf4j.Logger;
@@ -166,10 +167,11 @@ public final class Manifest {
   }
 
   /**
-   * Checks that a complete run's files hold what the run wrote.
+   * Checks that a complete run's files hold what the run wrote, and that none was added by a name
+   * of these.
    *
    * @throws DamagedRunException if one does not, or is gone; names it, both checksums, all others
-   *     that differ and the remedy
+   *     that differ and the remedy; or if one was added, which it names
    * @throws RunDirectoryException if one can't be read or has a newer format, or if the directory
    *     is that of several runs
    */
@@ -181,6 +183,8 @@ public final class Manifest {
     RunDirectories.requireOne(run.path());
     if (Files.exists(run.file(RunFiles.RESULT))) {
       verify(run, RunFiles.RESULT, checked);
+      // Reports and the like read what is there, whatever they were asked for.
+      requireNoOthers(run, RunFiles.RESULT, RunFiles.beforeResult(run));
     } else if (isExpected(run)) {
       throw new DamagedRunException(
           "%s is missing; %s".formatted(run.file(RunFiles.RESULT), restore(run)));

@@ -16,6 +16,7 @@ import java.util.Set;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.NewDirectories;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Unfinished;
 import org.prunepeft.io.Uninterrupted;

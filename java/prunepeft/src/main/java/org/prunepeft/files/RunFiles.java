@@ -86,6 +86,9 @@ public final class RunFiles {
   /** The member of {@link #CONFIG} that lists the files of a run's data, with their checksums. */
   public static final String DATA = "data";
 
+  /** The member of {@link #CONFIG} that lists the jars of plugins, likewise; absent: none. */
+  public static final String PLUGINS = "plugins";
+
   /** Members of {@link #CONFIG} that are settings. */
   private static final List<String> SETTINGS =
       List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");

@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.WeakHashMap;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.OwnFiles;
 import org.prunepeft.io.RunDirectoryException;
 
 /**

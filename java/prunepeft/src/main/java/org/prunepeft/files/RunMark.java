@@ -222,7 +222,8 @@ public final class RunMark {
   /** The command in the comment by which the options of a directory begin. */
   private static Optional<String> calledBy(Path directory) {
     try {
-      Matcher call = CALL.matcher(BoundedFile.firstLine(directory.resolve(RunFiles.OPTIONS)));
+      Path options = directory.resolve(RunFiles.OPTIONS);
+      Matcher call = CALL.matcher(BoundedFile.firstLine(BoundedFile.regular(options)));
       return call.find() ? Optional.of(call.group(1)) : Optional.empty();
     } catch (IOException e) {
       return Optional.empty();

@@ -23,11 +23,15 @@ import org.prunepeft.model.EncoderConfig;
  * @param now what it would have, likewise
  */
 record ConfigDifference(String member, Object before, Object now) {
-  /** No settings, and where things are, which may have been moved; the model is compared apart. */
+  /**
+   * No settings, and where things are, which may have been moved; model and plugins are compared
+   * apart.
+   */
   private static final Set<String> APART =
       Set.of(
           RunRecord.VERSIONS,
           RunFiles.BEGAN,
+          RunFiles.PLUGINS,
           ModelFiles.MEMBER,
           ModelFiles.OF_WRITING,
           ModelFiles.DIRECTORY,

@@ -70,7 +70,7 @@ public final class RunData {
     return differences(run, then, now);
   }
 
-  private static List<String> differences(
+  static List<String> differences(
       RunDirectory run, List<FileChecksum> then, List<FileChecksum> now) {
     Map<Path, FileChecksum> inPlace =
         now.stream()

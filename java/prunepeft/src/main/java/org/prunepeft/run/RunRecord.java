@@ -294,6 +294,7 @@ public final class RunRecord {
     requireSame(
         ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
         "the model that it began with");
+    requireSame(PluginJars.changes(directory), "the plugins that it began with");
     Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
     ConfigDifference.ofVersions(before, now)
         .ifPresent(
@@ -318,6 +319,7 @@ public final class RunRecord {
     config.put(ENCODER, session.encoder.config());
     ModelFiles.put(config, session.setup.model(), session.modelFiles);
     config.put(RunData.MEMBER, session.data);
+    PluginJars.put(config);
     return config;
   }
 

@@ -154,4 +154,24 @@ class ManifestTest {
     assertTrue(said.contains("while the run went on"), said);
     assertTrue(said.endsWith("resume the run (--resume), or make it anew"), said);
   }
+
+  @Test
+  void whatWasAddedByANameOfARunsFilesIsRefused() throws IOException {
+    for (String name : RunFiles.DESCRIPTION) {
+      if (!Files.exists(file(name))) {
+        Files.writeString(file(name), "{}");
+        String said =
+            assertThrows(DamagedRunException.class, () -> Manifest.open(run, READ)).getMessage();
+        assertTrue(said.startsWith(file(name) + " was added: "), said);
+        Files.delete(file(name));
+      }
+    }
+    Files.writeString(file("report.html"), "a page");
+    Files.createDirectory(file(CheckpointDirectory.NAME));
+    Manifest.open(run, READ);
+    Files.writeString(file(RunFiles.PEER), "{}");
+    Manifest.renew(
+        RunDirectory.open(run), RunFiles.RESULT, RunFiles.beforeResult(RunDirectory.open(run)));
+    Manifest.open(run, READ);
+  }
 }

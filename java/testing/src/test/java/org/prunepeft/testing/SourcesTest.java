@@ -8,12 +8,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** The sources of all modules' tests. */
+/** The sources of all modules' tests, and what those of the library and the command line read. */
 class SourcesTest {
   /** Random numbers that no seed names, and sources that outlive a test. */
   private static final Pattern UNSEEDED =
@@ -34,6 +36,56 @@ class SourcesTest {
   private static final Pattern BODY = Pattern.compile("\\{\\r?\\n");
 
   private static final String REASON = "@FixedSeed(";
+
+  /**
+   * Reads to the end of a file, or for its first byte, whatever it is: a FIFO that lies in a
+   * directory from elsewhere would hold a command for ever.
+   */
+  private static final Pattern READING =
+      Pattern.compile(
+          "\\b(Files\\.(readString|readAllLines|readAllBytes|lines|newInputStream|newBufferedReader)"
+              + "|BoundedFile\\.(read|text|firstLine|beginning)"
+              + "|new (FileInputStream|FileReader))"
+              + "\\(\\s*+(?!BoundedFile\\.regular\\()");
+
+  /**
+   * The classes that may: they read what the user has named, which may be a pipe, what the system
+   * has, or what this process has just written.
+   */
+  private static final Set<String> READERS =
+      Set.of(
+          "AtomicFile",
+          "BoundedFile",
+          "ConfigFile",
+          "ExampleFile",
+          "GzipFile",
+          "HostMemory",
+          "ProcessIdentity",
+          "RunMark",
+          "TemplateFiles",
+          "Texts");
+
+  @Test
+  void readOfDirectoriesNothingThatMayHaveNoEnd() throws IOException {
+    Path root = Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
+    List<String> found = new ArrayList<>();
+    Set<String> readers = new TreeSet<>();
+    for (String module : List.of("prunepeft", "cli")) {
+      try (Stream<Path> files = Files.walk(root.resolve(module).resolve("src/main/java"))) {
+        for (Path file : files.filter(SourcesTest::isRead).toList()) {
+          String name = file.getFileName().toString().replace(".java", "");
+          for (MatchResult reading : READING.matcher(Files.readString(file)).results().toList()) {
+            readers.add(name);
+            if (!READERS.contains(name)) {
+              found.add(root.relativize(file) + ": " + reading.group());
+            }
+          }
+        }
+      }
+    }
+    assertEquals(List.of(), found, "wrap it in BoundedFile.regular");
+    assertEquals(READERS, readers, "those that read so");
+  }
 
   @Test
   void drawNothingThatNoSeedNames() throws IOException {

@@ -37,7 +37,9 @@ final class TemplateFiles {
   ChatFormat format(Path other) {
     JsonNode config = json(CONFIG);
     Map<String, Source> templates =
-        other == null ? templates(config) : Map.of(DEFAULT, new Source(other, template(other)));
+        other == null
+            ? templates(config)
+            : Map.of(DEFAULT, new Source(other, read(other, MOST_OF_TEMPLATE)));
     Source tools = templates.get(TOOLS);
     return new ChatFormat(
         understood(templates.get(DEFAULT)),
@@ -77,7 +79,7 @@ final class TemplateFiles {
   }
 
   private static void put(Map<String, Source> templates, String name, Path file) {
-    templates.put(name, new Source(file, template(file)));
+    templates.put(name, new Source(file, readOwn(file, MOST_OF_TEMPLATE)));
   }
 
   private Map<String, Source> configured(JsonNode config) {
@@ -124,14 +126,19 @@ final class TemplateFiles {
       return JSON.createObjectNode();
     }
     try {
-      return JSON.readTree(read(file(name), MOST_OF_CONFIG));
+      return JSON.readTree(readOwn(file(name), MOST_OF_CONFIG));
     } catch (JsonProcessingException e) {
       throw new DataException("%s is no JSON: %s".formatted(file(name), e.getOriginalMessage()), e);
     }
   }
 
-  private static String template(Path file) {
-    return read(file, MOST_OF_TEMPLATE);
+  /** Of the model's directory, where nothing is a pipe that the user has named. */
+  private static String readOwn(Path file, int most) {
+    try {
+      return read(BoundedFile.regular(file), most);
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
   }
 
   private static String read(Path file, int most) {

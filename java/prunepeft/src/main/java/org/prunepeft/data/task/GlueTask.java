@@ -1,5 +1,6 @@
 package org.prunepeft.data.task;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,6 +19,7 @@ import org.prunepeft.data.sampling.Splits;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.ExampleFile.Row;
 import org.prunepeft.data.table.LabelReader;
+import org.prunepeft.io.BoundedFile;
 
 /**
  * A task of GLUE (Wang et al. 2018, arXiv 1804.07461), read from the benchmark's own TSV files.
@@ -288,6 +290,10 @@ public final class GlueTask implements Task {
           "there is no %s in %s or in %s within it; GLUE's files for %s are at gluebenchmark.com/tasks"
               .formatted(name, directory, corpus.directory, corpus.key));
     }
-    return file;
+    try {
+      return BoundedFile.regular(file);
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
   }
 }

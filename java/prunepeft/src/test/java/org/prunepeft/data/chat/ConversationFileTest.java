@@ -15,10 +15,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.TrainingText.Span;
+import org.prunepeft.testing.Endless;
 
 class ConversationFileTest {
   private static final String CHATML =
@@ -522,6 +524,19 @@ class ConversationFileTest {
     if (Files.exists(endless)) {
       e = assertThrows(DataException.class, () -> ChatFormat.of(directory, endless));
       assertEquals(true, e.getMessage().startsWith("/dev/zero has more than 1,000,000 bytes"));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatHasNoEndIsRefusedByItsName(Endless endless) throws IOException {
+    for (String name :
+        List.of("chat_template.jinja", "tokenizer_config.json", "special_tokens_map.json")) {
+      Path file = directory.resolve(name);
+      var e =
+          endless.read(
+              file, () -> assertThrows(DataException.class, () -> ChatFormat.of(directory, null)));
+      assertTrue(e.getMessage().startsWith(file + " is a device, a FIFO"), e.getMessage());
     }
   }
 }
