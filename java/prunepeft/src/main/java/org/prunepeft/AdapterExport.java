@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +35,10 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.model.Pretrained;
+import org.prunepeft.peft.AdaLoraConfig;
+import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.report.RunSchema;
@@ -305,12 +309,20 @@ public final class AdapterExport {
   public static void require(String format, Setup setup) {
     try (StoredWeights base = new StoredWeights(setup.model())) {
       EncoderConfig encoder = base.config();
-      PeftConfig peft = setup.on(encoder).peft();
+      PeftConfig peft = bounded(setup.on(encoder), encoder.hidden());
       List<AdapterPart> parts = new ArrayList<>();
+      Map<Integer, float[]> zeros = new HashMap<>();
       for (Candidate module : peft.space(encoder).candidates()) {
         ModuleType type = peft.typeOf(module);
         List<SafeTensors.Tensor> untrained =
-            type.parameters(encoder, module.layer()).stream().map(AdapterExport::zeros).toList();
+            type.parameters(encoder, module.layer()).stream()
+                .map(
+                    parameter ->
+                        new SafeTensors.Tensor(
+                            parameter.shape(),
+                            zeros.computeIfAbsent(
+                                Math.toIntExact(parameter.count()), float[]::new)))
+                .toList();
         parts.addAll(type.parts(encoder, module.layer(), untrained, base));
       }
       SafeTensors.Tensor head =
@@ -333,8 +345,43 @@ public final class AdapterExport {
     }
   }
 
-  private static SafeTensors.Tensor zeros(ModuleType.Parameter parameter) {
-    return new SafeTensors.Tensor(parameter.shape(), new float[Math.toIntExact(parameter.count())]);
+  /**
+   * A setup's modules with ranks and bottlenecks of {@code most} at most. What a format holds does
+   * not depend on how large they are, and whether there is memory for them is asked later.
+   */
+  private static PeftConfig bounded(Setup setup, int most) {
+    LoraConfig lora = setup.lora();
+    if (lora != null) {
+      AdaLoraConfig ada = lora.adaLora();
+      lora =
+          lora.with()
+              .rank(Math.min(most, lora.rank()))
+              .rankPattern(bounded(lora.rankPattern(), most))
+              .adaLora(
+                  ada == null
+                      ? null
+                      : ada.with()
+                          .initR(Math.min(most, ada.initR()))
+                          .targetR(Math.min(most, ada.targetR()))
+                          .build())
+              .build();
+    }
+    AdapterConfig adapter = setup.adapter();
+    if (adapter != null) {
+      adapter =
+          adapter
+              .with()
+              .bottleneck(Math.min(most, adapter.bottleneck()))
+              .bottleneckPattern(bounded(adapter.bottleneckPattern(), most))
+              .build();
+    }
+    return PeftConfig.of(lora, adapter, setup.furtherTypes());
+  }
+
+  private static Map<String, Integer> bounded(Map<String, Integer> sizes, int most) {
+    Map<String, Integer> bounded = new HashMap<>(sizes);
+    bounded.replaceAll((name, size) -> Math.min(most, size));
+    return bounded;
   }
 
   private static RunDirectory open(Path run) {

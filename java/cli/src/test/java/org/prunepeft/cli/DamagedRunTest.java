@@ -3,15 +3,12 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -22,9 +19,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -33,121 +28,49 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.AdapterImport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.RunContents;
-import org.prunepeft.TrainedModel;
-import org.prunepeft.data.DataException;
-import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
-import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
-import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.report.LearningCurve;
-import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.RunSchema;
 import org.prunepeft.report.TestPredictions;
-import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
 import org.prunepeft.study.RunResult;
-import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.Endless;
 import org.prunepeft.testing.TestSeed;
-import org.prunepeft.train.TrainingSettings;
 
 /** What commands say of a run whose files, or whose model's, are not what they were. */
 @Timeout(3600)
 class DamagedRunTest {
-  /** Of each file; {@code java/flip-bits} sets it. */
-  private static final int FLIPS = Integer.getInteger("prunepeft.flips", 5);
-
   private static final ObjectMapper JSON = new ObjectMapper();
-
-  /** What a language model writes by, beside its weights and its tokenizer. */
-  private static final List<String> WRITING =
-      List.of(
-          "generation_config.json",
-          "chat_template.jinja",
-          "additional_chat_templates/default.jinja",
-          "additional_chat_templates/tool_use.jinja");
-
-  /** Templates that nothing here reads. */
-  private static final List<String> UNREAD =
-      List.of(
-          "chat_template.json",
-          "additional_chat_templates/plain.jinja",
-          "additional_chat_templates/chat_template.jinja");
-
-  /** Of a study, what a page shows. */
-  private static final List<String> STUDY =
-      List.of("study.json", "costs.json", "study.md", "study.csv", "costs.md", "costs.csv");
 
   @TempDir static Path temporary;
   private static Path model;
-
-  /** What all repetitions share: the weights are a prop, what is damaged is drawn. */
-  private static Path lasting;
-
   private static Path run;
-  private static Path texts;
-
-  /** A search that measured subsets, one that tried some, and an export. */
-  private static Path measured;
-
-  private static Path tried;
   private static Path export;
+  private static Path texts;
 
   /** What the run predicts. */
   private static String predicted;
 
   @BeforeAll
   static void write() throws IOException {
-    if (lasting != null) {
-      return;
-    }
-    lasting = Small.lasting();
-    model = Small.fixedModel(lasting);
-    run = search("all", "--rounds=1", "--round-examples=16");
-    texts = lasting.resolve("texts.txt");
+    RunsToDamage runs = RunsToDamage.get();
+    model = runs.model;
+    run = runs.run;
+    export = runs.export;
+    texts = temporary.resolve("texts.txt");
     Files.writeString(texts, "the thing in a tin\nan other thing\n");
     predicted = Call.of("predict", run, texts).exits(0).out();
-    measured =
-        search("measured", "--supernet-examples=32", "--measured-examples=32", "--subsets=24");
-    tried = search("bayesian", "--trials=2", "--search-examples=32");
-    export = lasting.resolve("export");
-    Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
-  }
-
-  private static Path search(String strategy, String... options) {
-    Path output = lasting.resolve(strategy);
-    Call.of(
-            "search",
-            "--model=" + model,
-            Small.examples(24),
-            "--lora-r=2",
-            "--adapter-size=2",
-            "--strategy=" + strategy,
-            "--keep=0.5",
-            options,
-            "--output=" + output)
-        .exits(0);
-    return output;
-  }
-
-  private static List<Path> files(Path directory) throws IOException {
-    try (var files = Files.list(directory)) {
-      return files.filter(Files::isRegularFile).sorted().toList();
-    }
   }
 
   /** A copy of the run. */
@@ -156,294 +79,17 @@ class DamagedRunTest {
   }
 
   private static Path copy(Path directory, String name) throws IOException {
-    Path copy = Files.createDirectories(temporary.resolve(name));
-    for (Path file : files(directory)) {
-      Files.copy(file, copy.resolve(file.getFileName()));
-    }
-    return copy;
+    return RunsToDamage.copy(directory, temporary.resolve(name));
   }
 
-  /** As what is damaged, or else empty; another failure is none that tells what to do. */
-  private static Optional<Exception> refusal(Executable reading) {
-    try {
-      reading.execute();
-      return Optional.empty();
-    } catch (RunDirectoryException | DataException | FormatException e) {
-      return Optional.of(e);
-    } catch (UncheckedIOException e) {
-      assertInstanceOf(FormatException.class, e.getCause(), e::toString);
-      return Optional.of(e);
-    } catch (Throwable e) {
-      throw new AssertionError("neither read nor refused as damaged", e);
-    }
-  }
-
-  @Test
-  void aFlippedBitInAnyFileOfARunOrItsModelIsFound() throws IOException {
-    List<Path> files = new ArrayList<>(files(run));
-    files.addAll(files(model));
-    flip(files, () -> TrainedModel.load(run).close());
-  }
-
-  @Test
-  void aFlippedBitInWhatASearchMeasuredOrTriedIsFound() throws IOException {
-    flip(List.of(measured.resolve("measured.json")), () -> ModuleChoice.ofFront(measured, 1));
-    flip(
-        List.of(tried.resolve("peer.json"), tried.resolve("result.json")),
-        () -> RunContents.of(tried));
-  }
-
-  @Test
-  void aFlippedBitInAnExportIsFound() throws IOException {
-    flipExport(export);
-  }
-
-  private static void flipExport(Path written) throws IOException {
-    Path imported = temporary.resolve("from-flipped");
-    flip(
-        files(written),
-        () -> {
-          AdapterImport.read(written, new AdapterImport.Options(null, null, null, false), imported);
-          Directories.delete(imported);
-        });
-    assertTrue(Files.notExists(imported));
-  }
-
-  @Test
-  void aFlippedBitInWhatALanguageModelWritesByOrInItsExportsIsFound() throws IOException {
-    Path llama = temporary.resolve("llama-to-flip");
-    Path trained = writer(llama, "writer-to-flip");
-    List<Path> files = new ArrayList<>(files(trained));
-    WRITING.forEach(name -> files.add(llama.resolve(name)));
-    flip(files, () -> TrainedModel.load(trained).close());
-    for (String format : List.of("peft", "gguf")) {
-      Path written = temporary.resolve("writer-as-" + format);
-      Call.of("export", trained, "--format=" + format, "--output=" + written).exits(0);
-      flipExport(written);
-    }
-  }
-
-  @Test
-  void aFlippedBitInAFullyFineTunedEncoderIsFound() throws IOException {
-    Path trained = temporary.resolve("full-to-flip");
-    Call.of(
-            "train",
-            "--model=" + model,
-            Small.examples(24),
-            "--modules=full",
-            "--epochs=1",
-            "--output=" + trained)
-        .exits(0);
-    flip(List.of(trained.resolve("encoder.safetensors")), () -> TrainedModel.load(trained).close());
-  }
-
-  @Test
-  void aFlippedBitInWhatAStudySaysIsFound() throws IOException {
-    Path study = Files.createTempDirectory(temporary, "study");
-    Path file =
-        Files.writeString(
-            Files.createTempFile(temporary, "study", ".yaml"),
-            """
-            output: %s
-            tasks: [wordnet]
-            methods:
-              search: {command: search}
-              random: {command: train, modules: random}
-            budgets: [0.5]
-            seeds: [0, 1]
-            """
-                .formatted(study));
-    MadeStudy.make(
-        file,
-        TaskKind.CLASSIFICATION,
-        List.of(Metric.ACCURACY),
-        run -> Optional.of(new MadeStudy.Given(0.5 + 0.1 * run.seed())));
-    Call.of("study", file, "--collect").exits(0);
-    flip(
-        STUDY.stream().map(study::resolve).toList(),
-        () -> {
-          StudyJson.read(study);
-          StudyJson.tables(study);
-        });
-  }
-
-  /** How a run of three epochs is set up. */
-  private static Setup setup(Path output, boolean resume) {
-    return Setup.builder()
-        .model(model.toString())
-        .sizes(new SplitSizes(48, 24, 16))
-        .lora(LoraConfig.of(2, 4, 0.1, List.of("query", "value")))
-        .training(TrainingSettings.builder().maxLength(24).batchSize(4).build())
-        .epochs(3)
-        .threads(1)
-        .output(output)
-        .checkpoints(new Checkpointing(2, resume))
-        .build();
-  }
-
-  /** Leaves a run that was cut off, after its ninth step. */
-  private static Path cutOff(String name) {
-    Path cut = temporary.resolve(name);
-    ProgressListener ending =
-        new ProgressListener() {
-          @Override
-          public void metrics(String training, long step, Map<String, Double> values) {
-            if (step == 9) {
-              throw new IllegalStateException("it ends here");
-            }
-          }
-        };
-    assertThrows(
-        IllegalStateException.class,
-        () -> PrunePeft.train(setup(cut, false), ModuleChoice.supernet(), ending));
-    return cut;
-  }
-
-  /** Of one that is damaged the one before is taken, and it is said. */
-  @Test
-  void aFlippedBitInACheckpointIsFound() throws IOException {
-    Path cut = cutOff("cut-off");
-    List<Path> files = files(cut.resolve(CheckpointDirectory.NAME));
-    assertEquals(4, files.size());
-    CheckpointDirectory checkpoints = new CheckpointDirectory(RunDirectory.look(cut));
-    flip(
-        files.subList(2, 4),
-        () -> {
-          try (CheckpointDirectory.Saved saved = checkpoints.newest().orElseThrow()) {
-            if (!saved.damaged().isEmpty()) {
-              throw new FormatException(saved.damaged().toString());
-            }
-          }
-        });
-  }
-
-  /** What was appended after the last checkpoint is written anew, and left out here. */
-  @Test
-  void aFlippedBitInWhatACutOffRunGoesOnWithIsFound() throws IOException {
-    Path cut = cutOff("cut-off-metrics");
-    Path metrics = cut.resolve("metrics.jsonl");
-    try (var saved = new CheckpointDirectory(RunDirectory.look(cut)).newest().orElseThrow()) {
-      JsonNode kept = JSON.valueToTree(saved.values()).at("/runs/run/metrics/length");
-      Files.write(metrics, Arrays.copyOf(Files.readAllBytes(metrics), kept.intValue()));
-    }
-    flip(
-        List.of(cut.resolve("config.json")),
-        () -> RunDirectory.look(cut).readJson(RunFiles.CONFIG));
-    flip(
-        List.of(metrics),
-        () -> PrunePeft.train(setup(cut, true), ModuleChoice.supernet(), ProgressListener.NONE));
-    RunDirectory.open(cut);
-  }
-
-  /** A search that was killed once its choice was made, which has no checksums of files. */
-  @Test
-  void aFlippedBitInTheChoiceOfASearchThatWasKilledIsFound() throws IOException {
-    Path killed = killed(run, "killed");
-    flip(
-        List.of(killed.resolve("configuration.json"), killed.resolve("config.json")),
-        () -> ModuleChoice.ofRun(killed));
-    Path front = killed(measured, "killed-measured");
-    flip(List.of(front.resolve("measured.json")), () -> ModuleChoice.ofFront(front, 1));
-    // Of an earlier version, or by hand.
-    Path file = killed.resolve("configuration.json");
-    String text = Files.readString(file);
-    Files.writeString(file, text.replaceFirst("\"parameters\" : [0-9]+", "\"parameters\" : 1"));
-    String message =
-        assertThrows(RunDirectoryException.class, () -> ModuleChoice.ofRun(killed)).getMessage();
-    assertTrue(message.startsWith(file + " is damaged or was changed"), message);
-    assertTrue(message.endsWith("remove its member 'sha256'"), message);
-    Files.writeString(file, text.replaceFirst(",\\s*\"sha256\" : \"[0-9a-f]{64}\"", ""));
-    assertFalse(text.equals(Files.readString(file)));
-    ModuleChoice.ofRun(killed);
-  }
-
-  private static Path killed(Path search, String name) throws IOException {
-    Path killed = copy(search, name);
-    Files.delete(killed.resolve("result.json"));
-    Files.writeString(killed.resolve(RunDirectory.INCOMPLETE), "failed: cancelled\n");
-    return killed;
-  }
-
-  private static void flip(List<Path> files, Executable reading) throws IOException {
-    Random random = TestSeed.random();
-    Map<Path, Integer> found = new LinkedHashMap<>();
-    for (Path file : files) {
-      byte[] whole = Files.readAllBytes(file);
-      try {
-        for (int i = 0; i < FLIPS; i++) {
-          byte[] flipped = whole.clone();
-          int bit = random.nextInt(whole.length * 8);
-          flipped[bit / 8] ^= (byte) (1 << bit % 8);
-          Files.write(file, flipped);
-          Optional<Exception> refusal = refusal(reading);
-          refusal.ifPresent(e -> assertNames(file, e.getMessage()));
-          if (refusal.isPresent() || readsAsBefore(file, whole)) {
-            found.merge(file, 1, Integer::sum);
-          }
-        }
-      } finally {
-        Files.write(file, whole);
-      }
-      assertEquals(FLIPS, found.get(file), file.toString());
-    }
-    found.forEach((file, count) -> System.out.printf("%s: %d of %d%n", file, count, FLIPS));
-    assertEquals(Optional.empty(), refusal(reading));
-  }
-
-  /** Of what has the checksums the other files' checksums count. */
-  private static boolean hasChecksums(Path file) {
-    return file.endsWith("result.json") || file.endsWith("prunepeft.json");
-  }
-
-  private static boolean isOfCheckpoint(Path file) {
-    return file.getParent().endsWith(CheckpointDirectory.NAME);
-  }
-
-  /**
-   * The damaged file; where it has the others' checksums one beside it, and the model where that
-   * has other sizes than the run's.
-   */
-  private static void assertNames(Path file, String message) {
-    boolean config = file.equals(model.resolve("config.json"));
-    String named = (config || hasChecksums(file) ? file.getParent() : file).toString();
-    assertTrue(
-        message.contains(named), () -> file + " is damaged, and what is said is: " + message);
-  }
-
-  /** Whether a run is not complete, so that its files have no checksums but their own. */
-  private static boolean isOfCutOffRun(Path file) {
-    return Files.exists(file.resolveSibling(RunDirectory.INCOMPLETE));
-  }
-
-  /** Whether a file has no checksum but its own. */
-  private static boolean isAlone(Path file) {
-    return isOfCutOffRun(file) || STUDY.contains(file.getFileName().toString());
-  }
-
-  /** Not how numbers are spelt there: 1e-5, 1E-5. */
-  private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
-    boolean json = hasChecksums(file) || isOfCheckpoint(file) || isAlone(file);
-    return json
-        && file.toString().endsWith(".json")
-        && content(file, JSON.readTree(whole)).equals(content(file, JSON.readTree(file.toFile())));
-  }
-
-  /** Of a file that is alone without its checksum, by whatever name. */
-  private static JsonNode content(Path file, JsonNode object) {
-    if (isAlone(file)) {
-      List<String> names = new ArrayList<>();
-      object.fieldNames().forEachRemaining(names::add);
-      names.stream()
-          .filter(name -> object.get(name).asText().matches("[0-9a-f]{64}"))
-          .forEach(((ObjectNode) object)::remove);
-    }
-    return object;
+  private static Path writer(Path llama, String name) throws IOException {
+    return RunsToDamage.writer(llama, temporary.resolve(name));
   }
 
   @Test
   void aTruncatedFileIsFound() throws IOException {
     Random random = TestSeed.random();
-    for (Path file : files(run)) {
+    for (Path file : RunsToDamage.files(run)) {
       byte[] whole = Files.readAllBytes(file);
       try {
         Files.write(file, Arrays.copyOf(whole, random.nextInt(whole.length)));
@@ -456,7 +102,7 @@ class DamagedRunTest {
 
   @Test
   void aFileThatIsGoneIsMissed() throws IOException {
-    for (Path file : files(run)) {
+    for (Path file : RunsToDamage.files(run)) {
       byte[] whole = Files.readAllBytes(file);
       try {
         Files.delete(file);
@@ -586,11 +232,15 @@ class DamagedRunTest {
   @ParameterizedTest
   @ValueSource(strings = {"measured.json", "peer.json", "rounds.json", "predictions.jsonl"})
   void whatWasAddedToARunIsNotRead(String name) throws IOException {
-    Path source = name.equals("measured.json") ? measured : name.equals("peer.json") ? tried : run;
     Path added = copy("without-" + name);
     Files.deleteIfExists(added.resolve(name));
     Call.of("seal", added).exits(0);
-    Path file = Files.copy(source.resolve(name), added.resolve(name));
+    Path file = added.resolve(name);
+    if (Files.exists(run.resolve(name))) {
+      Files.copy(run.resolve(name), file);
+    } else {
+      Files.writeString(file, "{}");
+    }
     String[] said = {file + " was added", "prunepeft seal " + added};
     Call.of("predict", added, texts).exits(1, said);
     Call.of("report", added, "--output=" + temporary.resolve("never")).exits(1, said);
@@ -771,40 +421,13 @@ class DamagedRunTest {
     assertEquals(predicted, Call.of("predict", run, texts).exits(0).out());
   }
 
-  /** A run of a language model whose directory has each of these files. */
-  private static Path writer(Path llama, String name) throws IOException {
-    return trained(llama, name, "{\"text\": \"z\"}\n".repeat(40));
-  }
-
-  private static Path trained(Path llama, String name, String examples) throws IOException {
-    LlamaDirectory.write(llama);
-    Files.createDirectory(llama.resolve("additional_chat_templates"));
-    Stream.concat(WRITING.stream().skip(1), UNREAD.stream())
-        .forEach(template -> write(llama.resolve(template), "{{ messages[0].content }}"));
-    Files.writeString(llama.resolve(WRITING.get(0)), "{\"eos_token_id\": 2}");
-    Path file = Files.writeString(llama.resolve("a.jsonl"), examples);
-    Path trained = temporary.resolve(name);
-    Call.of(
-            "train",
-            "--model=" + llama,
-            "--train-file=" + file,
-            "--epochs=1",
-            "--lora-r=2",
-            "--adapter-size=0",
-            "--max-seq-length=16",
-            "--threads=1",
-            "--output=" + trained)
-        .exits(0);
-    return trained;
-  }
-
   @Test
   void aChangeOfWhatALanguageModelWritesByIsFound() throws IOException {
     Path llama = temporary.resolve("llama");
     Path trained = writer(llama, "writer");
     String[] prompt = {"--prompt=z", "--max-new-tokens=4"};
     String before = Call.of("generate", trained, prompt).exits(0).out();
-    for (String name : WRITING) {
+    for (String name : RunsToDamage.WRITING) {
       Path file = llama.resolve(name);
       String whole = Files.readString(file);
       Files.writeString(file, whole.replace("2}", "3}").replace("content", "role"));
@@ -816,15 +439,15 @@ class DamagedRunTest {
       Files.writeString(file, whole);
     }
     assertEquals(before, Call.of("generate", trained, prompt).exits(0).out());
-    for (String name : UNREAD) {
+    for (String name : RunsToDamage.UNREAD) {
       Files.writeString(llama.resolve(name), "{{ bos_token }}");
     }
-    Files.delete(llama.resolve(UNREAD.get(0)));
+    Files.delete(llama.resolve(RunsToDamage.UNREAD.get(0)));
     Files.writeString(llama.resolve("additional_chat_templates/more.jinja"), "");
     assertEquals(before, Call.of("generate", trained, prompt).exits(0).out());
     // A template that came later is none that the run was made with.
     Path tools = llama.resolve("additional_chat_templates/tool_use.jinja");
-    Path ends = llama.resolve(WRITING.get(0));
+    Path ends = llama.resolve(RunsToDamage.WRITING.get(0));
     Files.delete(tools);
     Files.delete(ends);
     Call.of("seal", trained).exits(1, "the model has no tool_use.jinja", "--model " + llama);
@@ -840,11 +463,11 @@ class DamagedRunTest {
   void aClassificationOnADecoderTakesNoneOfItIntoAccount() throws IOException {
     Path llama = temporary.resolve("llama-of-labels");
     String examples = "{\"text\": \"z\", \"label\": \"a\"}\n{\"text\": \"y\", \"label\": \"b\"}\n";
-    Path trained = trained(llama, "labels", examples.repeat(20));
+    Path trained = RunsToDamage.trained(llama, temporary.resolve("labels"), examples.repeat(20));
     String before = Call.of("predict", trained, "--text=z").exits(0).out();
-    Files.writeString(llama.resolve(WRITING.get(0)), "{\"eos_token_id\": [2, 3]}");
-    Files.writeString(llama.resolve(WRITING.get(1)), "{{ bos_token }}");
-    Files.delete(llama.resolve(WRITING.get(2)));
+    Files.writeString(llama.resolve(RunsToDamage.WRITING.get(0)), "{\"eos_token_id\": [2, 3]}");
+    Files.writeString(llama.resolve(RunsToDamage.WRITING.get(1)), "{{ bos_token }}");
+    Files.delete(llama.resolve(RunsToDamage.WRITING.get(2)));
     Call call = Call.of("predict", trained, "--text=z").exits(0);
     assertEquals(before, call.out());
     Path file = llama.resolve("tokenizer.json");
@@ -869,14 +492,6 @@ class DamagedRunTest {
     Call.of("import", written, "--output=" + imported).exits(0);
   }
 
-  private static void write(Path file, String text) {
-    try {
-      Files.writeString(file, text);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   /** Its list of the model's files has neither generation_config.json nor chat templates. */
   @Test
   void aRunOfBeforeTheyHadChecksumsIsReadWithAWarningOfOtherEnds() throws IOException {
@@ -888,8 +503,10 @@ class DamagedRunTest {
     List<?> files = (List<?>) config.get("model_files");
     int all = files.size();
     files.removeIf(
-        one -> WRITING.stream().anyMatch(((Map<?, ?>) one).get("file").toString()::endsWith));
-    assertEquals(all - WRITING.size(), files.size());
+        one ->
+            RunsToDamage.WRITING.stream()
+                .anyMatch(((Map<?, ?>) one).get("file").toString()::endsWith));
+    assertEquals(all - RunsToDamage.WRITING.size(), files.size());
     Manifest.replace(directory, "config.json", config);
     Manifest.renew(directory, RunFiles.RESULT, RunFiles.beforeResult(directory));
     String[] prompt = {"--prompt=z", "--max-new-tokens=4"};
@@ -1064,7 +681,7 @@ class DamagedRunTest {
     }
     Path index = model.resolve("model.safetensors.index.json");
     Path weights = model.resolve("model.safetensors");
-    Path aside = Files.move(weights, lasting.resolve("aside.safetensors"));
+    Path aside = Files.move(weights, model.resolveSibling("aside.safetensors"));
     try {
       assertNoEnd(index, endless.read(index, () -> Call.of("predict", copy, texts)));
     } finally {
@@ -1107,14 +724,14 @@ class DamagedRunTest {
     Path copied = Files.writeString(checkpoints.resolve("copy.txt"), "mine");
     Files.writeString(checkpoints.resolve("000001.json"), "left");
     Call.of("search", "--resume", complete).exits(0);
-    assertEquals(List.of(copied), files(checkpoints));
+    assertEquals(List.of(copied), RunsToDamage.files(checkpoints));
   }
 
   /** One that was cut off: before the model is read its metrics are cut off too. */
   @ParameterizedTest
   @ValueSource(strings = {"metrics.jsonl", "INCOMPLETE", "checkpoints"})
   void aResumptionOfACutOffRunChangesNothingElsewhere(String name) throws IOException {
-    Path cut = killed(run, "linked-" + name);
+    Path cut = RunsToDamage.killed(run, temporary.resolve("linked-" + name));
     Path elsewhere = temporary.resolve("elsewhere-" + name);
     Path mine = elsewhere;
     if (name.equals("checkpoints")) {

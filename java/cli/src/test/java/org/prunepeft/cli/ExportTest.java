@@ -283,6 +283,26 @@ class ExportTest {
     assertFalse(Files.exists(never));
   }
 
+  /** With the message that a search has without the check. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--lora-r=1000000000",
+        "--adapter-size=1000000000",
+        "--use-adalora --init-r=1000000000 --target-r=900000000"
+      })
+  void modulesForWhichThereIsNoMemoryAreRefusedForThat(String modules) {
+    List<String> search = new ArrayList<>(Small.examples(24));
+    search.add(0, "search");
+    search.add("--model=" + temporary.resolve(TextRuns.ROBERTA));
+    search.addAll(List.of(modules.split(" ")));
+    int number = modules.hashCode();
+    for (String check : List.of("--seed=0", "--export-to=adapters", "--export-to=onnx")) {
+      Call.of(search, check, "--output=" + temporary.resolve("too-large" + check + number))
+          .exits(1, "the training takes about ", " GB of memory");
+    }
+  }
+
   @Test
   void unknownFormatsAndRunsAreRefused() {
     Path adapter = temporary.resolve("unknown");

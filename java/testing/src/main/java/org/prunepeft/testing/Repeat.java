@@ -7,6 +7,7 @@ import static org.junit.platform.engine.discovery.DiscoverySelectors.selectUniqu
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -43,13 +44,31 @@ import org.junit.platform.launcher.core.LauncherFactory;
  * <p>Methods and classes with {@link FixedSeed} are left out.
  *
  * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
- * FAILED}, {@code skipped} or {@code fixed} (it is not random), milliseconds with its share of what
- * its class does around its tests, for a failure what runs it again, and of a test that compares by
- * {@link Rounding} which error came nearest to its limit, as a part of it, with tabs between. What
- * the log has already counts, and what is fixed or was skipped is not run again. Failures' stack
- * traces go to the log's name with {@code .failures} behind it.
+ * FAILED}, {@code skipped}, {@code fixed} (it is not random) or {@code none} (it has fewer cases
+ * with this seed), milliseconds with its share of what its class does around its tests, for a
+ * failure what runs it again, and of a test that compares by {@link Rounding} which error came
+ * nearest to its limit, as a part of it, with tabs between. What the log has already counts, and
+ * what is fixed is not run again. A run that was skipped does not count; after {@value #SKIPS} in a
+ * row, and one more for each of its cases, a test is left out in this JVM. Failures' stack traces
+ * go to the log's name with {@code .failures} behind it.
+ *
+ * <p>The tests of a class run together, with one seed, and the lines of all are written when the
+ * last one has ended. Each has a line {@code begun} before it begins, with seconds since 1970 in
+ * the place of milliseconds: a seed of which there are such lines alone is one with which the last
+ * of these tests did not end. What runs it again is made of a line {@code line} of the suite, with
+ * {@value #TEST} and {@value #SEED} in the places of the test's name and its seed.
+ *
+ * <p>The process ends with {@value #NO_TEST} if there is no test of such a name.
  */
 public final class Repeat {
+  /** What the process returns that has no random test of the name that was asked for. */
+  static final int NO_TEST = 2;
+
+  /** A test that is skipped so often in a row is left out. */
+  static final int SKIPS = 20;
+
+  private static final String TEST = "@TEST@";
+  private static final String SEED = "@SEED@";
   private static final double FIRST_SECONDS = 1;
 
   private final Path log;
@@ -58,6 +77,12 @@ public final class Repeat {
   private final Launcher launcher = LauncherFactory.create();
   private final SecureRandom seeds = new SecureRandom();
   private final Map<String, Integer> done = new HashMap<>();
+
+  /** How often each was skipped since it last ran. */
+  private final Map<String, Integer> skipped = new HashMap<>();
+
+  /** How often each ran or was skipped. */
+  private final Map<String, Integer> tried = new HashMap<>();
 
   /** Nanoseconds of each test in this JVM, with its share of what its class does before them. */
   private final Map<String, Long> spent = new HashMap<>();
@@ -80,10 +105,14 @@ public final class Repeat {
         if (fields.length < 5 || !fields[0].equals(suite)) {
           continue;
         }
-        if (fields[3].equals("skipped") || fields[3].equals("fixed")) {
-          fixed.add(fields[1]);
-        } else {
-          done.merge(fields[1], 1, Integer::sum);
+        String name = fields[1];
+        switch (fields[3]) {
+          case "fixed" -> fixed.add(name);
+          case "skipped" -> tried.merge(name, 1, Integer::sum);
+          case "ok", "FAILED" -> ran(name);
+          default -> {
+            // No run.
+          }
         }
       }
     }
@@ -118,12 +147,18 @@ public final class Repeat {
     if (options.containsKey("without")) {
       request.filters(TagFilter.excludeTags(options.get("without")));
     }
+    String line = SeedExtension.command(TEST, SEED, SeedExtension.GIVEN);
+    append(repeat.log, String.join("\t", repeat.suite, "", "", "line", "0", line) + "\n");
     Pattern only = Pattern.compile(options.getOrDefault("only", ""));
     int share = Integer.parseInt(options.getOrDefault("share", "0"));
     int shares = Integer.parseInt(options.getOrDefault("shares", "1"));
     List<Map<String, String>> classes = new ArrayList<>();
     int index = 0;
-    for (var methods : repeat.classes(request.build(), only).values()) {
+    var all = repeat.classes(request.build(), only).values();
+    if (all.isEmpty()) {
+      System.exit(NO_TEST);
+    }
+    for (var methods : all) {
       if (index++ % shares == share) {
         classes.add(methods);
       }
@@ -181,6 +216,20 @@ public final class Repeat {
     Throwable failure;
   }
 
+  private void ran(String name) {
+    skipped.remove(name);
+    tried.merge(name, 1, Integer::sum);
+    done.merge(name, 1, Integer::sum);
+  }
+
+  /** Each of a test's cases may be one that is always skipped. */
+  private void skip(String name, int cases) {
+    tried.merge(name, 1, Integer::sum);
+    if (skipped.merge(name, 1, Integer::sum) >= SKIPS + cases) {
+      fixed.add(name);
+    }
+  }
+
   private boolean isDone(String name) {
     return fixed.contains(name) || done.getOrDefault(name, 0) >= times;
   }
@@ -204,7 +253,7 @@ public final class Repeat {
       long start = System.nanoTime();
       Map<String, String> selected = new LinkedHashMap<>();
       left.forEach((id, name) -> selected.put(id, next(id, name)));
-      Map<String, Outcome> outcomes = run(selected, seed);
+      Map<String, Outcome> outcomes = run(selected, left, seed);
       long around = System.nanoTime() - start;
       for (Outcome outcome : outcomes.values()) {
         around -= outcome.nanoseconds;
@@ -219,6 +268,7 @@ public final class Repeat {
             && !selected.get(method.getKey()).equals(method.getKey())) {
           // Other numbers gave it fewer cases.
           invocations.merge(method.getKey(), -1, Integer::sum);
+          lines.append(String.join("\t", suite, name, Long.toString(seed), "none", "0\n"));
           continue;
         }
         boolean random = done.containsKey(name) || drew(method.getKey());
@@ -237,9 +287,17 @@ public final class Repeat {
                 Long.toString(nanoseconds / 1_000_000)));
         lines.append("\t").append(outcome.failure == null ? "" : SeedExtension.command(name, seed));
         lines.append(nearest(method.getKey())).append("\n");
-        done.merge(name, 1, Integer::sum);
         spent.merge(name, nanoseconds, Long::sum);
-        if (!random || !outcome.ran) {
+        if (outcome.ran) {
+          ran(name);
+        } else {
+          skip(name, invocations.getOrDefault(method.getKey(), 0));
+          if (selected.get(method.getKey()).equals(method.getKey())) {
+            // Which of its cases draw shows in the first run of all.
+            invocations.remove(method.getKey());
+          }
+        }
+        if (!random && (outcome.ran || !outcome.began)) {
           fixed.add(name);
         }
       }
@@ -251,7 +309,7 @@ public final class Repeat {
   private String next(String id, String name) {
     int cases = invocations.getOrDefault(id, 0);
     if (cases > 1) {
-      return id + "/[test-template-invocation:#" + (1 + done.getOrDefault(name, 0) % cases) + "]";
+      return id + "/[test-template-invocation:#" + (1 + tried.getOrDefault(name, 0) % cases) + "]";
     }
     // All of them are run, and counted.
     invocations.remove(id);
@@ -280,9 +338,13 @@ public final class Repeat {
     return SeedExtension.DREW.stream().anyMatch(d -> d.startsWith(id) || d.equals(type));
   }
 
-  /** Outcomes of methods, of each of which what is selected runs. */
-  private Map<String, Outcome> run(Map<String, String> selected, long seed) {
+  /** Outcomes of methods, of each of which what is selected runs; with their names. */
+  private Map<String, Outcome> run(
+      Map<String, String> selected, Map<String, String> names, long seed) throws IOException {
     Map<String, Outcome> outcomes = new LinkedHashMap<>();
+    // Of a class that does not come to its first test.
+    String first = selected.keySet().iterator().next();
+    begun(names.get(first), seed);
     selected.keySet().forEach(id -> outcomes.put(id, new Outcome()));
     LauncherDiscoveryRequest request =
         LauncherDiscoveryRequestBuilder.request()
@@ -307,8 +369,24 @@ public final class Repeat {
             return own;
           }
 
+          private String last = first;
+
+          private void begin(String id) {
+            for (String method : selected.keySet()) {
+              if ((id.equals(method) || id.startsWith(method + "/")) && !method.equals(last)) {
+                last = method;
+                try {
+                  begun(names.get(method), seed);
+                } catch (IOException e) {
+                  throw new UncheckedIOException(e);
+                }
+              }
+            }
+          }
+
           @Override
           public void executionStarted(TestIdentifier test) {
+            begin(test.getUniqueId());
             starts.put(test.getUniqueId(), System.nanoTime());
             if (test.isTest()) {
               of(test).forEach(outcome -> outcome.began = true);
@@ -334,6 +412,12 @@ public final class Repeat {
           }
         });
     return outcomes;
+  }
+
+  /** It is on disk when the test runs. */
+  private void begun(String name, long seed) throws IOException {
+    String now = Long.toString(System.currentTimeMillis() / 1000);
+    append(log, String.join("\t", suite, name, Long.toString(seed), "begun", now) + "\n");
   }
 
   private void report(String name, long seed, Throwable failure) throws IOException {

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
@@ -30,11 +31,17 @@ public final class SeedExtension
         InvocationInterceptor,
         TestExecutionExceptionHandler,
         LifecycleMethodExecutionExceptionHandler {
+  /** Of this JVM, before any test has changed a property. */
+  static final GivenSettings GIVEN = GivenSettings.of(System.getenv(), System.getProperties());
+
   /** The tests, and classes before all of their tests, that have drawn numbers: JUnit's ids. */
   static final Set<String> DREW = ConcurrentHashMap.newKeySet();
 
   /** By the ids of tests: which error came nearest to its limit, as a part of it. */
   static final Map<String, Map.Entry<Double, String>> NEAREST = new ConcurrentHashMap<>();
+
+  /** Whether the seed of this JVM was printed. */
+  static final AtomicBoolean SAID = new AtomicBoolean();
 
   /** A suppressed exception: every report of a failure shows it. */
   private static final class RunAgain extends Exception {
@@ -94,7 +101,13 @@ public final class SeedExtension
   }
 
   private static long seed(ExtensionContext context) {
-    return TestSeed.parse(context.getConfigurationParameter(TestSeed.PROPERTY).orElse(null));
+    String given = context.getConfigurationParameter(TestSeed.PROPERTY).orElse(null);
+    long seed = TestSeed.parse(given);
+    // A virtual machine that crashes names no test.
+    if (TestSeed.RANDOM.equals(given) && SAID.compareAndSet(false, true)) {
+      System.out.println("the seed of this virtual machine's tests: -Dtests.seed=" + seed);
+    }
+    return seed;
   }
 
   private static Throwable explained(ExtensionContext context, Throwable e) {
@@ -118,6 +131,10 @@ public final class SeedExtension
   }
 
   static String command(String test, long seed) {
+    return command(test, Long.toString(seed), GIVEN);
+  }
+
+  static String command(String test, String seed, GivenSettings given) {
     Path module = Path.of(System.getProperty("basedir", "")).toAbsolutePath();
     Path root = module;
     for (Path above = root; above != null; above = above.getParent()) {
@@ -125,12 +142,11 @@ public final class SeedExtension
         root = above;
       }
     }
-    String command =
-        ("mvn -B test -pl %s -am -Dtest='%s' -Dtests.seed=%d"
+    return given.environment()
+        + ("mvn -B test -pl %s -am -Dtest='%s' -Dtests.seed=%s"
                 + " -Dsurefire.failIfNoSpecifiedTests=false -DskipNativeTests=true")
-            .formatted(root.relativize(module), test, seed);
-    // java/prunepeft's pom.xml has it left out where single tests are asked for.
-    return Boolean.getBoolean("prunepeft.emulated-device") ? command + " -Pdevice-tests" : command;
+            .formatted(root.relativize(module), test, seed)
+        + given.options();
   }
 
   @Override

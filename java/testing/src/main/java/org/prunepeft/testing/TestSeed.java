@@ -17,6 +17,9 @@ public final class TestSeed {
   /** A number, or {@code random} for a new one. */
   public static final String PROPERTY = "tests.seed";
 
+  /** The value for a new one. */
+  static final String RANDOM = "random";
+
   private static final long DEFAULT = 1;
   private static final long FRESH = new SecureRandom().nextLong() >>> 16;
   private static final ThreadLocal<TestSeed> CURRENT = new ThreadLocal<>();
@@ -134,7 +137,7 @@ public final class TestSeed {
     if (value == null || value.isBlank()) {
       return DEFAULT;
     }
-    return value.equals("random") ? FRESH : Long.parseLong(value);
+    return value.equals(RANDOM) ? FRESH : Long.parseLong(value);
   }
 
   /**

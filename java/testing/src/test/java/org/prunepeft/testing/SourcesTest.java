@@ -28,7 +28,8 @@ class SourcesTest {
 
   /** The same numbers in every run, which {@link FixedSeed} gives a reason for. */
   private static final Pattern FIXED =
-      Pattern.compile("new (Splittable)?Random\\(\\s*-?[0-9][0-9A-Za-z_]*\\s*\\)");
+      Pattern.compile(
+          "new (Splittable)?Random\\(\\s*(-?[0-9][0-9A-Za-z_]*|(\\w+\\.)*[A-Z][A-Z0-9_]*)\\s*\\)");
 
   /** Where a class, a method or a field begins that is not within a nested class. */
   private static final Pattern MEMBER = Pattern.compile("(\\r?\\n){2}  (?=\\S)");
@@ -150,7 +151,10 @@ class SourcesTest {
     String drawn = "class A {\n  int b;\n\n  %svoid c() {\n    new Random(%s);\n  }\n}\n";
     assertEquals(List.of(":5: new Random(7)"), found(drawn.formatted("", "7")));
     assertEquals(List.of(":5: new Random(-7L)"), found(drawn.formatted("", "-7L")));
+    assertEquals(List.of(":5: new Random(SEED)"), found(drawn.formatted("", "SEED")));
+    assertEquals(List.of(":5: new Random(A.SEED_2)"), found(drawn.formatted("", "A.SEED_2")));
     assertEquals(List.of(), found(drawn.formatted("", "TestSeed.draw()")));
+    assertEquals(List.of(), found(drawn.formatted("", "seed")));
     assertEquals(List.of(), found(drawn.formatted("@FixedSeed(\"a\") ", "7")));
     assertEquals(List.of(), found("@FixedSeed(\"a\")\n" + drawn.formatted("", "7")));
     String earlier = "class A {\n  @FixedSeed(\"a\")\n  void b() {}\n\n";

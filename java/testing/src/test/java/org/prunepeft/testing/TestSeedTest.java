@@ -1,5 +1,6 @@
 package org.prunepeft.testing;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -8,9 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectMethod;
 
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,6 +37,11 @@ class TestSeedTest {
   private static final Map<String, Long> DRAWN = new HashMap<>();
 
   private static final Map<String, Throwable> FAILURES = new HashMap<>();
+
+  /** What runs a failure again of a build that was given nothing. */
+  private static final String PLAIN =
+      "mvn -B test -pl java/testing -am -Dtest='TestSeedTest$Failing#having' -Dtests.seed=17"
+          + " -Dsurefire.failIfNoSpecifiedTests=false -DskipNativeTests=true";
 
   /** Draws at every place. */
   static class Drawing {
@@ -242,8 +251,7 @@ class TestSeedTest {
   void aFailureNamesTheLineThatRunsItAgain() {
     run("17", selectClass(Failing.class));
     assertEquals(
-        "run again: mvn -B test -pl java/testing -am -Dtest='TestSeedTest$Failing#having'"
-            + " -Dtests.seed=17 -Dsurefire.failIfNoSpecifiedTests=false -DskipNativeTests=true",
+        "run again: " + SeedExtension.command("TestSeedTest$Failing#having", 17),
         suppressed("having()"));
     assertEquals("0 suppressed", suppressed("notHaving()"));
     run("17", selectClass(FailingWithASource.class));
@@ -251,6 +259,78 @@ class TestSeedTest {
     assertEquals("0 suppressed", suppressed("notUsing()"));
     run("17", selectClass(FailingInAField.class));
     assertTrue(suppressed("test()").startsWith("run again: "), suppressed("test()"));
+  }
+
+  private static String command(Map<String, String> environment, String... properties) {
+    Properties system = new Properties();
+    for (int i = 0; i < properties.length; i += 2) {
+      system.setProperty(properties[i], properties[i + 1]);
+    }
+    return SeedExtension.command(
+        "TestSeedTest$Failing#having", "17", GivenSettings.of(environment, system));
+  }
+
+  @Test
+  void theLineHasWhatTheBuildWasGiven() {
+    String[] others = {
+      "java.io.tmpdir",
+      "/tmp",
+      "user.name",
+      "a",
+      "tests.seed",
+      "3",
+      "test",
+      "Other",
+      "surefire.test.class.path",
+      "a:b",
+      "skipNativeTests",
+      "true",
+      "maven.repo.local",
+      "/r"
+    };
+    assertEquals(PLAIN, command(Map.of("PATH", "/bin", "OMP_NUM_THREADS", "1"), others));
+    assertEquals(
+        PLAIN,
+        command(
+            Map.of(),
+            "prunepeft.cuda",
+            "OFF",
+            "jazzer.hooks",
+            "false",
+            "prunepeft.emulated-device",
+            "false"));
+    assertEquals(
+        PLAIN + " -Dprunepeft.flips=1000 '-Dprunepeft.kills.only=it'\\''s a $part'",
+        command(Map.of(), "prunepeft.kills.only", "it's a $part", "prunepeft.flips", "1000"));
+    assertEquals(
+        "PRUNEPEFT_TEST_CASES='1 2' PRUNEPEFT_WITHOUT_S= "
+            + PLAIN
+            + " -Ddevice.stand-in= -Dprunepeft.cuda=ON -Pdevice-tests"
+            + " -Dpytorch.platform=linux-x86_64-gpu '-Dsurefire.memory=-Xmx1g -Xms1g'",
+        command(
+            Map.of("PRUNEPEFT_WITHOUT_S", "", "PRUNEPEFT_TEST_CASES", "1 2", "HOME", "/"),
+            "device.stand-in",
+            "",
+            "prunepeft.cuda",
+            "ON",
+            "prunepeft.emulated-device",
+            "true",
+            "pytorch.platform",
+            "linux-x86_64-gpu",
+            "surefire.memory",
+            "-Xmx1g -Xms1g"));
+  }
+
+  /** What a test sets in its own process is none of it. */
+  @Test
+  void theLineHasNothingThatATestHasSet() {
+    String before = SeedExtension.command("ATest", 17);
+    System.setProperty("prunepeft.of-this-test", "1");
+    try {
+      assertEquals(before, SeedExtension.command("ATest", 17));
+    } finally {
+      System.clearProperty("prunepeft.of-this-test");
+    }
   }
 
   @Test
@@ -261,6 +341,30 @@ class TestSeedTest {
     thread.start();
     thread.join();
     assertFalse(thrown.get() == null);
+  }
+
+  private static String printed(String seed) {
+    PrintStream out = System.out;
+    ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(printed, true, UTF_8));
+    try {
+      run(seed, selectClass(PartlyFixed.class));
+      run(seed, selectClass(PartlyFixed.class));
+    } finally {
+      System.setOut(out);
+    }
+    return printed.toString(UTF_8);
+  }
+
+  @Test
+  void aRandomSeedIsPrintedOnce() {
+    SeedExtension.SAID.set(false);
+    assertEquals("", printed("17"));
+    assertEquals(
+        "the seed of this virtual machine's tests: -Dtests.seed="
+            + TestSeed.parse("random")
+            + System.lineSeparator(),
+        printed("random"));
   }
 
   @Test

@@ -55,8 +55,6 @@ import org.prunepeft.train.pass.TrainingRun;
 
 /** Passes as a GPU makes them, with the work itself in place of recorded kernels. */
 class GradientPassesTest extends TrainingTest {
-  private static final long SEED = 3;
-
   /** 16 positions give lengths of 6, 12 and 16. */
   private static final int MULTIPLE = 6;
 
@@ -64,6 +62,10 @@ class GradientPassesTest extends TrainingTest {
 
   private final EncodedDataset data = SmallTask.draw(EMULATED ? 10 : 37, TestSeed.draw());
   private final EncodedDataset validation = SmallTask.draw(EMULATED ? 4 : 23, TestSeed.draw());
+
+  /** Of the modules' weights, of batches and dropout. */
+  private final long seed = TestSeed.draw();
+
   private final RecorderStandIn recorder = new RecorderStandIn();
   private Encoder encoder;
 
@@ -90,8 +92,8 @@ class GradientPassesTest extends TrainingTest {
     PeftModules modules =
         modules(
             config, candidates(config).stream().filter(one -> one.layer() >= firstLayer).toList());
-    modules.initialise(SEED, "test");
-    return new TrainingRun(modules, head(), data, epochs, SEED, validation);
+    modules.initialise(seed, "test");
+    return new TrainingRun(modules, head(), data, epochs, seed, validation);
   }
 
   private static float[] values(Tensor tensor) {
@@ -191,7 +193,7 @@ class GradientPassesTest extends TrainingTest {
   @FixedSeed(
       "bits are compared, whatever they are; lengths are drawn for recordedPassesTrainAsCallsDo")
   void eachKindOfModuleIsRecordedAsCallsMakeIt(Kind kind) {
-    encoder = keep(SmallBert.create(SEED, kind.precision));
+    encoder = keep(SmallBert.create(seed, kind.precision));
     PeftConfig config = PeftConfig.of(kind.lora, kind.adapter);
     TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
     TrainingRun expected = run(config, 0, 5, null);
@@ -209,7 +211,7 @@ class GradientPassesTest extends TrainingTest {
   @FixedSeed(
       "bits are compared, whatever they are; lengths are drawn for recordedPassesTrainAsCallsDo")
   void gatesAreTrainedInRecordedPassesAsInCalls(Kind kind) {
-    encoder = keep(SmallBert.create(SEED, kind.precision));
+    encoder = keep(SmallBert.create(seed, kind.precision));
     PeftConfig config = PeftConfig.of(kind.lora, kind.adapter);
     TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
     List<double[]> gates = new ArrayList<>();
@@ -217,7 +219,7 @@ class GradientPassesTest extends TrainingTest {
     for (RecordedWork.Recorder by : new RecordedWork.Recorder[] {null, recorder}) {
       TrainingRun run = run(config, 0, 5, null);
       SearchSpace space = config.space(SmallBert.CONFIG);
-      GateTraining training = new GateTraining(space, space.totalParameters() / 2, 0.1, SEED);
+      GateTraining training = new GateTraining(space, space.totalParameters() / 2, 0.1, seed);
       run.modules().gate(training);
       trainer(settings, by, by == null ? 1 : LOSSES).train(run, StepListener.NONE);
       gates.add(training.probabilities());
@@ -271,12 +273,12 @@ class GradientPassesTest extends TrainingTest {
   @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void moreTokensOfPaddingChangeNothingButRounding() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
-    Batch batch = new Batches(data, 5).shuffled(SEED, 1).iterator().next();
+    Batch batch = new Batches(data, 5).shuffled(seed, 1).iterator().next();
     TrainingRun plain = run(0, 0, 1, null);
-    fill(parameters(plain).values(), new Random(SEED));
+    fill(parameters(plain).values(), new Random(seed));
     double expected = SingleStep.loss(keep(new Trainer(encoder, settings)), plain, batch);
     TrainingRun padded = run(0, 0, 1, null);
-    fill(parameters(padded).values(), new Random(SEED));
+    fill(parameters(padded).values(), new Random(seed));
     long tokens = 5L * SmallBert.CONFIG.positions();
     assertLossNear(
         expected,

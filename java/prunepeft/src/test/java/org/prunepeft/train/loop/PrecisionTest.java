@@ -43,8 +43,6 @@ import org.prunepeft.train.pass.TrainingRun;
 
 /** The same encoder in float32 and in bfloat16. */
 class PrecisionTest extends TrainingTest {
-  private static final long SEED = 5;
-
   /** Roundings beside each other: of a linear's weights, its input and its output. */
   private static final int FORWARD = 3;
 
@@ -58,6 +56,10 @@ class PrecisionTest extends TrainingTest {
 
   private final EncodedDataset data = SmallTask.draw(EMULATED ? 12 : 40, TestSeed.draw());
   private final long weights = TestSeed.draw();
+
+  /** Of the modules' weights, of batches and dropout. */
+  private final long seed = TestSeed.draw();
+
   private Encoder exact;
   private Encoder rounded;
 
@@ -74,8 +76,8 @@ class PrecisionTest extends TrainingTest {
 
   private TrainingRun run(PeftConfig config, List<Candidate> candidates, int epochs) {
     TrainingRun run =
-        new TrainingRun(modules(config, candidates), head(), data, epochs, SEED, null);
-    fill(parameters(run).values(), new Random(SEED));
+        new TrainingRun(modules(config, candidates), head(), data, epochs, seed, null);
+    fill(parameters(run).values(), new Random(seed));
     return run;
   }
 
@@ -135,7 +137,7 @@ class PrecisionTest extends TrainingTest {
 
   @Test
   void hiddenStatesAreBfloat16AndCloseToThoseOfFloat32() {
-    Batch batch = new Batches(data, 16).shuffled(SEED, 1).iterator().next();
+    Batch batch = new Batches(data, 16).shuffled(seed, 1).iterator().next();
     List<float[]> states = List.of(pooled(exact, batch), pooled(rounded, batch));
     double limit = FORWARD * moved(states.get(0), own -> pooled(own, batch));
     double error = Rounding.distance(states.get(0), states.get(1));
@@ -146,7 +148,7 @@ class PrecisionTest extends TrainingTest {
   @ParameterizedTest
   @ValueSource(strings = {"lora", "adapter"})
   void gradientsAreFloat32AndCloseToThoseOfFloat32(String type) {
-    Batch batch = new Batches(data, data.size()).shuffled(SEED, 1).iterator().next();
+    Batch batch = new Batches(data, data.size()).shuffled(seed, 1).iterator().next();
     Function<Encoder, float[]> gradients =
         encoder -> {
           TrainingRun run = run(SMOOTH, candidates(SMOOTH), 1);
@@ -162,7 +164,7 @@ class PrecisionTest extends TrainingTest {
 
   @Test
   void theLossIsCloseToThatOfFloat32() {
-    Batch batch = new Batches(data, data.size()).shuffled(SEED, 1).iterator().next();
+    Batch batch = new Batches(data, data.size()).shuffled(seed, 1).iterator().next();
     Function<Encoder, float[]> loss =
         encoder -> new float[] {(float) SingleStep.loss(trainer(encoder, 0), run(all(), 1), batch)};
     float[] expected = loss.apply(exact);
