@@ -81,8 +81,7 @@ public final class RunFiles {
    * checksum of the others. Those of earlier versions have none, nor do those that someone wrote by
    * hand.
    */
-  public static final Set<String> SIGNED =
-      Set.of(CONFIG, CONFIGURATION, MEASURED, SEEDS, BUDGETS);
+  public static final Set<String> SIGNED = Set.of(CONFIG, CONFIGURATION, MEASURED, SEEDS, BUDGETS);
 
   /** The member of {@link #CONFIG} that lists the files of a run's data, with their checksums. */
   public static final String DATA = "data";
@@ -90,6 +89,9 @@ public final class RunFiles {
   /** Members of {@link #CONFIG} that are settings. */
   private static final List<String> SETTINGS =
       List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");
+
+  /** Characters of a setting's name with those of all that it is in. */
+  private static final int LONGEST_SETTING = 1000;
 
   /** Where a run is says nothing of it. */
   private static final Set<String> PLACES = Set.of("setup.output", "setup.checkpoints.resume");
@@ -102,7 +104,14 @@ public final class RunFiles {
     Map<String, Object> settings = new LinkedHashMap<>();
     SETTINGS.stream()
         .filter(config::containsKey)
-        .forEach(name -> flatten(name, config.get(name), settings));
+        .forEach(
+            name -> {
+              if (!flatten(name, config.get(name), settings)) {
+                throw new RunDirectoryException(
+                    "%s has a setting under %s whose name has more than %d characters; make the run anew"
+                        .formatted(run.file(CONFIG), name, LONGEST_SETTING));
+              }
+            });
     settings.keySet().removeAll(PLACES);
     return settings;
   }
@@ -120,12 +129,17 @@ public final class RunFiles {
     }
   }
 
-  private static void flatten(String name, Object value, Map<String, Object> into) {
-    if (value instanceof Map<?, ?> members) {
-      members.forEach((member, inner) -> flatten(name + "." + member, inner, into));
-    } else {
-      into.put(name, value);
+  /** Whether all names are short enough. */
+  private static boolean flatten(String name, Object value, Map<String, Object> into) {
+    if (name.length() > LONGEST_SETTING) {
+      return false;
     }
+    if (value instanceof Map<?, ?> members) {
+      return members.entrySet().stream()
+          .allMatch(member -> flatten(name + "." + member.getKey(), member.getValue(), into));
+    }
+    into.put(name, value);
+    return true;
   }
 
   /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */

@@ -2,8 +2,12 @@ package org.prunepeft.search;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Where a module stood in a round: how near it was to going, or to staying.
@@ -32,8 +36,11 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
    * @param round of a search by pruning
    */
   public static List<Standing> of(PruningRound round) {
-    List<String> removed = Candidate.names(round.removals().stream().map(Removal::module).toList());
-    List<String> spared = Candidate.names(round.spared());
+    Map<String, Integer> removed = new HashMap<>();
+    for (Removal removal : round.removals()) {
+      removed.putIfAbsent(removal.module().name(), removed.size());
+    }
+    Set<String> spared = new HashSet<>(Candidate.names(round.spared()));
     List<Verdict> order = new ArrayList<>(round.verdicts());
     // Which of two equal ones goes first is known of those that went alone.
     order.sort(
@@ -44,7 +51,7 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
     Optional<Verdict> lastGone = Optional.empty();
     Optional<Verdict> firstLeft = Optional.empty();
     for (Verdict each : order) {
-      if (removed.contains(each.module().name())) {
+      if (removed.containsKey(each.module().name())) {
         lastGone = Optional.of(each);
       } else if (firstLeft.isEmpty() && !spared.contains(each.module().name())) {
         firstLeft = Optional.of(each);
@@ -54,7 +61,7 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
     for (Verdict each : order) {
       String name = each.module().name();
       Fate fate =
-          removed.contains(name) ? Fate.WENT : spared.contains(name) ? Fate.SPARED : Fate.STAYED;
+          removed.containsKey(name) ? Fate.WENT : spared.contains(name) ? Fate.SPARED : Fate.STAYED;
       Optional<Verdict> rival =
           switch (fate) {
             case WENT -> firstLeft;
@@ -66,9 +73,8 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
     return List.copyOf(standings);
   }
 
-  private static int rank(List<String> removed, Verdict verdict) {
-    int at = removed.indexOf(verdict.module().name());
-    return at < 0 ? removed.size() : at;
+  private static int rank(Map<String, Integer> removed, Verdict verdict) {
+    return removed.getOrDefault(verdict.module().name(), removed.size());
   }
 
   /**
