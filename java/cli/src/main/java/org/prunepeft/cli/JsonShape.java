@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * What a JSON document has to be, itself written as JSON: an object with the members that are
@@ -29,10 +30,17 @@ record JsonShape(JsonNode shape) {
    * @throws IllegalArgumentException if it is something else; names the place
    */
   void require(String place, JsonNode node) {
+    require(() -> place, node);
+  }
+
+  /** The place is only made where it is needed: names of members may be long. */
+  private void require(Supplier<String> place, JsonNode node) {
     if (shape.isArray()) {
       require(node.isArray(), "a list", place, node);
+      JsonShape item = new JsonShape(shape.get(0));
       for (int i = 0; i < node.size(); i++) {
-        new JsonShape(shape.get(0)).require("%s[%d]".formatted(place, i), node.get(i));
+        int at = i;
+        item.require(() -> "%s[%d]".formatted(place.get(), at), node.get(i));
       }
     } else if (shape.isObject()) {
       require(node.isObject(), "an object", place, node);
@@ -47,23 +55,30 @@ record JsonShape(JsonNode shape) {
     }
   }
 
-  private static void members(String key, JsonNode shape, String place, JsonNode node) {
+  private static void members(String key, JsonNode shape, Supplier<String> place, JsonNode node) {
     boolean optional = key.endsWith("?");
     String name = optional ? key.substring(0, key.length() - 1) : key;
     Iterable<String> names = name.equals("*") ? node::fieldNames : List.of(name);
+    JsonShape own = new JsonShape(shape);
     for (String one : names) {
       if (!optional || node.hasNonNull(one)) {
-        new JsonShape(shape).require(place.isEmpty() ? one : place + "." + one, node.path(one));
+        own.require(() -> prefix(place, ".") + one, node.path(one));
       }
     }
   }
 
-  private static void require(boolean is, String name, String place, JsonNode node) {
+  /** A place and what is behind it; nothing for the document itself. */
+  private static String prefix(Supplier<String> place, String behind) {
+    String text = place.get();
+    return text.isEmpty() ? "" : text + behind;
+  }
+
+  private static void require(boolean is, String name, Supplier<String> place, JsonNode node) {
     if (!is) {
       throw new IllegalArgumentException(
           "%s%s is needed, got %s"
               .formatted(
-                  place.isEmpty() ? "" : place + ": ",
+                  prefix(place, ": "),
                   name,
                   node.isMissingNode()
                       ? "nothing"

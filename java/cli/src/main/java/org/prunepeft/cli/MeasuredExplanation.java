@@ -2,8 +2,10 @@ package org.prunepeft.cli;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import org.prunepeft.cli.Table.Cell;
@@ -113,15 +115,18 @@ final class MeasuredExplanation {
 
   private void subsets() {
     List<List<Cell>> rows = new ArrayList<>();
-    for (String purpose : file.measured().stream().map(Subset::purpose).distinct().toList()) {
-      List<Subset> own =
-          file.measured().stream().filter(subset -> subset.purpose().equals(purpose)).toList();
+    Map<String, List<Subset>> byPurpose = new LinkedHashMap<>();
+    for (Subset subset : file.measured()) {
+      byPurpose.computeIfAbsent(subset.purpose(), purpose -> new ArrayList<>()).add(subset);
+    }
+    for (Map.Entry<String, List<Subset>> purpose : byPurpose.entrySet()) {
+      List<Subset> own = purpose.getValue();
       List<Subset> with = own.stream().filter(subset -> subset.modules().contains(module)).toList();
       List<Subset> without =
           own.stream().filter(subset -> !subset.modules().contains(module)).toList();
       rows.add(
           List.of(
-              Cell.of(purpose),
+              Cell.of(purpose.getKey()),
               Cell.of(with.size()),
               mean(with),
               Cell.of(without.size()),

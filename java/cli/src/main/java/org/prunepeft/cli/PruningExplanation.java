@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.util.ArrayList;
 import java.util.DoubleSummaryStatistics;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -165,18 +166,19 @@ final class PruningExplanation {
   }
 
   private Table scores(PruningRound round, Standing standing, Panel panel) {
+    Map<String, Reading> readings = new HashMap<>();
+    for (Reading each : round.readings()) {
+      if (each.type().equals(standing.verdict().module().type())) {
+        readings.putIfAbsent(each.criterion(), each);
+      }
+    }
     List<List<Cell>> rows = new ArrayList<>();
     standing
         .verdict()
         .scores()
         .forEach(
             (criterion, score) -> {
-              Reading reading =
-                  round.readings().stream()
-                      .filter(each -> each.criterion().equals(criterion))
-                      .filter(each -> each.type().equals(standing.verdict().module().type()))
-                      .findFirst()
-                      .orElse(null);
+              Reading reading = readings.get(criterion);
               rows.add(
                   List.of(
                       Cell.of(criterion),

@@ -1,10 +1,12 @@
 package org.prunepeft.cli;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -129,8 +131,9 @@ final class ReportRun {
     Stream<ModuleName> modules = places();
     boolean chosen = !run.modules().isEmpty();
     // Of a measured search they may be slices of modules.
-    List<String> kept =
-        run.measured().map(MeasuredFile::kept).orElseGet(() -> Candidate.names(run.modules()));
+    Set<String> kept =
+        new HashSet<>(
+            run.measured().map(MeasuredFile::kept).orElseGet(() -> Candidate.names(run.modules())));
     List<Map<String, Object>> grid = new ArrayList<>();
     modules.forEach(
         module -> {

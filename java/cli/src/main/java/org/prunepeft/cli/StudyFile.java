@@ -1,14 +1,17 @@
 package org.prunepeft.cli;
 
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -21,7 +24,6 @@ import org.prunepeft.cli.Study.Rates;
 import org.prunepeft.cli.Study.Reference;
 import org.prunepeft.data.Metric;
 import org.prunepeft.text.Spelling;
-import org.prunepeft.text.Units;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -99,7 +101,7 @@ final class StudyFile {
   private static final int MOST = 1000;
   private static final int MOST_THREADS = 1024;
 
-  /** All are planned before the first is made. */
+  /** Each has a directory and takes seconds or more. */
   private static final long MOST_RUNS = 100_000;
 
   /** Of the commands that a study may run. They are only read: all studies share them. */
@@ -170,11 +172,37 @@ final class StudyFile {
             yaml.whole("jobs", read.getOrDefault("jobs", 1), MOST),
             yaml.whole("threads", read.getOrDefault("threads", 1), MOST_THREADS));
     requireConsistent(study);
+    requireFewRuns(study);
     return study;
+  }
+
+  /** Before they are planned: a file of some lines may ask for billions. */
+  private void requireFewRuns(Study study) {
+    BigInteger each = BigInteger.ZERO;
+    for (Method method : study.methods()) {
+      long limits = Math.max(1, method.budgets().size());
+      long tried = method.rates().tuned() ? method.rates().candidates().size() : 0;
+      each =
+          each.add(
+              BigInteger.valueOf(limits * ((long) study.seeds().size() * method.draws() + tried)));
+    }
+    BigInteger runs =
+        each.multiply(BigInteger.valueOf(study.tasks().size()))
+            .multiply(BigInteger.valueOf(study.models().size()));
+    yaml.require(
+        runs.compareTo(BigInteger.valueOf(MOST_RUNS)) <= 0,
+        "",
+        () ->
+            String.format(
+                Locale.ROOT,
+                "it asks for %,d runs, the most is %,d; take fewer tasks, models, methods, budgets, seeds, draws or learning rates",
+                runs,
+                MOST_RUNS));
   }
 
   /** What trains the modules of a run has the budgets of that run's method, or says its own. */
   private static List<Method> settled(List<Method> methods, Map<String, Object> described) {
+    Map<String, Method> byName = byName(methods);
     return methods.stream()
         .map(
             method ->
@@ -182,82 +210,77 @@ final class StudyFile {
                         || described.get(method.name()) instanceof Map<?, ?> own
                             && own.get(BUDGETS) != null
                     ? method
-                    : method.within(ofTaken(method, methods)))
+                    : method.within(ofTaken(method, byName)))
         .toList();
   }
 
   /** The budgets that all methods have whose runs a method takes, but for those that have none. */
-  private static List<Limit> ofTaken(Method method, List<Method> methods) {
+  private static List<Limit> ofTaken(Method method, Map<String, Method> methods) {
     List<List<Limit>> budgets =
         method.references().stream()
-            .flatMap(
-                reference ->
-                    methods.stream().filter(other -> other.name().equals(reference.method())))
+            .map(reference -> methods.get(reference.method()))
+            .filter(Objects::nonNull)
             .map(Method::budgets)
             .filter(own -> !own.isEmpty())
             .toList();
-    List<Limit> shared = new ArrayList<>(budgets.isEmpty() ? List.of() : budgets.get(0));
-    budgets.forEach(shared::retainAll);
-    return shared;
+    if (budgets.stream().distinct().count() <= 1) {
+      return budgets.isEmpty() ? List.of() : budgets.get(0);
+    }
+    Set<Limit> shared = new LinkedHashSet<>(budgets.get(0));
+    budgets.stream().distinct().forEach(own -> shared.retainAll(new HashSet<>(own)));
+    return List.copyOf(shared);
+  }
+
+  private static Map<String, Method> byName(List<Method> methods) {
+    return methods.stream().collect(Collectors.toMap(Method::name, method -> method));
   }
 
   private void requireConsistent(Study study) {
-    long each =
-        study.methods().stream()
-            .mapToLong(method -> (long) Math.max(1, method.budgets().size()) * method.draws())
-            .sum();
-    long runs = each * study.seeds().size() * study.tasks().size() * study.models().size();
-    yaml.require(
-        runs <= MOST_RUNS,
-        "methods",
-        () ->
-            String.format(
-                Locale.ROOT,
-                "%,d runs of %s, %s and %s are %,d, more than %,d; take fewer seeds, budgets or draws",
-                each,
-                Units.count(study.seeds().size(), "seed"),
-                Units.count(study.tasks().size(), "task"),
-                Units.count(study.models().size(), "model"),
-                runs,
-                MOST_RUNS));
+    Map<String, Method> byName = byName(study.methods());
     List<String> methods = study.methods().stream().map(Method::name).toList();
     for (String other : study.comparedWith()) {
       yaml.require(
-          methods.contains(other), "compare_with", () -> Spelling.unknown(METHOD, other, methods));
+          byName.containsKey(other),
+          "compare_with",
+          () -> Spelling.unknown(METHOD, other, methods));
     }
     for (Method method : study.methods()) {
       String where = "methods." + method.name();
       for (Reference reference : method.references()) {
         yaml.require(
-            methods.contains(reference.method()),
+            byName.containsKey(reference.method()),
             where,
             () -> Spelling.unknown(METHOD, reference.method(), methods));
         yaml.require(
             reference.task() == null || study.tasks().containsKey(reference.task()),
             where,
             () -> Spelling.unknown(TASK, String.valueOf(reference.task()), study.tasks().keySet()));
-        Method its = study.method(reference.method()).orElseThrow();
+        Method its = byName.get(reference.method());
         yaml.require(
             its.references().isEmpty(),
             where,
             "it takes a run of %s, which takes another's; name a method that takes none"
                 .formatted(its.name()));
         yaml.require(
-            its.budgets().isEmpty() || its.budgets().containsAll(method.budgets()),
+            its.budgets().isEmpty()
+                || its.budgets().equals(method.budgets())
+                || new HashSet<>(its.budgets()).containsAll(method.budgets()),
             where,
-            "it takes runs of %s, which has the budgets %s and not all of %s"
-                .formatted(its.name(), texts(its.budgets()), texts(method.budgets())));
+            () ->
+                "it takes runs of %s, which has the budgets %s and not all of %s"
+                    .formatted(its.name(), texts(its.budgets()), texts(method.budgets())));
         yaml.require(
             its.budgets().isEmpty() || !method.budgets().isEmpty(),
             where,
-            "it has no budget and takes runs of %s, which has %s; give it budgets"
-                .formatted(its.name(), texts(its.budgets())));
+            () ->
+                "it has no budget and takes runs of %s, which has %s; give it budgets"
+                    .formatted(its.name(), texts(its.budgets())));
       }
       yaml.require(
           method.takesBudget()
               || method.budgets().isEmpty()
               || method.references().stream()
-                  .anyMatch(one -> !study.method(one.method()).orElseThrow().budgets().isEmpty()),
+                  .anyMatch(one -> !byName.get(one.method()).budgets().isEmpty()),
           where,
           "budgets are those of the runs that it takes, and these have none; leave them out");
       yaml.require(

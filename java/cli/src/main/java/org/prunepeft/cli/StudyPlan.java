@@ -27,7 +27,11 @@ final class StudyPlan {
         }
       }
     }
-    compared.stream().flatMap(run -> tryouts(run).stream()).distinct().forEach(runs::add);
+    // Those of all seeds and draws are the same.
+    compared.stream()
+        .filter(run -> run.seed() == study.seeds().get(0) && run.draw() == 0)
+        .flatMap(run -> tryouts(run).stream())
+        .forEach(runs::add);
     // What others take a run of comes before them.
     compared.stream().filter(run -> run.method().references().isEmpty()).forEach(runs::add);
     compared.stream().filter(run -> !run.method().references().isEmpty()).forEach(runs::add);

@@ -62,12 +62,13 @@ final class BitsAndBytes implements Checkpoint {
 
   private BitsAndBytes(Checkpoint stored) throws IOException {
     this.stored = stored;
-    Set<String> own = new TreeSet<>(stored.names());
+    TreeSet<String> own = new TreeSet<>(stored.names());
     for (String name : stored.names()) {
       if (name.endsWith(NF4)) {
         String tensor = name.substring(0, name.length() - NF4.length());
         quantized.put(tensor, new FourBits(tensor));
-        own.removeIf(other -> other.startsWith(tensor + "."));
+        // All that begin with the name and a dot: a slash is the next character.
+        own.subSet(tensor + ".", tensor + "/").clear();
       } else if (name.contains(STATE)) {
         throw bad(name, "is of a type that is not read; NF4 and int8 are");
       } else if (name.endsWith("." + ROW_SCALES)) {

@@ -164,7 +164,7 @@ final class SequenceTokens {
       return tokenizer;
     }
     List<JsonNode> all = new ArrayList<>(steps);
-    all.removeAll(placing);
+    all.removeIf(SequenceTokens::places);
     if (any) {
       all.add(template);
     }
@@ -188,8 +188,16 @@ final class SequenceTokens {
       return part.isObject() ? List.of(part) : List.of();
     }
     List<JsonNode> steps = new ArrayList<>();
-    part.path("processors").forEach(step -> steps.addAll(steps(step)));
+    addSteps(part, steps);
     return steps;
+  }
+
+  private static void addSteps(JsonNode part, List<JsonNode> steps) {
+    if (part.path("type").asText().equals("Sequence")) {
+      part.path("processors").forEach(step -> addSteps(step, steps));
+    } else if (part.isObject()) {
+      steps.add(part);
+    }
   }
 
   /** Whether a step places what a template does, whatever types it gives to tokens. */

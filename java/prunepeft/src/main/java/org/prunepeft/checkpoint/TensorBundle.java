@@ -45,6 +45,9 @@ final class TensorBundle {
   private static final long MAGIC = 0xdb4775248b80fb57L;
   private static final int FLOAT32 = 1;
 
+  /** Bytes of a name, most of which an entry of some bytes may share with the one before. */
+  private static final int LONGEST_KEY = 500;
+
   /**
    * A variable.
    *
@@ -60,6 +63,11 @@ final class TensorBundle {
   private final ByteBuffer index;
   private final byte[] data;
   private final Map<String, StoredVariable> variables = new TreeMap<>();
+
+  /** Bytes of blocks and of variables so far: what lies apart has no more than its file. */
+  private long blockBytes;
+
+  private long variableBytes;
 
   /**
    * @param index content of variables.index
@@ -136,6 +144,12 @@ final class TensorBundle {
     }
     ByteBuffer bytes =
         index.slice(handle.offset, handle.size + TRAILER).order(ByteOrder.LITTLE_ENDIAN);
+    blockBytes += handle.size + TRAILER;
+    if (blockBytes > index.capacity()) {
+      throw new FormatException(
+          "the blocks of the TensorFlow index have more than its %d bytes: some are the same"
+              .formatted(index.capacity()));
+    }
     if (bytes.get(handle.size) != 0) {
       throw new FormatException(
           "the TensorFlow index is compressed (type %d), which is not supported"
@@ -167,6 +181,11 @@ final class TensorBundle {
         throw new FormatException(
             "an entry of the TensorFlow index is said to share %d bytes of its key and to have %d and %d more"
                 .formatted(shared, own, length));
+      }
+      if (shared + own > LONGEST_KEY) {
+        throw new FormatException(
+            "a name of the TensorFlow index has %d bytes, the most is %d"
+                .formatted(shared + own, LONGEST_KEY));
       }
       byte[] next = Arrays.copyOf(key, (int) (shared + own));
       bytes.get(next, (int) shared, (int) own);
@@ -251,6 +270,12 @@ final class TensorBundle {
       throw new FormatException(
           "variable %s has %d bytes at %d, beyond the %d bytes of data"
               .formatted(name, size, offset, data.length));
+    }
+    variableBytes += size;
+    if (variableBytes > data.length) {
+      throw new FormatException(
+          "the variables up to %s have more than the %d bytes of data: some are the same"
+              .formatted(name, data.length));
     }
     requireChecksum(ByteBuffer.wrap(data, (int) offset, (int) size), checksum, name);
     variables.put(

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -217,11 +218,13 @@ public final class Manifest {
     Path manifest = directory.file(name);
     String first = null;
     List<String> others = new ArrayList<>();
+    Map<Path, Entry> read = new HashMap<>();
     for (Map.Entry<?, ?> one : files.entrySet()) {
       String file = one.getKey().toString();
       if (checked.test(file)) {
         Path path = path(directory, manifest, file);
-        Optional<String> difference = difference(path, written(manifest, file, one.getValue()));
+        Entry then = written(manifest, file, one.getValue());
+        Optional<String> difference = difference(path, then, read);
         if (first == null) {
           first = difference.orElse(null);
         } else if (difference.isPresent()) {
@@ -300,11 +303,12 @@ public final class Manifest {
   }
 
   /** How a file differs from what was written; empty: it does not. */
-  private static Optional<String> difference(Path file, Entry then) {
+  private static Optional<String> difference(Path file, Entry then, Map<Path, Entry> read) {
     if (Files.notExists(file)) {
       return Optional.of("%s is missing: it had %s".formatted(file, then.content(file)));
     }
-    Entry now = entry(file);
+    // One of several names, such as x/../NAME, is read once.
+    Entry now = read.computeIfAbsent(file, Manifest::entry);
     return now.equals(then)
         ? Optional.empty()
         : Optional.of(

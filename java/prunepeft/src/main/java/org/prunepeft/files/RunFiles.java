@@ -93,6 +93,9 @@ public final class RunFiles {
   private static final List<String> SETTINGS =
       List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");
 
+  /** Characters of a setting's name with those of all that it is in. */
+  private static final int LONGEST_SETTING = 1000;
+
   /** Where a run is says nothing of it. */
   private static final Set<String> PLACES = Set.of("setup.output", "setup.checkpoints.resume");
 
@@ -104,7 +107,14 @@ public final class RunFiles {
     Map<String, Object> settings = new LinkedHashMap<>();
     SETTINGS.stream()
         .filter(config::containsKey)
-        .forEach(name -> flatten(name, config.get(name), settings));
+        .forEach(
+            name -> {
+              if (!flatten(name, config.get(name), settings)) {
+                throw new RunDirectoryException(
+                    "%s has a setting under %s whose name has more than %d characters; make the run anew"
+                        .formatted(run.file(CONFIG), name, LONGEST_SETTING));
+              }
+            });
     settings.keySet().removeAll(PLACES);
     return settings;
   }
@@ -122,12 +132,17 @@ public final class RunFiles {
     }
   }
 
-  private static void flatten(String name, Object value, Map<String, Object> into) {
-    if (value instanceof Map<?, ?> members) {
-      members.forEach((member, inner) -> flatten(name + "." + member, inner, into));
-    } else {
-      into.put(name, value);
+  /** Whether all names are short enough. */
+  private static boolean flatten(String name, Object value, Map<String, Object> into) {
+    if (name.length() > LONGEST_SETTING) {
+      return false;
     }
+    if (value instanceof Map<?, ?> members) {
+      return members.entrySet().stream()
+          .allMatch(member -> flatten(name + "." + member.getKey(), member.getValue(), into));
+    }
+    into.put(name, value);
+    return true;
   }
 
   /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */

@@ -21,6 +21,9 @@ final class AdaLoraLayout {
   private static final String E = ".lora_E";
   private static final String B = ".lora_B";
 
+  /** So many rows an update becomes, whatever is stored of it. */
+  private static final int MOST_RANKS = 10_000;
+
   private final String origin;
   private final AdaLoraConfig config;
   private final double alpha;
@@ -152,6 +155,11 @@ final class AdaLoraLayout {
 
   /** Which of the init_r ranks are stored. */
   private List<?> kept(String module) throws FormatException {
+    if (config.initR() > MOST_RANKS) {
+      throw new FormatException(
+          "%s: init_r must be at most %d with a rank_pattern, got %d"
+              .formatted(origin, MOST_RANKS, config.initR()));
+    }
     Object found = pattern.get(module + E);
     if (found instanceof List<?> kept
         && kept.size() == config.initR()

@@ -23,10 +23,14 @@ final class ModulePatterns {
   /** Characters of a name that the matcher may look at, one as often as it likes. */
   private static final int LOOKS = 100_000;
 
+  /** The same of all patterns and modules: a thousand modules with a pattern each take a tenth. */
+  private static final long ALL_LOOKS = 500_000_000;
+
   private record Entry(String text, Pattern pattern, double value) {}
 
   private final String origin;
   private final List<Entry> entries = new ArrayList<>();
+  private long looks;
 
   /**
    * @param origin what messages call the field
@@ -67,12 +71,17 @@ final class ModulePatterns {
   /** The value of the first pattern that fits a module's name; if there is none, the other. */
   double of(String module, double otherwise) {
     for (Entry entry : entries) {
+      int[] left = {LOOKS};
       try {
-        if (entry.pattern.matcher(new Looks(module, new int[] {LOOKS})).matches()) {
+        if (entry.pattern.matcher(new Looks(module, left)).matches()) {
           return entry.value;
         }
       } catch (TooManyLooks e) {
         throw refused(entry.text, "it takes too long to match");
+      }
+      looks += LOOKS - left[0];
+      if (looks > ALL_LOOKS) {
+        throw refused(entry.text, "it and those before it take too long to match");
       }
     }
     return otherwise;

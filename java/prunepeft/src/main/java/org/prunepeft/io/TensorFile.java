@@ -147,7 +147,9 @@ abstract sealed class TensorFile implements Checkpoint permits SafeTensors, Gguf
       read(name, first * width, target);
       return;
     }
-    var buffer = ByteBuffer.allocate(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
+    // No more than is read: a file may have a tensor of one value for each 70 bytes.
+    int room = (int) Math.min(BUFFER, (long) count * width);
+    var buffer = ByteBuffer.allocate(room).order(ByteOrder.LITTLE_ENDIAN);
     while (target.hasRemaining()) {
       int part = Math.min(target.remaining() / Float.BYTES, BUFFER / width);
       read(name, first * width, buffer.clear().limit(part * width));

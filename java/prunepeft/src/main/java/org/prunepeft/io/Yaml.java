@@ -10,8 +10,6 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
 import java.util.Locale;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * Reads YAML that a person wrote, or a stranger: its length, the length of its words and its depth
@@ -24,7 +22,9 @@ public final class Yaml {
   /** The parser's work grows with the square of a word's length. */
   private static final int LONGEST_WORD = 2_000;
 
-  private static final Pattern LONG_WORD = Pattern.compile("\\S{" + (LONGEST_WORD + 1) + "}");
+  /** And of a comment's, of spaces in a row and of a line in a block, each of which it copies. */
+  private static final int LONGEST_LINE = 100_000;
+
   private static final int DEEPEST = 50;
 
   private static final YAMLMapper YAML =
@@ -45,7 +45,8 @@ public final class Yaml {
    *
    * @param text of at most {@value #MOST} characters
    * @throws JsonProcessingException if it is no YAML, has a key twice, or is longer than {@value
-   *     #MOST} characters, deeper than 50 levels, or has a word of more than 2,000
+   *     #MOST} characters, deeper than 50 levels, or has a word of more than 2,000 or a line of
+   *     more than 100,000
    */
   public static JsonNode read(String text) throws JsonProcessingException {
     if (text.length() > MOST) {
@@ -54,22 +55,45 @@ public final class Yaml {
           String.format(
               Locale.ROOT, "it has %,d characters, the most is %,d", text.length(), MOST));
     }
-    Matcher word = LONG_WORD.matcher(text);
-    if (word.find()) {
-      throw new JsonParseException(
-          null,
-          String.format(
-              Locale.ROOT,
-              "a word of more than %,d characters begins at character %,d; the most is %,d",
-              LONGEST_WORD,
-              word.start() + 1,
-              LONGEST_WORD));
-    }
+    requireShort(text);
     try {
       return YAML.readTree(text);
     } catch (RuntimeException e) {
       // The parser's own, where a number or a tag is not what it looks like.
       throw new JsonParseException(null, e.toString(), e);
     }
+  }
+
+  private static void requireShort(String text) throws JsonParseException {
+    int word = 0;
+    int line = 0;
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      line = c == '\n' || c == '\r' ? i + 1 : line;
+      word = isSpace(c) ? i + 1 : word;
+      if (i - word == LONGEST_WORD) {
+        throw tooLong("word", LONGEST_WORD, word);
+      }
+      if (i - line == LONGEST_LINE) {
+        throw tooLong("line", LONGEST_LINE, line);
+      }
+    }
+  }
+
+  private static JsonParseException tooLong(String part, int most, int begin) {
+    return new JsonParseException(
+        null,
+        String.format(
+            Locale.ROOT,
+            "a %s of more than %,d characters begins at character %,d; the most is %,d",
+            part,
+            most,
+            begin + 1,
+            most));
+  }
+
+  /** A space, tab, line break, vertical tab or form feed. */
+  private static boolean isSpace(char c) {
+    return c == ' ' || c >= '\t' && c <= '\r';
   }
 }

@@ -106,7 +106,7 @@ public final class ModuleSettings {
     boolean list = Collection.class.isAssignableFrom(component.getType());
     try {
       return JSON.convertValue(
-          list && value instanceof String text ? text.split("\\s*,\\s*") : value, wanted);
+          list && value instanceof String text ? text.split("(?<!\\s)\\s*+,\\s*+") : value, wanted);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           "setting %s of module type %s must be %s, got %s"

@@ -168,7 +168,8 @@ final class Lexer {
   private void token(Deque<String> open) {
     char c = source.charAt(position);
     boolean member = source.charAt(position - 1) == '.';
-    if (!member && match(FLOAT, TokenType.FLOAT) || match(INTEGER, TokenType.INTEGER)) {
+    boolean digit = c >= '0' && c <= '9';
+    if (digit && (!member && match(FLOAT, TokenType.FLOAT) || match(INTEGER, TokenType.INTEGER))) {
       return;
     }
     if (c == '\'' || c == '"') {
@@ -194,8 +195,10 @@ final class Lexer {
   }
 
   private void operator(Deque<String> open) {
-    String operator =
-        OPERATORS.stream().filter(one -> source.startsWith(one, position)).findFirst().orElse(null);
+    String operator = null;
+    for (int i = 0; i < OPERATORS.size() && operator == null; i++) {
+      operator = source.startsWith(OPERATORS.get(i), position) ? OPERATORS.get(i) : null;
+    }
     if (operator == null) {
       throw new TemplateException(
           line,

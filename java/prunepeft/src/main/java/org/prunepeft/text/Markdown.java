@@ -16,7 +16,7 @@ public final class Markdown {
 
   /** {@return a text as a cell of a table: a cell ends at a bar, and a row at a line break} */
   public static String cell(String text) {
-    return text.replaceAll("(\\\\*)\\|", "$1$1\\\\|").replaceAll("\\R", " ");
+    return text.replaceAll("(?<!\\\\)(\\\\*+)\\|", "$1$1\\\\|").replaceAll("\\R", " ");
   }
 
   /**
@@ -39,10 +39,12 @@ public final class Markdown {
         IntStream.range(0, heads.size())
             .mapToObj(i -> "-".repeat(widths.get(i) - 1) + (right.test(i) ? ":" : "-"))
             .toList();
+    // Asked once: it may look at all rows.
+    List<Boolean> aligned = IntStream.range(0, heads.size()).mapToObj(i -> right.test(i)).toList();
     StringBuilder text = new StringBuilder();
-    line(text, lines.get(0), widths, right);
-    line(text, rule, widths, right);
-    lines.stream().skip(1).forEach(line -> line(text, line, widths, right));
+    line(text, lines.get(0), widths, aligned);
+    line(text, rule, widths, aligned);
+    lines.stream().skip(1).forEach(line -> line(text, line, widths, aligned));
     return text.toString();
   }
 
@@ -54,11 +56,11 @@ public final class Markdown {
   }
 
   private static void line(
-      StringBuilder text, List<String> cells, List<Integer> widths, IntPredicate right) {
+      StringBuilder text, List<String> cells, List<Integer> widths, List<Boolean> right) {
     for (int i = 0; i < cells.size(); i++) {
       String cell = cells.get(i);
       String padding = " ".repeat(Math.max(0, widths.get(i) - cell.length()));
-      text.append("| ").append(right.test(i) ? padding + cell : cell + padding).append(' ');
+      text.append("| ").append(right.get(i) ? padding + cell : cell + padding).append(' ');
     }
     text.append("|\n");
   }

@@ -9,13 +9,21 @@ public final class TensorFlowIndex {
   private TensorFlowIndex() {}
 
   public static byte[] of(byte[] entries) {
-    ByteBuffer index = ByteBuffer.allocate(entries.length + 120).order(ByteOrder.LITTLE_ENDIAN);
+    return of(entries, 1);
+  }
+
+  /** The same, of one that has the block so often. */
+  public static byte[] of(byte[] entries, int times) {
+    ByteBuffer index =
+        ByteBuffer.allocate(entries.length + 120 + 20 * times).order(ByteOrder.LITTLE_ENDIAN);
     int size = block(index, entries);
     int at = index.position();
     byte[] handle = handle(0, size);
-    ByteBuffer entry = ByteBuffer.allocate(4 + handle.length);
-    entry.put(new byte[] {0, 1, (byte) handle.length, 'z'}).put(handle);
-    byte[] footer = handle(at, block(index, entry.array()));
+    ByteBuffer handles = ByteBuffer.allocate(times * (7 + handle.length));
+    for (int i = 0; i < times; i++) {
+      handles.put(new byte[] {0, 4, (byte) handle.length}).putInt(i).put(handle);
+    }
+    byte[] footer = handle(at, block(index, handles.array()));
     index.put(new byte[] {0, 0}).put(footer).put(new byte[38 - footer.length]);
     index.putLong(0xdb4775248b80fb57L);
     byte[] bytes = new byte[index.position()];

@@ -214,6 +214,13 @@ class PeftFormatTest {
                 () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
             .getMessage()
             .contains("rank_pattern must hold a list of 4 (init_r)"));
+    damaged.put("init_r", 10_001);
+    assertTrue(
+        assertThrows(
+                FormatException.class,
+                () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
+            .getMessage()
+            .contains("init_r must be at most 10000 with a rank_pattern, got 10001"));
     damaged.put("init_r", 2_000_000_000);
     damaged.remove("rank_pattern");
     assertTrue(

@@ -223,12 +223,12 @@ final class TokenizerFile {
     }
     int id = 0;
     for (JsonNode token : tokens) {
-      TokenizerPart part = new TokenizerPart("%s.vocab[%d]".formatted(model.path(), id++), token);
+      TokenizerPart part = model.get("vocab").item(id++, token);
       if (!token.isArray() || token.size() != 2) {
         throw part.wrong("a token and its score");
       }
-      new TokenizerPart(part.path(), token.get(0)).text(LONGEST);
-      new TokenizerPart(part.path(), token.get(1)).number(-1e9, 1e9);
+      part.with(token.get(0)).text(LONGEST);
+      part.with(token.get(1)).number(-1e9, 1e9);
     }
     if (!model.get("unk_id").isAbsent()) {
       model.get("unk_id").integer(0, tokens.size() - 1);

@@ -8,16 +8,37 @@ import java.util.Locale;
 /**
  * A part of a tokenizer.json.
  *
- * @param path where it is, as messages say it
+ * @param parent what it is in; null: nothing
+ * @param name of the member; null: it is in a list
+ * @param place in the list, from 0; -1: it is a member
  * @param json its value
  */
-record TokenizerPart(String path, JsonNode json) {
+record TokenizerPart(TokenizerPart parent, String name, int place, JsonNode json) {
+  TokenizerPart(String name, JsonNode json) {
+    this(null, name, -1, json);
+  }
+
+  /** Where it is, as messages say it; only made for them, since names may be long. */
+  String path() {
+    String own = place < 0 ? name : "[" + place + "]";
+    return parent == null ? own : parent.path() + (place < 0 ? "." : "") + own;
+  }
+
+  /** Another value that messages call the same. */
+  TokenizerPart with(JsonNode other) {
+    return new TokenizerPart(parent, name, place, other);
+  }
+
+  TokenizerPart item(int at, JsonNode item) {
+    return new TokenizerPart(this, null, at, item);
+  }
+
   IllegalArgumentException wrong(String expected) {
     String value = json.isContainerNode() ? "a list or object" : json.toString();
     String shown = value.length() <= 60 ? value : value.substring(0, 60) + "...";
     return new IllegalArgumentException(
         "%s must be %s, got %s"
-            .formatted(path, expected, json.isMissingNode() ? "nothing" : shown));
+            .formatted(path(), expected, json.isMissingNode() ? "nothing" : shown));
   }
 
   boolean isAbsent() {
@@ -25,7 +46,7 @@ record TokenizerPart(String path, JsonNode json) {
   }
 
   TokenizerPart get(String name) {
-    return new TokenizerPart(path + "." + name, json.path(name));
+    return new TokenizerPart(this, name, -1, json.path(name));
   }
 
   /** The members of an object. */
@@ -36,8 +57,7 @@ record TokenizerPart(String path, JsonNode json) {
     List<TokenizerPart> members = new ArrayList<>(json.size());
     json.properties()
         .forEach(
-            member ->
-                members.add(new TokenizerPart(path + "." + member.getKey(), member.getValue())));
+            member -> members.add(new TokenizerPart(this, member.getKey(), -1, member.getValue())));
     return members;
   }
 
@@ -48,11 +68,12 @@ record TokenizerPart(String path, JsonNode json) {
     }
     if (json.size() > most) {
       throw new IllegalArgumentException(
-          String.format(Locale.ROOT, "%s has %,d items, the most is %,d", path, json.size(), most));
+          String.format(
+              Locale.ROOT, "%s has %,d items, the most is %,d", path(), json.size(), most));
     }
     List<TokenizerPart> items = new ArrayList<>(json.size());
     for (JsonNode item : json) {
-      items.add(new TokenizerPart("%s[%d]".formatted(path, items.size()), item));
+      items.add(item(items.size(), item));
     }
     return items;
   }
@@ -66,7 +87,7 @@ record TokenizerPart(String path, JsonNode json) {
           String.format(
               Locale.ROOT,
               "%s has %,d characters, the most is %,d",
-              path,
+              path(),
               json.textValue().length(),
               most));
     }

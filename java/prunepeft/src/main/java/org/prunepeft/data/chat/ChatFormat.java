@@ -3,7 +3,10 @@ package org.prunepeft.data.chat;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.format.DateTimeParseException;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import org.prunepeft.data.DataException;
 
 /**
@@ -65,7 +68,7 @@ public record ChatFormat(
    * @throws IllegalArgumentException if the date is none
    */
   public ChatFormat {
-    specialTokens = specialTokens == null ? Map.of() : Map.copyOf(specialTokens);
+    specialTokens = specialTokens == null ? Map.of() : copy(specialTokens);
     if (date != null) {
       try {
         LocalDate.parse(date);
@@ -74,6 +77,14 @@ public record ChatFormat(
             "a date is written as 2026-03-07, got '%s'".formatted(date), e);
       }
     }
+  }
+
+  /** Not Map.copyOf, whose time grows with the square of names that have one hash. */
+  private static Map<String, String> copy(Map<String, String> tokens) {
+    Map<String, String> copy = new LinkedHashMap<>();
+    tokens.forEach(
+        (name, text) -> copy.put(Objects.requireNonNull(name), Objects.requireNonNull(text)));
+    return Collections.unmodifiableMap(copy);
   }
 
   /**

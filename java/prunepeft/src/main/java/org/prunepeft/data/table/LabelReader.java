@@ -66,7 +66,7 @@ public final class LabelReader {
 
   /** {@return whether a label is a finite decimal number} */
   public static boolean isNumber(String label) {
-    return label.matches("[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
+    return label.matches("[-+]?([0-9]++\\.?[0-9]*+|\\.[0-9]++)([eE][-+]?[0-9]{1,3})?")
         && Double.isFinite(Double.parseDouble(label));
   }
 }

@@ -16,6 +16,9 @@ import org.prunepeft.io.FormatException;
  * before it reads anything.
  */
 final class ParquetPages {
+  /** Some writers leave the header of the dictionary's page out of a column's size. */
+  private static final long BEYOND = 1000;
+
   private ParquetPages() {}
 
   /**
@@ -30,7 +33,13 @@ final class ParquetPages {
     require(path, "column", column.getTotalSize(), size);
     try (SeekableInputStream in = new LocalInputFile(path).newStream()) {
       in.seek(column.getStartingPos());
+      long end = column.getStartingPos() + column.getTotalSize() + BEYOND;
       for (long values = 0; values < column.getValueCount(); ) {
+        if (in.getPos() > end) {
+          throw new FormatException(
+              "%s is no Parquet file or is damaged: a column's pages go beyond its %d bytes"
+                  .formatted(path, column.getTotalSize()));
+        }
         PageHeader page = Util.readPageHeader(in);
         require(path, "page", page.getCompressed_page_size(), size - in.getPos());
         requireGiven(path, column.getCodec(), page);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.NullNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -136,6 +137,8 @@ final class ParquetTable implements TableReader {
   }
 
   private void requireReadable(Path path) throws IOException {
+    // The same bytes for many columns would be read, and kept as rows, as often.
+    long left = Files.size(path);
     for (BlockMetaData block : file.getRowGroups()) {
       for (ColumnChunkMetaData chunk : block.getColumns()) {
         if (!ParquetCodecs.READABLE.contains(chunk.getCodec())) {
@@ -145,6 +148,12 @@ final class ParquetTable implements TableReader {
         }
         // None named: all are read.
         if (columns.isEmpty() || columns.contains(chunk.getPath().toArray()[0])) {
+          left -= Math.max(0, chunk.getTotalSize());
+          if (left < 0) {
+            throw new FormatException(
+                "%s is no Parquet file or is damaged: its columns are to have more bytes than the file"
+                    .formatted(path));
+          }
           ParquetPages.require(path, chunk);
         }
       }

@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -54,6 +56,12 @@ public final class DatasetDirectory {
   }
 
   private static final int DEPTH = 6;
+
+  /** Of a part, beside names; each is compared with each file. */
+  private static final int MOST_PATTERNS = 1000;
+
+  /** What makes a pattern of a name. */
+  private static final Pattern SYNTAX = Pattern.compile("[*?\\[{\\\\]");
 
   /** A README is a page or some. */
   private static final int MOST = 10_000_000;
@@ -329,18 +337,29 @@ public final class DatasetDirectory {
   /**
    * @param base from which on patterns name files
    */
-  private static List<Path> matching(List<Path> files, Path base, JsonNode patterns) {
-    List<Glob> globs = new ArrayList<>();
+  private List<Path> matching(List<Path> files, Path base, JsonNode patterns) {
+    Set<String> names = new HashSet<>();
+    Map<String, Glob> globs = new LinkedHashMap<>();
     for (JsonNode pattern : patterns.isArray() ? patterns : List.of(patterns)) {
-      globs.add(new Glob(pattern.asText()));
+      String text = pattern.asText();
+      if (SYNTAX.matcher(text).find()) {
+        globs.computeIfAbsent(text, Glob::new);
+      } else {
+        names.add(text);
+      }
+    }
+    if (globs.size() > MOST_PATTERNS) {
+      throw new IllegalArgumentException(
+          "%s: README.md has %d patterns of files for a part, the most is %d; write fewer with * or **"
+              .formatted(directory, globs.size(), MOST_PATTERNS));
     }
     return files.stream()
+        .map(file -> base.toString().isEmpty() ? file : base.relativize(file))
         .filter(
             file ->
-                globs.stream()
-                    .anyMatch(
-                        glob ->
-                            glob.matches(base.toString().isEmpty() ? file : base.relativize(file))))
+                names.contains(file.toString())
+                    || globs.values().stream().anyMatch(glob -> glob.matches(file)))
+        .map(base::resolve)
         .toList();
   }
 

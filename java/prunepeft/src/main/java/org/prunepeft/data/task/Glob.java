@@ -1,8 +1,10 @@
 package org.prunepeft.data.task;
 
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Deque;
 import java.util.List;
 
 /**
@@ -27,6 +29,9 @@ final class Glob {
    */
   private record PatternState(Characters characters, int next, List<Integer> others) {}
 
+  /** Characters of a pattern, more than most systems' paths may have. */
+  private static final int LONGEST = 4096;
+
   private final String pattern;
   private final List<PatternState> places = new ArrayList<>();
   private int at;
@@ -37,6 +42,9 @@ final class Glob {
    */
   Glob(String pattern) {
     this.pattern = pattern;
+    if (pattern.length() > LONGEST) {
+      throw wrong("it has %d characters, the most is %d,".formatted(pattern.length(), LONGEST));
+    }
     while (at < pattern.length()) {
       char c = pattern.charAt(at++);
       if (c == '{') {
@@ -64,13 +72,17 @@ final class Glob {
     return reached.get(places.size());
   }
 
-  private void reach(BitSet reached, int place) {
-    if (reached.get(place)) {
-      return;
-    }
-    reached.set(place);
-    if (place < places.size()) {
-      places.get(place).others.forEach(other -> reach(reached, other));
+  private void reach(BitSet reached, int first) {
+    Deque<Integer> open = new ArrayDeque<>();
+    open.push(first);
+    while (!open.isEmpty()) {
+      int place = open.pop();
+      if (!reached.get(place)) {
+        reached.set(place);
+        if (place < places.size()) {
+          places.get(place).others.forEach(open::push);
+        }
+      }
     }
   }
 
