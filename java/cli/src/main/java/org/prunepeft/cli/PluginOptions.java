@@ -49,7 +49,7 @@ final class PluginOptions {
       parsed = parsed.subcommand();
     }
     CommandSpec command = parsed.commandSpec();
-    if (command.findOption(PLUGINS) == null) {
+    if (parsed.isUsageHelpRequested() || command.findOption(PLUGINS) == null) {
       return;
     }
     List<Path> typed = typed(command);

@@ -79,7 +79,10 @@ final class StudyDirectory {
           "--validation-file",
           "--test-file",
           "--dataset-name",
-          "--dataset-config-name");
+          "--dataset-config-name",
+          "--train-split-name",
+          "--validation-split-name",
+          "--test-split-name");
 
   private static final String MODEL = "--model";
 

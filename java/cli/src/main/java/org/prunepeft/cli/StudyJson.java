@@ -115,20 +115,32 @@ final class StudyJson {
    *     than the others; names it
    */
   static Optional<JsonNode> read(Path directory) {
-    Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
-    study.ifPresent(
-        own -> {
-          requireBeside(directory, StudyFiles.JSON, own);
-          own.remove(FILES);
-          read(directory.resolve(StudyCosts.JSON), StudyShape.COSTS)
-              .ifPresent(
-                  costs -> {
-                    requireBeside(directory, StudyCosts.JSON, costs);
-                    costs.remove(FILES);
-                    own.set("costs", costs);
-                  });
-        });
-    return study.map(own -> own);
+    Optional<Content> read = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
+    if (read.isEmpty()) {
+      return Optional.empty();
+    }
+    Content study = read.get();
+    requireBeside(study, Optional.empty());
+    read(directory.resolve(StudyCosts.JSON), StudyShape.COSTS)
+        .ifPresent(
+            costs -> {
+              requireBeside(costs, read);
+              costs.object.remove(FILES);
+              study.object.set("costs", costs.object);
+            });
+    study.object.remove(FILES);
+    return Optional.of(study.object);
+  }
+
+  /**
+   * What a file was when it was read: another may have come into its place since.
+   *
+   * @param sum of its bytes
+   */
+  private record Content(FileChecksum sum, ObjectNode object) {
+    String name() {
+      return sum.file().getFileName().toString();
+    }
   }
 
   /**
@@ -142,8 +154,8 @@ final class StudyJson {
     if (!Files.isRegularFile(file)) {
       return Optional.empty();
     }
-    Optional<ObjectNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
-    study.ifPresent(own -> requireBeside(directory, StudyFiles.JSON, own));
+    read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY)
+        .ifPresent(study -> requireBeside(study, Optional.empty()));
     return Optional.of(BoundedFile.text(BoundedFile.regular(file), MOST));
   }
 
@@ -151,13 +163,13 @@ final class StudyJson {
    * Checks that the files that were written with one hold what they did then. One that is gone is
    * passed over, and so is what the file does not name, as of earlier versions.
    *
-   * @param name of the file that has their checksums
-   * @param object its members
+   * @param with has their checksums
+   * @param read one of them that was read already
    */
-  private static void requireBeside(Path directory, String name, ObjectNode object) {
+  private static void requireBeside(Content with, Optional<Content> read) {
     for (String beside : ALL) {
-      JsonNode said = object.path(FILES).path(beside);
-      Path file = directory.resolve(beside);
+      JsonNode said = with.object.path(FILES).path(beside);
+      Path file = with.sum.file().resolveSibling(beside);
       if (said.isMissingNode() || Files.notExists(file)) {
         continue;
       }
@@ -165,7 +177,10 @@ final class StudyJson {
           new FileChecksum(file, said.path("bytes").asLong(), said.path("sha256").asText());
       FileChecksum now;
       try {
-        now = FileChecksum.of(file);
+        now =
+            read.isPresent() && read.get().name().equals(beside)
+                ? read.get().sum
+                : FileChecksum.of(file);
       } catch (IOException e) {
         throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
       }
@@ -173,17 +188,18 @@ final class StudyJson {
         throw changed(
             file,
             "it has %s, but %s was written with one that had %s"
-                .formatted(now.content(), name, then.content()));
+                .formatted(now.content(), with.name(), then.content()));
       }
     }
   }
 
-  private static Optional<ObjectNode> read(Path file, JsonShape shape) {
+  private static Optional<Content> read(Path file, JsonShape shape) {
     if (Files.notExists(file)) {
       return Optional.empty();
     }
     try {
-      JsonNode read = JSON.readTree(BoundedFile.read(BoundedFile.regular(file), MOST));
+      byte[] bytes = BoundedFile.read(BoundedFile.regular(file), MOST);
+      JsonNode read = JSON.readTree(bytes);
       JsonShape.NUMBER.require("format", read.path("format"));
       if (read.get("format").asInt() != FORMAT) {
         throw new RunDirectoryException(
@@ -198,7 +214,7 @@ final class StudyJson {
       shape.require("", read);
       ObjectNode object = (ObjectNode) read;
       object.remove(SignedObject.CHECKSUM);
-      return Optional.of(object);
+      return Optional.of(new Content(FileChecksum.of(file, bytes), object));
     } catch (JsonProcessingException e) {
       throw damaged(file, e.getOriginalMessage(), e);
     } catch (IllegalArgumentException e) {
