@@ -29,7 +29,7 @@ class ReadersTest {
 
   private static final long RUNS = 1_000_000;
 
-  private static final Reading READING =
+  static final Reading READING =
       new Reading(
           DataException.class,
           Set.of(

@@ -23,8 +23,8 @@ final class ModulePatterns {
   /** Characters of a name that the matcher may look at, one as often as it likes. */
   private static final int LOOKS = 100_000;
 
-  /** The same of all patterns and modules: a thousand modules with a pattern each take a tenth. */
-  private static final long ALL_LOOKS = 500_000_000;
+  /** The same of all patterns and modules: a thousand modules with a pattern each take a third. */
+  private static final long ALL_LOOKS = 200_000_000;
 
   private record Entry(String text, Pattern pattern, double value) {}
 

@@ -134,7 +134,7 @@ class ReadersTest {
 
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
 
-  private static final Reading READING =
+  static final Reading READING =
       new Reading(
           JsonProcessingException.class,
           Set.of(
@@ -179,18 +179,20 @@ class ReadersTest {
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void vocabulary(byte[] file) throws IOException {
+    putOnce("vocabulary/config.json", "{}");
     put("vocabulary/vocab.txt", file);
     tokenizerOf("vocabulary", file.length);
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tokenizerConfig(byte[] file) throws IOException {
+    putOnce("tokenizer/config.json", "{}");
     putOnce("tokenizer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na");
     put("tokenizer/tokenizer_config.json", file);
     tokenizerOf("tokenizer", file.length);
   }
 
-  private static void tokenizerOf(String directory, int length) {
+  static void tokenizerOf(String directory, int length) {
     var model = new HuggingFaceDirectory(DIRECTORY.resolve(directory));
     READING.check(length, () -> TokenizerProcess.check(model.tokenizer(true)));
   }
@@ -308,7 +310,7 @@ class ReadersTest {
     }
   }
 
-  private static SafeTensors.Tensor tensor(long... shape) {
+  static SafeTensors.Tensor tensor(long... shape) {
     int size = 1;
     for (long length : shape) {
       size *= (int) length;
@@ -365,7 +367,7 @@ class ReadersTest {
         file);
   }
 
-  private static void adapter(
+  static void adapter(
       String name, String weights, Map<String, SafeTensors.Tensor> tensors, byte[] file)
       throws IOException {
     Path directory = put(name + "/adapter_config.json", file).getParent();
@@ -635,7 +637,7 @@ class ReadersTest {
    * Gives an object the checksum that its other members have, without which what was changed is
    * refused before anything else is read. A file that is none stays as it is.
    */
-  private static void sign(String name) throws IOException {
+  static void sign(String name) throws IOException {
     Map<String, Object> object;
     try {
       object = RunDirectory.parse(DIRECTORY.resolve(name));
@@ -883,7 +885,7 @@ class ReadersTest {
         });
   }
 
-  private static String saved(String name) throws IOException {
+  static String saved(String name) throws IOException {
     return Files.readString(ReaderFiles.saved(ReadersTest.class).resolve(name));
   }
 }
