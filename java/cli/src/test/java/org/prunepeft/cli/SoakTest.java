@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -198,13 +199,14 @@ class SoakTest {
           of.applyAsInt(warm.get(0)),
           of.applyAsInt(other),
           () ->
-              "%s after search %d of %d, at %.2f minutes, beside those after search %d"
-                  .formatted(
-                      what,
-                      1 + held.indexOf(other),
-                      held.size(),
-                      other.minutes(),
-                      1 + held.indexOf(warm.get(0))));
+              String.format(
+                  Locale.ROOT,
+                  "%s after search %d of %d, at %.2f minutes, beside those after search %d",
+                  what,
+                  1 + held.indexOf(other),
+                  held.size(),
+                  other.minutes(),
+                  1 + held.indexOf(warm.get(0))));
     }
   }
 

@@ -1,4 +1,4 @@
-package org.prunepeft.study;
+package org.prunepeft;
 
 import java.nio.file.Path;
 import java.util.Arrays;
