@@ -392,6 +392,18 @@ class ResumeCommandTest {
     Results.assertSame(expected, run);
   }
 
+  /** Its configuration says that no other modules are left. */
+  @Test
+  void trainingsOfAllLinearLayersInPlaceOfOtherModulesGoOn() throws IOException {
+    Path run = Files.createTempDirectory(temporary, "several");
+    String words = "train --modules=all-linear --module-types=vera --keep=0.5 --seeds=1,2";
+    Call.of(command(words, run, 1)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheSecond(run);
+    Call.of("train", "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
   @Test
   void runsThatAreAllCompleteAndUnlikeHaveNoMean() throws IOException {
     Path run = Files.createTempDirectory(temporary, "several");

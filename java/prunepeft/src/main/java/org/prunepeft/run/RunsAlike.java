@@ -68,6 +68,8 @@ public final class RunsAlike implements AutoCloseable {
           "setup.lora",
           "setup.adapter",
           "setup.pairEncoding",
+          // Of plain LoRA on all linear layers none is left.
+          "setup.modules",
           "setup.moduleSettings",
           "setup.quantization");
 
