@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -37,8 +38,12 @@ record ConfigDifference(String member, Object before, Object now) {
           ModelFiles.DIRECTORY,
           RunRecord.SETUP + ".output");
 
+  /** Of own files those of a setup. */
+  private static final List<String> OWN_FILES = List.of("train", "validation", "test");
+
   /**
-   * {@return the first member in which they differ; empty: there is none}
+   * {@return the first member in which they differ; empty: there is none} Data and a model that
+   * hold the same may lie elsewhere.
    *
    * @param before what a run's {@link RunFiles#CONFIG} says
    * @param now in the same form; members that it has not are passed over
@@ -48,6 +53,10 @@ record ConfigDifference(String member, Object before, Object now) {
       Map<String, Object> before, Map<String, Object> now, Set<String> apart) {
     Map<String, Object> then = compared(before, now, apart);
     Map<String, Object> later = compared(now, now, apart);
+    if (readSame(before, now)) {
+      leaveOutData(then);
+      leaveOutData(later);
+    }
     if (later.containsKey(RunRecord.ENCODER)
         && sameModel(then.get(RunRecord.ENCODER), later.get(RunRecord.ENCODER))) {
       later.remove(RunRecord.ENCODER);
@@ -90,6 +99,40 @@ record ConfigDifference(String member, Object before, Object now) {
       remove(copy, RunRecord.SETUP + ".model");
     }
     return copy;
+  }
+
+  /** Whether their data hold the same, file by file, wherever these lie. */
+  private static boolean readSame(Map<String, Object> before, Map<String, Object> now) {
+    List<FileChecksum> then = files(before, RunData.MEMBER);
+    List<FileChecksum> later = files(now, RunData.MEMBER);
+    return !later.isEmpty()
+        && then.size() == later.size()
+        && IntStream.range(0, then.size()).allMatch(i -> later.get(i).holdsSame(then.get(i)))
+        && named(before).equals(named(now));
+  }
+
+  /** Which of own files a setup names. */
+  private static List<String> named(Map<String, Object> config) {
+    return ownFiles(config)
+        .map(files -> OWN_FILES.stream().filter(file -> files.get(file) != null).toList())
+        .orElse(List.of());
+  }
+
+  private static Optional<Map<?, ?>> ownFiles(Map<String, Object> config) {
+    return config.get(RunRecord.SETUP) instanceof Map<?, ?> setup
+            && setup.get("files") instanceof Map<?, ?> files
+        ? Optional.of(files)
+        : Optional.empty();
+  }
+
+  private static void leaveOutData(Map<String, Object> config) {
+    remove(config, RunData.MEMBER);
+    remove(config, RunRecord.SETUP + ".data");
+    if (ownFiles(config).isPresent()) {
+      OWN_FILES.forEach(file -> remove(config, RunRecord.SETUP + ".files." + file));
+      // Its name comes from that of the file, or of its directory.
+      remove(config, RunRecord.SETUP + ".task");
+    }
   }
 
   private static void remove(Map<?, ?> object, String name) {
