@@ -444,6 +444,24 @@ class ResumeCommandTest {
     Call.of(name, "--resume", run).exits(0);
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train --seeds=1,2",
+        "train --seeds=1,2 --together",
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25"
+      })
+  void runsThatAreAllCompleteAreNotToReadTheirDataAgain(String words) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "ended");
+    Path train = run.resolveSibling(run.getFileName() + "-data").resolve("train.tsv");
+    Call.of(reading(train, words, run)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheirResults(run);
+    Files.delete(train);
+    Call.of(words.split(" ")[0], "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
   @Test
   void runsThatAreAllCompleteAndUnlikeHaveNoMean() throws IOException {
     Path run = Files.createTempDirectory(temporary, "several");
