@@ -104,9 +104,9 @@ public final class RunsAlike implements AutoCloseable {
 
   /**
    * Checks before anything is trained that the runs that are complete are alike, and have the data,
-   * the model and the settings that the others would have now; what these fill in later, {@link
-   * #require} compares. Where all are complete, neither data nor model is read. Says where versions
-   * differ.
+   * the model, the plugins and the settings that the others would have now; what these fill in
+   * later, {@link #require} compares. Where all are complete, neither data nor model is read. Says
+   * where versions differ.
    *
    * @param setup of the runs, but for the seed
    * @throws UnresumableRunException if not; names a run, what differs and the remedy
@@ -178,6 +178,7 @@ public final class RunsAlike implements AutoCloseable {
   private void require(RunDirectory run, Map<String, Object> now, Set<String> filledIn) {
     String remedy =
         "put back what it was made with, or delete the directory %s".formatted(run.path());
+    refuse(PluginJars.changes(run), remedy);
     requireSameFiles(run, now, remedy);
     Map<String, Object> before = run.readJson(RunFiles.CONFIG);
     Set<String> apart = kind.apart(before, now);
@@ -190,6 +191,7 @@ public final class RunsAlike implements AutoCloseable {
   /** Of two that are complete. */
   private void require(RunDirectory first, RunDirectory other) {
     String remedy = "delete the directory of one of the two";
+    refuse(PluginJars.differences(first, other), remedy);
     Map<String, Object> its = first.readJson(RunFiles.CONFIG);
     Map<String, Object> others = other.readJson(RunFiles.CONFIG);
     requireSameFiles(first, others, remedy);
