@@ -38,12 +38,16 @@ record ConfigDifference(String member, Object before, Object now) {
           ModelFiles.DIRECTORY,
           RunRecord.SETUP + ".output");
 
+  /** Its members are names of the user's choice, which no version has added. */
+  private static final String MODULE_SETTINGS = RunRecord.SETUP + ".moduleSettings";
+
   /** Of own files those of a setup. */
   private static final List<String> OWN_FILES = List.of("train", "validation", "test");
 
   /**
    * {@return the first member in which they differ; empty: there is none} Data and a model that
-   * hold the same may lie elsewhere.
+   * hold the same may lie elsewhere. Where their versions differ, members that came later are
+   * passed over.
    *
    * @param before what a run's {@link RunFiles#CONFIG} says
    * @param now in the same form; members that it has not are passed over
@@ -61,6 +65,9 @@ record ConfigDifference(String member, Object before, Object now) {
         && sameModel(then.get(RunRecord.ENCODER), later.get(RunRecord.ENCODER))) {
       later.remove(RunRecord.ENCODER);
     }
+    if (ofVersions(before, now).isPresent()) {
+      leaveOutLater(then, later, "");
+    }
     return later.keySet().stream()
         .filter(member -> !Objects.equals(later.get(member), then.get(member)))
         .findFirst()
@@ -70,6 +77,19 @@ record ConfigDifference(String member, Object before, Object now) {
                     member,
                     others(then.get(member), later.get(member)),
                     others(later.get(member), then.get(member))));
+  }
+
+  /**
+   * {@return the same of two runs that are there} Either may be of the later version.
+   *
+   * @param apart names of members in which they may differ
+   */
+  static Optional<ConfigDifference> ofRuns(
+      Map<String, Object> one, Map<String, Object> other, Set<String> apart) {
+    Optional<ConfigDifference> difference = of(one, other, apart);
+    return ofVersions(one, other).isPresent() && of(other, one, apart).isEmpty()
+        ? Optional.empty()
+        : difference;
   }
 
   /** {@return how their versions of the program and of libraries differ; empty: they do not} */
@@ -133,6 +153,23 @@ record ConfigDifference(String member, Object before, Object now) {
       // Its name comes from that of the file, or of its directory.
       remove(config, RunRecord.SETUP + ".task");
     }
+  }
+
+  /** Removes the members that an earlier version did not write. */
+  private static void leaveOutLater(Map<?, ?> before, Map<?, ?> now, String place) {
+    if (!place.equals(MODULE_SETTINGS)) {
+      now.keySet().retainAll(before.keySet());
+    }
+    String within = place.isEmpty() ? "" : place + ".";
+    now.forEach(
+        (name, value) -> {
+          // Compared as a model, with what an earlier version took for granted.
+          if (!name.equals(RunRecord.ENCODER)
+              && value instanceof Map<?, ?> inner
+              && before.get(name) instanceof Map<?, ?> earlier) {
+            leaveOutLater(earlier, inner, within + name);
+          }
+        });
   }
 
   private static void remove(Map<?, ?> object, String name) {

@@ -195,7 +195,7 @@ public final class RunsAlike implements AutoCloseable {
     Map<String, Object> its = first.readJson(RunFiles.CONFIG);
     Map<String, Object> others = other.readJson(RunFiles.CONFIG);
     requireSameFiles(first, others, remedy);
-    ConfigDifference.of(its, others, kind.apart(its, others))
+    ConfigDifference.ofRuns(its, others, kind.apart(its, others))
         .map(
             difference ->
                 difference.ofSettings(first.path(), "and that of %s".formatted(other.path())))

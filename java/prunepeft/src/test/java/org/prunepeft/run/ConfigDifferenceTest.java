@@ -9,6 +9,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.model.DecoderFamilies;
+import org.prunepeft.model.EncoderConfig;
 
 class ConfigDifferenceTest {
   private static Map<String, Object> config(String java, Map<String, Object> setup) {
@@ -20,6 +23,67 @@ class ConfigDifferenceTest {
 
   private static Optional<String> member(Map<String, Object> before, Map<String, Object> now) {
     return ConfigDifference.of(before, now, Set.of()).map(ConfigDifference::member);
+  }
+
+  @Test
+  void whatALaterVersionHasAddedIsPassedOver() {
+    Map<String, Object> before =
+        config("17", Map.of("epochs", 2, "training", Map.of("shuffles", true)));
+    Map<String, Object> setup =
+        Map.of("epochs", 2, "later", 3, "training", Map.of("shuffles", true, "later", 4));
+    assertEquals(Optional.of("setup"), member(before, config("17", setup)));
+    Map<String, Object> now = config("21", setup);
+    now.put("later", 5);
+    assertEquals(Optional.empty(), member(before, now));
+    // An earlier version does not know it.
+    assertEquals(Optional.of("setup"), member(now, before));
+    assertEquals(Optional.empty(), ConfigDifference.ofRuns(before, now, Set.of()));
+    assertEquals(Optional.empty(), ConfigDifference.ofRuns(now, before, Set.of()));
+    for (Map<String, Object> other :
+        List.<Map<String, Object>>of(
+            Map.of("epochs", 3, "later", 3, "training", Map.of("shuffles", true)),
+            Map.of("epochs", 2, "training", Map.of("shuffles", false, "later", 4)),
+            // A version leaves nothing out without a word.
+            Map.of("epochs", 2))) {
+      Map<String, Object> unlike = config("21", other);
+      assertEquals(Optional.of("setup"), member(before, unlike), other.toString());
+    }
+    for (Map<String, Object> other :
+        List.<Map<String, Object>>of(
+            Map.of("epochs", 3, "later", 3, "training", Map.of("shuffles", true)),
+            Map.of("epochs", 2, "training", Map.of("shuffles", false, "later", 4)))) {
+      Map<String, Object> unlike = config("21", other);
+      assertTrue(ConfigDifference.ofRuns(before, unlike, Set.of()).isPresent(), other.toString());
+      assertTrue(ConfigDifference.ofRuns(unlike, before, Set.of()).isPresent(), other.toString());
+    }
+  }
+
+  @Test
+  void settingsOfATypeOfModulesAreNoneThatAVersionHasAdded() {
+    Map<String, Object> before = config("17", Map.of("moduleSettings", Map.of()));
+    Map<String, Object> now =
+        config("21", Map.of("moduleSettings", Map.of("vera", Map.of("rank", 4))));
+    assertEquals(Optional.of("setup"), member(before, now));
+    before = config("17", Map.of("moduleSettings", Map.of("vera", Map.of("rank", 4))));
+    now = config("21", Map.of("moduleSettings", Map.of("vera", Map.of("rank", 4, "later", "no"))));
+    assertEquals(Optional.empty(), member(before, now));
+  }
+
+  /** What an earlier version did not write has a value all the same. */
+  @Test
+  @SuppressWarnings("unchecked")
+  void ofAModelNothingIsPassedOver() {
+    EncoderConfig model = DecoderFamilies.llama().config();
+    Map<String, Object> before = config("17", Map.of());
+    before.put(RunRecord.ENCODER, RunDirectory.reread("config.json", model));
+    Map<String, Object> now = config("21", Map.of());
+    Map<String, Object> own = RunDirectory.reread("config.json", model);
+    now.put(RunRecord.ENCODER, own);
+    ((Map<String, Object>) ((Map<?, ?>) before.get(RunRecord.ENCODER)).get("decoder"))
+        .remove("logitCap");
+    assertEquals(Optional.empty(), member(before, now));
+    ((Map<String, Object>) own.get("decoder")).put("logitCap", 3.0);
+    assertEquals(Optional.of(RunRecord.ENCODER), member(before, now));
   }
 
   private static Map<String, Object> reading(
