@@ -11,7 +11,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
-import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
@@ -145,7 +144,7 @@ public final class RunsAlike implements AutoCloseable {
     Map<String, Object> config = new LinkedHashMap<>();
     config.put(RunRecord.VERSIONS, Environment.versions());
     config.put(RunRecord.SETUP, setup.asRecorded());
-    config.put(ModelFiles.MEMBER, ModelFiles.of(Models.byName(setup.model())));
+    ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
     config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
     return RunDirectory.reread(RunFiles.CONFIG, config);
   }
@@ -206,8 +205,7 @@ public final class RunsAlike implements AutoCloseable {
   private void requireSameFiles(RunDirectory run, Map<String, Object> now, String remedy) {
     refuse(RunData.changes(run, ConfigDifference.files(now, RunData.MEMBER)), remedy);
     if (now.containsKey(ModelFiles.MEMBER)) {
-      List<FileChecksum> model = ConfigDifference.files(now, ModelFiles.MEMBER);
-      refuse(ModelFiles.changes(run, RunFiles.CONFIG, model), remedy);
+      refuse(ModelFiles.changes(run, now), remedy);
     }
   }
 

@@ -24,10 +24,15 @@ public final class RunOrigin {
   private final List<FileChecksum> data;
   private final List<FileChecksum> model;
   private final List<FileChecksum> plugins;
+
+  /** As it is in the run. */
+  private final Map<String, Object> config;
+
   private final Map<String, String> versions = new LinkedHashMap<>();
 
   private RunOrigin(RunDirectory run, Map<String, Object> config) {
     this.run = run;
+    this.config = config;
     data = files(config, RunFiles.DATA);
     model = files(config, Manifest.MODEL_FILES);
     plugins = files(config, RunFiles.PLUGINS);
@@ -88,7 +93,7 @@ public final class RunOrigin {
    * @throws RunDirectoryException if this run is not what it was
    */
   public List<String> modelChanges(RunOrigin other) {
-    return model == null || other.model == null ? List.of() : ModelFiles.changes(run, RunFiles.CONFIG, other.model);
+    return model == null || other.model == null ? List.of() : ModelFiles.changes(run, other.config);
   }
 
   /** {@return whether it had plugins, whose checksums it kept} */
