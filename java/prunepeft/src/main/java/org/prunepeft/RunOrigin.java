@@ -12,19 +12,30 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.PluginJars;
 import org.prunepeft.run.RunData;
 
-/** What a complete run was made from: the files of its data and of its model, and versions. */
+/**
+ * What a complete run was made from: the files of its data, of its model and of its plugins, and
+ * versions.
+ */
 public final class RunOrigin {
   private final RunDirectory run;
   private final List<FileChecksum> data;
   private final List<FileChecksum> model;
+  private final List<FileChecksum> plugins;
+
+  /** As it is in the run. */
+  private final Map<String, Object> config;
+
   private final Map<String, String> versions = new LinkedHashMap<>();
 
   private RunOrigin(RunDirectory run, Map<String, Object> config) {
     this.run = run;
+    this.config = config;
     data = files(config, RunFiles.DATA);
     model = files(config, Manifest.MODEL_FILES);
+    plugins = files(config, RunFiles.PLUGINS);
     if (config.get("versions") instanceof Map<?, ?> known) {
       known.forEach((name, version) -> versions.put(name.toString(), String.valueOf(version)));
     }
@@ -82,9 +93,19 @@ public final class RunOrigin {
    * @throws RunDirectoryException if this run is not what it was
    */
   public List<String> modelChanges(RunOrigin other) {
-    return model == null || other.model == null
+    return model == null || other.model == null ? List.of() : ModelFiles.changes(run, other.config);
+  }
+
+  /** {@return whether it had plugins, whose checksums it kept} */
+  public boolean knowsPlugins() {
+    return plugins != null;
+  }
+
+  /** {@return the same of their plugins; a jar that one of the two lacks is passed over} */
+  public List<String> pluginChanges(RunOrigin other) {
+    return plugins == null || other.plugins == null
         ? List.of()
-        : ModelFiles.changes(run, RunFiles.CONFIG, other.model);
+        : PluginJars.differences(run, plugins, other.plugins);
   }
 
   /**

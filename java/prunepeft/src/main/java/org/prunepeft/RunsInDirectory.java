@@ -68,6 +68,12 @@ final class RunsInDirectory {
         : RunDirectory.create(setup.output());
   }
 
+  /** Whether nothing is left of runs together, whatever their last checkpoint says. */
+  static boolean areOver(List<Setup> setups) {
+    return setups.stream().allMatch(own -> RunDirectory.isComplete(own.output()))
+        && setups.stream().allMatch(PrunePeft::isOver);
+  }
+
   /** What a run gives, or gave if it was complete before these were resumed. */
   static TrainOutcome outcome(Setup own, Function<Setup, TrainOutcome> run) {
     return PrunePeft.isOver(own) ? OutcomeFile.read(own.output()) : run.apply(own);

@@ -17,6 +17,7 @@ import org.prunepeft.kernels.Linear;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.CheckpointStore;
+import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.run.RunsAlike;
 import org.prunepeft.run.RunsTogether;
 import org.prunepeft.settings.Setup;
@@ -128,6 +129,9 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           if (directory == null) {
             return RunsTogether.together(
                 setups, null, (own, runs) -> run.apply(own, new SharedEncoder(runs)));
+          }
+          if (RunsInDirectory.areOver(setups)) {
+            return setups.stream().map(own -> OutcomeFile.read(own.output())).toList();
           }
           try (CheckpointStore store = new CheckpointStore(directory, setup.checkpoints())) {
             return RunsTogether.together(

@@ -98,7 +98,7 @@ final class StudyDirectory {
   /** What the same were made from. */
   private final Map<String, RunOrigin> origins = new ConcurrentHashMap<>();
 
-  /** The first of those that read the same data, or the same model, by that; guarded by this. */
+  /** The first of those that read the same data, model or plugins, by that; guarded by this. */
   private final Map<List<String>, RunOrigin> firsts = new HashMap<>();
 
   /** Those that were compared with them, by their names; guarded by this. */
@@ -244,9 +244,10 @@ final class StudyDirectory {
   }
 
   /**
-   * Checks that those complete runs that are to read the same data, or to have the same model, as
-   * their commands say it, have read files that held the same. Runs of versions that kept no
-   * checksums are passed over. Only what was found complete since the last time is looked at.
+   * Checks that those complete runs that are to read the same data, or to have the same model or
+   * plugins, as their commands say it, have read files that held the same. Runs of versions that
+   * kept no checksums are passed over. Only what was found complete since the last time is looked
+   * at.
    *
    * @throws RunDirectoryException if two have not; names both, the file, both checksums and the
    *     remedy
@@ -263,6 +264,11 @@ final class StudyDirectory {
         if (origin.knowsModel()) {
           RunOrigin other = firsts.computeIfAbsent(named(words, Set.of(MODEL)), key -> origin);
           refuse(origin, other, other.modelChanges(origin), "model");
+        }
+        Set<String> jars = Set.of(PluginOptions.PLUGINS);
+        if (origin.knowsPlugins() && !named(words, jars).isEmpty()) {
+          RunOrigin other = firsts.computeIfAbsent(named(words, jars), key -> origin);
+          refuse(origin, other, other.pluginChanges(origin), "plugins");
         }
         alike.add(run.name());
       }

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.FixedSeed;
 
 /** The examples of docs/extending.md in a jar that is not on the class path. */
@@ -296,6 +297,43 @@ class PluginsTest {
   }
 
   @Test
+  void runsThatArePutTogetherHaveTheSameJars() throws IOException {
+    Path runs = temporary.resolve("several");
+    Call.of(
+            "train",
+            "--plugins=" + plugins,
+            "--model=" + model,
+            "--task=larger-number",
+            "--modules=head",
+            "--seeds=1,2",
+            "--output=" + runs,
+            Small.examples(24))
+        .exits(0);
+    String means = Files.readString(runs.resolve("seeds.json"));
+    Path first = runs.resolve("seed-1");
+    Path second = runs.resolve("seed-2");
+    Path config = first.resolve("config.json");
+    String sum = FileChecksum.of(plugins).sha256();
+    String[] resume = {"train", "--resume=" + runs, "--plugins=" + plugins};
+    // As if the jar had been another then.
+    Files.writeString(config, Files.readString(config).replace(sum, "0".repeat(64)));
+    Call.of("seal", first).exits(0);
+    for (String name : List.of("seeds.json", "summary.md")) {
+      Files.delete(runs.resolve(name));
+    }
+    Files.writeString(runs.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+    String refused = "%s is not what the run %s read: it has".formatted(plugins, first);
+    Call.of((Object[]) resume).exits(3, refused, "delete the directory of one of the two");
+    Directories.delete(second);
+    Call.of((Object[]) resume).exits(3, refused, "or delete the directory " + first);
+    assertFalse(Files.exists(second));
+    Files.writeString(config, Files.readString(config).replace("0".repeat(64), sum));
+    Call.of("seal", first).exits(0);
+    Call.of((Object[]) resume).exits(0);
+    assertEquals(means, Files.readString(runs.resolve("seeds.json")));
+  }
+
+  @Test
   void aRunGoesOnWithTheJarsThatItBeganWith() throws IOException {
     Path run = temporary.resolve("cut-off");
     Call.of(
@@ -321,6 +359,19 @@ class PluginsTest {
             .replaceFirst(",\\s*\"sha256\" : \"[0-9a-f]{64}\"\\s*}\\s*$", "\n}\n"));
     Call.of("train", "--resume", run, "--plugins=" + plugins)
         .exits(3, plugins + " is not what the run " + run, "the plugins that it began with");
+    // Or one of another name, such as that of another version.
+    Files.writeString(
+        config,
+        before
+            .replace(sum, "0".repeat(64))
+            .replace("plugins.jar", "plugins-0.9.jar")
+            .replaceFirst(",\\s*\"sha256\" : \"[0-9a-f]{64}\"\\s*}\\s*$", "\n}\n"));
+    Call.of("train", "--resume", run, "--plugins=" + plugins)
+        .exits(
+            3,
+            "the plugins have no " + temporary.resolve("plugins-0.9.jar"),
+            "%s of %s".formatted(plugins, FileChecksum.of(plugins).content()),
+            "the plugins that it began with, which --plugins names");
     Files.writeString(config, before);
     Call.of("train", "--resume", run).exits(2, "type --plugins=" + plugins);
     Call.of("train", "--resume", run, "--plugins=" + plugins).exits(0);

@@ -392,6 +392,76 @@ class ResumeCommandTest {
     Results.assertSame(expected, run);
   }
 
+  /** Its configuration says that no other modules are left. */
+  @Test
+  void trainingsOfAllLinearLayersInPlaceOfOtherModulesGoOn() throws IOException {
+    Path run = Files.createTempDirectory(temporary, "several");
+    String words = "train --modules=all-linear --module-types=vera --keep=0.5 --seeds=1,2";
+    Call.of(command(words, run, 1)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheSecond(run);
+    Call.of("train", "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  /** A command that reads the same data in a directory of its own, as the file train.tsv. */
+  private static List<String> reading(Path train, String words, Path run) throws IOException {
+    Files.createDirectories(train.getParent());
+    Files.copy(data, train);
+    List<String> command = command(words, run, 1);
+    command.replaceAll(word -> word.startsWith("--train-file=") ? "--train-file=" + train : word);
+    return command;
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train",
+        "train --seeds=1,2",
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25"
+      })
+  void dataThatHaveMovedAreKnownByWhatTheyHold(String words) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "moving");
+    Path train = run.resolveSibling(run.getFileName() + "-data").resolve("train.tsv");
+    Call.of(reading(train, words, run)).exits(0);
+    Path first = run;
+    if (words.equals("train")) {
+      Files.delete(run.resolve("result.json"));
+      Files.writeString(run.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+    } else {
+      first = cutOffBeforeTheSecond(run).get(0);
+    }
+    Path moved = run.resolveSibling(run.getFileName() + "-moved").resolve("train.tsv");
+    Files.createDirectories(moved.getParent());
+    Files.move(train, moved);
+    Path options = run.resolve("config.yaml");
+    String text = Files.readString(options);
+    assertTrue(text.contains(train.toString()), text);
+    Files.writeString(options, text.replace(train.toString(), moved.toString()));
+    String name = words.split(" ")[0];
+    String refused = "%s is not what the run %s read: it has".formatted(moved, first);
+    with(moved, "\tyes", "\tperhaps", () -> Call.of(name, "--resume", run).exits(3, refused));
+    Call.of(name, "--resume", run).exits(0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train --seeds=1,2",
+        "train --seeds=1,2 --together",
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25"
+      })
+  void runsThatAreAllCompleteAreNotToReadTheirDataAgain(String words) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "ended");
+    Path train = run.resolveSibling(run.getFileName() + "-data").resolve("train.tsv");
+    Call.of(reading(train, words, run)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheirResults(run);
+    Files.delete(train);
+    Call.of(words.split(" ")[0], "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
   @Test
   void runsThatAreAllCompleteAndUnlikeHaveNoMean() throws IOException {
     Path run = Files.createTempDirectory(temporary, "several");

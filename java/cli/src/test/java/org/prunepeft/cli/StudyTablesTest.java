@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -35,6 +36,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.Endless;
@@ -505,6 +507,37 @@ class StudyTablesTest {
     // Of another task are other files.
     origin("acceptability_minilm_supernet_seed-0", member, file(read, "b"));
     Call.of("study", file, "--collect").exits(member.equals("data") ? 0 : 1);
+  }
+
+  @Test
+  void norAreRunsOfAnotherJarOfThePluginsThatTheirCommandsName() throws IOException {
+    String jar = "/jars/crit.jar";
+    Path file =
+        classified(
+            TUNED
+                .formatted("")
+                .replace("learning_rate: 1e-3", "learning_rate: 1e-3, plugins: " + jar),
+            run -> Optional.of(new Given(0.5)));
+    Path one = origin("wordnet_minilm_supernet_seed-0", "plugins", file(jar, "a"));
+    // Its command names none.
+    origin("wordnet_minilm_search_0.5_seed-0", "plugins", file(jar, "c"));
+    Study study = StudyFile.read(file);
+    for (String sum : List.of("a", "b")) {
+      Path other = origin("wordnet_minilm_supernet_seed-1", "plugins", file(jar, sum));
+      StudyDirectory directory = new StudyDirectory(study, new StudyPlan(study));
+      assertFalse(directory.collected().isEmpty());
+      if (sum.equals("a")) {
+        directory.requireAlike();
+      } else {
+        String refused =
+            assertThrows(RunDirectoryException.class, directory::requireAlike).getMessage();
+        assertTrue(
+            refused.startsWith(
+                "%s and %s can't be compared, for the plugins changed".formatted(one, other)),
+            refused);
+        assertTrue(refused.contains(jar + " is not what the run " + one + " read"), refused);
+      }
+    }
   }
 
   @Test

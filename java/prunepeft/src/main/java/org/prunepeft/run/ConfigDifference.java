@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -37,8 +38,16 @@ record ConfigDifference(String member, Object before, Object now) {
           ModelFiles.DIRECTORY,
           RunRecord.SETUP + ".output");
 
+  /** Its members are names of the user's choice, which no version has added. */
+  private static final String MODULE_SETTINGS = RunRecord.SETUP + ".moduleSettings";
+
+  /** Of own files those of a setup. */
+  private static final List<String> OWN_FILES = List.of("train", "validation", "test");
+
   /**
-   * {@return the first member in which they differ; empty: there is none}
+   * {@return the first member in which they differ; empty: there is none} Data and a model that
+   * hold the same may lie elsewhere. Where their versions differ, members that came later are
+   * passed over.
    *
    * @param before what a run's {@link RunFiles#CONFIG} says
    * @param now in the same form; members that it has not are passed over
@@ -48,9 +57,16 @@ record ConfigDifference(String member, Object before, Object now) {
       Map<String, Object> before, Map<String, Object> now, Set<String> apart) {
     Map<String, Object> then = compared(before, now, apart);
     Map<String, Object> later = compared(now, now, apart);
+    if (readSame(before, now)) {
+      leaveOutData(then);
+      leaveOutData(later);
+    }
     if (later.containsKey(RunRecord.ENCODER)
         && sameModel(then.get(RunRecord.ENCODER), later.get(RunRecord.ENCODER))) {
       later.remove(RunRecord.ENCODER);
+    }
+    if (ofVersions(before, now).isPresent()) {
+      leaveOutLater(then, later, "");
     }
     return later.keySet().stream()
         .filter(member -> !Objects.equals(later.get(member), then.get(member)))
@@ -61,6 +77,19 @@ record ConfigDifference(String member, Object before, Object now) {
                     member,
                     others(then.get(member), later.get(member)),
                     others(later.get(member), then.get(member))));
+  }
+
+  /**
+   * {@return the same of two runs that are there} Either may be of the later version.
+   *
+   * @param apart names of members in which they may differ
+   */
+  static Optional<ConfigDifference> ofRuns(
+      Map<String, Object> one, Map<String, Object> other, Set<String> apart) {
+    Optional<ConfigDifference> difference = of(one, other, apart);
+    return ofVersions(one, other).isPresent() && of(other, one, apart).isEmpty()
+        ? Optional.empty()
+        : difference;
   }
 
   /** {@return how their versions of the program and of libraries differ; empty: they do not} */
@@ -90,6 +119,57 @@ record ConfigDifference(String member, Object before, Object now) {
       remove(copy, RunRecord.SETUP + ".model");
     }
     return copy;
+  }
+
+  /** Whether their data hold the same, file by file, wherever these lie. */
+  private static boolean readSame(Map<String, Object> before, Map<String, Object> now) {
+    List<FileChecksum> then = files(before, RunData.MEMBER);
+    List<FileChecksum> later = files(now, RunData.MEMBER);
+    return !later.isEmpty()
+        && then.size() == later.size()
+        && IntStream.range(0, then.size()).allMatch(i -> later.get(i).holdsSame(then.get(i)))
+        && named(before).equals(named(now));
+  }
+
+  /** Which of own files a setup names. */
+  private static List<String> named(Map<String, Object> config) {
+    return ownFiles(config)
+        .map(files -> OWN_FILES.stream().filter(file -> files.get(file) != null).toList())
+        .orElse(List.of());
+  }
+
+  private static Optional<Map<?, ?>> ownFiles(Map<String, Object> config) {
+    return config.get(RunRecord.SETUP) instanceof Map<?, ?> setup
+            && setup.get("files") instanceof Map<?, ?> files
+        ? Optional.of(files)
+        : Optional.empty();
+  }
+
+  private static void leaveOutData(Map<String, Object> config) {
+    remove(config, RunData.MEMBER);
+    remove(config, RunRecord.SETUP + ".data");
+    if (ownFiles(config).isPresent()) {
+      OWN_FILES.forEach(file -> remove(config, RunRecord.SETUP + ".files." + file));
+      // Its name comes from that of the file, or of its directory.
+      remove(config, RunRecord.SETUP + ".task");
+    }
+  }
+
+  /** Removes the members that an earlier version did not write. */
+  private static void leaveOutLater(Map<?, ?> before, Map<?, ?> now, String place) {
+    if (!place.equals(MODULE_SETTINGS)) {
+      now.keySet().retainAll(before.keySet());
+    }
+    String within = place.isEmpty() ? "" : place + ".";
+    now.forEach(
+        (name, value) -> {
+          // Compared as a model, with what an earlier version took for granted.
+          if (!name.equals(RunRecord.ENCODER)
+              && value instanceof Map<?, ?> inner
+              && before.get(name) instanceof Map<?, ?> earlier) {
+            leaveOutLater(earlier, inner, within + name);
+          }
+        });
   }
 
   private static void remove(Map<?, ?> object, String name) {

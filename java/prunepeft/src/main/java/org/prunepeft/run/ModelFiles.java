@@ -250,17 +250,54 @@ public final class ModelFiles {
    */
   public static List<String> changes(
       RunDirectory run, String file, Map<String, Object> config, List<FileChecksum> files) {
+    return changes(run, file, config, files, true);
+  }
+
+  /**
+   * {@return the same of the model that another run's configuration lists} Where one of the two is
+   * of a version that left out those that decide what a language model writes, these do not count.
+   *
+   * @param other that configuration, which has the list
+   */
+  public static List<String> changes(RunDirectory run, Map<String, Object> other) {
+    return changes(
+        run,
+        RunFiles.CONFIG,
+        run.readJson(RunFiles.CONFIG),
+        ConfigDifference.files(other, MEMBER),
+        listsAll(other));
+  }
+
+  private static boolean listsAll(Map<String, Object> config) {
+    return Boolean.TRUE.equals(config.get(OF_WRITING));
+  }
+
+  /**
+   * Compares them.
+   *
+   * @param all whether the files have those that decide what a language model writes, where they
+   *     are there
+   */
+  private static List<String> changes(
+      RunDirectory run,
+      String file,
+      Map<String, Object> config,
+      List<FileChecksum> files,
+      boolean all) {
     if (!config.containsKey(MEMBER)) {
       return List.of();
     }
-    List<FileChecksum> before =
+    List<FileChecksum> its =
         Arrays.asList(RunDirectory.member(run.file(file), config, MEMBER, FileChecksum[].class));
-    Map<Path, FileChecksum> then = byName(before, config);
+    Map<Path, FileChecksum> then = byName(its, config);
     Map<Path, FileChecksum> now = byName(files, config);
     List<String> changes = new ArrayList<>();
     then.forEach(
         (name, earlier) -> {
           FileChecksum later = now.get(name);
+          if (later == null && !all && WritingFiles.isOne(earlier.file())) {
+            return;
+          }
           if (later == null) {
             changes.add(
                 "the model has no %s, of which the run %s read %s"
@@ -269,12 +306,12 @@ public final class ModelFiles {
             changes.add(RunData.difference(run, earlier, later));
           }
         });
-    boolean all = Boolean.TRUE.equals(config.get(OF_WRITING));
+    boolean listed = listsAll(config);
     now.forEach(
         (name, later) -> {
           if (!then.containsKey(name)
               && !WritingFiles.isTemplate(name)
-              && (all || !WritingFiles.isOne(name))) {
+              && (listed || !WritingFiles.isOne(name))) {
             changes.add(
                 "%s was not there when the run %s was made".formatted(later.file(), run.path()));
           }

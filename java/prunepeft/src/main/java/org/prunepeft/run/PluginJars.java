@@ -1,8 +1,11 @@
 package org.prunepeft.run;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
@@ -26,15 +29,67 @@ public final class PluginJars {
   }
 
   /**
-   * {@return a line for each jar that held something else when the run began; one at another path
-   * is known by its name, and one that either side lacks is passed over}
+   * {@return a line for each jar of a run that is not registered with the same content now,
+   * whatever its name; none where the run has none} Jars that are registered in addition do not
+   * count.
    */
   static synchronized List<String> changes(RunDirectory run) {
-    if (!run.readJson(RunFiles.CONFIG).containsKey(RunFiles.PLUGINS)) {
-      return List.of();
-    }
-    List<FileChecksum> then =
-        List.of(run.readJson(RunFiles.CONFIG, RunFiles.PLUGINS, FileChecksum[].class));
-    return RunData.differences(run, then, REGISTERED);
+    return changes(run, of(run), REGISTERED);
+  }
+
+  /**
+   * {@return the same of what a run began with, and of what is registered now}
+   *
+   * @param then of the run
+   */
+  static List<String> changes(RunDirectory run, List<FileChecksum> then, List<FileChecksum> now) {
+    return then.stream()
+        .filter(jar -> now.stream().noneMatch(jar::holdsSame))
+        .map(jar -> change(run, jar, now))
+        .toList();
+  }
+
+  private static String change(RunDirectory run, FileChecksum jar, List<FileChecksum> now) {
+    return now.stream()
+        .filter(other -> name(other).equals(name(jar)))
+        .findFirst()
+        .map(other -> RunData.difference(run, jar, other))
+        .orElseGet(
+            () ->
+                "the plugins have no %s, which the run %s began with and which had %s; they are %s"
+                    .formatted(jar.file(), run.path(), jar.content(), text(now)));
+  }
+
+  private static Path name(FileChecksum jar) {
+    return Objects.requireNonNullElse(jar.file().getFileName(), jar.file());
+  }
+
+  private static String text(List<FileChecksum> jars) {
+    return jars.isEmpty()
+        ? "none"
+        : jars.stream()
+            .map(jar -> "%s of %s".formatted(jar.file(), jar.content()))
+            .collect(Collectors.joining(", "));
+  }
+
+  /**
+   * {@return a line for each jar that held something else when another run began; one at another
+   * path is known by its name, and one that either lacks is passed over}
+   *
+   * @param now of that other
+   */
+  public static List<String> differences(
+      RunDirectory run, List<FileChecksum> then, List<FileChecksum> now) {
+    return RunData.differences(run, then, now);
+  }
+
+  /** {@return the same of two runs} */
+  static List<String> differences(RunDirectory run, RunDirectory other) {
+    return differences(run, of(run), of(other));
+  }
+
+  /** None of a run that had none, or is of a version that kept none. */
+  private static List<FileChecksum> of(RunDirectory run) {
+    return ConfigDifference.files(run.readJson(RunFiles.CONFIG), RunFiles.PLUGINS);
   }
 }

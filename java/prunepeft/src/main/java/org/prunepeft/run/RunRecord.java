@@ -294,7 +294,8 @@ public final class RunRecord {
     requireSame(
         ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
         "the model that it began with");
-    requireSame(PluginJars.changes(directory), "the plugins that it began with");
+    requireSame(
+        PluginJars.changes(directory), "the plugins that it began with, which --plugins names");
     Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
     ConfigDifference.ofVersions(before, now)
         .ifPresent(

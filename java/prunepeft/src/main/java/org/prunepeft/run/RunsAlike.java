@@ -11,7 +11,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
-import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
@@ -68,6 +67,8 @@ public final class RunsAlike implements AutoCloseable {
           "setup.lora",
           "setup.adapter",
           "setup.pairEncoding",
+          // Of plain LoRA on all linear layers none is left.
+          "setup.modules",
           "setup.moduleSettings",
           "setup.quantization");
 
@@ -102,8 +103,9 @@ public final class RunsAlike implements AutoCloseable {
 
   /**
    * Checks before anything is trained that the runs that are complete are alike, and have the data,
-   * the model and the settings that the others would have now; what these fill in later, {@link
-   * #require} compares. Says where versions differ.
+   * the model, the plugins and the settings that the others would have now; what these fill in
+   * later, {@link #require} compares. Where all are complete, neither data nor model is read. Says
+   * where versions differ.
    *
    * @param setup of the runs, but for the seed
    * @throws UnresumableRunException if not; names a run, what differs and the remedy
@@ -116,24 +118,15 @@ public final class RunsAlike implements AutoCloseable {
     if (complete.isEmpty()) {
       return;
     }
-    Map<String, Object> config = new LinkedHashMap<>();
-    config.put(RunRecord.VERSIONS, Environment.versions());
-    config.put(RunRecord.SETUP, setup.asRecorded());
-    config.put(ModelFiles.MEMBER, ModelFiles.of(Models.byName(setup.model())));
-    config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
-    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
-    complete.forEach(run -> require(run, now, FILLED_IN));
     RunDirectory first = complete.get(0);
-    Map<String, Object> its = first.readJson(RunFiles.CONFIG);
-    for (RunDirectory other : complete.subList(1, complete.size())) {
-      require(
-          first,
-          other.readJson(RunFiles.CONFIG),
-          Set.of(),
-          "and that of %s".formatted(other.path()),
-          "delete the directory of one of the two");
+    Map<String, Object> others;
+    if (complete.size() == runs.size()) {
+      others = first.readJson(RunFiles.CONFIG);
+    } else {
+      others = now(setup);
+      complete.forEach(run -> require(run, others, FILLED_IN));
     }
-    Map<String, Object> others = complete.size() == runs.size() ? its : now;
+    complete.subList(1, complete.size()).forEach(other -> require(first, other));
     Set<Object> said = new HashSet<>();
     for (RunDirectory run : complete) {
       ConfigDifference.ofVersions(run.readJson(RunFiles.CONFIG), others)
@@ -144,6 +137,16 @@ public final class RunsAlike implements AutoCloseable {
                       "the run in %s was made with %s: their last bits may be others"
                           .formatted(run.path(), versions.text("and others with"))));
     }
+  }
+
+  /** Of a run that is not complete, as far as it is known before it has been prepared. */
+  private static Map<String, Object> now(Setup setup) {
+    Map<String, Object> config = new LinkedHashMap<>();
+    config.put(RunRecord.VERSIONS, Environment.versions());
+    config.put(RunRecord.SETUP, setup.asRecorded());
+    ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
+    config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
+    return RunDirectory.reread(RunFiles.CONFIG, config);
   }
 
   /**
@@ -172,32 +175,38 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   private void require(RunDirectory run, Map<String, Object> now, Set<String> filledIn) {
-    require(
-        run,
-        now,
-        filledIn,
-        "and now it would be",
-        "put back what it was made with, or delete the directory %s".formatted(run.path()));
-  }
-
-  private void require(
-      RunDirectory run,
-      Map<String, Object> now,
-      Set<String> filledIn,
-      String between,
-      String remedy) {
-    List<FileChecksum> data = ConfigDifference.files(now, RunData.MEMBER);
-    refuse(RunData.changes(run, data), remedy);
-    if (now.containsKey(ModelFiles.MEMBER)) {
-      List<FileChecksum> model = ConfigDifference.files(now, ModelFiles.MEMBER);
-      refuse(ModelFiles.changes(run, RunFiles.CONFIG, model), remedy);
-    }
+    String remedy =
+        "put back what it was made with, or delete the directory %s".formatted(run.path());
+    refuse(PluginJars.changes(run), remedy);
+    requireSameFiles(run, now, remedy);
     Map<String, Object> before = run.readJson(RunFiles.CONFIG);
     Set<String> apart = kind.apart(before, now);
     apart.addAll(filledIn);
     ConfigDifference.of(before, now, apart)
-        .ifPresent(
-            difference -> refuse(List.of(difference.ofSettings(run.path(), between)), remedy));
+        .map(difference -> difference.ofSettings(run.path(), "and now it would be"))
+        .ifPresent(difference -> refuse(List.of(difference), remedy));
+  }
+
+  /** Of two that are complete. */
+  private void require(RunDirectory first, RunDirectory other) {
+    String remedy = "delete the directory of one of the two";
+    refuse(PluginJars.differences(first, other), remedy);
+    Map<String, Object> its = first.readJson(RunFiles.CONFIG);
+    Map<String, Object> others = other.readJson(RunFiles.CONFIG);
+    requireSameFiles(first, others, remedy);
+    ConfigDifference.ofRuns(its, others, kind.apart(its, others))
+        .map(
+            difference ->
+                difference.ofSettings(first.path(), "and that of %s".formatted(other.path())))
+        .ifPresent(difference -> refuse(List.of(difference), remedy));
+  }
+
+  /** Of data and model. */
+  private void requireSameFiles(RunDirectory run, Map<String, Object> now, String remedy) {
+    refuse(RunData.changes(run, ConfigDifference.files(now, RunData.MEMBER)), remedy);
+    if (now.containsKey(ModelFiles.MEMBER)) {
+      refuse(ModelFiles.changes(run, now), remedy);
+    }
   }
 
   private void refuse(List<String> differences, String remedy) {
