@@ -72,17 +72,10 @@ final class StudyDirectory {
 
   /** By these a command names what it reads its data from. */
   private static final Set<String> DATA =
-      Set.of(
-          "--task",
-          "--data",
-          "--train-file",
-          "--validation-file",
-          "--test-file",
-          "--dataset-name",
-          "--dataset-config-name",
-          "--train-split-name",
-          "--validation-split-name",
-          "--test-split-name");
+      Stream.concat(
+              StudyFile.DATA_SET.stream(),
+              Stream.of("--task", "--data", "--train-file", "--validation-file", "--test-file"))
+          .collect(Collectors.toSet());
 
   private static final String MODEL = "--model";
 

@@ -76,18 +76,18 @@ final class StudyFile {
           "--threads",
           "threads");
 
-  /** By which methods of a task would not be measured alike. */
-  private static final Set<String> SAME_FOR_ALL =
-      Set.of(
-          "--metric",
-          "--test-seed",
-          "--test-examples",
-          "--test-file",
+  /** By these a command names a data set and its parts. */
+  static final List<String> DATA_SET =
+      List.of(
           "--dataset-name",
           "--dataset-config-name",
           "--train-split-name",
           "--validation-split-name",
           "--test-split-name");
+
+  /** By which methods of a task would not be measured alike, with {@link #DATA_SET}. */
+  private static final Set<String> SAME_FOR_ALL =
+      Set.of("--metric", "--test-seed", "--test-examples", "--test-file");
 
   /** A budget as a number, not beyond what a run's directory can be called by. */
   private static final Pattern AMOUNT =
@@ -397,7 +397,7 @@ final class StudyFile {
           "%s is no option of a study's runs; the study has a key %s for it"
               .formatted(name.substring(2).replace('-', '_'), key));
       yaml.require(
-          !SAME_FOR_ALL.contains(name) || !where.startsWith("methods."),
+          !SAME_FOR_ALL.contains(name) && !DATA_SET.contains(name) || !where.startsWith("methods."),
           where,
           "%s must be the same for all methods that are compared; name it under tasks or options"
               .formatted(name.substring(2).replace('-', '_')));

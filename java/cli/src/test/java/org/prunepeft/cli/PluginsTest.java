@@ -296,19 +296,24 @@ class PluginsTest {
     assertEquals("", System.getProperty(property));
   }
 
-  @Test
-  void runsThatArePutTogetherHaveTheSameJars() throws IOException {
-    Path runs = temporary.resolve("several");
+  /** On the task of the jar. */
+  private static void trainHead(Path output, String... options) {
     Call.of(
             "train",
             "--plugins=" + plugins,
             "--model=" + model,
             "--task=larger-number",
             "--modules=head",
-            "--seeds=1,2",
-            "--output=" + runs,
+            options,
+            "--output=" + output,
             Small.examples(24))
         .exits(0);
+  }
+
+  @Test
+  void runsThatArePutTogetherHaveTheSameJars() throws IOException {
+    Path runs = temporary.resolve("several");
+    trainHead(runs, "--seeds=1,2");
     String means = Files.readString(runs.resolve("seeds.json"));
     Path first = runs.resolve("seed-1");
     Path second = runs.resolve("seed-2");
@@ -336,15 +341,7 @@ class PluginsTest {
   @Test
   void aRunGoesOnWithTheJarsThatItBeganWith() throws IOException {
     Path run = temporary.resolve("cut-off");
-    Call.of(
-            "train",
-            "--plugins=" + plugins,
-            "--model=" + model,
-            "--task=larger-number",
-            "--modules=head",
-            "--output=" + run,
-            Small.examples(24))
-        .exits(0);
+    trainHead(run);
     Files.delete(run.resolve("result.json"));
     Files.writeString(run.resolve(RunDirectory.INCOMPLETE), "failed: cancelled\n");
     Path config = run.resolve("config.json");
