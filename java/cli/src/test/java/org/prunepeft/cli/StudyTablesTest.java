@@ -509,6 +509,27 @@ class StudyTablesTest {
     Call.of("study", file, "--collect").exits(member.equals("data") ? 0 : 1);
   }
 
+  /** Files of the same name in other directories would else be taken for one that has moved. */
+  @Test
+  void tasksOfOneDataSetMayReadOtherParts() throws IOException {
+    String part = "%s: {dataset_name: mnli, validation_split_name: validation_%s}";
+    Path file =
+        classified(
+            TUNED
+                .formatted("")
+                .replace(
+                    "[wordnet]",
+                    "{"
+                        + part.formatted("same", "matched")
+                        + ", "
+                        + part.formatted("other", "mismatched")
+                        + "}"),
+            run -> Optional.of(new Given(0.5)));
+    origin("same_minilm_supernet_seed-0", "data", file("/mnli/matched/0000.parquet", "a"));
+    origin("other_minilm_supernet_seed-0", "data", file("/mnli/mismatched/0000.parquet", "b"));
+    Call.of("study", file, "--collect").exits(0);
+  }
+
   @Test
   void norAreRunsOfAnotherJarOfThePluginsThatTheirCommandsName() throws IOException {
     String jar = "/jars/crit.jar";
