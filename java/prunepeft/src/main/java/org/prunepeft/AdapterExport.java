@@ -41,6 +41,7 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.type.Vera;
 import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunRecord;
@@ -375,7 +376,13 @@ public final class AdapterExport {
               .bottleneckPattern(bounded(adapter.bottleneckPattern(), most))
               .build();
     }
-    return PeftConfig.of(lora, adapter, setup.furtherTypes());
+    List<ModuleType> further =
+        setup.furtherTypes().stream()
+            .map(
+                type ->
+                    type instanceof Vera vera ? vera.withRank(Math.min(most, vera.rank())) : type)
+            .toList();
+    return PeftConfig.of(lora, adapter, further);
   }
 
   private static Map<String, Integer> bounded(Map<String, Integer> sizes, int most) {

@@ -70,7 +70,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
    * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
-   *     other data, another model or other settings, but for its seed; nothing is trained then
+   *     other data, another model, other plugins or other settings, but for its seed; nothing is
+   *     trained then
    * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
    *     that of a run in it is a symbolic link
    */

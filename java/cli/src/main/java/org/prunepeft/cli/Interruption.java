@@ -50,8 +50,11 @@ final class Interruption {
         () ->
             RunStatus.of(directory) == RunStatus.COMPLETE
                 ? "interrupted when the run in %s was complete".formatted(directory)
-                : "interrupted; go on with: prunepeft %s --resume %s"
-                    .formatted(itsCommand, ShellWords.quoted(directory.toString())));
+                : "interrupted; go on with: prunepeft %s --resume %s%s"
+                    .formatted(
+                        itsCommand,
+                        ShellWords.quoted(directory.toString()),
+                        PluginOptions.again()));
   }
 
   /**

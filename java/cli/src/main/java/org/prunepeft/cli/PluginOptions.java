@@ -28,6 +28,9 @@ final class PluginOptions {
   /** Options without an order of their own come before it in help. */
   private static final int LAST = 1000;
 
+  /** Those of the command that runs. */
+  private static volatile List<Path> given = List.of();
+
   @Option(
       names = PLUGINS,
       order = LAST,
@@ -44,6 +47,7 @@ final class PluginOptions {
    *     a run that is to go on names others; none is loaded then
    */
   static void register(ParseResult result) {
+    given = List.of();
     ParseResult parsed = result;
     while (parsed.hasSubcommand()) {
       parsed = parsed.subcommand();
@@ -72,6 +76,15 @@ final class PluginOptions {
       }
     }
     typed.forEach(Plugins::register);
+    given = List.copyOf(typed);
+  }
+
+  /**
+   * {@return what a command line that goes on with the command that runs has behind its other
+   * words: the same jars; empty: it was given none}
+   */
+  static String again() {
+    return given.isEmpty() ? "" : " " + ShellWords.quoted(typing(given));
   }
 
   /**

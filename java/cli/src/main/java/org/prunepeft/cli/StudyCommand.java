@@ -161,6 +161,7 @@ final class StudyCommand implements Callable<Integer> {
     if (refusal != null) {
       throw new RunDirectoryException(run.name() + ": " + refusal);
     }
+    requireAlike(plan, directory);
     String failure;
     try (ProgressDisplay display = ProgressDisplay.create("study", null)) {
       failure = new StudyRunner(plan, directory, display).attempt(run);
@@ -169,9 +170,16 @@ final class StudyCommand implements Callable<Integer> {
       throw new RunDirectoryException(
           "%s failed: %s; its log is %s".formatted(run.name(), failure, directory.log(run)));
     }
+    directory.requireAlike();
     System.out.println(
         (directory.isComplete(run) ? "complete: " : "diverged: ")
             + run.directory(directory.root()));
     return CommandLine.ExitCode.OK;
+  }
+
+  /** Of those that are complete so far. */
+  private static void requireAlike(StudyPlan plan, StudyDirectory directory) {
+    plan.runs().forEach(directory::isComplete);
+    directory.requireAlike();
   }
 }

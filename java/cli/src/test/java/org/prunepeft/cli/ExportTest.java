@@ -289,6 +289,7 @@ class ExportTest {
       strings = {
         "--lora-r=1000000000",
         "--adapter-size=1000000000",
+        "--module-types=vera --module-settings=vera.rank=1000000000",
         "--use-adalora --init-r=1000000000 --target-r=900000000"
       })
   void modulesForWhichThereIsNoMemoryAreRefusedForThat(String modules) {

@@ -339,6 +339,33 @@ class PluginsTest {
   }
 
   @Test
+  void theLineThatSaysHowToGoOnHasTheJars() throws Exception {
+    Path run = temporary.resolve("told to end");
+    Path said = temporary.resolve("told.txt");
+    List<String> words =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--plugins=" + plugins,
+                "--model=" + model,
+                "--task=larger-number",
+                "--modules=head",
+                "--epochs=100000",
+                "--output=" + run));
+    words.addAll(Small.examples(24));
+    Process process = Child.start(words, said);
+    while (process.isAlive() && Files.notExists(run.resolve("config.yaml"))) {
+      Thread.sleep(1);
+    }
+    Signal.TERM.send(process);
+    assertEquals(Signal.TERM.exitCode, process.waitFor(), Child.text(said));
+    assertEquals(
+        "prunepeft: interrupted; go on with: prunepeft train --resume '%s' --plugins=%s"
+            .formatted(run, plugins),
+        Child.text(said).lines().reduce((a, b) -> b).orElse(""));
+  }
+
+  @Test
   void aRunGoesOnWithTheJarsThatItBeganWith() throws IOException {
     Path run = temporary.resolve("cut-off");
     trainHead(run);

@@ -336,10 +336,17 @@ class StudyTest {
     try {
       Call refused = study(file);
       assertEquals(1, refused.exit(), refused.out());
-      refused.says(
+      String reason =
           "%s and %s can't be compared, for the data changed between them: %s is not what"
-              .formatted(runs.resolve("words_tiny_random_0.5_seed-0"), unlike, data));
+              .formatted(runs.resolve("words_tiny_random_0.5_seed-0"), unlike, data);
+      refused.says(reason);
+      // A run by its name, before it is made and after it.
+      Call.of("study", file, "--run=words_tiny_random_0.5_seed-2").exits(1, reason);
       assertFalse(RunDirectory.isComplete(runs.resolve("words_tiny_random_0.5_seed-2")));
+      Directories.delete(unlike);
+      Call one = study(file, "--run=words_tiny_random_0.5_seed-1");
+      assertEquals(1, one.exit(), one.out());
+      one.says(reason);
     } finally {
       Files.write(data, whole);
     }

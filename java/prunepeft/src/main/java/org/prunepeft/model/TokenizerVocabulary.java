@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.prunepeft.io.FormatException;
@@ -36,7 +37,7 @@ final class TokenizerVocabulary {
       if (enter(json, "model") && enter(json, "vocab")) {
         vocabulary.read(json);
       }
-    } catch (JsonProcessingException e) {
+    } catch (JsonProcessingException | CharConversionException e) {
       return;
     }
     if (vocabulary.largest >= config.vocabulary()) {

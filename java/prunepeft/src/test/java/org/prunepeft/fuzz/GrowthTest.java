@@ -94,6 +94,7 @@ class GrowthTest {
     readers.put("modelConfig", READERS::modelConfig);
     readers.put("generationConfig", READERS::generationConfig);
     readers.put("safetensorsIndex", READERS::safetensorsIndex);
+    readers.put("quantState", READERS::quantState);
     readers.put("peft", READERS::peft);
     readers.put("adapterHub", READERS::adapterHub);
     readers.put("adapterHubHead", READERS::adapterHubHead);
@@ -174,6 +175,28 @@ class GrowthTest {
                     "}}}"),
             READERS::tokenizer),
         shape(
+            "tokenizerDecoding: many tokens",
+            40_000,
+            n ->
+                list(
+                    "{\"decoder\": {\"type\": \"WordPiece\", \"prefix\": \"##\", \"cleanup\": true}, "
+                        + of.formatted("WordPiece").substring(1)
+                        + "\"unk_token\": \"t0\", \"vocab\": {",
+                    n,
+                    i -> "\"t%d\":%d".formatted(i, i),
+                    "}}}"),
+            READERS::tokenizerDecoding),
+        shape(
+            "tokenizerOfDirectory: many tokens",
+            40_000,
+            n ->
+                list(
+                    of.formatted("WordPiece") + "\"unk_token\": \"t0\", \"vocab\": {",
+                    n,
+                    i -> "\"t%d\":%d".formatted(i, i),
+                    "}}}"),
+            READERS::tokenizerOfDirectory),
+        shape(
             "tokenizerCheck: many tokens",
             60_000,
             n ->
@@ -248,12 +271,12 @@ class GrowthTest {
                     "}}}"),
             READERS::tokenizerCheck),
         shape(
-            "directory's tokenizer: steps inside each other",
+            "tokenizerOfDirectory: steps inside each other",
             150_000,
             n -> nestedSteps(450, list("", n, i -> "{}", "")),
-            GrowthTest::llamaTokenizer),
+            READERS::tokenizerOfDirectory),
         shape(
-            "directory's tokenizer: many steps, half of which place tokens",
+            "tokenizerOfDirectory: many steps, half of which place tokens",
             40_000,
             n ->
                 list(
@@ -264,7 +287,7 @@ class GrowthTest {
                             ? "{}"
                             : "{\"type\":\"TemplateProcessing\",\"a\":%d}".formatted(i),
                     "]}, \"added_tokens\": [{\"id\":1,\"content\":\"<s>\"}]}"),
-            GrowthTest::llamaTokenizer),
+            READERS::tokenizerOfDirectory),
         shape(
             "vocabulary: many lines",
             60_000,
@@ -300,15 +323,6 @@ class GrowthTest {
             + "]}".repeat(levels)
             + ",\"added_tokens\":[{\"id\":1,\"content\":\"<s>\"}]}")
         .getBytes(StandardCharsets.UTF_8);
-  }
-
-  /** With the tokens that its settings ask for. */
-  private static void llamaTokenizer(byte[] file) throws IOException {
-    putOnce(
-        "placing/tokenizer_config.json",
-        "{\"tokenizer_class\": \"LlamaTokenizer\", \"add_bos_token\": true}");
-    put("placing/tokenizer.json", file);
-    ReadersTest.tokenizerOf("placing", file.length);
   }
 
   static Stream<Shape> models() {
@@ -566,6 +580,16 @@ class GrowthTest {
             100,
             n -> LargeFiles.sameGroups(LargeFiles.parquet(20 * n, 0, 1 << 20), n),
             READERS::parquet),
+        shape(
+            "conversationsParquet: many conversations",
+            10_000,
+            n -> LargeFiles.conversations(n, 60),
+            READERS::conversationsParquet),
+        shape(
+            "conversationsParquet: long turns",
+            200_000,
+            n -> LargeFiles.conversations(4, n),
+            READERS::conversationsParquet),
         shape(
             "questions: many rows",
             20_000,

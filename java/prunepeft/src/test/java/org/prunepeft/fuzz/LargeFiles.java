@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntFunction;
+import java.util.function.ObjIntConsumer;
 import java.util.zip.CRC32C;
 import java.util.zip.GZIPOutputStream;
 import org.apache.parquet.example.data.Group;
@@ -242,6 +243,40 @@ final class LargeFiles {
                     i -> "optional binary column%d (STRING); ".formatted(i),
                     "}"),
                 StandardCharsets.UTF_8));
+    return parquet(
+        schema,
+        rows,
+        group,
+        (row, i) -> {
+          row.add("text", "text " + i);
+          row.add("label", "label " + i % 2);
+        });
+  }
+
+  /** A Parquet file of conversations with two turns each, of so many characters. */
+  static byte[] conversations(int rows, int length) {
+    MessageType schema =
+        MessageTypeParser.parseMessageType(
+            """
+            message schema { required group messages (LIST) { repeated group list { required group element {
+              required binary role (STRING); required binary content (STRING); } } } }
+            """);
+    return parquet(
+        schema,
+        rows,
+        1 << 20,
+        (row, i) -> {
+          Group messages = row.addGroup("messages");
+          for (String role : List.of("user", "assistant")) {
+            Group message = messages.addGroup("list").addGroup("element");
+            message.add("role", role);
+            message.add("content", "%s %d ".formatted(role, i) + "x".repeat(length));
+          }
+        });
+  }
+
+  private static byte[] parquet(
+      MessageType schema, int rows, long group, ObjIntConsumer<Group> fill) {
     Path file = ReaderFiles.DIRECTORY.resolve("written.parquet");
     try {
       Files.createDirectories(file.getParent());
@@ -255,8 +290,7 @@ final class LargeFiles {
               .build()) {
         for (int i = 0; i < rows; i++) {
           Group row = new SimpleGroupFactory(schema).newGroup();
-          row.add("text", "text " + i);
-          row.add("label", "label " + i % 2);
+          fill.accept(row, i);
           writer.write(row);
         }
       }

@@ -65,6 +65,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.model.PostNormEncoder;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.RelativeAttention;
+import org.prunepeft.model.VocabularyCheck;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
@@ -167,14 +168,49 @@ class ReadersTest {
   /** The library itself; what the check refuses does not come so far. */
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void tokenizer(byte[] file) {
+    tokenizer(file, false);
+  }
+
+  /** The same where it also reads tokens as texts. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tokenizerDecoding(byte[] file) {
+    tokenizer(file, true);
+  }
+
+  private static void tokenizer(byte[] file, boolean decoding) {
     try {
-      TokenizerProcess.check(file);
+      TokenizerProcess.check(file, decoding);
     } catch (IOException | IllegalArgumentException e) {
       Reading.ended(e);
       return;
     }
-    String refusal = TOKENIZERS.read(file);
-    Reading.ended(refusal.isEmpty() ? null : new DataException(refusal));
+    TokenizerProcess.Answer answer = TOKENIZERS.read(file, decoding);
+    if (Reading.excess(file.length, answer.nanoseconds(), answer.bytes()) != null) {
+      // Other work, or the JVM's own.
+      answer = TOKENIZERS.read(file, decoding);
+      String excess = Reading.excess(file.length, answer.nanoseconds(), answer.bytes());
+      if (excess != null) {
+        throw new AssertionError(excess);
+      }
+    }
+    Reading.elsewhere(answer.nanoseconds(), answer.inAll());
+    Reading.ended(answer.refusal().isEmpty() ? null : new DataException(answer.refusal()));
+  }
+
+  /** What is looked at before that check, in the directory of a Llama and in that of a BERT. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tokenizerOfDirectory(byte[] file) throws IOException {
+    putOnce(
+        "placing/tokenizer_config.json",
+        "{\"tokenizer_class\": \"LlamaTokenizer\", \"add_bos_token\": true, \"bos_token\": \"<s>\"}");
+    putOnce(
+        "lowering/tokenizer_config.json",
+        "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true, \"strip_accents\": null, \"add_eos_token\": true}");
+    for (String directory : List.of("placing", "lowering")) {
+      put(directory + "/tokenizer.json", file);
+      tokenizerOf(directory, file.length);
+    }
+    READING.check(file.length, () -> VocabularyCheck.fits(file, ENCODER));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

@@ -84,12 +84,18 @@ public final class Growth {
 
   private record Taken(long nanoseconds, long bytes) {
     static Taken by(FileReader reader, byte[] file) throws IOException {
-      long bytes = THREADS.getCurrentThreadAllocatedBytes();
-      long time = THREADS.getCurrentThreadCpuTime();
+      long bytes = allocated();
+      long time = time();
       reader.read(file);
-      return new Taken(
-          THREADS.getCurrentThreadCpuTime() - time,
-          THREADS.getCurrentThreadAllocatedBytes() - bytes);
+      return new Taken(time() - time, allocated() - bytes);
+    }
+
+    private static long time() {
+      return THREADS.getCurrentThreadCpuTime() + Reading.elsewhereNanoseconds();
+    }
+
+    private static long allocated() {
+      return THREADS.getCurrentThreadAllocatedBytes() + Reading.elsewhereBytes();
     }
 
     Taken least(Taken other) {

@@ -20,6 +20,11 @@ public final class Reading {
   /** Hears how each reading ends: by which error for the user, or null. */
   private static Consumer<Throwable> ending = refusal -> {};
 
+  /** What readings took outside of the thread that asked for them; of all, until now. */
+  private static long elsewhereNanoseconds;
+
+  private static long elsewhereBytes;
+
   private final Class<?> derived;
   private final Set<Class<?>> exact;
 
@@ -49,6 +54,41 @@ public final class Reading {
   /** From now on it hears how each reading ends: by which error for the user, or null. */
   static void listen(Consumer<Throwable> listener) {
     ending = listener;
+  }
+
+  /**
+   * Counts what a reading took in a process of its own, for those who measure it by their thread.
+   */
+  public static void elsewhere(long nanoseconds, long bytes) {
+    elsewhereNanoseconds += nanoseconds;
+    elsewhereBytes += bytes;
+  }
+
+  /** {@return nanoseconds of processor time that readings took elsewhere, all together} */
+  static long elsewhereNanoseconds() {
+    return elsewhereNanoseconds;
+  }
+
+  /** {@return bytes that readings took elsewhere, all together} */
+  static long elsewhereBytes() {
+    return elsewhereBytes;
+  }
+
+  /**
+   * {@return what a reading took, if that is more than it may; else null}
+   *
+   * @param length of the file in bytes
+   * @param nanoseconds of processor time
+   * @param bytes of memory
+   */
+  public static String excess(int length, long nanoseconds, long bytes) {
+    return excess(length, 0, nanoseconds, bytes);
+  }
+
+  private static String excess(int length, long more, long nanoseconds, long bytes) {
+    return nanoseconds > NANOSECONDS || bytes > BYTES + more + BYTES_PER_BYTE * length
+        ? "took %.1f s and %,d bytes for %,d".formatted(nanoseconds / 1e9, bytes, length)
+        : null;
   }
 
   /**
@@ -100,12 +140,7 @@ public final class Reading {
     }
     long taken = THREADS.getCurrentThreadCpuTime() - time;
     long allocated = THREADS.getCurrentThreadAllocatedBytes() - bytes;
-    boolean exceeds = taken > NANOSECONDS || allocated > BYTES + more + BYTES_PER_BYTE * length;
-    return new Outcome(
-        read,
-        exceeds
-            ? "took %.1f s and %,d bytes for %,d".formatted(taken / 1e9, allocated, length)
-            : null);
+    return new Outcome(read, excess(length, more, taken, allocated));
   }
 
   private void requireForTheUser(Exception e) {

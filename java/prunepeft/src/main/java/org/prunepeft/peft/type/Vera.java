@@ -63,6 +63,15 @@ public record Vera(int rank, List<String> targets, double dropout, double initia
     targets = List.copyOf(targets);
   }
 
+  /**
+   * {@return these settings with another rank}
+   *
+   * @param other r, 1 or more
+   */
+  public Vera withRank(int other) {
+    return new Vera(other, targets, dropout, initial, seed);
+  }
+
   @Override
   public String name() {
     return "vera";

@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -53,6 +54,46 @@ class TokenizerFileTest {
     assertRefused(JSON.writeValueAsBytes(file), message);
   }
 
+  /** The first three ended the virtual machine at a token "a", the last one for want of memory. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{\"type\": \"Strip\", \"content\": \"a\", \"start\": 1, \"stop\": 1} | decoder.stop must be 0",
+        "{\"type\": \"Strip\", \"content\": \"a\", \"start\": 0, \"stop\": 2} | decoder.stop must be 0",
+        "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"\"}, {\"type\": \"Strip\", \"content\": \" \", \"start\": 0, \"stop\": 1}]} | decoder.decoders[1].stop must be 0",
+        "{\"type\": \"Strip\", \"content\": \" \", \"start\": -1, \"stop\": 0} | decoder.start must be a whole number",
+        "{\"type\": \"CTC\", \"pad_token\": \"a\"} | decoder.type must be Sequence or one of",
+        "\"\\u0000\" | decoder must be an object",
+        "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}]} | decoder.decoders[1]: replacements make a text more than 1000 times longer",
+      })
+  void aDecoderThatTheLibraryDoesNotExpectIsRefusedWhereTokensAreReadAsTexts(
+      String decoder, String message) throws IOException {
+    ObjectNode file = (ObjectNode) JSON.readTree(MiniLm.tokenizerJson());
+    file.set("decoder", JSON.readTree(decoder));
+    byte[] whole = JSON.writeValueAsBytes(file);
+    assertRefused(() -> Tokenizer.decoding(whole, 16), message);
+    Tokenizer.of(whole, 16).close();
+  }
+
+  /** That of Llama and of others whose tokenizer is SentencePiece's. */
+  @Test
+  void aLlamasDecoderIsTaken() throws IOException {
+    ObjectNode file = (ObjectNode) JSON.readTree(MiniLm.tokenizerJson());
+    file.set(
+        "decoder",
+        JSON.readTree(
+            """
+            {"type": "Sequence", "decoders": [
+              {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+              {"type": "ByteFallback"}, {"type": "Fuse"},
+              {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+            """));
+    try (Tokenizer tokenizer = Tokenizer.decoding(JSON.writeValueAsBytes(file), 16)) {
+      assertEquals("helloworld", tokenizer.decode(tokenizer.tokens("hello world", false).ids()));
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -68,7 +109,11 @@ class TokenizerFileTest {
   }
 
   private static void assertRefused(byte[] file, String message) {
-    var e = assertThrows(DataException.class, () -> Tokenizer.of(file, 16));
+    assertRefused(() -> Tokenizer.of(file, 16), message);
+  }
+
+  private static void assertRefused(Executable read, String message) {
+    var e = assertThrows(DataException.class, read);
     assertTrue(e.getMessage().startsWith("tokenizer.json ("), e.getMessage());
     assertTrue(e.getMessage().contains(message), e.getMessage());
   }

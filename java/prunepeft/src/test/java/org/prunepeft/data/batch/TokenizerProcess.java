@@ -6,17 +6,37 @@ import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 
 /**
  * Hugging Face's library in a process of its own, since a panic in it ends the process. It is given
- * tokenizers that the check has passed, and encodes some texts by each.
+ * tokenizers that the check has passed, encodes some texts by each, and reads tokens as texts where
+ * that is asked. On Linux it says what it took: the heap, which no native code takes from, is there
+ * from the beginning.
  */
 public final class TokenizerProcess implements AutoCloseable {
   /** What an input may take; the process ends itself then. */
   private static final long MILLISECONDS = 20_000;
+
+  private static final com.sun.management.OperatingSystemMXBean SYSTEM =
+      (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+
+  private static final Path STATUS = Path.of("/proc/self/status");
+
+  /** Written to, it makes what is resident now the peak. */
+  private static final Path PEAK = Path.of("/proc/self/clear_refs");
+
+  /** By which classes and the library are loaded. */
+  private static final String SMALL =
+      """
+      {"model": {"type": "WordLevel", "unk_token": "a", "vocab": {"a": 0}}}""";
 
   private static final List<String> TEXTS =
       List.of(
@@ -27,27 +47,43 @@ public final class TokenizerProcess implements AutoCloseable {
           "a".repeat(2000),
           "ab \n\t".repeat(200));
 
+  /** Of most vocabularies, the special tokens among them. */
+  private static final int IDS = 40;
+
   private Process process;
   private DataOutputStream to;
   private DataInputStream from;
 
   /**
+   * What came of a tokenizer.
+   *
+   * @param refusal why it was refused; empty: it was not
+   * @param nanoseconds of processor time that the process took, all its threads
+   * @param bytes by which its resident memory exceeded at most what it had before; 0 where that is
+   *     not known
+   * @param inAll the same beyond what it had at its start
+   */
+  public record Answer(String refusal, long nanoseconds, long bytes, long inAll) {}
+
+  /**
    * Has the process read a tokenizer and encode texts.
    *
-   * @return empty if it could, else why it was refused
+   * @param decoding whether it is to read tokens as texts, too
    * @throws AssertionError if the process ends, or fails by anything but an error of the project
    */
-  public String read(byte[] tokenizer) {
+  public Answer read(byte[] tokenizer, boolean decoding) {
     try {
       if (process == null) {
         start();
       }
       to.writeInt(tokenizer.length);
+      to.writeBoolean(decoding);
       to.write(tokenizer);
       to.flush();
-      String answer = from.readUTF();
-      if (answer.startsWith("!")) {
-        throw new AssertionError(answer);
+      String refusal = from.readUTF();
+      Answer answer = new Answer(refusal, from.readLong(), from.readLong(), from.readLong());
+      if (refusal.startsWith("!")) {
+        throw new AssertionError(refusal);
       }
       return answer;
     } catch (EOFException e) {
@@ -65,7 +101,9 @@ public final class TokenizerProcess implements AutoCloseable {
     ProcessBuilder builder =
         new ProcessBuilder(
             System.getProperty("java.home") + "/bin/java",
-            "-Xmx1g",
+            "-Xms512m",
+            "-Xmx512m",
+            "-XX:+AlwaysPreTouch",
             "-XX:+UseSerialGC",
             TokenizerProcess.class.getName());
     builder.environment().put("CLASSPATH", path);
@@ -89,26 +127,62 @@ public final class TokenizerProcess implements AutoCloseable {
     DataInputStream from = new DataInputStream(System.in);
     DataOutputStream to = new DataOutputStream(System.out);
     System.setOut(System.err);
+    answer(SMALL.getBytes(StandardCharsets.UTF_8), true);
+    long first = resident("VmRSS");
     Watch watch = new Watch();
     watch.start();
     while (true) {
       byte[] tokenizer;
+      boolean decoding;
       try {
-        tokenizer = from.readNBytes(from.readInt());
+        int length = from.readInt();
+        decoding = from.readBoolean();
+        tokenizer = from.readNBytes(length);
       } catch (EOFException e) {
         Runtime.getRuntime().halt(0);
         return;
       }
       watch.since = System.currentTimeMillis();
-      String answer = answer(tokenizer);
+      long before = forgetPeak();
+      long time = SYSTEM.getProcessCpuTime();
+      String answer = answer(tokenizer, decoding);
       watch.since = Long.MAX_VALUE;
       to.writeUTF(answer.substring(0, Math.min(10_000, answer.length())));
+      to.writeLong(SYSTEM.getProcessCpuTime() - time);
+      long peak = resident("VmHWM");
+      to.writeLong(Math.max(0, peak - before));
+      to.writeLong(Math.max(0, peak - first));
       to.flush();
     }
   }
 
-  private static String answer(byte[] tokenizer) {
-    try (Tokenizer read = Tokenizer.of(tokenizer, 16)) {
+  /** {@return the process's resident bytes, which are its peak from now on} */
+  private static long forgetPeak() throws IOException {
+    if (Files.isWritable(PEAK)) {
+      Files.writeString(PEAK, "5");
+    }
+    return resident("VmRSS");
+  }
+
+  /** {@return bytes of the process's memory; 0: not known} */
+  private static long resident(String member) throws IOException {
+    if (!Files.exists(STATUS)) {
+      return 0;
+    }
+    for (String line : Files.readAllLines(STATUS)) {
+      if (line.startsWith(member + ":")) {
+        return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024;
+      }
+    }
+    return 0;
+  }
+
+  private static String answer(byte[] tokenizer, boolean decoding) {
+    try (Tokenizer read =
+        decoding ? Tokenizer.decoding(tokenizer, 16) : Tokenizer.of(tokenizer, 16)) {
+      if (decoding) {
+        decode(read);
+      }
       for (String text : TEXTS) {
         for (String pair : new String[] {null, "of texts"}) {
           int tokens = read.encode(text, pair).ids().length;
@@ -126,6 +200,26 @@ public final class TokenizerProcess implements AutoCloseable {
       e.printStackTrace(new java.io.PrintStream(trace, true));
       return "! " + trace;
     }
+  }
+
+  /** As answers of language models, their beginnings and ends are read. */
+  private static void decode(Tokenizer tokenizer) {
+    for (String text : TEXTS) {
+      int[] ids = tokenizer.tokens(text, false).ids();
+      tokenizer.decode(ids);
+      for (int id : ids) {
+        tokenizer.decode(new int[] {id});
+      }
+      tokenizer.leadingSpecialToken(text);
+      tokenizer.endingSpecialToken(text);
+    }
+    tokenizer.decode(new int[0]);
+    int[] all = IntStream.range(0, IDS).toArray();
+    tokenizer.decode(all);
+    for (int id : all) {
+      tokenizer.decode(new int[] {id, id});
+    }
+    tokenizer.decode(new int[] {Integer.MAX_VALUE});
   }
 
   private static final class Watch extends Thread {
@@ -152,6 +246,15 @@ public final class TokenizerProcess implements AutoCloseable {
 
   /** What the check alone says, without the library. */
   public static void check(byte[] tokenizer) throws IOException {
-    TokenizerFile.checked(tokenizer, false);
+    check(tokenizer, false);
+  }
+
+  /**
+   * The same.
+   *
+   * @param decoding whether tokens are to be read as texts, too
+   */
+  public static void check(byte[] tokenizer, boolean decoding) throws IOException {
+    TokenizerFile.checked(tokenizer, decoding);
   }
 }
