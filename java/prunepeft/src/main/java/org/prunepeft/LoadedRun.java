@@ -158,8 +158,14 @@ record LoadedRun(
     return List.of(kept);
   }
 
-  /** Reads exactly the tensors that the parameters have. */
-  private static void read(Path file, List<FlatParameters> groups) {
+  /**
+   * Reads exactly the tensors that the parameters have.
+   *
+   * @throws RunDirectoryException if the file has others, or of other shapes, or a number that is
+   *     not finite
+   * @throws UncheckedIOException if it can't be read or is no safetensors file
+   */
+  static void read(Path file, List<FlatParameters> groups) {
     Map<String, FlatParameters> owners = new LinkedHashMap<>();
     for (FlatParameters group : groups) {
       group.names().forEach(name -> owners.put(name, group));

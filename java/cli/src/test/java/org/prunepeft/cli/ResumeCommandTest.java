@@ -17,7 +17,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -42,6 +45,9 @@ class ResumeCommandTest {
   /** Epochs enough for a signal that comes within them, of runs that have more to do. */
   private static final int MANY = 20;
 
+  /** Among words: of a language model and its data. */
+  private static final String LANGUAGE = "LANGUAGE";
+
   /** Within which a process that is told to end does, where it has a processor to itself. */
   private static final Duration PROMISED = Duration.ofSeconds(10);
 
@@ -52,6 +58,11 @@ class ResumeCommandTest {
   private static Path model;
   private static Path data;
 
+  /** A language model, and prompts with completions. */
+  private static Path decoder;
+
+  private static Path pairs;
+
   /** A training that nothing cut off. */
   private static Path whole;
 
@@ -60,6 +71,8 @@ class ResumeCommandTest {
     model = Small.model(temporary);
     data = temporary.resolve("texts.tsv");
     writeData("kind");
+    decoder = LlamaDirectory.write(temporary.resolve("tiny-llama"));
+    pairs = LetterPairs.write(temporary, 80);
     whole = temporary.resolve("whole");
     Call.of(train(whole, LONG)).exits(0);
   }
@@ -80,23 +93,21 @@ class ResumeCommandTest {
    * @param words the command and options of its own
    */
   private static List<String> command(String words, Path output, int epochs) {
-    List<String> command = new ArrayList<>(List.of(words.split(" ")));
-    command.addAll(options(output, epochs));
+    boolean language = words.contains(LANGUAGE);
+    List<String> command = new ArrayList<>(List.of(words.replace(LANGUAGE, "").split(" +")));
+    command.addAll(
+        List.of(
+            "--model=" + (language ? decoder : model),
+            "--train-file=" + (language ? pairs : data),
+            "--max-seq-length=16",
+            "--threads=1",
+            "--lora-r=2",
+            "--adapter-size=2",
+            "--batch-size=8",
+            "--epochs=" + epochs,
+            "--checkpoint-steps=3",
+            "--output=" + output));
     return command;
-  }
-
-  private static List<String> options(Path output, int epochs) {
-    return List.of(
-        "--model=" + model,
-        "--train-file=" + data,
-        "--max-seq-length=16",
-        "--threads=1",
-        "--lora-r=2",
-        "--adapter-size=2",
-        "--batch-size=8",
-        "--epochs=" + epochs,
-        "--checkpoint-steps=3",
-        "--output=" + output);
   }
 
   /** Ends a process. */
@@ -112,29 +123,41 @@ class ResumeCommandTest {
       throws Exception {
     Random random = new Random(Kills.seed(run.getFileName().toString()));
     for (int most = 300; ; most = Math.max(1, most / 2)) {
-      Process process = Child.start(command, said);
-      while (process.isAlive() && !hasCheckpoint(run)) {
-        Thread.sleep(1);
-      }
-      Thread.sleep(random.nextInt(most));
-      ending.end(process);
-      assertTrue(ProcessorTime.endsWithin(PROMISED, MOST, process), "it goes on");
+      Process process = ended(command, run, said, ending, random.nextInt(most));
       if (!RunDirectory.isComplete(run)) {
         assertNotEquals(0, process.exitValue(), Child.text(said));
-        assertTrue(hasCheckpoint(run), Child.text(said));
+        assertFalse(checkpoints(run).isEmpty(), Child.text(said));
         return process;
       }
       Directories.delete(run);
     }
   }
 
-  /** Of several seeds or budgets, one of them. */
-  private static boolean hasCheckpoint(Path run) {
+  /** Ends a command so long after it has written a checkpoint; it may have ended before. */
+  private static Process ended(
+      List<String> command, Path run, Path said, Ending ending, int milliseconds)
+      throws Exception {
+    Set<String> before = checkpoints(run);
+    Process process = Child.start(command, said);
+    while (process.isAlive() && before.containsAll(checkpoints(run))) {
+      Thread.sleep(1);
+    }
+    Thread.sleep(milliseconds);
+    ending.end(process);
+    assertTrue(ProcessorTime.endsWithin(PROMISED, MOST, process), "it goes on");
+    return process;
+  }
+
+  /** Those that are whole; of several seeds or budgets those of each. */
+  private static Set<String> checkpoints(Path run) {
     File[] parts = run.toFile().listFiles((directory, name) -> name.matches("(seed|keep)-.*"));
     return Stream.concat(Stream.of(run.toFile()), parts == null ? Stream.empty() : Stream.of(parts))
         .map(each -> new File(each, CheckpointDirectory.NAME))
-        .map(checkpoints -> checkpoints.list((directory, name) -> name.endsWith(".json")))
-        .anyMatch(names -> names != null && names.length > 0);
+        .map(directory -> directory.listFiles((parent, name) -> name.endsWith(".json")))
+        .filter(Objects::nonNull)
+        .flatMap(Stream::of)
+        .map(File::toString)
+        .collect(Collectors.toSet());
   }
 
   private static void assertSame(Path expected, Path run) throws IOException {
@@ -194,7 +217,7 @@ class ResumeCommandTest {
         signal.send(process);
         assertTrue(ProcessorTime.endsWithin(PROMISED, MOST, process), "it goes on");
         assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
-        if (!hasCheckpoint(run)) {
+        if (checkpoints(run).isEmpty()) {
           break;
         }
         // It was quicker than the signal, as on a fast machine.
@@ -211,6 +234,33 @@ class ResumeCommandTest {
     }
   }
 
+  @Test
+  void aRunThatGoesOnAndIsToldToEndGoesOnAgain() throws Exception {
+    for (Signal signal : Signal.without(Signal.INT)) {
+      Path run = temporary.resolve("twice by " + signal);
+      Path said = temporary.resolve("twice by " + signal + ".txt");
+      Random random = new Random(Kills.seed("twice"));
+      Process process;
+      int most = 200;
+      do {
+        if (Files.exists(run)) {
+          Directories.delete(run);
+        }
+        cutOff(train(run, LONG), run, said, signal::send);
+        List<String> resumption = List.of("train", "--resume=" + run);
+        process = ended(resumption, run, said, signal::send, random.nextInt(most));
+        most = Math.max(1, most / 2);
+      } while (RunDirectory.isComplete(run));
+      assertEquals(signal.exitCode, process.exitValue(), Child.text(said));
+      assertEquals(
+          "prunepeft: interrupted; go on with: prunepeft train --resume '" + run + "'",
+          Child.text(said).lines().reduce((a, b) -> b).orElse(""),
+          Child.text(said));
+      Call.of("train", "--resume=" + run).exits(0);
+      assertSame(whole, run);
+    }
+  }
+
   /** Other runs than a training of one seed. */
   @ParameterizedTest
   @ValueSource(
@@ -218,6 +268,11 @@ class ResumeCommandTest {
         "search --strategy=all --rounds=2 --round-examples=48 --keep=0.5",
         "search --strategy=measured --supernet-examples=48 --supernet-epochs=8 --validation-examples=24 --measured-examples=24 --subsets=24 --keep=0.5",
         "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25",
+        "search --strategy=gates --search-examples=48 --search-epochs=10",
+        "search --strategy=first-order --search-examples=48 --search-epochs=10",
+        "search --strategy=bayesian --search-examples=24 --trials=6",
+        "train --modules=full",
+        "train LANGUAGE",
         "train --seeds=1,2",
         "search --strategy=all --rounds=1 --round-examples=48 --seeds=1,2 --together"
       })

@@ -71,6 +71,18 @@ class GrowthTest {
     Growth.check(shape);
   }
 
+  /** Ten megabytes may be packed to some kilobytes: what they hold is bounded elsewhere. */
+  @ParameterizedTest
+  @MethodSource("packed")
+  void packedFilesGrowNoFasterThanWhatTheyHold(Shape shape) throws IOException {
+    Growth.check(shape, 300_000);
+  }
+
+  static Stream<Shape> packed() {
+    return Stream.of(
+        shape("parquet: equal rows", 100_000, LargeFiles::equalRows, READERS::parquet));
+  }
+
   /** A template is parsed three times, and writes five texts. */
   @ParameterizedTest
   @MethodSource("templates")
@@ -424,6 +436,11 @@ class GrowthTest {
             10_000,
             n -> LargeFiles.safetensors(n, i -> "heads." + i, "F32", 4),
             READERS::headWeights),
+        shape(
+            "runWeights: many tensors",
+            10_000,
+            n -> LargeFiles.safetensors(n, i -> "tensor" + i, "F32", 4),
+            READERS::runWeights),
         shape("modelWeights: four bits", 6000, LargeFiles::fourBits, READERS::modelWeights),
         shape("modelWeights: int8", 6000, LargeFiles::eightBits, READERS::modelWeights),
         shape("gguf: many keys", 40_000, n -> LargeFiles.gguf(n, 0, 0), READERS::gguf),
@@ -532,13 +549,27 @@ class GrowthTest {
             1_000_000,
             n -> text("text\tlabel\n", n, i -> "\"", "\ta\n"),
             READERS::tsv),
+        // Packed to a tenth or so, as texts are; of equal rows the measure is what they hold.
         shape(
             "csvGz: many rows",
             60_000,
-            n ->
-                LargeFiles.gzip(
-                    text(head, n, i -> Long.toHexString(i * 0x9e3779b97f4a7c15L) + ",a\n", "")),
+            n -> LargeFiles.gzip(text(head, n, "the text number %d is short,a\n"::formatted, "")),
             READERS::csvGz),
+        shape(
+            "csvGz: equal rows",
+            300_000,
+            n -> text(head, n, i -> "the same text again and again,a\n", ""),
+            file -> READERS.csvGz(LargeFiles.gzip(file))),
+        shape(
+            "glue: many rows, some of which are broken off",
+            20_000,
+            n ->
+                text(
+                    "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n",
+                    n,
+                    i -> i % 1000 == 1 ? "0\t1\t2\n" : "0\t1\t2\twhat %d?\twho?\t1\n".formatted(i),
+                    ""),
+            READERS::glue),
         shape(
             "jsonLines: many rows",
             40_000,

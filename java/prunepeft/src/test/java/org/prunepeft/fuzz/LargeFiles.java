@@ -234,6 +234,16 @@ final class LargeFiles {
    * @param group bytes of a row group, about
    */
   static byte[] parquet(int rows, int more, long group) {
+    return parquet(rows, more, group, i -> "text " + i, i -> "label " + i % 2);
+  }
+
+  /** A Parquet file whose rows are all the same, as large with few as with many. */
+  static byte[] equalRows(int rows) {
+    return parquet(rows, 0, 1 << 27, i -> "text", i -> "label");
+  }
+
+  private static byte[] parquet(
+      int rows, int more, long group, IntFunction<String> text, IntFunction<String> label) {
     MessageType schema =
         MessageTypeParser.parseMessageType(
             new String(
@@ -248,8 +258,8 @@ final class LargeFiles {
         rows,
         group,
         (row, i) -> {
-          row.add("text", "text " + i);
-          row.add("label", "label " + i % 2);
+          row.add("text", text.apply(i));
+          row.add("label", label.apply(i));
         });
   }
 

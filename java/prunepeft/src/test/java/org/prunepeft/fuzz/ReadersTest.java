@@ -17,8 +17,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.prunepeft.RunContents;
+import org.prunepeft.RunWeights;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.OnnxWeights;
 import org.prunepeft.checkpoint.TensorFlowBert;
@@ -38,6 +40,7 @@ import org.prunepeft.data.table.MissingColumnException;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.DatasetDirectory;
 import org.prunepeft.data.task.JarData;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -134,6 +137,9 @@ class ReadersTest {
           .build();
 
   private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
+
+  /** Made once: it takes longer than to read a file. */
+  private static RunWeights trained;
 
   static final Reading READING =
       new Reading(
@@ -549,6 +555,22 @@ class ReadersTest {
         : new CausalDecoder(model, weights, Precision.FLOAT32, ComputeDevice.CPU);
   }
 
+  /** What a run has trained, by the names of its tensors: modules, a head, the encoder itself. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runWeights(byte[] file) throws IOException {
+    String names = text(file);
+    String name = names.contains("lora_") ? RunFiles.ADAPTER : RunFiles.ENCODER;
+    Path path = put("trained/" + (names.contains("classifier") ? RunFiles.HEAD : name), file);
+    if (trained == null) {
+      Torch.load();
+      Path model = ReaderFiles.saved(ReadersTest.class).resolve("runWeights/encoder.safetensors");
+      try (Checkpoint weights = SafeTensors.open(model)) {
+        trained = new RunWeights(ENCODER, weights);
+      }
+    }
+    READING.check(file.length, () -> trained.read(path));
+  }
+
   /** What Python's tokenizer adds to BERT's vocabulary. */
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void addedTokens(byte[] file) throws IOException {
@@ -580,9 +602,35 @@ class ReadersTest {
     table("x.csv", file);
   }
 
+  /** By what it holds, which its file is compared with before it is read on. */
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void csvGz(byte[] file) throws IOException {
-    table("x.csv.gz", file);
+    table("x.csv.gz", file, Math.max(file.length, unpacked(file)));
+  }
+
+  /** How many bytes a file holds that gzip packed, as far as it is one; at most ten megabytes. */
+  private static int unpacked(byte[] file) {
+    byte[] buffer = new byte[1 << 14];
+    int count = 0;
+    try (GZIPInputStream content = new GZIPInputStream(new ByteArrayInputStream(file))) {
+      for (int read = 0; read >= 0 && count < 10_000_000; read = content.read(buffer)) {
+        count += read;
+      }
+    } catch (IOException e) {
+      // It ends here.
+    }
+    return count;
+  }
+
+  /** QQP's, of which rows that are broken off are left out. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void glue(byte[] file) throws IOException {
+    String columns = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n";
+    putOnce("glue/dev.tsv", columns + "0\t1\t2\ta\tb\t1\n");
+    Path directory = put("glue/train.tsv", file).getParent();
+    READING.check(
+        file.length,
+        () -> Tasks.byName("qqp").at(directory).load(SplitSizes.UNSPECIFIED, 0, 0));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
@@ -603,9 +651,13 @@ class ReadersTest {
   }
 
   private static void table(String name, byte[] file) throws IOException {
+    table(name, file, file.length);
+  }
+
+  private static void table(String name, byte[] file, int length) throws IOException {
     Path path = put(name, file);
     READING.check(
-        file.length,
+        length,
         () -> {
           try (ExampleFile examples = ExampleFile.open(path, Columns.DEFAULT, true)) {
             examples.classes();

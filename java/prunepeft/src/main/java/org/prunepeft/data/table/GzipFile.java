@@ -1,6 +1,7 @@
 package org.prunepeft.data.table;
 
 import java.io.EOFException;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -9,18 +10,49 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 import org.prunepeft.io.FormatException;
 
-/** What a file holds that gzip packed; what is no such file, or ends early, is refused by name. */
+/**
+ * What a file holds that gzip packed; what is no such file, ends early or holds more than an {@link
+ * UnpackedSize} is refused by name.
+ */
 final class GzipFile extends InputStream {
   /** Bytes that are read at once. */
   private static final int BUFFER = 1 << 16;
 
   private final Path file;
   private final InputStream packed;
+  private final UnpackedSize size;
   private InputStream content;
 
   GzipFile(Path file) throws IOException {
     this.file = file;
-    packed = Files.newInputStream(file);
+    // Of a pipe it is 0, and known by what has been read of it.
+    size = new UnpackedSize(file.toString(), Files.size(file), "unpack it, as with gunzip");
+    packed = new Counted(Files.newInputStream(file), size);
+  }
+
+  /** Says how much of a file has been read. */
+  private static final class Counted extends FilterInputStream {
+    private final UnpackedSize size;
+    private long count;
+
+    Counted(InputStream in, UnpackedSize size) {
+      super(in);
+      this.size = size;
+    }
+
+    @Override
+    public int read() throws IOException {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) throws IOException {
+      int read = super.read(target, offset, length);
+      count += Math.max(0, read);
+      size.read(count);
+      return read;
+    }
   }
 
   @Override
@@ -35,7 +67,9 @@ final class GzipFile extends InputStream {
       if (content == null) {
         content = new GZIPInputStream(packed, BUFFER);
       }
-      return content.read(target, offset, length);
+      int read = content.read(target, offset, length);
+      size.add(Math.max(0, read));
+      return read;
     } catch (ZipException | EOFException e) {
       String reason = e instanceof EOFException ? "it ends early" : e.getMessage();
       throw new FormatException("%s is no gzip file or is damaged: %s".formatted(file, reason), e);

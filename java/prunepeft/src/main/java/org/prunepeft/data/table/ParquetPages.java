@@ -12,23 +12,37 @@ import org.apache.parquet.io.SeekableInputStream;
 import org.prunepeft.io.FormatException;
 
 /**
- * The sizes that a Parquet file claims for a column and its pages. Apache's reader allocates them
- * before it reads anything.
+ * The sizes that a Parquet file claims for a column and its pages, and how many rows and values.
+ * Apache's reader allocates sizes before it reads anything; of equal values a page of some bytes
+ * may have billions, each of which is read.
  */
 final class ParquetPages {
   /** Some writers leave the header of the dictionary's page out of a column's size. */
   private static final long BEYOND = 1000;
 
+  /** What a value takes in memory beside its bytes, at least. */
+  private static final long BYTES_A_VALUE = 32;
+
   private ParquetPages() {}
 
   /**
    * Checks that column and pages lie in the file, and that a page may have the size that it is to
-   * have when it is decompressed.
+   * have when it is decompressed; that it has as many values as rows or more; and that the file may
+   * hold so much.
    *
+   * @param rows of the row group that it is in
+   * @param held counts the pages' bytes and values; null if they are not read
    * @throws FormatException if not
    * @throws IOException if a page's header can't be read
    */
-  static void require(Path path, ColumnChunkMetaData column) throws IOException {
+  static void require(Path path, ColumnChunkMetaData column, long rows, UnpackedSize held)
+      throws IOException {
+    // A row that has none has a null, or an empty list, which count too.
+    if (rows < 0 || rows > column.getValueCount()) {
+      throw new FormatException(
+          "%s is no Parquet file or is damaged: a column is to have %d rows, of %d values"
+              .formatted(path, rows, column.getValueCount()));
+    }
     long size = Files.size(path);
     require(path, "column", column.getTotalSize(), size);
     try (SeekableInputStream in = new LocalInputFile(path).newStream()) {
@@ -43,11 +57,12 @@ final class ParquetPages {
         PageHeader page = Util.readPageHeader(in);
         require(path, "page", page.getCompressed_page_size(), size - in.getPos());
         requireGiven(path, column.getCodec(), page);
-        if (page.isSetData_page_header()) {
-          values += page.getData_page_header().getNum_values();
-        } else if (page.isSetData_page_header_v2()) {
-          values += page.getData_page_header_v2().getNum_values();
-        } else if (page.isSetDictionary_page_header()) {
+        int own = values(page);
+        values += own;
+        if (held != null) {
+          held.add(page.getUncompressed_page_size() + BYTES_A_VALUE * Math.max(0, own));
+        }
+        if (page.isSetDictionary_page_header()) {
           require(
               path,
               "dictionary",
@@ -57,6 +72,14 @@ final class ParquetPages {
         in.seek(in.getPos() + page.getCompressed_page_size());
       }
     }
+  }
+
+  /** Of a page of data; 0 of others. */
+  private static int values(PageHeader page) {
+    if (page.isSetData_page_header()) {
+      return page.getData_page_header().getNum_values();
+    }
+    return page.isSetData_page_header_v2() ? page.getData_page_header_v2().getNum_values() : 0;
   }
 
   private static void requireGiven(Path path, CompressionCodecName codec, PageHeader page)

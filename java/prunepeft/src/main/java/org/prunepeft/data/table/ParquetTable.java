@@ -70,6 +70,9 @@ final class ParquetTable implements TableReader {
   /** By column, the names that its whole numbers stand for. */
   private Map<String, List<String>> classes;
 
+  /** What it reads of a row. */
+  private ParquetValues content;
+
   private RecordReader<Group> rows;
   private long left;
   private long line;
@@ -104,8 +107,9 @@ final class ParquetTable implements TableReader {
       throw damaged(e);
     }
     try {
-      requireReadable(path);
       whole = metadata.getSchema();
+      requireReadable(path);
+      content = new ParquetValues(size(path));
       classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
       for (String column : columns) {
@@ -136,7 +140,14 @@ final class ParquetTable implements TableReader {
     file = null;
   }
 
+  private static UnpackedSize size(Path path) throws IOException {
+    return new UnpackedSize(path.toString(), Files.size(path), "write it as .csv or .jsonl");
+  }
+
   private void requireReadable(Path path) throws IOException {
+    // Where none is there all are read; where none is named, none, since only their names are.
+    boolean all = columns.stream().noneMatch(whole::containsField);
+    UnpackedSize held = columns.isEmpty() ? null : size(path);
     // The same bytes for many columns would be read, and kept as rows, as often.
     long left = Files.size(path);
     for (BlockMetaData block : file.getRowGroups()) {
@@ -146,15 +157,14 @@ final class ParquetTable implements TableReader {
               "%s is compressed by %s; write it with one of %s"
                   .formatted(path, chunk.getCodec(), ParquetCodecs.READABLE));
         }
-        // None named: all are read.
-        if (columns.isEmpty() || columns.contains(chunk.getPath().toArray()[0])) {
+        if (all || columns.contains(chunk.getPath().toArray()[0])) {
           left -= Math.max(0, chunk.getTotalSize());
           if (left < 0) {
             throw new FormatException(
                 "%s is no Parquet file or is damaged: its columns are to have more bytes than the file"
                     .formatted(path));
           }
-          ParquetPages.require(path, chunk);
+          ParquetPages.require(path, chunk, block.getRowCount(), held);
         }
       }
     }
@@ -226,7 +236,7 @@ final class ParquetTable implements TableReader {
       try {
         values.add(
             schema.containsField(column)
-                ? ParquetValues.value(row, schema.getFieldIndex(column))
+                ? content.value(row, schema.getFieldIndex(column))
                 : NullNode.getInstance());
       } catch (CharacterCodingException e) {
         throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), column), e);
@@ -271,7 +281,7 @@ final class ParquetTable implements TableReader {
     }
   }
 
-  private String cell(Group row, String name) throws FormatException {
+  private String cell(Group row, String name) throws IOException {
     int column = schema.containsField(name) ? schema.getFieldIndex(name) : -1;
     if (column < 0 || row.getFieldRepetitionCount(column) == 0) {
       if (optional.contains(name)) {
@@ -287,7 +297,7 @@ final class ParquetTable implements TableReader {
     }
     ByteBuffer bytes = row.getBinary(column, 0).toByteBuffer();
     try {
-      return ParquetValues.text(bytes);
+      return content.text(bytes);
     } catch (CharacterCodingException e) {
       throw new FormatException("%s: '%s' is not UTF-8".formatted(place(), name), e);
     }

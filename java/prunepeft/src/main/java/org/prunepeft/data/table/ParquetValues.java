@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -11,22 +12,32 @@ import org.apache.parquet.example.data.Group;
 import org.apache.parquet.schema.GroupType;
 import org.apache.parquet.schema.LogicalTypeAnnotation;
 import org.apache.parquet.schema.Type;
+import org.prunepeft.io.FormatException;
 
 /**
- * A row's values as JSON: lists, and groups as objects. All groups of a column have the same
- * members; those that are null are left out.
+ * A row's texts, and its values as JSON: lists, and groups as objects. All groups of a column have
+ * the same members; those that are null are left out. Texts of all rows are counted: a page may
+ * have the same long one again and again, by a byte each.
  */
 final class ParquetValues {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
-  private ParquetValues() {}
+  private final UnpackedSize texts;
+
+  /**
+   * @param texts how many bytes all of them may have
+   */
+  ParquetValues(UnpackedSize texts) {
+    this.texts = texts;
+  }
 
   /**
    * The value of a field; a null node if it has none.
    *
    * @throws CharacterCodingException if a text is not UTF-8
+   * @throws FormatException if the texts are more than the file may hold
    */
-  static JsonNode value(Group group, int field) throws CharacterCodingException {
+  JsonNode value(Group group, int field) throws IOException {
     Type type = group.getType().getType(field);
     int count = group.getFieldRepetitionCount(field);
     if (type.isRepetition(Type.Repetition.REPEATED)) {
@@ -39,8 +50,7 @@ final class ParquetValues {
     return count == 0 ? JSON.nullNode() : single(group, field, 0);
   }
 
-  private static JsonNode single(Group group, int field, int index)
-      throws CharacterCodingException {
+  private JsonNode single(Group group, int field, int index) throws IOException {
     Type type = group.getType().getType(field);
     if (!type.isPrimitive()) {
       Group inner = group.getGroup(field, index);
@@ -64,7 +74,7 @@ final class ParquetValues {
   }
 
   /** A list is a group with a repeated field, which is the elements or a group around each. */
-  private static JsonNode list(Group list) throws CharacterCodingException {
+  private JsonNode list(Group list) throws IOException {
     Type repeated = list.getType().getType(0);
     boolean wrapped =
         !repeated.isPrimitive()
@@ -86,7 +96,7 @@ final class ParquetValues {
         && !repeated.getName().equals(list.getName() + "_tuple");
   }
 
-  private static JsonNode object(Group group) throws CharacterCodingException {
+  private JsonNode object(Group group) throws IOException {
     ObjectNode object = JSON.objectNode();
     for (int i = 0; i < group.getType().getFieldCount(); i++) {
       JsonNode value = value(group, i);
@@ -97,7 +107,9 @@ final class ParquetValues {
     return object;
   }
 
-  static String text(ByteBuffer bytes) throws CharacterCodingException {
+  /** A text, with the same exceptions. */
+  String text(ByteBuffer bytes) throws IOException {
+    texts.add(bytes.remaining());
     return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
   }
 }

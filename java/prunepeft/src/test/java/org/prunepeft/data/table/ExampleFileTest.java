@@ -3,6 +3,7 @@ package org.prunepeft.data.table;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,6 +28,7 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.table.ExampleFile.Row;
+import org.prunepeft.testing.OpenFiles;
 import org.prunepeft.testing.TestSeed;
 
 class ExampleFileTest {
@@ -189,6 +192,60 @@ class ExampleFileTest {
     Files.writeString(shards.get(1), "premise");
     e = assertThrows(DataException.class, () -> cells(shards.get(0), PAIRS));
     assertTrue(e.getMessage().startsWith(damaged), e.getMessage());
+  }
+
+  private Path packed(String name, String... parts) throws IOException {
+    Path file = temporary.resolve(name);
+    try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(file))) {
+      for (String part : parts) {
+        out.write(part.getBytes(StandardCharsets.UTF_8));
+      }
+    }
+    return file;
+  }
+
+  /** Ten megabytes whatever it has; of more 200 times that, wherever they are packed the most. */
+  @Test
+  void whatGzipPackedIsReadUpToABound() throws IOException {
+    String same = ("the same text again and again ".repeat(10) + ",1\n").repeat(1000);
+    String head = "text,label\n";
+    assertEquals(33_000, read(packed("a.csv.gz", head, same.repeat(33)), Columns.DEFAULT).size());
+    Path file = packed("b.csv.gz", head, same.repeat(34));
+    Exception e = assertThrows(DataException.class, () -> read(file, Columns.DEFAULT));
+    assertEquals(
+        "%s has %,d bytes and holds more than 10,000,000, which is more than texts are packed to; if it is sound, unpack it, as with gunzip"
+            .formatted(file, Files.size(file)),
+        e.getMessage());
+    StringBuilder other = new StringBuilder();
+    for (int i = 0; i < 50_000; i++) {
+      other.append(Long.toHexString(i * 0x9e3779b97f4a7c15L)).append(",0\n");
+    }
+    Path larger = packed("c.csv.gz", head, same.repeat(150), other.toString());
+    assertEquals(200_000, read(larger, Columns.DEFAULT).size());
+    assertEquals(List.of(), OpenFiles.below(temporary));
+  }
+
+  /** Its size is not known before it is read. */
+  @Test
+  void whatComesThroughAPipeIsBoundedByWhatHasBeenRead() throws Exception {
+    StringBuilder rows = new StringBuilder("text,label\n");
+    for (int i = 0; i < 40_000; i++) {
+      rows.append(Long.toHexString(i * 0x9e3779b97f4a7c15L).repeat(20)).append(",0\n");
+    }
+    byte[] packed = Files.readAllBytes(packed("a.csv.gz", rows.toString()));
+    Path pipe = temporary.resolve("b.csv.gz");
+    try {
+      Process made = new ProcessBuilder("mkfifo", pipe.toString()).start();
+      assumeTrue(made.waitFor() == 0, "mkfifo failed");
+    } catch (IOException e) {
+      assumeTrue(false, "there is no mkfifo: " + e.getMessage());
+    }
+    FutureTask<Path> writing = new FutureTask<>(() -> Files.write(pipe, packed));
+    Thread writer = new Thread(writing, "writer");
+    writer.setDaemon(true);
+    writer.start();
+    assertEquals(40_000, read(pipe, Columns.DEFAULT).size());
+    writing.get();
   }
 
   @Test

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,7 @@ import org.apache.parquet.column.ParquetProperties.WriterVersion;
 import org.apache.parquet.compression.CompressionCodecFactory;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
+import org.apache.parquet.format.FileMetaData;
 import org.apache.parquet.format.PageHeader;
 import org.apache.parquet.format.Util;
 import org.apache.parquet.hadoop.ParquetFileReader;
@@ -269,6 +271,116 @@ class ParquetTableTest {
             .formatted(page.getCompressed_page_size(), codec, claimed, claimed - 1);
     assertTrue(message.contains(reason), message);
     assertEquals(List.of(), OpenFiles.below(temporary));
+  }
+
+  private static final MessageType TEXTS =
+      MessageTypeParser.parseMessageType(
+          "message schema { optional binary text (STRING); optional group list (LIST) { repeated group list { optional binary element (STRING); } } }");
+
+  /** Each text once in a file, however many rows have it. */
+  private Path texts(CompressionCodecName codec, List<Group> rows) throws IOException {
+    Path file = temporary.resolve("texts.parquet");
+    Files.deleteIfExists(file);
+    try (ParquetWriter<Group> writer =
+        ExampleParquetWriter.builder(new LocalOutputFile(file))
+            .withType(TEXTS)
+            .withCompressionCodec(codec)
+            .build()) {
+      for (Group row : rows) {
+        writer.write(row);
+      }
+    }
+    return file;
+  }
+
+  private static Group text(String text) {
+    return new SimpleGroupFactory(TEXTS).newGroup().append("text", text);
+  }
+
+  private static List<String> values(Path file, String column) {
+    return ExampleFile.values(file, List.of(column), (place, row) -> row.get(0).toString());
+  }
+
+  private static void holdsTooMuch(Path file, String column) throws IOException {
+    String message =
+        assertThrows(DataException.class, () -> values(file, column)).getMessage();
+    String reason =
+        "%s has %,d bytes and holds more than %,d, which is more than texts are packed to; if it is sound, write it as .csv"
+            .formatted(file, Files.size(file), Math.max(10_000_000, 200 * Files.size(file)));
+    assertTrue(message.contains(reason), message);
+    assertEquals(List.of(), OpenFiles.below(file.getParent()));
+  }
+
+  /** 180 and 250 times what the file has. */
+  @Test
+  void aTextThatAFileHasAgainAndAgainIsReadUpToABound() throws IOException {
+    String text = "a".repeat(100_000);
+    List<Group> rows = new ArrayList<>();
+    Group list = text("b");
+    Group elements = list.addGroup("list");
+    for (int i = 0; i < 180; i++) {
+      rows.add(text(text));
+      elements.addGroup("list").add("element", text);
+    }
+    assertEquals(180, values(texts(CompressionCodecName.UNCOMPRESSED, rows), "text").size());
+    for (int i = 0; i < 70; i++) {
+      rows.add(text(text));
+      elements.addGroup("list").add("element", text);
+    }
+    holdsTooMuch(texts(CompressionCodecName.UNCOMPRESSED, rows), "text");
+    holdsTooMuch(texts(CompressionCodecName.UNCOMPRESSED, List.of(list)), "list");
+  }
+
+  @Test
+  void pagesAreReadUpToABoundWhateverTheirCodecGives() throws IOException {
+    Group row = text("a".repeat(9_000_000));
+    assertEquals(1, values(texts(CompressionCodecName.ZSTD, List.of(row)), "text").size());
+    row = text("a".repeat(11_000_000));
+    Path file = texts(CompressionCodecName.ZSTD, List.of(row));
+    holdsTooMuch(file, "text");
+    // What is not read may have any size.
+    assertEquals(List.of("null"), values(file, "list"));
+    assertEquals(List.of("text", "list"), ExampleFile.columns(file));
+  }
+
+  /** By some bytes for a hundred thousand of them. */
+  @Test
+  void rowsOfEqualValuesAreReadUpToABound() throws IOException {
+    Group row = text("a");
+    Path file = texts(CompressionCodecName.UNCOMPRESSED, Collections.nCopies(300_000, row));
+    assertEquals(300_000, values(file, "text").size());
+    file = texts(CompressionCodecName.UNCOMPRESSED, Collections.nCopies(320_000, row));
+    holdsTooMuch(file, "text");
+  }
+
+  /** A footer may claim any number; of nulls none would be missed. */
+  @Test
+  void aRowGroupOfMoreRowsThanValuesIsRefused() throws IOException {
+    Path file =
+        texts(
+            CompressionCodecName.UNCOMPRESSED, List.of(new SimpleGroupFactory(TEXTS).newGroup()));
+    assertEquals(List.of("null"), values(file, "text"));
+    for (long rows : new long[] {2, 1L << 40, -1}) {
+      byte[] bytes = Files.readAllBytes(file);
+      int length =
+          ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(bytes.length - 8);
+      int from = bytes.length - 8 - length;
+      FileMetaData footer = Util.readFileMetaData(new ByteArrayInputStream(bytes, from, length));
+      footer.getRow_groups().get(0).setNum_rows(rows);
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      out.write(bytes, 0, from);
+      Util.writeFileMetaData(footer, out);
+      byte[] end = new byte[8];
+      ByteBuffer.wrap(end)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .putInt(out.size() - from)
+          .put("PAR1".getBytes(StandardCharsets.US_ASCII));
+      out.writeBytes(end);
+      Files.write(file, out.toByteArray());
+      String message =
+          assertThrows(DataException.class, () -> values(file, "text")).getMessage();
+      assertTrue(message.contains("a column is to have %d rows, ".formatted(rows)), message);
+    }
   }
 
   @Test
