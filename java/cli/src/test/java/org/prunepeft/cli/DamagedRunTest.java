@@ -228,6 +228,20 @@ class DamagedRunTest {
     }
   }
 
+  /** In a file that someone has changed. */
+  @Test
+  void dataWithoutANameAreNoneThatHaveMoved() throws IOException {
+    Path edited = copy("nameless-data");
+    RunDirectory directory = RunDirectory.open(edited);
+    Map<String, Object> config = directory.readJson("config.json");
+    config.put("data", List.of(Map.of("file", "/", "bytes", 1, "sha256", "00")));
+    Manifest.replace(directory, "config.json", config);
+    Call.of("seal", edited).exits(0);
+    Call.of("evaluate", edited).exits(0);
+    Path output = temporary.resolve("nameless.txt");
+    Call.of("predict", edited, texts, "--model=" + model, "-o", output).exits(0);
+  }
+
   /** Nothing has its checksum. */
   @ParameterizedTest
   @ValueSource(strings = {"measured.json", "peer.json", "rounds.json", "predictions.jsonl"})

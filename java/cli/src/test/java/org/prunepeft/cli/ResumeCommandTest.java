@@ -485,6 +485,35 @@ class ResumeCommandTest {
   }
 
   @Test
+  void whatIsNotOfItsTypeInTheSettingsOfARunIsRefusedByFileAndMember() throws IOException {
+    Path run = temporary.resolve("other types");
+    Call.of(train(run, 1)).exits(0);
+    Files.delete(run.resolve("result.json"));
+    Files.writeString(run.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+    Path config = run.resolve("config.json");
+    String none = config + " has no member '%s'";
+    assertRefused(run, 1, "plugins", null, none.formatted("plugins"));
+    assertRefused(run, 1, "data", null, none.formatted("data"));
+    assertRefused(run, 1, "encoder", null, none.formatted("encoder"));
+    assertRefused(run, 1, "encoder", "x", config + ", encoder: ");
+    List<?> root = List.of(Map.of("file", "/", "bytes", 1, "sha256", "00"));
+    assertRefused(run, 3, "data", root, "began with other settings or data");
+    Call.of("train", "--resume", run).exits(0);
+  }
+
+  private static void assertRefused(Path run, int exit, String member, Object value, String said)
+      throws IOException {
+    Path config = run.resolve("config.json");
+    Map<String, Object> object = RunDirectory.parse(config);
+    object.remove("sha256");
+    object.put(member, value);
+    with(
+        config,
+        RunDirectory.format("config.json", object).getBytes(StandardCharsets.UTF_8),
+        () -> Call.of("train", "--resume", run).exits(exit, said));
+  }
+
+  @Test
   void otherVersionsOfACompleteRunOfSeveralAreSaid() throws IOException {
     Path run = Files.createTempDirectory(temporary, "several");
     Call.of(command("train --seeds=1,2", run, 1)).exits(0);

@@ -152,18 +152,20 @@ public final class RunFiles {
 
   /**
    * {@return the files that a run read its data and its model from, as {@link #CONFIG} says; none
-   * where that is not there or can't be read}
+   * where that is not there or can't be read. Each has a name}
    */
   public static List<Path> sources(Path run) {
+    Path file = run.resolve(CONFIG);
     try {
-      Map<String, Object> config = RunDirectory.parse(run.resolve(CONFIG));
+      Map<String, Object> config = RunDirectory.parse(file);
       return Stream.of(DATA, Manifest.MODEL_FILES)
           .filter(config::containsKey)
-          .map(member -> RunDirectory.convert(config.get(member), FileChecksum[].class))
+          .map(member -> RunDirectory.member(file, config, member, FileChecksum[].class))
           .flatMap(Stream::of)
           .map(FileChecksum::file)
+          .filter(source -> source.getFileName() != null)
           .toList();
-    } catch (RunDirectoryException | IllegalArgumentException e) {
+    } catch (RunDirectoryException e) {
       return List.of();
     }
   }

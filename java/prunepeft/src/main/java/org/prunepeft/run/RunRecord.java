@@ -276,7 +276,7 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
-    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
+    RunConfig now = RunConfig.now(directory.path(), config);
     if (task != null) {
       RunsAlike.require(directory.path(), now);
     }
@@ -290,13 +290,13 @@ public final class RunRecord {
   }
 
   /** Of a run that goes on: settings and data have to be those that it began with. */
-  private void requireSame(Map<String, Object> now, Session session) {
+  private void requireSame(RunConfig now, Session session) {
     requireSame(
         ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
         "the model that it began with");
     requireSame(
         PluginJars.changes(directory), "the plugins that it began with, which --plugins names");
-    Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
+    RunConfig before = RunConfig.of(directory);
     ConfigDifference.ofVersions(before, now)
         .ifPresent(
             versions ->

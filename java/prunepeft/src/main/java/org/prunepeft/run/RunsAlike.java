@@ -36,7 +36,7 @@ public final class RunsAlike implements AutoCloseable {
       this.members = members;
     }
 
-    private Set<String> apart(Map<String, Object> one, Map<String, Object> other) {
+    private Set<String> apart(RunConfig one, RunConfig other) {
       Set<String> apart = new HashSet<>(members);
       // Compared by what they hold.
       apart.add(RunData.MEMBER);
@@ -51,11 +51,11 @@ public final class RunsAlike implements AutoCloseable {
       return apart;
     }
 
-    private static Object strategy(Map<String, Object> config) {
+    private static Object strategy(RunConfig config) {
       return config.get("search") instanceof Map<?, ?> search ? search.get("strategy") : null;
     }
 
-    private static boolean isAllLinear(Map<String, Object> config) {
+    private static boolean isAllLinear(RunConfig config) {
       return config.get("selection") instanceof Map<?, ?> selection
           && ModuleChoice.Kind.ALL_LINEAR.toString().equals(selection.get("kind"));
     }
@@ -119,17 +119,17 @@ public final class RunsAlike implements AutoCloseable {
       return;
     }
     RunDirectory first = complete.get(0);
-    Map<String, Object> others;
+    RunConfig others;
     if (complete.size() == runs.size()) {
-      others = first.readJson(RunFiles.CONFIG);
+      others = RunConfig.of(first);
     } else {
       others = now(setup);
-      complete.forEach(run -> require(run, others, FILLED_IN));
+      complete.forEach(run -> require(run, others));
     }
     complete.subList(1, complete.size()).forEach(other -> require(first, other));
     Set<Object> said = new HashSet<>();
     for (RunDirectory run : complete) {
-      ConfigDifference.ofVersions(run.readJson(RunFiles.CONFIG), others)
+      ConfigDifference.ofVersions(RunConfig.of(run), others)
           .filter(versions -> said.add(versions.before()))
           .ifPresent(
               versions ->
@@ -140,13 +140,13 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /** Of a run that is not complete, as far as it is known before it has been prepared. */
-  private static Map<String, Object> now(Setup setup) {
+  private static RunConfig now(Setup setup) {
     Map<String, Object> config = new LinkedHashMap<>();
     config.put(RunRecord.VERSIONS, Environment.versions());
     config.put(RunRecord.SETUP, setup.asRecorded());
     ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
     config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
-    return RunDirectory.reread(RunFiles.CONFIG, config);
+    return RunConfig.now(setup.output(), config);
   }
 
   /**
@@ -156,7 +156,7 @@ public final class RunsAlike implements AutoCloseable {
    * @param now the run's configuration
    * @throws UnresumableRunException if not; names the other run, what differs and the remedy
    */
-  static void require(Path run, Map<String, Object> now) {
+  static void require(Path run, RunConfig now) {
     RunsAlike alike = BEGUN.get(run.toAbsolutePath());
     if (alike != null) {
       alike.complete().stream()
@@ -174,12 +174,17 @@ public final class RunsAlike implements AutoCloseable {
         .toList();
   }
 
-  private void require(RunDirectory run, Map<String, Object> now, Set<String> filledIn) {
+  /** Of one that is complete and what the others would be, before they have been prepared. */
+  void require(RunDirectory run, RunConfig now) {
+    require(run, now, FILLED_IN);
+  }
+
+  private void require(RunDirectory run, RunConfig now, Set<String> filledIn) {
     String remedy =
         "put back what it was made with, or delete the directory %s".formatted(run.path());
     refuse(PluginJars.changes(run), remedy);
     requireSameFiles(run, now, remedy);
-    Map<String, Object> before = run.readJson(RunFiles.CONFIG);
+    RunConfig before = RunConfig.of(run);
     Set<String> apart = kind.apart(before, now);
     apart.addAll(filledIn);
     ConfigDifference.of(before, now, apart)
@@ -188,11 +193,11 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /** Of two that are complete. */
-  private void require(RunDirectory first, RunDirectory other) {
+  void require(RunDirectory first, RunDirectory other) {
     String remedy = "delete the directory of one of the two";
     refuse(PluginJars.differences(first, other), remedy);
-    Map<String, Object> its = first.readJson(RunFiles.CONFIG);
-    Map<String, Object> others = other.readJson(RunFiles.CONFIG);
+    RunConfig its = RunConfig.of(first);
+    RunConfig others = RunConfig.of(other);
     requireSameFiles(first, others, remedy);
     ConfigDifference.ofRuns(its, others, kind.apart(its, others))
         .map(
@@ -202,9 +207,9 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /** Of data and model. */
-  private void requireSameFiles(RunDirectory run, Map<String, Object> now, String remedy) {
-    refuse(RunData.changes(run, ConfigDifference.files(now, RunData.MEMBER)), remedy);
-    if (now.containsKey(ModelFiles.MEMBER)) {
+  private void requireSameFiles(RunDirectory run, RunConfig now, String remedy) {
+    refuse(RunData.changes(run, now.files(RunData.MEMBER)), remedy);
+    if (now.has(ModelFiles.MEMBER)) {
       refuse(ModelFiles.changes(run, now), remedy);
     }
   }
