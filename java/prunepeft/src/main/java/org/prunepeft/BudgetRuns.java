@@ -60,8 +60,8 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    * @return the outcomes, that of the largest budget first
    * @throws IllegalArgumentException if there are no budgets, or one is there twice
    * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
-   *     other data, another model or other settings, but for its budget and what it began with;
-   *     nothing more is trained then
+   *     other data, another model or other settings, but for its budget and what it began with, or
+   *     the directory has runs of other budgets; nothing more is trained then
    * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
    *     that of a run in it is a symbolic link
    */

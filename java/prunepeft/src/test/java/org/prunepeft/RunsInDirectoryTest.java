@@ -10,14 +10,21 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
 
 class RunsInDirectoryTest {
   @Test
@@ -79,5 +86,46 @@ class RunsInDirectoryTest {
                     }));
     assertTrue(e.getMessage().startsWith(budget + " is a symbolic link"), e.getMessage());
     assertEquals(List.of(), made);
+  }
+
+  private static Setup resumed(Path runs) {
+    return Setup.DEFAULT.with().output(runs).checkpoints(new Checkpointing(0, true)).build();
+  }
+
+  @Test
+  void runsOfSeedsOrBudgetsThatAreNotAskedForAreNamed(@TempDir Path temporary) throws IOException {
+    Path runs = temporary.resolve("runs");
+    RunDirectory.create(runs).fail("cancelled");
+    for (String name : List.of("seed-1", "seed-3", "keep-0.5", "budget-100000", "seeds-of-mine")) {
+      Files.createDirectory(runs.resolve(name));
+    }
+    UnresumableRunException e =
+        assertThrows(
+            UnresumableRunException.class,
+            () ->
+                SeedRuns.of(
+                    resumed(runs), List.of(1L, 2L), ProgressListener.NONE, own -> outcome()));
+    assertTrue(
+        e.getMessage().contains(" not asked for: budget-100000, keep-0.5, seed-3; "),
+        e.getMessage());
+    e =
+        assertThrows(
+            UnresumableRunException.class,
+            () ->
+                BudgetRuns.of(
+                    resumed(runs),
+                    List.of(Budget.share(0.5), Budget.parameters(100_000)),
+                    ProgressListener.NONE,
+                    (own, one, larger, exceeding) -> outcome()));
+    assertTrue(e.getMessage().contains(" not asked for: seed-1, seed-3; "), e.getMessage());
+  }
+
+  private static TrainOutcome outcome() {
+    Evaluation half =
+        new Evaluation(
+            0,
+            Map.of(Metric.ACCURACY, 0.5),
+            new Predictions(Schema.classification(List.of("a", "b")), new float[0]));
+    return new TrainOutcome(List.of(), 1, false, 1, half, half, half, 1, 1, 0, 0);
   }
 }

@@ -141,10 +141,12 @@ public final class RunRecord {
   }
 
   private static RunDirectory open(Setup setup, boolean together) {
-    return setup.checkpoints().resume()
-        // Of runs together their checkpoint says where each goes on.
-        ? RunDirectory.resume(setup.output(), together)
-        : RunDirectory.create(setup.output());
+    if (!setup.checkpoints().resume()) {
+      return RunDirectory.create(setup.output());
+    }
+    RunsAlike.requireNoOthers(setup.output(), List.of());
+    // Of runs together their checkpoint says where each goes on.
+    return RunDirectory.resume(setup.output(), together);
   }
 
   private void begin(Setup setup, ProgressListener progress) {

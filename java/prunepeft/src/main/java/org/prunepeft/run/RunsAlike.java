@@ -1,22 +1,29 @@
 package org.prunepeft.run;
 
+import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Reason;
 
 /**
  * Runs whose results are put together, while they are made: those that were complete before they
@@ -72,6 +79,9 @@ public final class RunsAlike implements AutoCloseable {
           "setup.moduleSettings",
           "setup.quantization");
 
+  /** Names of directories of runs of a seed or a budget: seed-3, keep-0.25, budget-100000. */
+  private static final Pattern NAME = Pattern.compile("seed--?[0-9]+|(keep|budget)-[0-9.]+");
+
   /** Those of this process, by the directory of each of their runs. */
   private static final Map<Path, RunsAlike> BEGUN = new ConcurrentHashMap<>();
 
@@ -102,18 +112,57 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /**
+   * Checks that a directory has no runs of seeds or budgets beside those that are asked for, which
+   * nobody would miss in what these give together.
+   *
+   * @param directory may be absent
+   * @param runs in it
+   * @throws UnresumableRunException if it has; names them
+   */
+  static void requireNoOthers(Path directory, List<Path> runs) {
+    if (!Files.isDirectory(directory)) {
+      return;
+    }
+    Set<Path> known = runs.stream().map(Path::getFileName).collect(Collectors.toSet());
+    try (var inside = Files.list(directory)) {
+      List<String> others =
+          inside
+              .filter(one -> NAME.matcher(one.getFileName().toString()).matches())
+              .filter(one -> !known.contains(one.getFileName()))
+              .filter(one -> Files.isDirectory(one, LinkOption.NOFOLLOW_LINKS))
+              .map(one -> one.getFileName().toString())
+              .sorted()
+              .toList();
+      if (!others.isEmpty()) {
+        throw new UnresumableRunException(
+            "%s has runs of seeds or budgets that are not asked for: %s; ask for these too, in its %s, or move their directories elsewhere, and resume"
+                .formatted(directory, String.join(", ", others), RunFiles.OPTIONS));
+      }
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+  }
+
+  /**
    * Checks before anything is trained that the runs that are complete are alike, and have the data,
    * the model, the plugins and the settings that the others would have now; what these fill in
-   * later, {@link #require} compares. Where all are complete, neither data nor model is read. Says
+   * later, {@link #require} compares. Where all are complete, they are to be what the setup asks
+   * for all the same, and of data and model that is read alone which it says is elsewhere. Says
    * where versions differ.
    *
-   * @param setup of the runs, but for the seed
-   * @throws UnresumableRunException if not; names a run, what differs and the remedy
+   * @param setup of the runs, but for the seed; its output is the directory that they are in
+   * @throws UnresumableRunException if not, with a run, what differs and the remedy; or if the
+   *     directory has runs of other seeds or budgets, which it names
    * @throws org.prunepeft.io.DamagedRunException if the configuration of one is not what it wrote
+   * @throws RunDirectoryException if that has a member of another type than a run writes
    * @throws org.prunepeft.data.DataException if a file of the data can't be read
    * @throws java.io.UncheckedIOException if a file of the model can't be read
    */
   public void require(Setup setup, ProgressListener progress) {
+    if (!runs.isEmpty()) {
+      requireNoOthers(setup.output(), runs);
+    }
     List<RunDirectory> complete = complete();
     if (complete.isEmpty()) {
       return;
@@ -123,10 +172,13 @@ public final class RunsAlike implements AutoCloseable {
     if (complete.size() == runs.size()) {
       others = RunConfig.of(first);
     } else {
-      others = now(setup);
+      others = now(setup, true, true);
       complete.forEach(run -> require(run, others));
     }
     complete.subList(1, complete.size()).forEach(other -> require(first, other));
+    if (complete.size() == runs.size()) {
+      requireAsked(complete, setup);
+    }
     Set<Object> said = new HashSet<>();
     for (RunDirectory run : complete) {
       ConfigDifference.ofVersions(RunConfig.of(run), others)
@@ -139,14 +191,35 @@ public final class RunsAlike implements AutoCloseable {
     }
   }
 
-  /** Of a run that is not complete, as far as it is known before it has been prepared. */
-  private static RunConfig now(Setup setup) {
+  /**
+   * Of a run that is not complete, as far as it is known before it has been prepared.
+   *
+   * @param model whether the model is read
+   * @param data whether the data are
+   */
+  private static RunConfig now(Setup setup, boolean model, boolean data) {
     Map<String, Object> config = new LinkedHashMap<>();
     config.put(RunRecord.VERSIONS, Environment.versions());
     config.put(RunRecord.SETUP, setup.asRecorded());
-    ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
-    config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
+    if (model) {
+      ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
+    }
+    if (data) {
+      config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
+    }
     return RunConfig.now(setup.output(), config);
+  }
+
+  /** Checks that runs that are all complete are what a setup asks for: it may have been changed. */
+  private void requireAsked(List<RunDirectory> complete, Setup setup) {
+    RunConfig named = now(setup, false, false);
+    List<RunConfig> configs = complete.stream().map(RunConfig::of).toList();
+    RunConfig asked =
+        now(
+            setup,
+            configs.stream().anyMatch(run -> !Objects.equals(run.setup("model"), setup.model())),
+            configs.stream().anyMatch(run -> !ConfigDifference.namesSameData(run, named)));
+    complete.forEach(run -> requireSame(run, asked, FILLED_IN));
   }
 
   /**
@@ -161,7 +234,7 @@ public final class RunsAlike implements AutoCloseable {
     if (alike != null) {
       alike.complete().stream()
           .filter(other -> !other.path().equals(run.toAbsolutePath()))
-          .forEach(other -> alike.require(other, now, Set.of()));
+          .forEach(other -> alike.requireWithPlugins(other, now, Set.of()));
     }
   }
 
@@ -176,13 +249,20 @@ public final class RunsAlike implements AutoCloseable {
 
   /** Of one that is complete and what the others would be, before they have been prepared. */
   void require(RunDirectory run, RunConfig now) {
-    require(run, now, FILLED_IN);
+    requireWithPlugins(run, now, FILLED_IN);
   }
 
-  private void require(RunDirectory run, RunConfig now, Set<String> filledIn) {
-    String remedy =
-        "put back what it was made with, or delete the directory %s".formatted(run.path());
-    refuse(PluginJars.changes(run), remedy);
+  private void requireWithPlugins(RunDirectory run, RunConfig now, Set<String> filledIn) {
+    refuse(PluginJars.changes(run), remedy(run));
+    requireSame(run, now, filledIn);
+  }
+
+  private static String remedy(RunDirectory run) {
+    return "put back what it was made with, or delete the directory %s".formatted(run.path());
+  }
+
+  private void requireSame(RunDirectory run, RunConfig now, Set<String> filledIn) {
+    String remedy = remedy(run);
     requireSameFiles(run, now, remedy);
     RunConfig before = RunConfig.of(run);
     Set<String> apart = kind.apart(before, now);
@@ -206,7 +286,7 @@ public final class RunsAlike implements AutoCloseable {
         .ifPresent(difference -> refuse(List.of(difference), remedy));
   }
 
-  /** Of data and model. */
+  /** Of data and model, as far as the other lists them. */
   private void requireSameFiles(RunDirectory run, RunConfig now, String remedy) {
     refuse(RunData.changes(run, now.files(RunData.MEMBER)), remedy);
     if (now.has(ModelFiles.MEMBER)) {
