@@ -134,8 +134,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
       outcomes.get(i).test().metrics().forEach((metric, value) -> row.put(metric.key(), value));
       rows.add(row);
     }
-    directory.writeJson(RunFiles.BUDGETS, Map.of("runs", rows));
-    directory.writeText(RunFiles.SUMMARY, summary(setup));
+    RunsInDirectory.write(directory, RunFiles.BUDGETS, Map.of("runs", rows), summary(setup));
   }
 
   /** A table in Markdown: a line for each budget. */

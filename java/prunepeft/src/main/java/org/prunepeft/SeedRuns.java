@@ -164,10 +164,9 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           }
           return new SeedRuns(seeds, run.apply(setups, directory));
         },
-        (directory, runs) -> {
-          directory.writeJson(RunFiles.SEEDS, runs.toMap());
-          directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
-        });
+        (directory, runs) ->
+            RunsInDirectory.write(
+                directory, RunFiles.SEEDS, runs.toMap(), runs.summary(setup)));
   }
 
   private static String name(long seed) {

@@ -49,6 +49,9 @@ public final class RunFiles {
   /** The results of several budgets, in the directory above those of the runs. */
   public static final String BUDGETS = "budgets.json";
 
+  /** What the runs of several seeds or budgets gave together: one of the two is above them. */
+  static final List<String> TOGETHER = List.of(SEEDS, BUDGETS);
+
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
   public static final String FULL = "full_fine_tuning";
 
@@ -145,7 +148,10 @@ public final class RunFiles {
     return true;
   }
 
-  /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */
+  /**
+   * {@return the names of those files of a run that {@link #RESULT} has checksums of, or of those
+   * above several that {@link #SEEDS} or {@link #BUDGETS} has}
+   */
   public static List<String> beforeResult(RunDirectory run) {
     return BEFORE_RESULT.stream().filter(name -> Files.exists(run.file(name))).toList();
   }
