@@ -61,7 +61,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    * @throws IllegalArgumentException if there are no budgets, or one is there twice
    * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
    *     other data, another model, other plugins or other settings, but for its budget and what it
-   *     began with; nothing more is trained then
+   *     began with, or the directory has runs of other budgets; nothing more is trained then
    * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
    *     that of a run in it is a symbolic link
    */
@@ -134,8 +134,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
       outcomes.get(i).test().metrics().forEach((metric, value) -> row.put(metric.key(), value));
       rows.add(row);
     }
-    directory.writeJson(RunFiles.BUDGETS, Map.of("runs", rows));
-    directory.writeText(RunFiles.SUMMARY, summary(setup));
+    RunsInDirectory.write(directory, RunFiles.BUDGETS, Map.of("runs", rows), summary(setup));
   }
 
   /** A table in Markdown: a line for each budget. */

@@ -1,5 +1,6 @@
 package org.prunepeft;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -374,7 +375,7 @@ public final class PrunePeft {
    *
    * @param setup of one run, or of the directory above those of several seeds or budgets
    * @throws org.prunepeft.io.DamagedRunException if it is complete, and a file of it, or of one of
-   *     several, is not what the run wrote, or is gone
+   *     several, is not what the run wrote, or is gone, or what is above several is not
    * @throws RunDirectoryException if one can't be read
    */
   public static boolean isOver(Setup setup) {
@@ -383,6 +384,9 @@ public final class PrunePeft {
             && setup.output() != null
             && RunStatus.of(setup.output()) == RunStatus.COMPLETE;
     if (over) {
+      if (RunDirectories.isAbove(setup.output())) {
+        Manifest.verifyAbove(setup.output(), Set.of(RunFiles.OPTIONS, RunFiles.SUMMARY));
+      }
       RunDirectories.complete(setup.output())
           .forEach(run -> Manifest.verify(RunDirectory.look(run)));
       CheckpointDirectory.deleteLeft(setup.output());
@@ -394,13 +398,18 @@ public final class PrunePeft {
    * Names the files of a task that hold something else than when a run read those of the same
    * names. Files that one of the two lacks are passed over.
    *
-   * @param run the directory of a complete run
+   * @param run the directory of a complete run, or that above several, whose data are not compared
    * @param task as it is now
    * @return a line each, for the user; none if all is as it was
    * @throws DataException if a file can't be read
    * @throws RunDirectoryException if the directory is absent, incomplete or damaged
    */
   public static List<String> dataChanges(Path run, Task task) {
+    if (Files.isDirectory(run) && RunDirectories.isAbove(run)) {
+      RunDirectory.open(run);
+      Manifest.verifyAbove(run, Set.of(RunFiles.OPTIONS));
+      return List.of();
+    }
     return RunData.changes(Manifest.open(run, Set.of(RunFiles.OPTIONS, RunFiles.CONFIG)), task);
   }
 }

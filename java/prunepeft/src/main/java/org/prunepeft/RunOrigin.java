@@ -1,7 +1,6 @@
 package org.prunepeft;
 
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +12,7 @@ import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.PluginJars;
+import org.prunepeft.run.RunConfig;
 import org.prunepeft.run.RunData;
 
 /**
@@ -26,27 +26,24 @@ public final class RunOrigin {
   private final List<FileChecksum> plugins;
 
   /** As it is in the run. */
-  private final Map<String, Object> config;
+  private final RunConfig config;
 
   private final Map<String, String> versions = new LinkedHashMap<>();
 
-  private RunOrigin(RunDirectory run, Map<String, Object> config) {
+  private RunOrigin(RunDirectory run) {
     this.run = run;
-    this.config = config;
-    data = files(config, RunFiles.DATA);
-    model = files(config, Manifest.MODEL_FILES);
-    plugins = files(config, RunFiles.PLUGINS);
-    if (config.get("versions") instanceof Map<?, ?> known) {
+    config = RunConfig.of(run);
+    data = files(RunFiles.DATA);
+    model = files(Manifest.MODEL_FILES);
+    plugins = files(RunFiles.PLUGINS);
+    if (config.members().get("versions") instanceof Map<?, ?> known) {
       known.forEach((name, version) -> versions.put(name.toString(), String.valueOf(version)));
     }
   }
 
   /** Null: the run is of a version that kept none. */
-  private List<FileChecksum> files(Map<String, Object> config, String member) {
-    return config.containsKey(member)
-        ? Arrays.asList(
-            RunDirectory.member(run.file(RunFiles.CONFIG), config, member, FileChecksum[].class))
-        : null;
+  private List<FileChecksum> files(String member) {
+    return config.has(member) ? config.files(member) : null;
   }
 
   /**
@@ -57,8 +54,7 @@ public final class RunOrigin {
    * @throws RunDirectoryException if the run is absent, incomplete or damaged
    */
   public static RunOrigin read(Path directory) {
-    RunDirectory run = Manifest.open(directory, Set.of(RunFiles.CONFIG));
-    return new RunOrigin(run, run.readJson(RunFiles.CONFIG));
+    return new RunOrigin(Manifest.open(directory, Set.of(RunFiles.CONFIG)));
   }
 
   /** {@return the directory of the run} */

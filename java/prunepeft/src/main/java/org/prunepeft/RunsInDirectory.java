@@ -1,11 +1,16 @@
 package org.prunepeft;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.OutcomeFile;
@@ -41,6 +46,7 @@ final class RunsInDirectory {
     try (RunsAlike alike = RunsAlike.begin(kind, directories)) {
       if (directory != null) {
         progress.created(directory.path());
+        directory.take(RunFiles.OPTIONS);
       }
       if (setup.checkpoints().resume()) {
         alike.require(setup, progress);
@@ -64,8 +70,30 @@ final class RunsInDirectory {
       return null;
     }
     return setup.checkpoints().resume()
-        ? RunDirectory.resume(setup.output(), false)
+        ? RunDirectory.resume(setup.output(), lacksSummary(setup.output()))
         : RunDirectory.create(setup.output());
+  }
+
+  /** Whether runs were complete together, and what they gave is to be made again from them. */
+  private static boolean lacksSummary(Path directory) {
+    return Files.isDirectory(directory)
+        && Files.notExists(directory.resolve(RunDirectory.INCOMPLETE))
+        && !RunDirectory.isComplete(directory)
+        && RunDirectories.isAbove(directory);
+  }
+
+  /**
+   * Writes what runs gave together into the directory above theirs, with the checksums of all that
+   * is there.
+   *
+   * @param name of the file for programs
+   * @param results what it holds
+   * @param summary for people
+   */
+  static void write(
+      RunDirectory directory, String name, Map<String, Object> results, String summary) {
+    directory.writeText(RunFiles.SUMMARY, summary);
+    Manifest.write(directory, name, results, RunFiles.beforeResult(directory));
   }
 
   /** Whether nothing is left of runs together, whatever their last checkpoint says. */

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
@@ -24,20 +25,24 @@ public final class Seal {
   /**
    * Writes the checksums of all files anew, and, where a model is named, those of the base model's.
    *
-   * @param directory of a complete run, or of an export
+   * @param directory of a complete run, or of an export; or that above several seeds or budgets,
+   *     whose runs stay as they are
    * @param model the base model's name or directory from now on; null: where the run found it, and
-   *     its files are to be those that the run was made with
+   *     its files are to be those that the run was made with. Not above several
    * @return what differed from the checksums so far, a line each: files that were changed, are gone
    *     or had none, and the base model's
    * @throws RunDirectoryException if the directory is absent, incomplete or no run's, has no
    *     results, or can't be written, or if the base model's files were changed and no model is
    *     named; nothing is written then
-   * @throws IllegalArgumentException if the model is not known
+   * @throws IllegalArgumentException if the model is not known, or is named above several runs
    * @throws UncheckedIOException if the model can't be read
    */
   public static List<String> renew(Path directory, String model) {
     RunDirectory run = RunDirectory.open(directory);
     boolean isExport = Files.exists(run.file(AdapterExport.ORIGIN));
+    if (!isExport && RunDirectories.isAbove(directory)) {
+      return renewAbove(run, model);
+    }
     String configured = isExport ? AdapterExport.ORIGIN : RunFiles.CONFIG;
     String manifest = isExport ? AdapterExport.ORIGIN : RunFiles.RESULT;
     if (!isExport) {
@@ -68,6 +73,26 @@ public final class Seal {
     }
     takeModel(run, configured, model, modelFiles);
     Manifest.renew(run, manifest, isExport ? others(run) : RunFiles.beforeResult(run));
+    return List.copyOf(changes);
+  }
+
+  private static List<String> renewAbove(RunDirectory above, String model) {
+    if (model != null) {
+      throw new IllegalArgumentException(
+          "a base model is one of a run, and %s is the directory above several; seal each of them with --model %s"
+              .formatted(above.path(), model));
+    }
+    if (Files.notExists(above.file(RunFiles.SUMMARY))) {
+      // They were never put together, as in a directory of runs.
+      RunDirectories.requireRun(above.path());
+    }
+    List<String> changes = new ArrayList<>();
+    for (String name : Manifest.together(above)) {
+      List<String> files = RunFiles.beforeResult(above);
+      changes.addAll(Manifest.differences(above, name, files));
+      Manifest.resign(above, name);
+      Manifest.renew(above, name, files);
+    }
     return List.copyOf(changes);
   }
 

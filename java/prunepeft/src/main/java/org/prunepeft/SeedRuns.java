@@ -60,7 +60,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   /**
    * Runs a setup once for each seed. The setup's output becomes a directory with one for each run,
    * {@code seed-N}, and means and deviations in {@code seeds.json} and {@code summary.md}. Where
-   * they are resumed, runs that are complete are compared with what the others would be now.
+   * they are resumed, runs that are complete are compared with what the others would be now, or,
+   * if all are, with the setup.
    *
    * @param setup whose own seed is not used
    * @param seeds one or more, distinct
@@ -70,8 +71,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
    * @throws org.prunepeft.io.UnresumableRunException if they are resumed, and a complete run is of
-   *     other data, another model, other plugins or other settings, but for its seed; nothing is
-   *     trained then
+   *     other data, another model, other plugins or other settings, but for its seed, or the
+   *     directory has runs of other seeds; nothing is trained then
    * @throws org.prunepeft.io.RunDirectoryException if the directory can't be made or written, or
    *     that of a run in it is a symbolic link
    */
@@ -163,10 +164,9 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           }
           return new SeedRuns(seeds, run.apply(setups, directory));
         },
-        (directory, runs) -> {
-          directory.writeJson(RunFiles.SEEDS, runs.toMap());
-          directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
-        });
+        (directory, runs) ->
+            RunsInDirectory.write(
+                directory, RunFiles.SEEDS, runs.toMap(), runs.summary(setup)));
   }
 
   private static String name(long seed) {

@@ -20,10 +20,12 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  prunepeft seal runs/earlier                    after an edit, or where there are no checksums",
-      "  prunepeft seal runs/earlier --model new-place  with this base model from now on"
+      "  prunepeft seal runs/earlier --model new-place  with this base model from now on",
+      "  prunepeft seal runs/seeds                      what is above the runs of several seeds or budgets"
     })
 final class SealCommand implements Callable<Integer> {
-  @Parameters(paramLabel = "DIR", description = "Directory of a complete run, or of an export.")
+  @Parameters(paramLabel = "DIR", description =
+          "Directory of a complete run, or of an export; or that above several seeds or budgets, without their runs.")
   private Path directory;
 
   @Option(

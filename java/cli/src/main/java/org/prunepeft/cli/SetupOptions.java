@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
@@ -319,7 +320,7 @@ final class SetupOptions {
       return List.of();
     }
     Path run = config.toAbsolutePath().getParent();
-    if (RunStatus.of(run) != RunStatus.COMPLETE || isAboveRuns(run)) {
+    if (RunStatus.of(run) != RunStatus.COMPLETE || !isOfRuns(run)) {
       return List.of();
     }
     try {
@@ -330,10 +331,13 @@ final class SetupOptions {
     }
   }
 
-  /** Whether a directory is that of several seeds or budgets; a damaged run may lack one of two. */
-  private static boolean isAboveRuns(Path directory) {
-    return Files.notExists(directory.resolve("config.json"))
-        && Files.notExists(directory.resolve("result.json"));
+  /**
+   * Whether a directory is that of a run, of which it may lack a file, or above several seeds or
+   * budgets, and not one in which a user keeps options and notes.
+   */
+  private static boolean isOfRuns(Path directory) {
+    return Stream.of("config.json", "result.json", "seeds.json", "budgets.json")
+        .anyMatch(name -> Files.exists(directory.resolve(name)));
   }
 
   /**

@@ -213,19 +213,92 @@ class DamagedRunTest {
     Call refused =
         Call.of("search", "--resume", edited).exits(1, summary + " is damaged or was changed: ");
     assertFalse(refused.out().contains("better than it was"), refused.out());
-    // Of several seeds or budgets the one is named.
-    Path above = Files.createDirectories(temporary.resolve("above"));
-    Files.copy(edited.resolve("config.yaml"), above.resolve("config.yaml"));
-    Files.writeString(above.resolve("summary.md"), "# Two seeds\n");
-    Path seed = Files.move(edited, above.resolve("seed-1"));
-    Call.of("search", "--resume", above)
-        .exits(1, seed.resolve("summary.md") + " is damaged or was changed: ");
-    Call.of("seal", seed).exits(0);
-    Call.of("search", "--resume", above).exits(0, "is complete").prints("# Two seeds");
-    for (Endless endless : Endless.values()) {
-      Path all = above.resolve("summary.md");
-      assertNoEnd(all, endless.read(all, () -> Call.of("search", "--resume", above)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"train --seeds=1,2", "train --modules=random --keep=0.5,0.25"})
+  void whatIsAboveSeveralRunsIsNotPrintedByAResumptionIfItWasEdited(String words)
+      throws IOException {
+    Path above = Files.createTempDirectory(temporary, "above");
+    Call.of(
+            words.split(" "),
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=2",
+            "--output=" + above)
+        .exits(0);
+    boolean seeds = words.contains("seeds");
+    String[] resume = {"train", "--resume=" + above};
+    String printed = Call.of((Object) resume).exits(0, "complete; nothing is left to do").out();
+    Path one = above.resolve(seeds ? "seed-2/summary.md" : "keep-0.25/summary.md");
+    edited(one, "better", () -> Call.of((Object) resume).exits(1, one + " is damaged or was "));
+    Path together = above.resolve(seeds ? "seeds.json" : "budgets.json");
+    Path summary = above.resolve("summary.md");
+    Path options = above.resolve("config.yaml");
+    for (Path file : List.of(summary, options)) {
+      String[] said = {
+        file + " is damaged or was changed: it has ",
+        ", but was written with ",
+        "delete " + summary + ", and --resume makes anew what its runs gave together",
+        "prunepeft seal " + above
+      };
+      edited(
+          file,
+          "# better",
+          () -> {
+            Call refused = Call.of((Object) resume).exits(1, said);
+            assertFalse(refused.out().contains("better"), refused.out());
+          });
     }
+    edited(
+        options,
+        "# by hand",
+        () ->
+            Call.of("train", "--config=" + options, "--output=" + temporary.resolve("never"))
+                .exits(1, options + " is damaged or was changed"));
+    assertTrue(Files.notExists(temporary.resolve("never")));
+    String whole = Files.readString(together);
+    Files.writeString(together, whole.replaceFirst("(_parameters\" : (\\[ )?)", "$11"));
+    Call.of((Object) resume).exits(1, together + " is damaged or was changed: its content has ");
+    Call.of("seal", above).exits(0).prints(together + " was changed: its content has ");
+    Call.of((Object) resume).exits(0).prints(printed);
+    // What can't be restored is made again.
+    Files.delete(together);
+    Call.of((Object) resume)
+        .exits(1, above + " has neither seeds.json nor budgets.json", "delete " + summary);
+    Call.of("seal", above).exits(1, "has neither");
+    Files.delete(summary);
+    assertEquals(printed, Call.of((Object) resume).exits(0).out());
+    assertEquals(whole, Files.readString(together));
+    for (Endless endless : Endless.values()) {
+      assertNoEnd(summary, endless.read(summary, () -> Call.of((Object) resume)));
+    }
+  }
+
+  /** Appends a line to a file while something is done. */
+  private static void edited(Path file, String line, Runnable work) throws IOException {
+    byte[] whole = Files.readAllBytes(file);
+    Files.writeString(file, line + "\n", StandardOpenOption.APPEND);
+    try {
+      work.run();
+    } finally {
+      Files.write(file, whole);
+    }
+  }
+
+  /** In a file that someone has changed. */
+  @Test
+  void dataWithoutANameAreNoneThatHaveMoved() throws IOException {
+    Path edited = copy("nameless-data");
+    RunDirectory directory = RunDirectory.open(edited);
+    Map<String, Object> config = directory.readJson("config.json");
+    config.put("data", List.of(Map.of("file", "/", "bytes", 1, "sha256", "00")));
+    Manifest.replace(directory, "config.json", config);
+    Call.of("seal", edited).exits(0);
+    Call.of("evaluate", edited).exits(0);
+    Path output = temporary.resolve("nameless.txt");
+    Call.of("predict", edited, texts, "--model=" + model, "-o", output).exits(0);
   }
 
   /** Nothing has its checksum. */

@@ -136,6 +136,22 @@ class FlippedBitTest {
   }
 
   @Test
+  void aFlippedBitInWhatIsAboveSeveralSeedsIsFound() throws IOException {
+    Path above = temporary.resolve("seeds-to-flip");
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--modules=head",
+            "--seeds=1,2",
+            "--output=" + above)
+        .exits(0);
+    Setup resumed =
+        Setup.DEFAULT.with().output(above).checkpoints(new Checkpointing(0, true)).build();
+    flip(RunsToDamage.files(above), () -> assertTrue(PrunePeft.isOver(resumed)));
+  }
+
+  @Test
   void aFlippedBitInAFullyFineTunedEncoderIsFound() throws IOException {
     Path trained = temporary.resolve("full-to-flip");
     Call.of(
@@ -392,7 +408,9 @@ class FlippedBitTest {
 
   /** Whether a file has no checksum but its own. */
   private static boolean isAlone(Path file) {
-    return isOfCutOffRun(file) || STUDY.contains(file.getFileName().toString());
+    return isOfCutOffRun(file)
+        || file.endsWith("seeds.json")
+        || STUDY.contains(file.getFileName().toString());
   }
 
   /** Not how numbers are spelt there: 1e-5, 1E-5. */

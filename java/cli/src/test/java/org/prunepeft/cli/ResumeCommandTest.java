@@ -539,6 +539,137 @@ class ResumeCommandTest {
     assertTrue(Files.exists(run.resolve("seeds.json")));
   }
 
+  /** Of them the mean says what model and what task it is of. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train --seeds=1,2,3",
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25,0.125"
+      })
+  void runsThatAreAllCompleteAreToBeWhatTheirOptionsAskFor(String words) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "asked");
+    Call.of(command(words, run, 1)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheirResults(run);
+    boolean seeds = words.contains("seeds");
+    Path first = run.resolve(seeds ? "seed-1" : "keep-0.5");
+    String name = words.split(" ")[0];
+    Path options = run.resolve("config.yaml");
+    String remedy = "alone: put back what it was made with, or delete the directory " + first;
+    with(
+        options,
+        "epochs: 1\n",
+        "epochs: 2\n",
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(
+                    3,
+                    "the run in %s began with other settings or data".formatted(first),
+                    "its config.json has setup {epochs=1} and now it would be {epochs=2}",
+                    remedy));
+    // What is named otherwise is read.
+    Path labels = Files.createTempDirectory(temporary, "labels").resolve("texts.tsv");
+    Files.writeString(labels, Files.readString(data).replace("\tyes", "\tperhaps"));
+    with(
+        options,
+        data.toString(),
+        labels.toString(),
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(3, labels + " is not what the run " + first + " read: it has", remedy));
+    Path moved = Files.createTempDirectory(temporary, "model");
+    for (String file : Small.names(model)) {
+      Files.copy(model.resolve(file), moved.resolve(file));
+    }
+    Path weights = moved.resolve("model.safetensors");
+    byte[] other = Files.readAllBytes(weights);
+    other[other.length / 2 | 3] ^= 0x40;
+    Files.write(weights, other);
+    with(
+        options,
+        model.toString(),
+        moved.toString(),
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(3, weights + " is not what the run " + first + " read: it has", remedy));
+    with(
+        options,
+        seeds ? "- 3\n" : "- 0.125\n",
+        "",
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(
+                    3,
+                    run
+                        + " has runs of seeds or budgets that are not asked for: "
+                        + (seeds ? "seed-3; " : "keep-0.125; ")));
+    assertFalse(Files.exists(run.resolve("summary.md")));
+    Call.of(name, "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  @Test
+  void aMeanIsOfTheTaskOfItsRuns() throws IOException {
+    Path run = Files.createTempDirectory(temporary, "asked");
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--modules=head",
+            "--seeds=1,2",
+            "--output=" + run)
+        .exits(0);
+    cutOffBeforeTheirResults(run);
+    with(
+        run.resolve("config.yaml"),
+        "task: wordnet\n",
+        "task: acceptability\n",
+        () ->
+            Call.of("train", "--resume", run)
+                .exits(
+                    3,
+                    "the run in %s began with other settings".formatted(run.resolve("seed-1")),
+                    "setup {task=wordnet} and now it would be {task=acceptability}"));
+    assertFalse(Files.exists(run.resolve("summary.md")));
+    // For one run alone they would be in the way.
+    with(
+        run.resolve("config.yaml"),
+        "seeds:\n- 1\n- 2\n",
+        "",
+        () -> Call.of("train", "--resume", run).exits(3, "are not asked for: seed-1, seed-2; "));
+    assertFalse(Files.exists(run.resolve("config.json")));
+    Call.of("train", "--resume", run).exits(0).prints(" on wordnet, seeds 1, 2");
+  }
+
+  @Test
+  void whatIsNotOfItsTypeInTheSettingsOfARunIsRefusedByFileAndMember() throws IOException {
+    Path run = temporary.resolve("other types");
+    Call.of(train(run, 1)).exits(0);
+    Files.delete(run.resolve("result.json"));
+    Files.writeString(run.resolve(RunDirectory.INCOMPLETE), "interrupted\n");
+    Path config = run.resolve("config.json");
+    String none = config + " has no member '%s'";
+    assertRefused(run, 1, "plugins", null, none.formatted("plugins"));
+    assertRefused(run, 1, "data", null, none.formatted("data"));
+    assertRefused(run, 1, "encoder", null, none.formatted("encoder"));
+    assertRefused(run, 1, "encoder", "x", config + ", encoder: ");
+    List<?> root = List.of(Map.of("file", "/", "bytes", 1, "sha256", "00"));
+    assertRefused(run, 3, "data", root, "began with other settings or data");
+    Call.of("train", "--resume", run).exits(0);
+  }
+
+  private static void assertRefused(Path run, int exit, String member, Object value, String said)
+      throws IOException {
+    Path config = run.resolve("config.json");
+    Map<String, Object> object = RunDirectory.parse(config);
+    object.remove("sha256");
+    object.put(member, value);
+    with(
+        config,
+        RunDirectory.format("config.json", object).getBytes(StandardCharsets.UTF_8),
+        () -> Call.of("train", "--resume", run).exits(exit, said));
+  }
+
   @Test
   void otherVersionsOfACompleteRunOfSeveralAreSaid() throws IOException {
     Path run = Files.createTempDirectory(temporary, "several");

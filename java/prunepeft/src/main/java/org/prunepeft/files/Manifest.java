@@ -211,11 +211,60 @@ public final class Manifest {
       return;
     }
     requireOwn(directory, name, object);
+    verifyFiles(directory, name, object, checked);
+  }
+
+  /**
+   * Checks what is above the runs of several seeds or budgets, as {@link #verify(RunDirectory)} does
+   * a run's files: what they gave together, and what of this directory is read beside that.
+   *
+   * @param read names of files
+   * @throws DamagedRunException as that does
+   * @throws RunDirectoryException if a file can't be read
+   */
+  public static void verifyAbove(Path directory, Collection<String> read) {
+    RunDirectory above = RunDirectory.look(directory);
+    for (String name : together(above)) {
+      Map<String, Object> object = RunDirectory.parse(above.file(name));
+      boolean lists = object.containsKey(FILES);
+      if (lists || object.containsKey(OWN)) {
+        requireOwn(above, name, object);
+      }
+      if (lists) {
+        verifyFiles(above, name, object, read::contains);
+        requireNoOthers(above, name, read);
+      } else {
+        unverified(above);
+      }
+    }
+  }
+
+  /**
+   * {@return the names of the files, one or two, with what the runs of several seeds or budgets gave
+   * together}
+   *
+   * @param above the directory above these
+   * @throws DamagedRunException if there is none
+   */
+  public static List<String> together(RunDirectory above) {
+    List<String> names =
+        RunFiles.TOGETHER.stream().filter(name -> Files.exists(above.file(name))).toList();
+    if (names.isEmpty()) {
+      throw new DamagedRunException(
+          "%s has neither %s; %s"
+              .formatted(
+                  above.path(), String.join(" nor ", RunFiles.TOGETHER), restoreAbove(above)));
+    }
+    return names;
+  }
+
+  private static void verifyFiles(
+      RunDirectory directory, String name, Map<String, Object> object, Predicate<String> checked) {
+    Path manifest = directory.file(name);
     if (!(object.get(FILES) instanceof Map<?, ?> files)) {
       throw new DamagedRunException(
-          "%s has no object '%s'; %s".formatted(directory.file(name), FILES, remedy(directory)));
+          "%s has no object '%s'; %s".formatted(manifest, FILES, remedy(directory)));
     }
-    Path manifest = directory.file(name);
     String first = null;
     List<String> others = new ArrayList<>();
     Map<Path, Entry> read = new HashMap<>();
@@ -388,7 +437,15 @@ public final class Manifest {
           .formatted(directory.path(), OWN);
     }
     return "%s; if it was changed on purpose, 'prunepeft seal %s' takes all files as they are"
-        .formatted(restore(directory), directory.path());
+        .formatted(
+            RunDirectories.isAbove(directory.path()) ? restoreAbove(directory) : restore(directory),
+            directory.path());
+  }
+
+  /** Of a directory above several runs. */
+  private static String restoreAbove(RunDirectory above) {
+    return "restore it from a copy, or delete %s, and --resume makes anew what its runs gave together"
+        .formatted(above.file(RunFiles.SUMMARY));
   }
 
   /** The remedy where nothing can be taken as it is. */

@@ -93,21 +93,32 @@ public final class RunDirectories {
   }
 
   /**
+   * {@return whether a directory is that above the runs of several seeds or budgets}
+   *
+   * @throws RunDirectoryException if it can't be read
+   */
+  public static boolean isAbove(Path directory) {
+    // A damaged run may lack one of two.
+    boolean one =
+        Stream.of(RunFiles.CONFIG, RunFiles.RESULT)
+            .anyMatch(name -> Files.exists(directory.resolve(name)));
+    return !one
+        && (RunFiles.TOGETHER.stream().anyMatch(name -> Files.exists(directory.resolve(name)))
+            || !below(directory).isEmpty());
+  }
+
+  /**
    * {@return the complete runs that a complete directory is about: itself, or those of several
    * seeds or budgets in it}
    *
    * @throws RunDirectoryException if it can't be read
    */
   public static List<Path> complete(Path directory) {
-    boolean one =
-        Stream.of(RunFiles.CONFIG, RunFiles.RESULT)
-            .anyMatch(name -> Files.exists(directory.resolve(name)));
-    List<Path> several = one ? List.of() : below(directory);
-    return several.isEmpty()
-        ? List.of(directory)
-        : several.stream()
+    return isAbove(directory)
+        ? below(directory).stream()
             .filter(run -> Files.notExists(run.resolve(RunDirectory.INCOMPLETE)))
-            .toList();
+            .toList()
+        : List.of(directory);
   }
 
   /** {@return when a run's settings were written last} */

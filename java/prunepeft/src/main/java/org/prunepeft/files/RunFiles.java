@@ -49,6 +49,9 @@ public final class RunFiles {
   /** The results of several budgets, in the directory above those of the runs. */
   public static final String BUDGETS = "budgets.json";
 
+  /** What the runs of several seeds or budgets gave together: one of the two is above them. */
+  static final List<String> TOGETHER = List.of(SEEDS, BUDGETS);
+
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
   public static final String FULL = "full_fine_tuning";
 
@@ -145,25 +148,30 @@ public final class RunFiles {
     return true;
   }
 
-  /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */
+  /**
+   * {@return the names of those files of a run that {@link #RESULT} has checksums of, or of those
+   * above several that {@link #SEEDS} or {@link #BUDGETS} has}
+   */
   public static List<String> beforeResult(RunDirectory run) {
     return BEFORE_RESULT.stream().filter(name -> Files.exists(run.file(name))).toList();
   }
 
   /**
    * {@return the files that a run read its data and its model from, as {@link #CONFIG} says; none
-   * where that is not there or can't be read}
+   * where that is not there or can't be read. Each has a name}
    */
   public static List<Path> sources(Path run) {
+    Path file = run.resolve(CONFIG);
     try {
-      Map<String, Object> config = RunDirectory.parse(run.resolve(CONFIG));
+      Map<String, Object> config = RunDirectory.parse(file);
       return Stream.of(DATA, Manifest.MODEL_FILES)
           .filter(config::containsKey)
-          .map(member -> RunDirectory.convert(config.get(member), FileChecksum[].class))
+          .map(member -> RunDirectory.member(file, config, member, FileChecksum[].class))
           .flatMap(Stream::of)
           .map(FileChecksum::file)
+          .filter(source -> source.getFileName() != null)
           .toList();
-    } catch (RunDirectoryException | IllegalArgumentException e) {
+    } catch (RunDirectoryException e) {
       return List.of();
     }
   }

@@ -1,7 +1,7 @@
 package org.prunepeft.run;
 
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -49,20 +49,20 @@ record ConfigDifference(String member, Object before, Object now) {
    * hold the same may lie elsewhere. Where their versions differ, members that came later are
    * passed over.
    *
-   * @param before what a run's {@link RunFiles#CONFIG} says
-   * @param now in the same form; members that it has not are passed over
+   * @param before of a run
+   * @param now members that it has not are passed over
    * @param apart names of members in which they may differ, such as {@code setup.seed}
+   * @throws org.prunepeft.io.RunDirectoryException if one lists no files, or has no model, where it
+   *     should; names file and member
    */
-  static Optional<ConfigDifference> of(
-      Map<String, Object> before, Map<String, Object> now, Set<String> apart) {
+  static Optional<ConfigDifference> of(RunConfig before, RunConfig now, Set<String> apart) {
     Map<String, Object> then = compared(before, now, apart);
     Map<String, Object> later = compared(now, now, apart);
     if (readSame(before, now)) {
-      leaveOutData(then);
-      leaveOutData(later);
+      leaveOutData(before, then);
+      leaveOutData(now, later);
     }
-    if (later.containsKey(RunRecord.ENCODER)
-        && sameModel(then.get(RunRecord.ENCODER), later.get(RunRecord.ENCODER))) {
+    if (later.containsKey(RunRecord.ENCODER) && sameModel(before.encoder(), now.encoder())) {
       later.remove(RunRecord.ENCODER);
     }
     if (ofVersions(before, now).isPresent()) {
@@ -84,8 +84,7 @@ record ConfigDifference(String member, Object before, Object now) {
    *
    * @param apart names of members in which they may differ
    */
-  static Optional<ConfigDifference> ofRuns(
-      Map<String, Object> one, Map<String, Object> other, Set<String> apart) {
+  static Optional<ConfigDifference> ofRuns(RunConfig one, RunConfig other, Set<String> apart) {
     Optional<ConfigDifference> difference = of(one, other, apart);
     return ofVersions(one, other).isPresent() && of(other, one, apart).isEmpty()
         ? Optional.empty()
@@ -93,8 +92,7 @@ record ConfigDifference(String member, Object before, Object now) {
   }
 
   /** {@return how their versions of the program and of libraries differ; empty: they do not} */
-  static Optional<ConfigDifference> ofVersions(
-      Map<String, Object> before, Map<String, Object> now) {
+  static Optional<ConfigDifference> ofVersions(RunConfig before, RunConfig now) {
     Object then = before.get(RunRecord.VERSIONS);
     Object later = now.get(RunRecord.VERSIONS);
     return Objects.equals(then, later)
@@ -102,19 +100,25 @@ record ConfigDifference(String member, Object before, Object now) {
         : Optional.of(new ConfigDifference(RunRecord.VERSIONS, then, later));
   }
 
-  /** {@return the files of the model that a configuration names; none where it names none} */
-  static List<FileChecksum> files(Map<String, Object> config, String member) {
-    return config.containsKey(member)
-        ? Arrays.asList(RunDirectory.convert(config.get(member), FileChecksum[].class))
-        : List.of();
+  /** {@return whether both name the same places of data, so that these need not be compared} */
+  static boolean namesSameData(RunConfig before, RunConfig now) {
+    return placesOfData(before).equals(placesOfData(now));
+  }
+
+  /** Each may be null. */
+  private static List<Object> placesOfData(RunConfig config) {
+    List<Object> places = new ArrayList<>();
+    places.add(config.setup("data"));
+    OWN_FILES.forEach(file -> places.add(config.ownFiles().map(own -> own.get(file)).orElse(null)));
+    return places;
   }
 
   /** A copy of a configuration without what may differ. */
   private static Map<String, Object> compared(
-      Map<String, Object> config, Map<String, Object> now, Set<String> apart) {
-    Map<String, Object> copy = RunDirectory.reread(RunFiles.CONFIG, config);
+      RunConfig config, RunConfig now, Set<String> apart) {
+    Map<String, Object> copy = RunDirectory.reread(RunFiles.CONFIG, config.members());
     Stream.of(APART, apart).flatMap(Set::stream).forEach(name -> remove(copy, name));
-    if (!files(now, ModelFiles.MEMBER).isEmpty()) {
+    if (!now.files(ModelFiles.MEMBER).isEmpty()) {
       // It holds the same, wherever it lies.
       remove(copy, RunRecord.SETUP + ".model");
     }
@@ -122,9 +126,9 @@ record ConfigDifference(String member, Object before, Object now) {
   }
 
   /** Whether their data hold the same, file by file, wherever these lie. */
-  private static boolean readSame(Map<String, Object> before, Map<String, Object> now) {
-    List<FileChecksum> then = files(before, RunData.MEMBER);
-    List<FileChecksum> later = files(now, RunData.MEMBER);
+  private static boolean readSame(RunConfig before, RunConfig now) {
+    List<FileChecksum> then = before.files(RunData.MEMBER);
+    List<FileChecksum> later = now.files(RunData.MEMBER);
     return !later.isEmpty()
         && then.size() == later.size()
         && IntStream.range(0, then.size()).allMatch(i -> later.get(i).holdsSame(then.get(i)))
@@ -132,26 +136,23 @@ record ConfigDifference(String member, Object before, Object now) {
   }
 
   /** Which of own files a setup names. */
-  private static List<String> named(Map<String, Object> config) {
-    return ownFiles(config)
+  private static List<String> named(RunConfig config) {
+    return config
+        .ownFiles()
         .map(files -> OWN_FILES.stream().filter(file -> files.get(file) != null).toList())
         .orElse(List.of());
   }
 
-  private static Optional<Map<?, ?>> ownFiles(Map<String, Object> config) {
-    return config.get(RunRecord.SETUP) instanceof Map<?, ?> setup
-            && setup.get("files") instanceof Map<?, ?> files
-        ? Optional.of(files)
-        : Optional.empty();
-  }
-
-  private static void leaveOutData(Map<String, Object> config) {
-    remove(config, RunData.MEMBER);
-    remove(config, RunRecord.SETUP + ".data");
-    if (ownFiles(config).isPresent()) {
-      OWN_FILES.forEach(file -> remove(config, RunRecord.SETUP + ".files." + file));
+  /**
+   * @param compared a copy of the configuration, from which the data are removed
+   */
+  private static void leaveOutData(RunConfig config, Map<String, Object> compared) {
+    remove(compared, RunData.MEMBER);
+    remove(compared, RunRecord.SETUP + ".data");
+    if (config.ownFiles().isPresent()) {
+      OWN_FILES.forEach(file -> remove(compared, RunRecord.SETUP + ".files." + file));
       // Its name comes from that of the file, or of its directory.
-      remove(config, RunRecord.SETUP + ".task");
+      remove(compared, RunRecord.SETUP + ".task");
     }
   }
 
@@ -197,12 +198,10 @@ record ConfigDifference(String member, Object before, Object now) {
   }
 
   /** Where texts end beyond the token that is learnt, and their length, matter to no training. */
-  static boolean sameModel(Object before, Object now) {
-    EncoderConfig then = RunDirectory.convert(before, EncoderConfig.class);
-    EncoderConfig own = RunDirectory.convert(now, EncoderConfig.class);
-    return own.computesAs(then)
-        && (own.decoder() == null
-            || ends(own).limit(1).toList().equals(ends(then).limit(1).toList()));
+  static boolean sameModel(EncoderConfig before, EncoderConfig now) {
+    return now.computesAs(before)
+        && (now.decoder() == null
+            || ends(now).limit(1).toList().equals(ends(before).limit(1).toList()));
   }
 
   private static Stream<Integer> ends(EncoderConfig model) {

@@ -213,9 +213,7 @@ public final class ModelFiles {
         .filter(one -> !WritingFiles.isUnread(one.file()))
         .filter(one -> writes || !WritingFiles.isOne(one.file()))
         .filter(one -> templates || !WritingFiles.isTemplate(one.file()))
-        .collect(
-            Collectors.toMap(
-                checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
+        .collect(Collectors.toMap(RunData::name, Function.identity(), (a, b) -> a));
   }
 
   /** Whether a run, or an export, is a language model, or does not say. */
@@ -259,13 +257,13 @@ public final class ModelFiles {
    *
    * @param other that configuration, which has the list
    */
-  public static List<String> changes(RunDirectory run, Map<String, Object> other) {
+  public static List<String> changes(RunDirectory run, RunConfig other) {
     return changes(
         run,
         RunFiles.CONFIG,
         run.readJson(RunFiles.CONFIG),
-        ConfigDifference.files(other, MEMBER),
-        listsAll(other));
+        other.files(MEMBER),
+        listsAll(other.members()));
   }
 
   private static boolean listsAll(Map<String, Object> config) {

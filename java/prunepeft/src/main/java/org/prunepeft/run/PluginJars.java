@@ -1,10 +1,8 @@
 package org.prunepeft.run;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -51,17 +49,13 @@ public final class PluginJars {
 
   private static String change(RunDirectory run, FileChecksum jar, List<FileChecksum> now) {
     return now.stream()
-        .filter(other -> name(other).equals(name(jar)))
+        .filter(other -> RunData.name(other).equals(RunData.name(jar)))
         .findFirst()
         .map(other -> RunData.difference(run, jar, other))
         .orElseGet(
             () ->
                 "the plugins have no %s, which the run %s began with and which had %s; they are %s"
                     .formatted(jar.file(), run.path(), jar.content(), text(now)));
-  }
-
-  private static Path name(FileChecksum jar) {
-    return Objects.requireNonNullElse(jar.file().getFileName(), jar.file());
   }
 
   private static String text(List<FileChecksum> jars) {
@@ -90,6 +84,6 @@ public final class PluginJars {
 
   /** None of a run that had none, or is of a version that kept none. */
   private static List<FileChecksum> of(RunDirectory run) {
-    return ConfigDifference.files(run.readJson(RunFiles.CONFIG), RunFiles.PLUGINS);
+    return RunConfig.of(run).files(RunFiles.PLUGINS);
   }
 }

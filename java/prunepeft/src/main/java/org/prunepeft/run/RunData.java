@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
@@ -51,9 +52,7 @@ public final class RunData {
    * @throws DataException if a file can't be read
    */
   public static List<String> changes(RunDirectory run, Task task) {
-    return run.readJson(RunFiles.CONFIG).containsKey(MEMBER)
-        ? changes(run, RunData.of(task))
-        : List.of();
+    return RunConfig.of(run).has(MEMBER) ? changes(run, RunData.of(task)) : List.of();
   }
 
   /**
@@ -63,11 +62,7 @@ public final class RunData {
    * @return a line each, for the user; none if all is as it was
    */
   public static List<String> changes(RunDirectory run, List<FileChecksum> now) {
-    if (!run.readJson(RunFiles.CONFIG).containsKey(MEMBER)) {
-      return List.of();
-    }
-    List<FileChecksum> then = List.of(run.readJson(RunFiles.CONFIG, MEMBER, FileChecksum[].class));
-    return differences(run, then, now);
+    return differences(run, RunConfig.of(run).files(MEMBER), now);
   }
 
   static List<String> differences(
@@ -94,7 +89,12 @@ public final class RunData {
     return files.stream()
         .filter(file -> which.test(file.file()))
         .distinct()
-        .collect(Collectors.groupingBy(file -> file.file().getFileName()));
+        .collect(Collectors.groupingBy(RunData::name));
+  }
+
+  /** {@return by what a file is known that may have moved; of a root, which has no name, itself} */
+  static Path name(FileChecksum file) {
+    return Objects.requireNonNullElse(file.file().getFileName(), file.file());
   }
 
   /**

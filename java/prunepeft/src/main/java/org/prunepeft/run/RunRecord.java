@@ -141,10 +141,12 @@ public final class RunRecord {
   }
 
   private static RunDirectory open(Setup setup, boolean together) {
-    return setup.checkpoints().resume()
-        // Of runs together their checkpoint says where each goes on.
-        ? RunDirectory.resume(setup.output(), together)
-        : RunDirectory.create(setup.output());
+    if (!setup.checkpoints().resume()) {
+      return RunDirectory.create(setup.output());
+    }
+    RunsAlike.requireNoOthers(setup.output(), List.of());
+    // Of runs together their checkpoint says where each goes on.
+    return RunDirectory.resume(setup.output(), together);
   }
 
   private void begin(Setup setup, ProgressListener progress) {
@@ -276,7 +278,7 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
-    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
+    RunConfig now = RunConfig.now(directory.path(), config);
     if (task != null) {
       RunsAlike.require(directory.path(), now);
     }
@@ -290,13 +292,13 @@ public final class RunRecord {
   }
 
   /** Of a run that goes on: settings and data have to be those that it began with. */
-  private void requireSame(Map<String, Object> now, Session session) {
+  private void requireSame(RunConfig now, Session session) {
     requireSame(
         ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
         "the model that it began with");
     requireSame(
         PluginJars.changes(directory), "the plugins that it began with, which --plugins names");
-    Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
+    RunConfig before = RunConfig.of(directory);
     ConfigDifference.ofVersions(before, now)
         .ifPresent(
             versions ->

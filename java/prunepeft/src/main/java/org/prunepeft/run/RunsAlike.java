@@ -1,22 +1,29 @@
 package org.prunepeft.run;
 
+import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Reason;
 
 /**
  * Runs whose results are put together, while they are made: those that were complete before they
@@ -36,7 +43,7 @@ public final class RunsAlike implements AutoCloseable {
       this.members = members;
     }
 
-    private Set<String> apart(Map<String, Object> one, Map<String, Object> other) {
+    private Set<String> apart(RunConfig one, RunConfig other) {
       Set<String> apart = new HashSet<>(members);
       // Compared by what they hold.
       apart.add(RunData.MEMBER);
@@ -51,11 +58,11 @@ public final class RunsAlike implements AutoCloseable {
       return apart;
     }
 
-    private static Object strategy(Map<String, Object> config) {
+    private static Object strategy(RunConfig config) {
       return config.get("search") instanceof Map<?, ?> search ? search.get("strategy") : null;
     }
 
-    private static boolean isAllLinear(Map<String, Object> config) {
+    private static boolean isAllLinear(RunConfig config) {
       return config.get("selection") instanceof Map<?, ?> selection
           && ModuleChoice.Kind.ALL_LINEAR.toString().equals(selection.get("kind"));
     }
@@ -71,6 +78,9 @@ public final class RunsAlike implements AutoCloseable {
           "setup.modules",
           "setup.moduleSettings",
           "setup.quantization");
+
+  /** Names of directories of runs of a seed or a budget: seed-3, keep-0.25, budget-100000. */
+  private static final Pattern NAME = Pattern.compile("seed--?[0-9]+|(keep|budget)-[0-9.]+");
 
   /** Those of this process, by the directory of each of their runs. */
   private static final Map<Path, RunsAlike> BEGUN = new ConcurrentHashMap<>();
@@ -102,34 +112,76 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /**
+   * Checks that a directory has no runs of seeds or budgets beside those that are asked for, which
+   * nobody would miss in what these give together.
+   *
+   * @param directory may be absent
+   * @param runs in it
+   * @throws UnresumableRunException if it has; names them
+   */
+  static void requireNoOthers(Path directory, List<Path> runs) {
+    if (!Files.isDirectory(directory)) {
+      return;
+    }
+    Set<Path> known = runs.stream().map(Path::getFileName).collect(Collectors.toSet());
+    try (var inside = Files.list(directory)) {
+      List<String> others =
+          inside
+              .filter(one -> NAME.matcher(one.getFileName().toString()).matches())
+              .filter(one -> !known.contains(one.getFileName()))
+              .filter(one -> Files.isDirectory(one, LinkOption.NOFOLLOW_LINKS))
+              .map(one -> one.getFileName().toString())
+              .sorted()
+              .toList();
+      if (!others.isEmpty()) {
+        throw new UnresumableRunException(
+            "%s has runs of seeds or budgets that are not asked for: %s; ask for these too, in its %s, or move their directories elsewhere, and resume"
+                .formatted(directory, String.join(", ", others), RunFiles.OPTIONS));
+      }
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+  }
+
+  /**
    * Checks before anything is trained that the runs that are complete are alike, and have the data,
    * the model, the plugins and the settings that the others would have now; what these fill in
-   * later, {@link #require} compares. Where all are complete, neither data nor model is read. Says
+   * later, {@link #require} compares. Where all are complete, they are to be what the setup asks
+   * for all the same, and of data and model that is read alone which it says is elsewhere. Says
    * where versions differ.
    *
-   * @param setup of the runs, but for the seed
-   * @throws UnresumableRunException if not; names a run, what differs and the remedy
+   * @param setup of the runs, but for the seed; its output is the directory that they are in
+   * @throws UnresumableRunException if not, with a run, what differs and the remedy; or if the
+   *     directory has runs of other seeds or budgets, which it names
    * @throws org.prunepeft.io.DamagedRunException if the configuration of one is not what it wrote
+   * @throws RunDirectoryException if that has a member of another type than a run writes
    * @throws org.prunepeft.data.DataException if a file of the data can't be read
    * @throws java.io.UncheckedIOException if a file of the model can't be read
    */
   public void require(Setup setup, ProgressListener progress) {
+    if (!runs.isEmpty()) {
+      requireNoOthers(setup.output(), runs);
+    }
     List<RunDirectory> complete = complete();
     if (complete.isEmpty()) {
       return;
     }
     RunDirectory first = complete.get(0);
-    Map<String, Object> others;
+    RunConfig others;
     if (complete.size() == runs.size()) {
-      others = first.readJson(RunFiles.CONFIG);
+      others = RunConfig.of(first);
     } else {
-      others = now(setup);
-      complete.forEach(run -> require(run, others, FILLED_IN));
+      others = now(setup, true, true);
+      complete.forEach(run -> require(run, others));
     }
     complete.subList(1, complete.size()).forEach(other -> require(first, other));
+    if (complete.size() == runs.size()) {
+      requireAsked(complete, setup);
+    }
     Set<Object> said = new HashSet<>();
     for (RunDirectory run : complete) {
-      ConfigDifference.ofVersions(run.readJson(RunFiles.CONFIG), others)
+      ConfigDifference.ofVersions(RunConfig.of(run), others)
           .filter(versions -> said.add(versions.before()))
           .ifPresent(
               versions ->
@@ -139,14 +191,35 @@ public final class RunsAlike implements AutoCloseable {
     }
   }
 
-  /** Of a run that is not complete, as far as it is known before it has been prepared. */
-  private static Map<String, Object> now(Setup setup) {
+  /**
+   * Of a run that is not complete, as far as it is known before it has been prepared.
+   *
+   * @param model whether the model is read
+   * @param data whether the data are
+   */
+  private static RunConfig now(Setup setup, boolean model, boolean data) {
     Map<String, Object> config = new LinkedHashMap<>();
     config.put(RunRecord.VERSIONS, Environment.versions());
     config.put(RunRecord.SETUP, setup.asRecorded());
-    ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
-    config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
-    return RunDirectory.reread(RunFiles.CONFIG, config);
+    if (model) {
+      ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
+    }
+    if (data) {
+      config.put(RunData.MEMBER, RunData.of(setup.resolveTask()));
+    }
+    return RunConfig.now(setup.output(), config);
+  }
+
+  /** Checks that runs that are all complete are what a setup asks for: it may have been changed. */
+  private void requireAsked(List<RunDirectory> complete, Setup setup) {
+    RunConfig named = now(setup, false, false);
+    List<RunConfig> configs = complete.stream().map(RunConfig::of).toList();
+    RunConfig asked =
+        now(
+            setup,
+            configs.stream().anyMatch(run -> !Objects.equals(run.setup("model"), setup.model())),
+            configs.stream().anyMatch(run -> !ConfigDifference.namesSameData(run, named)));
+    complete.forEach(run -> requireSame(run, asked, FILLED_IN));
   }
 
   /**
@@ -156,12 +229,12 @@ public final class RunsAlike implements AutoCloseable {
    * @param now the run's configuration
    * @throws UnresumableRunException if not; names the other run, what differs and the remedy
    */
-  static void require(Path run, Map<String, Object> now) {
+  static void require(Path run, RunConfig now) {
     RunsAlike alike = BEGUN.get(run.toAbsolutePath());
     if (alike != null) {
       alike.complete().stream()
           .filter(other -> !other.path().equals(run.toAbsolutePath()))
-          .forEach(other -> alike.require(other, now, Set.of()));
+          .forEach(other -> alike.requireWithPlugins(other, now, Set.of()));
     }
   }
 
@@ -174,12 +247,24 @@ public final class RunsAlike implements AutoCloseable {
         .toList();
   }
 
-  private void require(RunDirectory run, Map<String, Object> now, Set<String> filledIn) {
-    String remedy =
-        "put back what it was made with, or delete the directory %s".formatted(run.path());
-    refuse(PluginJars.changes(run), remedy);
+  /** Of one that is complete and what the others would be, before they have been prepared. */
+  void require(RunDirectory run, RunConfig now) {
+    requireWithPlugins(run, now, FILLED_IN);
+  }
+
+  private void requireWithPlugins(RunDirectory run, RunConfig now, Set<String> filledIn) {
+    refuse(PluginJars.changes(run), remedy(run));
+    requireSame(run, now, filledIn);
+  }
+
+  private static String remedy(RunDirectory run) {
+    return "put back what it was made with, or delete the directory %s".formatted(run.path());
+  }
+
+  private void requireSame(RunDirectory run, RunConfig now, Set<String> filledIn) {
+    String remedy = remedy(run);
     requireSameFiles(run, now, remedy);
-    Map<String, Object> before = run.readJson(RunFiles.CONFIG);
+    RunConfig before = RunConfig.of(run);
     Set<String> apart = kind.apart(before, now);
     apart.addAll(filledIn);
     ConfigDifference.of(before, now, apart)
@@ -188,11 +273,11 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /** Of two that are complete. */
-  private void require(RunDirectory first, RunDirectory other) {
+  void require(RunDirectory first, RunDirectory other) {
     String remedy = "delete the directory of one of the two";
     refuse(PluginJars.differences(first, other), remedy);
-    Map<String, Object> its = first.readJson(RunFiles.CONFIG);
-    Map<String, Object> others = other.readJson(RunFiles.CONFIG);
+    RunConfig its = RunConfig.of(first);
+    RunConfig others = RunConfig.of(other);
     requireSameFiles(first, others, remedy);
     ConfigDifference.ofRuns(its, others, kind.apart(its, others))
         .map(
@@ -201,10 +286,10 @@ public final class RunsAlike implements AutoCloseable {
         .ifPresent(difference -> refuse(List.of(difference), remedy));
   }
 
-  /** Of data and model. */
-  private void requireSameFiles(RunDirectory run, Map<String, Object> now, String remedy) {
-    refuse(RunData.changes(run, ConfigDifference.files(now, RunData.MEMBER)), remedy);
-    if (now.containsKey(ModelFiles.MEMBER)) {
+  /** Of data and model, as far as the other lists them. */
+  private void requireSameFiles(RunDirectory run, RunConfig now, String remedy) {
+    refuse(RunData.changes(run, now.files(RunData.MEMBER)), remedy);
+    if (now.has(ModelFiles.MEMBER)) {
       refuse(ModelFiles.changes(run, now), remedy);
     }
   }

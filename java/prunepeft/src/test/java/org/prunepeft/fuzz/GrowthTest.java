@@ -1171,9 +1171,19 @@ class GrowthTest {
             20_000,
             n ->
                 list(
-                    "{\"data_files\":[",
+                    "{\"data\":[",
                     n,
                     "{\"sha256\":\"00\",\"file\":\"/f%d\",\"bytes\":1}"::formatted,
+                    "]}"),
+            READERS::runConfig),
+        shape(
+            "runConfig: many plugins",
+            20_000,
+            n ->
+                list(
+                    "{\"plugins\":[",
+                    n,
+                    "{\"sha256\":\"%1$d\",\"file\":\"/f%1$d\",\"bytes\":1}"::formatted,
                     "]}"),
             READERS::runConfig),
         shape(

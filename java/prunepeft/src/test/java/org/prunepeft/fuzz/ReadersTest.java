@@ -73,6 +73,7 @@ import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.run.CheckpointReading;
+import org.prunepeft.run.ConfigReading;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.search.Candidate;
@@ -691,10 +692,17 @@ class ReadersTest {
     member(file.length, () -> run.readJson(RunFiles.CONFIG, "setup", Setup.class));
     member(file.length, () -> run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
     member(file.length, () -> run.readJson(RunFiles.CONFIG, "labels", String[].class));
-    member(
-        file.length,
-        () -> Arrays.asList(run.readJson(RunFiles.CONFIG, "data_files", FileChecksum[].class)));
+    for (String name : List.of(RunFiles.DATA, Manifest.MODEL_FILES, RunFiles.PLUGINS)) {
+      member(
+          file.length,
+          () -> Arrays.asList(run.readJson(RunFiles.CONFIG, name, FileChecksum[].class)));
+    }
     member(file.length, () -> Schema.fromMap(run.readJson(RunFiles.CONFIG)));
+    putOnce("whole/config.json", saved("runConfig/valid.json"));
+    RunDirectory whole = RunDirectory.open(DIRECTORY.resolve("whole"));
+    for (Runnable comparison : ConfigReading.comparisons(run, whole)) {
+      READING.check(file.length, comparison::run);
+    }
   }
 
   private static void member(int length, java.util.function.Supplier<Object> member) {
@@ -743,7 +751,7 @@ class ReadersTest {
   void runFront(byte[] file) throws IOException {
     put("front/measured.json", file);
     if (!Files.exists(DIRECTORY.resolve("front/config.json"))) {
-      String config = saved("runConfig/valid.json");
+      String config = savedWithoutChecksums();
       putOnce("front/config.json", config.replaceFirst("\\{", "{" + MEASURED + ","));
     }
     READING.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
@@ -918,7 +926,7 @@ class ReadersTest {
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
   void runResult(byte[] file) throws IOException {
     put("ended/result.json", file);
-    putOnce("ended/config.json", saved("runConfig/valid.json"));
+    putOnce("ended/config.json", savedWithoutChecksums());
     putOnce("ended/configuration.json", saved("runModules/valid.json"));
     Path run = DIRECTORY.resolve("ended");
     READING.check(file.length, () -> OutcomeFile.read(run));
@@ -971,6 +979,11 @@ class ReadersTest {
           var config = RunDirectory.open(directory).readJson(AdapterFormat.CONFIG);
           AdapterFormat.of(directory, config).read(directory, config, ENCODER, List.of("a", "b"));
         });
+  }
+
+  /** A run's config.json as earlier versions left it. */
+  private static String savedWithoutChecksums() throws IOException {
+    return saved("runConfig/valid.json").replace("\"model_files\"", "\"files\"");
   }
 
   static String saved(String name) throws IOException {

@@ -3,6 +3,8 @@ package org.prunepeft.report;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,5 +26,17 @@ class RunStatusTest {
     assertEquals(RunStatus.CHOSEN, RunStatus.of(path));
     run.complete();
     assertEquals(RunStatus.COMPLETE, RunStatus.of(path));
+  }
+
+  /** In a file that someone has changed. */
+  @Test
+  void whatIsNoFileIsNoSource() {
+    RunDirectory run = RunDirectory.create(directory.resolve("run"));
+    Map<String, Object> file = Map.of("file", "/a.csv", "bytes", 1, "sha256", "00");
+    Map<String, Object> root = Map.of("file", "/", "bytes", 1, "sha256", "00");
+    run.writeJson(RunFiles.CONFIG, Map.of("data", List.of(root, file)));
+    assertEquals(List.of(Path.of("/a.csv")), RunStatus.sources(run.path()));
+    run.writeJson(RunFiles.CONFIG, Collections.singletonMap("data", null));
+    assertEquals(List.of(), RunStatus.sources(run.path()));
   }
 }

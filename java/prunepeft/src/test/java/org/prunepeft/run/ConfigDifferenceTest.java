@@ -1,8 +1,11 @@
 package org.prunepeft.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -10,6 +13,7 @@ import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.EncoderConfig;
 
@@ -21,8 +25,17 @@ class ConfigDifferenceTest {
     return config;
   }
 
+  private static RunConfig run(Map<String, Object> config) {
+    return new RunConfig(Path.of("run", "config.json"), config);
+  }
+
   private static Optional<String> member(Map<String, Object> before, Map<String, Object> now) {
-    return ConfigDifference.of(before, now, Set.of()).map(ConfigDifference::member);
+    return ConfigDifference.of(run(before), run(now), Set.of()).map(ConfigDifference::member);
+  }
+
+  private static Optional<ConfigDifference> ofRuns(
+      Map<String, Object> one, Map<String, Object> other) {
+    return ConfigDifference.ofRuns(run(one), run(other), Set.of());
   }
 
   @Test
@@ -37,8 +50,8 @@ class ConfigDifferenceTest {
     assertEquals(Optional.empty(), member(before, now));
     // An earlier version does not know it.
     assertEquals(Optional.of("setup"), member(now, before));
-    assertEquals(Optional.empty(), ConfigDifference.ofRuns(before, now, Set.of()));
-    assertEquals(Optional.empty(), ConfigDifference.ofRuns(now, before, Set.of()));
+    assertEquals(Optional.empty(), ofRuns(before, now));
+    assertEquals(Optional.empty(), ofRuns(now, before));
     for (Map<String, Object> other :
         List.<Map<String, Object>>of(
             Map.of("epochs", 3, "later", 3, "training", Map.of("shuffles", true)),
@@ -53,8 +66,8 @@ class ConfigDifferenceTest {
             Map.of("epochs", 3, "later", 3, "training", Map.of("shuffles", true)),
             Map.of("epochs", 2, "training", Map.of("shuffles", false, "later", 4)))) {
       Map<String, Object> unlike = config("21", other);
-      assertTrue(ConfigDifference.ofRuns(before, unlike, Set.of()).isPresent(), other.toString());
-      assertTrue(ConfigDifference.ofRuns(unlike, before, Set.of()).isPresent(), other.toString());
+      assertTrue(ofRuns(before, unlike).isPresent(), other.toString());
+      assertTrue(ofRuns(unlike, before).isPresent(), other.toString());
     }
   }
 
@@ -84,6 +97,40 @@ class ConfigDifferenceTest {
     assertEquals(Optional.empty(), member(before, now));
     ((Map<String, Object>) own.get("decoder")).put("logitCap", 3.0);
     assertEquals(Optional.of(RunRecord.ENCODER), member(before, now));
+  }
+
+  /** In a file that someone has changed. */
+  @Test
+  void aModelThatIsNoneAndFilesThatAreNoneAreRefusedByFileAndMember() {
+    Map<String, Object> whole = config("17", Map.of());
+    whole.put(
+        RunRecord.ENCODER,
+        RunDirectory.reread("config.json", DecoderFamilies.llama().config()));
+    assertRefused(config("17", Map.of()), whole, RunRecord.ENCODER);
+    for (Object other : Arrays.asList(null, "x", List.of(), Map.of("layers", "x"))) {
+      Map<String, Object> damaged = new LinkedHashMap<>(whole);
+      damaged.put(RunRecord.ENCODER, other);
+      assertRefused(damaged, whole, RunRecord.ENCODER);
+      assertRefused(whole, damaged, RunRecord.ENCODER);
+    }
+    for (String member : List.of(RunData.MEMBER, ModelFiles.MEMBER)) {
+      for (Object other : Arrays.asList(null, "x", Map.of("file", 1), Arrays.asList((Object) null))) {
+        Map<String, Object> damaged = new LinkedHashMap<>(whole);
+        damaged.put(member, other);
+        assertRefused(whole, damaged, member);
+      }
+    }
+  }
+
+  private static void assertRefused(
+      Map<String, Object> before, Map<String, Object> now, String member) {
+    String file = Path.of("run", "config.json").toString();
+    String message =
+        assertThrows(RunDirectoryException.class, () -> member(before, now)).getMessage();
+    assertTrue(
+        message.startsWith(file + ", " + member + ": ")
+            || message.equals(file + " has no member '" + member + "'"),
+        message);
   }
 
   private static Map<String, Object> reading(

@@ -32,7 +32,7 @@ class ModelFilesTest {
   private List<String> changes(String run, Map<String, Object> config, Map<String, Object> other) {
     RunDirectory directory = RunDirectory.create(temporary.resolve(run));
     directory.writeJson(RunFiles.CONFIG, config);
-    return ModelFiles.changes(directory, other);
+    return ModelFiles.changes(directory, new RunConfig(Path.of("other.json"), other));
   }
 
   /** Earlier versions left some files out of the list. */

@@ -1,14 +1,20 @@
 package org.prunepeft.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
 
 class PluginJarsTest {
   private static FileChecksum jar(String file, String digit) {
@@ -39,5 +45,21 @@ class PluginJarsTest {
       assertTrue(later.contains("SHA-256 " + sum.repeat(64)), later);
     }
     assertTrue(change(run, then).endsWith("; they are none"), change(run, then));
+  }
+
+  /** In a file that someone has changed. */
+  @Test
+  void aListThatIsNoneIsRefusedByFileAndMember(@TempDir Path temporary) {
+    RunDirectory run = RunDirectory.create(temporary.resolve("run"));
+    Path file = run.file(RunFiles.CONFIG);
+    for (Object other : Arrays.asList(null, "x", List.of(Map.of("bytes", 1)))) {
+      run.writeJson(RunFiles.CONFIG, Collections.singletonMap(RunFiles.PLUGINS, other));
+      String message =
+          assertThrows(RunDirectoryException.class, () -> PluginJars.changes(run)).getMessage();
+      assertTrue(
+          message.startsWith(file + ", plugins: ")
+              || message.equals(file + " has no member 'plugins'"),
+          message);
+    }
   }
 }

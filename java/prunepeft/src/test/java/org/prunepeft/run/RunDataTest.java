@@ -1,11 +1,14 @@
 package org.prunepeft.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -16,9 +19,14 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
 
 /** What a run says of its data's files, two of which have one name. */
 class RunDataTest {
+  private static final FileChecksum ROOT = new FileChecksum(Path.of("/"), 1, "00");
+  private static final FileChecksum OTHER_ROOT = new FileChecksum(Path.of("/"), 1, "01");
+
   @TempDir private Path temporary;
 
   private Path file(String name, String content) throws IOException {
@@ -70,5 +78,25 @@ class RunDataTest {
         RunData.changes(run, task(movedTrain, file("moved/other/data.csv", "c"))),
         temporary.resolve("moved/other/data.csv"));
     assertEquals(2, RunData.changes(run, task(movedTest, movedTrain)).size());
+  }
+
+  /** In a file that someone has changed. */
+  @Test
+  void aRootHasNoNameAndNoListIsRefusedByFileAndMember() throws IOException {
+    RunDirectory run = RunDirectory.create(temporary.resolve("run"));
+    Map<String, Object> root = Map.of("file", "/", "bytes", 1, "sha256", "00");
+    run.writeJson(RunFiles.CONFIG, Map.of(RunData.MEMBER, List.of(root)));
+    Task task = task(file("train/data.csv", "a"), null);
+    assertEquals(List.of(), RunData.changes(run, task));
+    assertEquals(List.of(), RunData.differences(run, RunData.of(task), List.of(ROOT)));
+    assertEquals(1, RunData.differences(run, List.of(ROOT), List.of(OTHER_ROOT)).size());
+    for (Object other : Arrays.asList(null, "x", Map.of("file", "/"))) {
+      run.writeJson(RunFiles.CONFIG, Collections.singletonMap(RunData.MEMBER, other));
+      String message =
+          assertThrows(RunDirectoryException.class, () -> RunData.changes(run, task))
+              .getMessage();
+      assertTrue(message.startsWith(run.file(RunFiles.CONFIG).toString()), message);
+      assertTrue(message.contains(RunData.MEMBER), message);
+    }
   }
 }
