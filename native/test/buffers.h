@@ -132,74 +132,22 @@ class Context {
   pp_context context_;
 };
 
-/**
- * ‖seen − reference‖ / ‖reference‖, Frobenius. Where the terms cancel, as they may by chance in a small matrix or in one of low
- * rank, rounding is measured against the size that independent terms would sum up to.
- */
-inline double relative_error(const Matrix& seen, const Reference& reference) {
-  double difference = 0.0, size = 0.0, squares = 0.0;
-  for (int64_t i = 0; i < seen.rows(); ++i) {
-    for (int64_t j = 0; j < seen.columns(); ++j) {
-      const double error = seen(i, j) - reference(i, j);
-      difference += error * error;
-      size += reference(i, j) * reference(i, j);
-      squares += reference(i, j).squares();
-    }
-  }
-  return difference == 0.0 ? 0.0 : std::sqrt(difference / std::max(size, squares));
-}
-
-/** Of a call's outputs, by its dtype: sums are float32, what is rounded to bfloat16 on the way has 8 bits. */
-constexpr double tolerance(pp_dtype dtype) {
-  return dtype == PP_FLOAT32 ? 1e-6 : 5e-3;
-}
+/** Each element is within its rounding; the worst one's part of that is remembered. */
+#define CHECK_ELEMENTS(matrix, reference)                                                 \
+  check::check_at_most(__FILE__, __LINE__, #matrix ", an element's part of its rounding", \
+                       shares_of(matrix, reference).element, 1.0)
 
 /**
- * Of so many elements' norm. Of few, all may be off by what is rounded for all of them, of a sum's only term too: three times u
- * = 2⁻⁸ at most. Of many, roundings that differ are uniform, a third of their squares in the mean.
+ * The output of a call is within its rounding, each element by itself and the whole by its norm, and nothing beside its
+ * elements was written. The norm is for products, of operands whose signs are random.
  */
-constexpr double tolerance(pp_dtype dtype, int64_t elements) {
-  return dtype == PP_BFLOAT16 && elements < 16 ? 3.0 / 256 : tolerance(dtype);
-}
-
-/**
- * The largest |seen − reference| of an element, each against the size that its terms would sum up to if they were independent,
- * or against its own where that is larger. What is below e⁻⁸⁷, nearly the smallest float32, is 0 to the kernels' exponential.
- */
-inline double largest_error(const Matrix& seen, const Reference& reference) {
-  double largest = 0.0;
-  for (int64_t i = 0; i < seen.rows(); ++i) {
-    for (int64_t j = 0; j < seen.columns(); ++j) {
-      const double value = reference(i, j), error = std::fabs(seen(i, j) - value);
-      if (error <= 2 * std::numeric_limits<float>::min()) continue;
-      const double share = error / std::sqrt(std::max(reference(i, j).squares(), value * value));
-      if (!(share <= largest)) largest = share;
-    }
-  }
-  return largest;
-}
-
-/**
- * Of one element in a bfloat16 call: 6 tolerances are 7.7 roundings, u = 2⁻⁸. One is the result's own. The others are of what a
- * term is made of, twice on its way (a masked x, then S), each uniform within u of the term and independent of the others: by
- * Hoeffding's bound their sum is over 6.7·u·√squares with probability 2·exp(−3·6.7² / (2·2)), 5·10⁻¹⁵.
- */
-constexpr double kElementTolerance = 6 * tolerance(PP_BFLOAT16);
-
-#define CHECK_ELEMENTS_OF(call_dtype, matrix, reference) \
-  CHECK_AT_MOST((call_dtype) == PP_BFLOAT16 ? largest_error(matrix, reference) : 0.0, kElementTolerance)
-
-/**
- * The output of a call is close to its reference, of bfloat16 each element by itself too, since the norm of the whole would
- * hide one in many; and nothing beside its elements was written.
- */
-#define CHECK_OUTPUT_OF(call_dtype, matrix, reference)                                                             \
-  do {                                                                                                             \
-    CHECK_AT_MOST(relative_error(matrix, reference), tolerance(call_dtype, (matrix).rows() * (matrix).columns())); \
-    CHECK_ELEMENTS_OF(call_dtype, matrix, reference);                                                              \
-    CHECK((matrix).padding_intact());                                                                              \
+#define CHECK_OUTPUT(matrix, reference)                                                                                 \
+  do {                                                                                                                  \
+    const Shares check_shares = shares_of(matrix, reference);                                                           \
+    check::check_at_most(__FILE__, __LINE__, #matrix ", an element's part of its rounding", check_shares.element, 1.0); \
+    check::check_at_most(__FILE__, __LINE__, #matrix ", the norm's part of what is likely", check_shares.norm, 1.0);    \
+    CHECK((matrix).padding_intact());                                                                                   \
   } while (false)
-#define CHECK_OUTPUT(matrix, reference) CHECK_OUTPUT_OF(PP_FLOAT32, matrix, reference)
 
 /** Copies without padding or offset, so that two runs can be compared. */
 inline std::vector<Matrix> dense(const std::vector<Matrix>& matrices) {

@@ -62,15 +62,18 @@ TEST(forward_adds_the_bottleneck_to_the_residual) {
     const Matrix& h = shares ? problem.v : problem.h;
     Reference z(M, m), out(M, K);
     for (int64_t i = 0; i < M; ++i) {
-      std::vector<double> a(m);
+      std::vector<Sum> a(m);  // an operand of the problem's type; z is float32
       for (int64_t j = 0; j < m; ++j) {
-        z(i, j) = problem.down_bias(0, j);
+        z(i, j) += problem.down_bias(0, j);
         for (int64_t k = 0; k < K; ++k) z(i, j) += static_cast<double>(problem.v(i, k)) * problem.down(j, k);
-        a[j] = activate(problem.activation, z(i, j));
+        a[j] = activated(problem.activation, z(i, j)).stored(problem.dtype);
       }
       for (int64_t k = 0; k < K; ++k) {
-        out(i, k) = h(i, k) + static_cast<double>(problem.up_bias(0, k));
-        for (int64_t j = 0; j < m; ++j) out(i, k) += a[j] * problem.up(k, j);
+        Sum sum;
+        sum += h(i, k);
+        sum += problem.up_bias(0, k);
+        for (int64_t j = 0; j < m; ++j) sum.add(problem.up(k, j), a[j]);
+        out(i, k) = sum.stored(problem.dtype);
       }
     }
     on_all_settings("adapter forward, " + problem.text(), [&] {
@@ -80,8 +83,8 @@ TEST(forward_adds_the_bottleneck_to_the_residual) {
       const pp_matrix v = problem.v.view(), z_view = seen_z.view(), out_view = seen_out.view();
       const pp_matrix residual_view = shares ? v : in_place ? out_view : residual.view();
       CHECK_EQUAL(pp_adapter_forward(Context(), &v, &residual_view, &adapter, &z_view, &out_view), PP_OK);
-      CHECK_OUTPUT_OF(problem.dtype, seen_z, z);
-      CHECK_OUTPUT_OF(problem.dtype, seen_out, out);
+      CHECK_OUTPUT(seen_z, z);
+      CHECK_OUTPUT(seen_out, out);
       return dense({seen_z, seen_out});
     });
   }
@@ -96,19 +99,21 @@ TEST(backward_gives_all_gradients) {
     Reference dv(M, K);
     for (int64_t i = 0; i < M; ++i) {
       for (int64_t j = 0; j < m; ++j) {
-        Sum da, dz;
+        Sum da;
         for (int64_t k = 0; k < K; ++k) da += static_cast<double>(dout(i, k)) * problem.up(k, j);
-        const double a = activate(problem.activation, z(i, j));
-        dz.add(slope(problem.activation, z(i, j)), da);
+        // Both are float32, and operands of the problem's type.
+        const Sum dz = Sum::product(da, slope_at(problem.activation, z(i, j))), of_dz = dz.stored(problem.dtype);
+        const Sum of_a = activated(problem.activation, z(i, j)).stored(problem.dtype);
         expected[1](0, j).add(1.0, dz);
         for (int64_t k = 0; k < K; ++k) {
-          expected[0](j, k).add(problem.v(i, k), dz);
-          expected[2](k, j) += dout(i, k) * a;
-          dv(i, k).add(problem.down(j, k), dz);
+          expected[0](j, k).add(problem.v(i, k), of_dz);
+          expected[2](k, j).add(dout(i, k), of_a);
+          dv(i, k).add(problem.down(j, k), of_dz);
         }
       }
       for (int64_t k = 0; k < K; ++k) expected[3](0, k) += dout(i, k);
     }
+    dv = dv.stored(problem.dtype);
     on_all_settings("adapter backward, " + problem.text(), [&] {
       std::vector<Matrix> seen{Matrix::empty(m, K), Matrix::empty(1, m), Matrix::empty(K, m), Matrix::empty(1, K)};
       Matrix seen_dv = Matrix::empty(M, K, problem.dtype);
@@ -117,8 +122,8 @@ TEST(backward_gives_all_gradients) {
       const pp_matrix dout_view = dout.view(), v = problem.v.view(), z_view = z.view(), dv_view = seen_dv.view();
       CHECK_EQUAL(pp_adapter_backward(Context(), &dout_view, &v, &z_view, &adapter, &gradients, wants_dv ? &dv_view : nullptr),
                   PP_OK);
-      for (size_t n = 0; n < seen.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, seen[n], expected[n]);
-      if (wants_dv) CHECK_OUTPUT_OF(problem.dtype, seen_dv, dv);
+      for (size_t n = 0; n < seen.size(); ++n) CHECK_OUTPUT(seen[n], expected[n]);
+      if (wants_dv) CHECK_OUTPUT(seen_dv, dv);
       seen.push_back(seen_dv);
       return dense(seen);
     });

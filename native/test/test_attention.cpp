@@ -91,43 +91,56 @@ struct Problem {
            std::to_string(cap);
   }
 
-  /** P of a head, [T,T], what its scores' gradients are multiplied by, and the logarithms of its sums, −∞ where none is seen.
-   */
-  std::vector<double> probabilities(int64_t b, int64_t h, std::vector<double>& slopes, std::vector<double>& log_sums) const {
-    std::vector<double> p(T * T);
-    const double scale = static_cast<double>(attention().scale), most = static_cast<double>(cap);
-    slopes.assign(T * T, scale);
-    log_sums.assign(T, 0.0);
+  /** The scores of a head, [T,T], capped. */
+  std::vector<Capped> scores(int64_t b, int64_t h) const {
+    std::vector<Capped> all;
+    const double scale = static_cast<double>(attention().scale);
     for (int64_t i = 0; i < T; ++i) {
-      double sum = 0.0;
       for (int64_t j = 0; j < T; ++j) {
-        double score = 0.0;
-        for (int64_t k = 0; k < d; ++k) score += q(b, i, h, k, 0) * q(b, j, h, k, 1);
-        score *= scale;
-        if (cap > 0.0f) {
-          const double tangent = std::tanh(score / most);
-          score = most * tangent;
-          slopes[i * T + j] *= 1.0 - tangent * tangent;
-        }
-        p[i * T + j] = sees(b, i, j) ? std::exp(score) : 0.0;
-        sum += p[i * T + j];
+        Sum score;
+        for (int64_t k = 0; k < d; ++k) score += scale * q(b, i, h, k, 0) * q(b, j, h, k, 1);
+        all.push_back(capped(score, static_cast<double>(cap)));
       }
-      for (int64_t j = 0; j < T && sum > 0.0; ++j) p[i * T + j] /= sum;
-      log_sums[i] = std::log(sum);
     }
-    return p;
+    return all;
   }
 
+  /** log Σ exp(score) of what a token sees, −∞ where it sees nothing. */
+  double log_sum(const std::vector<Capped>& scores, int64_t b, int64_t i) const {
+    double sum = 0.0;
+    for (int64_t j = 0; j < T; ++j) sum += sees(b, i, j) ? std::exp(scores[i * T + j].value) : 0.0;
+    return std::log(sum);
+  }
+
+  /** And the logarithms of the sums. */
   Reference context(Reference& sums) const {
+    using rounding::gamma;
+    using rounding::kFloat32;
     Reference context(B * T, heads * d);
     for (int64_t b = 0; b < B; ++b) {
       for (int64_t h = 0; h < heads; ++h) {
-        std::vector<double> slopes, log_sums;
-        const std::vector<double> p = probabilities(b, h, slopes, log_sums);
+        const std::vector<Capped> all = scores(b, h);
         for (int64_t i = 0; i < T; ++i) {
-          sums(b * heads + h, i) = log_sums[i];
+          double most = -INFINITY;
           for (int64_t j = 0; j < T; ++j) {
-            for (int64_t k = 0; k < d; ++k) context(b * T + i, h * d + k) += p[i * T + j] * q(b, j, h, k, 2);
+            if (sees(b, i, j)) most = std::max<double>(most, all[i * T + j].value);
+          }
+          // What is subtracted from all scores falls out. Exponentials are float32 in their sum, and an operand of the type.
+          Sum total;
+          std::vector<Sum> values(d);
+          for (int64_t j = 0; j < T; ++j) {
+            if (!sees(b, i, j)) continue;
+            const Sum e = exponential(less(all[i * T + j].value, most)), operand = e.stored(dtype);
+            total.add(1.0, e);
+            for (int64_t k = 0; k < d; ++k) values[k].add(q(b, j, h, k, 2), operand);
+          }
+          const double of_total = total.error() / (total - total.error()), log_total = std::log(total);
+          // logf is within 1 ulp, 2u.
+          sums(b * heads + h, i) = Sum::off(most + log_total, of_total + gamma(2, kFloat32) * std::fabs(log_total) +
+                                                                  gamma(1, kFloat32) * std::fabs(most + log_total));
+          for (int64_t k = 0; k < d && total > 0.0; ++k) {
+            const Sum share = Sum::off(1.0 / total, (of_total + gamma(1, kFloat32)) / total);
+            context(b * T + i, h * d + k) = Sum::product(values[k], share).stored(dtype);
           }
         }
       }
@@ -190,8 +203,9 @@ TEST(forward_is_softmax_attention) {
       CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK);
       Reference sums = all_sums;
       match_empty_rows(log_sums, sums);
-      CHECK_OUTPUT_OF(problem.dtype, out, context);
-      CHECK_OUTPUT(log_sums, sums);
+      CHECK_ELEMENTS(out, context);
+      CHECK_ELEMENTS(log_sums, sums);
+      CHECK(out.padding_intact() && log_sums.padding_intact());
       return dense({out, log_sums});
     });
   }
@@ -202,46 +216,51 @@ TEST(backward_is_its_gradient) {
     if (!check::drawn_case()) continue;
     const int64_t T = problem.T, d = problem.d, heads = problem.heads;
     Reference expected(problem.B * T, problem.qkv.columns());
-    // The same, whose squares also know of what cancels in dS: an element can be as far off as that.
-    Reference uncertain = expected;
     Matrix log_sums(problem.B * heads, T, T, 4);
+    const double scale = static_cast<double>(problem.attention().scale);
     for (int64_t b = 0; b < problem.B; ++b) {
       for (int64_t h = 0; h < heads; ++h) {
-        std::vector<double> slopes, sums;
-        const std::vector<double> p = problem.probabilities(b, h, slopes, sums);
+        const std::vector<Capped> scores = problem.scores(b, h);
         for (int64_t i = 0; i < T; ++i) {
-          log_sums.set(b * heads + h, i, static_cast<float>(sums[i]));
-          std::vector<Sum> dp(T);
+          const double log_sum = problem.log_sum(scores, b, i);
+          log_sums.set(b * heads + h, i, static_cast<float>(log_sum));
+          const double of_log_sum = std::fabs(static_cast<double>(static_cast<float>(log_sum)) - log_sum);
+          // P is exp of the score less that, dS is P (dP − Σ P dP) by the score's slope.
+          std::vector<Sum> p(T), dp(T);
           Sum mean;
           for (int64_t j = 0; j < T; ++j) {
+            if (!problem.sees(b, i, j)) continue;
+            const Sum x = less(scores[i * T + j].value, log_sum);
+            p[j] = exponential(Sum::off(x, x.error() + of_log_sum * (1.0 + rounding::kFloat32)));
             for (int64_t k = 0; k < d; ++k) dp[j] += problem.dcontext(b * T + i, h * d + k) * problem.q(b, j, h, k, 2);
-            mean.add(p[i * T + j], dp[j]);
+            mean.add(1.0, Sum::product(p[j], dp[j]));
           }
           for (int64_t j = 0; j < T; ++j) {
-            const double ds = slopes[i * T + j] * p[i * T + j] * (dp[j] - mean);
-            Sum ds_sum;
-            ds_sum.add(slopes[i * T + j] * p[i * T + j], dp[j]);
-            ds_sum.add(-slopes[i * T + j] * p[i * T + j], mean);
+            if (!problem.sees(b, i, j)) continue;
+            Sum apart;
+            apart.add(1.0, dp[j]);
+            apart.add(-1.0, mean);
+            Sum ds = Sum::product(Sum::product(p[j], apart), Sum(scale));
+            if (problem.cap > 0.0f) ds = Sum::product(ds, scores[i * T + j].slope);
+            // As operands of the type.
+            ds = ds.stored(problem.dtype);
+            p[j] = p[j].stored(problem.dtype);
             for (int64_t k = 0; k < d; ++k) {
-              const double dv = p[i * T + j] * problem.dcontext(b * T + i, h * d + k);
-              expected(b * T + i, problem.column(h, 0) + k) += ds * problem.q(b, j, h, k, 1);
-              expected(b * T + j, problem.column(h, 1) + k) += ds * problem.q(b, i, h, k, 0);
-              expected(b * T + j, problem.column(h, 2) + k) += dv;
-              uncertain(b * T + i, problem.column(h, 0) + k).add(problem.q(b, j, h, k, 1), ds_sum);
-              uncertain(b * T + j, problem.column(h, 1) + k).add(problem.q(b, i, h, k, 0), ds_sum);
-              uncertain(b * T + j, problem.column(h, 2) + k) += dv;
+              expected(b * T + i, problem.column(h, 0) + k).add(problem.q(b, j, h, k, 1), ds);
+              expected(b * T + j, problem.column(h, 1) + k).add(problem.q(b, i, h, k, 0), ds);
+              expected(b * T + j, problem.column(h, 2) + k).add(problem.dcontext(b * T + i, h * d + k), p[j]);
             }
           }
         }
       }
     }
+    expected = expected.stored(problem.dtype);
     on_all_settings("attention backward, " + problem.text(), [&] {
       const pp_attention attention = problem.attention();
       Matrix dqkv = Matrix::empty(problem.B * T, problem.qkv.columns(), problem.dtype);
       const pp_matrix dvalues = problem.dcontext.view(), qkv = problem.qkv.view(), to = dqkv.view();
       CHECK_EQUAL(pp_attention_backward(Context(), &attention, &dvalues, &qkv, log_sums.data(), &to), PP_OK);
-      CHECK_AT_MOST(relative_error(dqkv, expected), tolerance(problem.dtype));
-      CHECK_ELEMENTS_OF(problem.dtype, dqkv, uncertain);
+      CHECK_ELEMENTS(dqkv, expected);
       CHECK(dqkv.padding_intact());
       return dense({dqkv});
     });
@@ -287,7 +306,8 @@ TEST(the_last_tokens_of_a_cache_are_those_of_the_whole) {
       Matrix out = Matrix::empty(B * last, heads * d, problem.dtype);
       const pp_matrix queries = q.view(), keys = k.view(), key_values = v.view(), values = out.view();
       CHECK_EQUAL(pp_attention_cached(Context(), &attention, T, &queries, &keys, &key_values, &values), PP_OK);
-      CHECK_OUTPUT_OF(problem.dtype, out, expected);
+      CHECK_ELEMENTS(out, expected);
+      CHECK(out.padding_intact());
       return dense({out});
     });
   }
@@ -318,25 +338,40 @@ TEST(one_token_of_many_keys_is_that_of_all_their_runs) {
       for (int64_t b = 0; b < B; ++b) {
         for (int64_t h = 0; h < heads; ++h) {
           const int64_t column = h / (heads / key_heads) * d;
-          double sum = 0.0;
+          std::vector<Sum> scores(keys);
+          const auto sees = [&](int64_t j) {
+            return !(masks && mask[b * capacity + j] == 0) && !(packs && j < starts[b]) &&
+                   !(attention.window > 0 && j < keys - attention.window);
+          };
+          double most = -INFINITY;
+          for (int64_t j = 0; j < keys; ++j) {
+            if (!sees(j)) continue;
+            Sum score;
+            for (int64_t i = 0; i < d; ++i) {
+              score += static_cast<double>(attention.scale) * q(b, h * d + i) * k(b * capacity + j, column + i);
+            }
+            scores[j] = capped(score, static_cast<double>(attention.cap)).value;
+            most = std::max<double>(most, scores[j]);
+          }
+          // A run of keys has a largest score of its own: its exponentials are multiplied by that of what it is less than the
+          // largest of all, no more than their own scores are. P is float32 in both types.
+          Sum total;
           std::vector<Sum> values(d);
           for (int64_t j = 0; j < keys; ++j) {
-            if (masks && mask[b * capacity + j] == 0) continue;
-            if (packs && j < starts[b]) continue;
-            if (attention.window > 0 && j < keys - attention.window) continue;
-            double score = 0.0;
-            for (int64_t i = 0; i < d; ++i) {
-              score += static_cast<double>(q(b, h * d + i)) * static_cast<double>(k(b * capacity + j, column + i));
-            }
-            score *= static_cast<double>(attention.scale);
-            if (attention.cap > 0.0f) score = 2.0 * std::tanh(score / 2.0);
-            sum += std::exp(score);
-            for (int64_t i = 0; i < d; ++i) {
-              values[i] += std::exp(score) * static_cast<double>(v(b * capacity + j, column + i));
-            }
+            if (!sees(j)) continue;
+            const Sum x = less(scores[j], most);
+            const Sum of_run = Sum::off(1.0, rounding::exponential(-x) - rounding::gamma(1, rounding::kFloat32) * x);
+            const Sum e = Sum::product(exponential(x), of_run);
+            total.add(1.0, e);
+            for (int64_t i = 0; i < d; ++i) values[i].add(v(b * capacity + j, column + i), e);
           }
-          for (int64_t i = 0; i < d; ++i) {
-            if (sum > 0.0) expected(b, h * d + i).add(1.0 / sum, values[i]);
+          // Of a run of 1024 keys: in vectors of 4 elements or more for their sum, one after the other for the values.
+          const double runs = std::ceil(static_cast<double>(keys) / 1024);
+          total = total.in_lanes(1024 / 4 + 16 + runs);
+          const double of_share = total.error() / (total - total.error()) + rounding::gamma(1, rounding::kFloat32);
+          const Sum share = Sum::off(1.0 / total, of_share / total);
+          for (int64_t i = 0; i < d && total > 0.0; ++i) {
+            expected(b, h * d + i) = Sum::product(values[i].in_lanes(1024 + runs), share).stored(dtype);
           }
         }
       }
@@ -344,11 +379,7 @@ TEST(one_token_of_many_keys_is_that_of_all_their_runs) {
         Matrix out = Matrix::empty(B, heads * d, dtype);
         const pp_matrix queries = q.view(), all_keys = k.view(), all_values = v.view(), values = out.view();
         CHECK_EQUAL(pp_attention_cached(Context(), &attention, keys, &queries, &all_keys, &all_values, &values), PP_OK);
-        // In float32 what is rounded as terms are added grows as the root of their number: some eight lanes add them one after
-        // another.
-        const double terms = dtype == PP_FLOAT32 ? std::max(1.0, std::sqrt(static_cast<double>(keys) / 256.0)) : 1.0;
-        CHECK_AT_MOST(relative_error(out, expected), terms * tolerance(dtype, B * heads * d));
-        CHECK_ELEMENTS_OF(dtype, out, expected);
+        CHECK_ELEMENTS(out, expected);
         CHECK(out.padding_intact());
         return dense({out});
       });

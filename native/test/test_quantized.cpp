@@ -211,6 +211,8 @@ TEST(a_linear_of_codes_is_the_product_of_their_values) {
           }
         }
       }
+      y = y.stored(dtype);
+      dx = dx.stored(dtype);
       Linears linears;
       const pp_quantized view = quantized.view();
       CHECK_EQUAL(pp_linear_create_quantized(Context(), &view, nullptr, dtype, &linears.of_codes), PP_OK);
@@ -219,8 +221,8 @@ TEST(a_linear_of_codes_is_the_product_of_their_values) {
         const pp_matrix x = problem.x.view(), dy = problem.dy.view(), out_view = out.view(), back_view = back.view();
         CHECK_EQUAL(pp_linear_forward(Context(), linears.of_codes, &x, nullptr, 0, &out_view), PP_OK);
         CHECK_EQUAL(pp_linear_grad_input(Context(), linears.of_codes, &dy, nullptr, 0, &back_view), PP_OK);
-        CHECK_OUTPUT_OF(dtype, out, y);
-        CHECK_OUTPUT_OF(dtype, back, dx);
+        CHECK_OUTPUT(out, y);
+        CHECK_OUTPUT(back, dx);
         return dense({out, back});
       });
     }

@@ -25,6 +25,9 @@
 #include <string>
 #include <vector>
 
+#if !defined(PRUNEPEFT_EMULATED)
+#define PRUNEPEFT_TENSOR_CORES
+#endif
 #include "../given_dropout.h"
 #include "../reference.h"
 #include "../seed.h"
@@ -107,11 +110,6 @@ inline bool emulator_fault() {
 
 inline const char* name(pp_dtype dtype) {
   return dtype == PP_FLOAT32 ? "float32" : dtype == PP_FLOAT16 ? "float16" : "bfloat16";
-}
-
-/** Largest ‖out - ref‖ / ‖ref‖. */
-inline double tolerance(pp_dtype dtype) {
-  return dtype == PP_FLOAT32 ? 1e-6 : dtype == PP_FLOAT16 ? 1e-3 : 5e-3;
 }
 
 inline std::mt19937_64 random_bits;
@@ -277,23 +275,27 @@ struct Stream {
   Stream(const Stream&) = delete;
 };
 
-/** Of rows and first columns of a matrix, by their norm. */
-inline void expect_close(const char* what, const Matrix& got, const Reference& reference, double limit, int64_t first_row,
-                         int64_t rows, int64_t columns) {
-  double error = 0, norm = 0;
-  for (int64_t i = first_row; i < first_row + rows; i++)
-    for (int64_t j = 0; j < columns; j++) {
-      const double difference = got(i, j) - reference(i, j);
-      error += difference * difference;
-      norm += std::max(reference(i, j) * reference(i, j), reference(i, j).squares());
-    }
-  error = std::sqrt(error) / std::sqrt(norm > 0 ? norm : 1);
-  check::nearest().add(error, limit, [&] { return std::string(what) + " of " + current_case; });
-  if (!(error <= limit)) report("%s is %.3g from its reference, at most %.3g is allowed", what, error, limit);
+/** An error as a part of what is allowed. */
+inline void expect_share(const char* what, const char* of, double share) {
+  check::nearest().add(share, 1, [&] { return std::string(what) + ", " + of + ", of " + current_case; });
+  if (!(share <= 1)) report("%s, %s: %.3g times what is allowed", what, of, share);
 }
 
-inline void expect_close(const char* what, const Matrix& got, const Reference& reference, double limit) {
-  expect_close(what, got, reference, limit, 0, reference.rows, reference.columns);
+/** Each element is within its rounding. */
+inline void expect_elements_close(const char* what, const Matrix& got, const Reference& reference) {
+  expect_share(what, "an element", shares_of(got, reference).element);
+}
+
+/** Of rows and first columns of a product, of operands whose signs are random: each element, and all of them by their norm. */
+inline void expect_close(const char* what, const Matrix& got, const Reference& reference, int64_t first_row, int64_t rows,
+                         int64_t columns) {
+  const Shares shares = shares_of(got, reference, first_row, rows, columns);
+  expect_share(what, "an element", shares.element);
+  expect_share(what, "the norm", shares.norm);
+}
+
+inline void expect_close(const char* what, const Matrix& got, const Reference& reference) {
+  expect_close(what, got, reference, 0, reference.rows, reference.columns);
 }
 
 /** Which of its runs a case is in. */

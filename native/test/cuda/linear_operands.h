@@ -151,9 +151,13 @@ inline pp_status make_call(Call call, const pp_context* context, const pp_linear
   return PP_INVALID_ARGUMENT;
 }
 
-/** What a call has left, or should: y, dX, and each module's S, dS, dA and dB, where it has its own. */
+/**
+ * What a call should leave: y and dX where it writes them, else their bytes, and each module's S, dS, dA and dB, where it has
+ * its own.
+ */
 struct Expected {
   Reference y, dx;
+  std::vector<unsigned char> y_bytes, dx_bytes;
   std::vector<Reference> s, ds, da, db;
 };
 
@@ -298,45 +302,90 @@ struct Operands {
       for (const auto& matrix : from) to.push_back(matrix == nullptr ? Reference(0, 0) : values_of(*matrix));
       return to;
     };
-    Expected e = {values_of(y), values_of(dx), copy(s), copy(ds), copy(da), copy(db)};
-    if (call == Call::kForward)
+    const Reference none(0, 0);
+    Expected e = {writes_y() ? values_of(y) : none,
+                  writes_dx() ? values_of(dx) : none,
+                  writes_y() ? std::vector<unsigned char>() : y.bytes(),
+                  writes_dx() ? std::vector<unsigned char>() : dx.bytes(),
+                  copy(s),
+                  copy(ds),
+                  copy(da),
+                  copy(db)};
+    if (call == Call::kForward) {
+      e.y = Reference(c.M, c.N);
       for (int64_t i = 0; i < c.M; i++)
         for (int64_t n = 0; n < c.N; n++) {
-          e.y(i, n) = c.bias ? bias(0, n) : 0;
+          e.y(i, n) += c.bias ? bias(0, n) : 0;
           for (int64_t k = 0; k < c.K; k++) e.y(i, n) += x(i, k) * w(n, k);
         }
-    if (call == Call::kLinearGradInput || is_backward(call)) {
+    }
+    if (is_fused(call) && call != Call::kForward) {
       e.dx = Reference(c.M, c.K);
       for (int64_t i = 0; i < c.M; i++)
         for (int64_t k = 0; k < c.K; k++)
           for (int64_t n = 0; n < c.N; n++) e.dx(i, k) += dy(i, n) * w(n, k);
     }
+    // The product with W is stored before what the fused kernels do not take is added.
+    if (is_fused(call) && !adds_at_once()) {
+      Reference& wide = call == Call::kForward ? e.y : e.dx;
+      wide = wide.stored(dtype);
+    }
     for (size_t n = 0; n < c.modules.size(); n++) clear(n, &e);
     for (size_t n = 0; n < c.modules.size(); n++) add(n, &e);
+    store_wide(&e);
     return e;
   }
 
   void expect_all_close(const Expected& e) const {
-    if (is_fused(call)) {
-      expect_close("y", y, e.y, tolerance(dtype));
-      expect_close("dX", dx, e.dx, tolerance(dtype));
-    }
+    expect_wide_close(e);
     for (size_t n = 0; n < c.modules.size(); n++) {
       const ModuleCase& m = c.modules[n];
       const size_t of = c.weights_of(n), narrow = c.narrow_of(n);
-      const auto check = [&](const char* what, const Matrix& got, const Reference& reference, int64_t columns) {
-        expect_close(what, got, reference, tolerance(dtype), m.first_row, m.rows, columns);
+      const auto check = [&](const char* what, const Matrix& got, const Reference& reference) {
+        expect_close(what, got, reference, m.first_row, m.rows, m.rank);
       };
-      check("y", y, e.y, c.N);
-      check("dX", dx, e.dx, c.K);
-      check("S", *s[narrow], e.s[narrow], m.rank);
-      check("dS", *ds[narrow], e.ds[narrow], m.rank);
-      expect_close("dA", *da[of], e.da[of], tolerance(call == Call::kBackwardWithDa ? dtype : PP_FLOAT32));
-      expect_close("dB", *db[of], e.db[of], tolerance(PP_FLOAT32));
+      check("S", *s[narrow], e.s[narrow]);
+      check("dS", *ds[narrow], e.ds[narrow]);
+      expect_close("dA", *da[of], e.da[of]);
+      expect_close("dB", *db[of], e.db[of]);
     }
   }
 
+  /** y and dX: one that the call does not write is as it was. */
+  void expect_wide_close(const Expected& e) const {
+    expect_close("y", y, e.y);
+    expect_close("dX", dx, e.dx);
+    expect(writes_y() || y.bytes() == e.y_bytes, "y has changed");
+    expect(writes_dx() || dx.bytes() == e.dx_bytes, "dX has changed");
+  }
+
  private:
+  bool writes_y() const { return call == Call::kUp || call == Call::kForward; }
+  bool writes_dx() const { return call == Call::kGradInput || (is_fused(call) && call != Call::kForward); }
+
+  /** Whether y or dX is stored once, with all modules' parts: they are on all rows and drop alike. Of up each is added alone.
+   */
+  bool adds_at_once() const {
+    return call != Call::kUp && c.is_whole() && std::all_of(c.modules.begin(), c.modules.end(), [&](const ModuleCase& m) {
+             return m.p == c.modules[0].p && (m.p == 0 || m.draw == c.modules[0].draw);
+           });
+  }
+
+  /** Rounds y or dX as often as modules are added to an element, at most, whatever launches add them. */
+  void store_wide(Expected* e) const {
+    if (!writes_y() && !writes_dx()) return;
+    Reference& wide = writes_y() ? e->y : e->dx;
+    for (int64_t i = 0; i < wide.rows; i++)
+      for (int64_t j = 0; j < wide.columns; j++) {
+        int times = 0;
+        for (const ModuleCase& m : c.modules)
+          times += i >= m.first_row && i < m.first_row + m.rows &&
+                   (writes_dx() || (j >= m.first_column && j < m.first_column + m.columns));
+        if (adds_at_once()) times = 1;
+        if (times > 0) wide(i, j) = wide(i, j).stored(dtype, times);
+      }
+  }
+
   static Content overwritten(bool whole) { return whole ? Content::kUnwritten : Content::kRandom; }
   /** The largest rank in a module's matrices, and a column that is nobody's where several share them. */
   int64_t columns_of_narrow(size_t module) const {
@@ -420,31 +469,38 @@ struct Operands {
     const double factor = scale(n);
     const bool of_a = call != Call::kUp && call != Call::kGradUp && call != Call::kGradUpAlone;
     const bool backward = is_backward(call);
-    for (int64_t i = m.first_row; backward && i < m.first_row + m.rows; i++)
+    const auto store_row = [&](Reference* narrow, int64_t i) {
+      for (int64_t r = 0; r < m.rank; r++) (*narrow)(i, r) = (*narrow)(i, r).stored(dtype);
+    };
+    for (int64_t i = m.first_row; backward && i < m.first_row + m.rows; i++) {
       for (int64_t j = 0; j < m.columns; j++)
         for (int64_t r = 0; r < m.rank; r++) {
           ds_then(i, r) += factor * dy(i, m.first_column + j) * to_wide(j, r);
           db_then(j, r) += dy(i, m.first_column + j) * s_now(i, r);
         }
+      store_row(&ds_then, i);
+    }
     for (int64_t i = m.first_row; i < m.first_row + m.rows; i++) {
       for (int64_t k = 0; of_a && k < c.K; k++) {
         const double keep = kept(n, i - m.first_row, k);
         for (int64_t r = 0; r < m.rank && keep != 0; r++) {
           if (call == Call::kDown || call == Call::kForward) s_then(i, r) += factor * keep * x(i, k) * to_narrow(r, k);
           if (call == Call::kGradDown) da_then(r, k) += ds_now(i, r) * keep * x(i, k);
-          if (call == Call::kBackwardWithDa) da_then(r, k) += ds_then(i, r) * keep * x(i, k);
-          if (backward) e->dx(i, k) += keep * ds_then(i, r) * to_narrow(r, k);
+          if (call == Call::kBackwardWithDa) da_then(r, k).add(keep * x(i, k), ds_then(i, r));
+          if (backward) e->dx(i, k).add(keep * to_narrow(r, k), ds_then(i, r));
           if (call == Call::kGradInput || call == Call::kLinearGradInput) e->dx(i, k) += keep * ds_now(i, r) * to_narrow(r, k);
         }
       }
+      if (call == Call::kDown || call == Call::kForward) store_row(&s_then, i);
       for (int64_t j = 0; (!of_a || call == Call::kForward) && j < m.columns; j++)
         for (int64_t r = 0; r < m.rank; r++) {
           const int64_t column = m.first_column + j;
           if (call == Call::kUp) e->y(i, column) += s_now(i, r) * to_wide(j, r);
-          if (call == Call::kForward) e->y(i, column) += s_then(i, r) * to_wide(j, r);
+          if (call == Call::kForward) e->y(i, column).add(to_wide(j, r), s_then(i, r));
           if (call == Call::kGradUp) ds_then(i, r) += factor * dy(i, column) * to_wide(j, r);
           if (call == Call::kGradUp || call == Call::kGradUpAlone) db_then(j, r) += dy(i, column) * s_now(i, r);
         }
+      if (call == Call::kGradUp) store_row(&ds_then, i);
     }
   }
 };
