@@ -60,8 +60,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   /**
    * Runs a setup once for each seed. The setup's output becomes a directory with one for each run,
    * {@code seed-N}, and means and deviations in {@code seeds.json} and {@code summary.md}. Where
-   * they are resumed, runs that are complete are compared with what the others would be now, or,
-   * if all are, with the setup.
+   * they are resumed, runs that are complete are compared with what the others would be now, or, if
+   * all are, with the setup.
    *
    * @param setup whose own seed is not used
    * @param seeds one or more, distinct
@@ -165,8 +165,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           return new SeedRuns(seeds, run.apply(setups, directory));
         },
         (directory, runs) ->
-            RunsInDirectory.write(
-                directory, RunFiles.SEEDS, runs.toMap(), runs.summary(setup)));
+            RunsInDirectory.write(directory, RunFiles.SEEDS, runs.toMap(), runs.summary(setup)));
   }
 
   private static String name(long seed) {

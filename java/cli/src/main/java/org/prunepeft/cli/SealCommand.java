@@ -24,7 +24,9 @@ import picocli.CommandLine.Parameters;
       "  prunepeft seal runs/seeds                      what is above the runs of several seeds or budgets"
     })
 final class SealCommand implements Callable<Integer> {
-  @Parameters(paramLabel = "DIR", description =
+  @Parameters(
+      paramLabel = "DIR",
+      description =
           "Directory of a complete run, or of an export; or that above several seeds or budgets, without their runs.")
   private Path directory;
 

@@ -135,8 +135,7 @@ class ResumeCommandTest {
 
   /** Ends a command so long after it has written a checkpoint; it may have ended before. */
   private static Process ended(
-      List<String> command, Path run, Path said, Ending ending, int milliseconds)
-      throws Exception {
+      List<String> command, Path run, Path said, Ending ending, int milliseconds) throws Exception {
     Set<String> before = checkpoints(run);
     Process process = Child.start(command, said);
     while (process.isAlive() && before.containsAll(checkpoints(run))) {

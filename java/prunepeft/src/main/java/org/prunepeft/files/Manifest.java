@@ -215,8 +215,8 @@ public final class Manifest {
   }
 
   /**
-   * Checks what is above the runs of several seeds or budgets, as {@link #verify(RunDirectory)} does
-   * a run's files: what they gave together, and what of this directory is read beside that.
+   * Checks what is above the runs of several seeds or budgets, as {@link #verify(RunDirectory)}
+   * does a run's files: what they gave together, and what of this directory is read beside that.
    *
    * @param read names of files
    * @throws DamagedRunException as that does
@@ -240,8 +240,8 @@ public final class Manifest {
   }
 
   /**
-   * {@return the names of the files, one or two, with what the runs of several seeds or budgets gave
-   * together}
+   * {@return the names of the files, one or two, with what the runs of several seeds or budgets
+   * gave together}
    *
    * @param above the directory above these
    * @throws DamagedRunException if there is none

@@ -114,8 +114,7 @@ record ConfigDifference(String member, Object before, Object now) {
   }
 
   /** A copy of a configuration without what may differ. */
-  private static Map<String, Object> compared(
-      RunConfig config, RunConfig now, Set<String> apart) {
+  private static Map<String, Object> compared(RunConfig config, RunConfig now, Set<String> apart) {
     Map<String, Object> copy = RunDirectory.reread(RunFiles.CONFIG, config.members());
     Stream.of(APART, apart).flatMap(Set::stream).forEach(name -> remove(copy, name));
     if (!now.files(ModelFiles.MEMBER).isEmpty()) {

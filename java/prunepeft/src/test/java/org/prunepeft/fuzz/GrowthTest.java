@@ -90,6 +90,13 @@ class GrowthTest {
     Growth.check(shape, 2500);
   }
 
+  /** A run's is parsed for each of its members, and for each comparison with another run. */
+  @ParameterizedTest
+  @MethodSource("configs")
+  void configsGrowNoFasterThanTheFile(Shape shape) throws IOException {
+    Growth.check(shape, 2500);
+  }
+
   private static Shape shape(String name, int most, IntFunction<byte[]> file, FileReader reader) {
     return new Shape(name, most, file, reader);
   }
@@ -116,7 +123,6 @@ class GrowthTest {
     readers.put("jsonLines", READERS::jsonLines);
     readers.put("conversations", READERS::conversations);
     readers.put("questions", READERS::questions);
-    readers.put("runConfig", READERS::runConfig);
     readers.put("runModules", READERS::runModules);
     readers.put("runManifest", READERS::runManifest);
     readers.put("runFront", READERS::runFront);
@@ -1007,6 +1013,52 @@ class GrowthTest {
             READERS::specialTokens));
   }
 
+  static Stream<Shape> configs() {
+    return Stream.concat(
+        json("runConfig", READERS::runConfig),
+        Stream.of(
+            shape(
+                "runConfig: many labels",
+                60_000,
+                n ->
+                    list(
+                        "{\"problem_type\":\"single_label_classification\",\"text_columns\":1,\"metrics\":[\"accuracy\"],\"labels\":[",
+                        n,
+                        "\"l%d\""::formatted,
+                        "]}"),
+                READERS::runConfig),
+            shape(
+                "runConfig: labels of one hash",
+                20_000,
+                n ->
+                    list(
+                        "{\"problem_type\":\"single_label_classification\",\"text_columns\":1,\"metrics\":[\"accuracy\"],\"labels\":[",
+                        n,
+                        i -> "\"" + alike(i) + "\"",
+                        "]}"),
+                READERS::runConfig),
+            shape(
+                "runConfig: many files",
+                20_000,
+                n ->
+                    list(
+                        "{\"data\":[",
+                        n,
+                        "{\"sha256\":\"00\",\"file\":\"/f%d\",\"bytes\":1}"::formatted,
+                        "]}"),
+                READERS::runConfig),
+            shape(
+                "runConfig: many plugins",
+                20_000,
+                n ->
+                    list(
+                        "{\"plugins\":[",
+                        n,
+                        "{\"sha256\":\"%1$d\",\"file\":\"/f%1$d\",\"bytes\":1}"::formatted,
+                        "]}"),
+                READERS::runConfig)));
+  }
+
   static Stream<Shape> runs() {
     String module = "{\"name\":\"m%d\",\"layer\":0,\"type\":\"lora\",\"parameters\":1}";
     String verdict =
@@ -1146,46 +1198,6 @@ class GrowthTest {
                         + "]")
                     .getBytes(StandardCharsets.UTF_8),
             READERS::runRounds),
-        shape(
-            "runConfig: many labels",
-            60_000,
-            n ->
-                list(
-                    "{\"problem_type\":\"single_label_classification\",\"text_columns\":1,\"metrics\":[\"accuracy\"],\"labels\":[",
-                    n,
-                    "\"l%d\""::formatted,
-                    "]}"),
-            READERS::runConfig),
-        shape(
-            "runConfig: labels of one hash",
-            20_000,
-            n ->
-                list(
-                    "{\"problem_type\":\"single_label_classification\",\"text_columns\":1,\"metrics\":[\"accuracy\"],\"labels\":[",
-                    n,
-                    i -> "\"" + alike(i) + "\"",
-                    "]}"),
-            READERS::runConfig),
-        shape(
-            "runConfig: many files",
-            20_000,
-            n ->
-                list(
-                    "{\"data\":[",
-                    n,
-                    "{\"sha256\":\"00\",\"file\":\"/f%d\",\"bytes\":1}"::formatted,
-                    "]}"),
-            READERS::runConfig),
-        shape(
-            "runConfig: many plugins",
-            20_000,
-            n ->
-                list(
-                    "{\"plugins\":[",
-                    n,
-                    "{\"sha256\":\"%1$d\",\"file\":\"/f%1$d\",\"bytes\":1}"::formatted,
-                    "]}"),
-            READERS::runConfig),
         shape(
             "settings: many below a long name",
             40_000,

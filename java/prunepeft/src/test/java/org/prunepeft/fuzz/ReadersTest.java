@@ -630,8 +630,7 @@ class ReadersTest {
     putOnce("glue/dev.tsv", columns + "0\t1\t2\ta\tb\t1\n");
     Path directory = put("glue/train.tsv", file).getParent();
     READING.check(
-        file.length,
-        () -> Tasks.byName("qqp").at(directory).load(SplitSizes.UNSPECIFIED, 0, 0));
+        file.length, () -> Tasks.byName("qqp").at(directory).load(SplitSizes.UNSPECIFIED, 0, 0));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

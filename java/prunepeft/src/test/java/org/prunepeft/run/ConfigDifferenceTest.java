@@ -104,8 +104,7 @@ class ConfigDifferenceTest {
   void aModelThatIsNoneAndFilesThatAreNoneAreRefusedByFileAndMember() {
     Map<String, Object> whole = config("17", Map.of());
     whole.put(
-        RunRecord.ENCODER,
-        RunDirectory.reread("config.json", DecoderFamilies.llama().config()));
+        RunRecord.ENCODER, RunDirectory.reread("config.json", DecoderFamilies.llama().config()));
     assertRefused(config("17", Map.of()), whole, RunRecord.ENCODER);
     for (Object other : Arrays.asList(null, "x", List.of(), Map.of("layers", "x"))) {
       Map<String, Object> damaged = new LinkedHashMap<>(whole);
@@ -114,7 +113,8 @@ class ConfigDifferenceTest {
       assertRefused(whole, damaged, RunRecord.ENCODER);
     }
     for (String member : List.of(RunData.MEMBER, ModelFiles.MEMBER)) {
-      for (Object other : Arrays.asList(null, "x", Map.of("file", 1), Arrays.asList((Object) null))) {
+      for (Object other :
+          Arrays.asList(null, "x", Map.of("file", 1), Arrays.asList((Object) null))) {
         Map<String, Object> damaged = new LinkedHashMap<>(whole);
         damaged.put(member, other);
         assertRefused(whole, damaged, member);

@@ -93,8 +93,7 @@ class RunDataTest {
     for (Object other : Arrays.asList(null, "x", Map.of("file", "/"))) {
       run.writeJson(RunFiles.CONFIG, Collections.singletonMap(RunData.MEMBER, other));
       String message =
-          assertThrows(RunDirectoryException.class, () -> RunData.changes(run, task))
-              .getMessage();
+          assertThrows(RunDirectoryException.class, () -> RunData.changes(run, task)).getMessage();
       assertTrue(message.startsWith(run.file(RunFiles.CONFIG).toString()), message);
       assertTrue(message.contains(RunData.MEMBER), message);
     }

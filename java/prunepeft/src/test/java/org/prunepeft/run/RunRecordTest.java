@@ -141,9 +141,7 @@ class RunRecordTest {
     String said =
         assertThrows(
                 UnresumableRunException.class,
-                () ->
-                    RunRecord.of(
-                        setup(run, Checkpointing.RESUME), ProgressListener.NONE, null))
+                () -> RunRecord.of(setup(run, Checkpointing.RESUME), ProgressListener.NONE, null))
             .getMessage();
     assertTrue(
         said.startsWith(

@@ -302,8 +302,7 @@ class ParquetTableTest {
   }
 
   private static void holdsTooMuch(Path file, String column) throws IOException {
-    String message =
-        assertThrows(DataException.class, () -> values(file, column)).getMessage();
+    String message = assertThrows(DataException.class, () -> values(file, column)).getMessage();
     String reason =
         "%s has %,d bytes and holds more than %,d, which is more than texts are packed to; if it is sound, write it as .csv"
             .formatted(file, Files.size(file), Math.max(10_000_000, 200 * Files.size(file)));
@@ -357,13 +356,11 @@ class ParquetTableTest {
   @Test
   void aRowGroupOfMoreRowsThanValuesIsRefused() throws IOException {
     Path file =
-        texts(
-            CompressionCodecName.UNCOMPRESSED, List.of(new SimpleGroupFactory(TEXTS).newGroup()));
+        texts(CompressionCodecName.UNCOMPRESSED, List.of(new SimpleGroupFactory(TEXTS).newGroup()));
     assertEquals(List.of("null"), values(file, "text"));
     for (long rows : new long[] {2, 1L << 40, -1}) {
       byte[] bytes = Files.readAllBytes(file);
-      int length =
-          ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(bytes.length - 8);
+      int length = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(bytes.length - 8);
       int from = bytes.length - 8 - length;
       FileMetaData footer = Util.readFileMetaData(new ByteArrayInputStream(bytes, from, length));
       footer.getRow_groups().get(0).setNum_rows(rows);
@@ -377,8 +374,7 @@ class ParquetTableTest {
           .put("PAR1".getBytes(StandardCharsets.US_ASCII));
       out.writeBytes(end);
       Files.write(file, out.toByteArray());
-      String message =
-          assertThrows(DataException.class, () -> values(file, "text")).getMessage();
+      String message = assertThrows(DataException.class, () -> values(file, "text")).getMessage();
       assertTrue(message.contains("a column is to have %d rows, ".formatted(rows)), message);
     }
   }
