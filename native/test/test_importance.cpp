@@ -179,7 +179,10 @@ TEST(nan_makes_the_sums_that_it_enters_nan) {
       CHECK_EQUAL(std::isnan(seen[PP_STATISTICS + s]), !count && !of_w);
     }
     CHECK_EQUAL(seen[PP_BELOW], 999.0);
-    CHECK_EQUAL(seen[PP_NONZERO], 1000.0);
+    // A drawn weight is 0 now and then.
+    double nonzero = 0.0;
+    for (int64_t k = 0; k < 1000; ++k) nonzero += problem.w[0](0, k) != 0.0f;
+    CHECK_EQUAL(seen[PP_NONZERO], nonzero);
   }
   pp_set_cpu_isa(pp_cpu_isa_supported());
 }
