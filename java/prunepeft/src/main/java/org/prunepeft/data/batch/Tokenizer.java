@@ -24,8 +24,8 @@ import org.prunepeft.text.NativeLibraries;
  * <p>The file is checked before the library reads it ({@link TokenizerFile}).
  *
  * <p>Any text is taken: of a long one only the first 64 characters a token of the maximum length
- * are looked at (16 for each text of a pair), and what UTF-8 or a C string cannot hold, unpaired
- * surrogates and NUL, is read as the replacement character U+FFFD.
+ * are looked at (16 for each text of a pair), 1,000,000 at most, and what UTF-8 or a C string
+ * cannot hold, unpaired surrogates and NUL, is read as the replacement character U+FFFD.
  *
  * <p>Nothing is downloaded or reported to anybody: loading this class sets the system properties
  * {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are
@@ -299,7 +299,8 @@ public final class Tokenizer implements AutoCloseable {
 
   /** The part of a text that may be seen in its tokens, as valid Unicode without NUL. */
   private String readable(String text, int charactersPerToken) {
-    int length = (int) Math.min(text.length(), (long) charactersPerToken * maxLength);
+    long most = Math.min(TokenizerPattern.LONGEST_TEXT, (long) charactersPerToken * maxLength);
+    int length = (int) Math.min(text.length(), most);
     StringBuilder readable = new StringBuilder(length);
     for (int i = 0; i < length; i++) {
       char c = text.charAt(i);

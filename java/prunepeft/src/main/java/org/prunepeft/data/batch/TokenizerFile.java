@@ -43,8 +43,8 @@ final class TokenizerFile {
   /** The library compares each with each. */
   private static final int MOST_ADDED = 20_000;
 
-  /** A word's time grows with the square of what is looked at. */
-  private static final int LONGEST_WORD = 10_000;
+  /** WordPiece hashes each part of a word, whose time grows with the third power of its length. */
+  private static final int LONGEST_WORD = 1000;
 
   private static final int DEEPEST = 50;
 
@@ -77,9 +77,8 @@ final class TokenizerFile {
       checked.set("added_tokens", added.json());
     }
     TokenizerPart normalizer = part(root, "normalizer");
-    TokenizerSteps.normalizer(normalizer);
     TokenizerPart words = part(root, "pre_tokenizer");
-    TokenizerSteps.preTokenizer(words);
+    TokenizerSteps.preTokenizer(words, TokenizerSteps.normalizer(normalizer));
     TokenizerPart post = part(root, "post_processor");
     TokenizerSteps.postProcessor(post);
     for (TokenizerPart step : new TokenizerPart[] {normalizer, words, post}) {

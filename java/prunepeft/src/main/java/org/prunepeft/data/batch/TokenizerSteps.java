@@ -48,8 +48,12 @@ final class TokenizerSteps {
 
   private TokenizerSteps() {}
 
-  /** Checks a normalizer, or that there is none. */
-  static void normalizer(TokenizerPart normalizer) {
+  /**
+   * Checks a normalizer, or that there is none.
+   *
+   * @return how many times longer replacements may make a text
+   */
+  static long normalizer(TokenizerPart normalizer) {
     long growth = 1;
     for (TokenizerPart step : steps(normalizer, "normalizers")) {
       switch (type(step)) {
@@ -59,10 +63,12 @@ final class TokenizerSteps {
         default -> requireKnown(step, PLAIN_NORMALIZERS, "Replace, Prepend, Precompiled");
       }
     }
+    return growth;
   }
 
   /** How many times longer a text is after a replacement, too. */
   private static long grown(long growth, TokenizerPart step) {
+    TokenizerPattern.checkReplaced(step.get("pattern"), growth);
     long grown = growth * growth(step);
     if (grown > MOST_GROWTH) {
       throw new IllegalArgumentException(
@@ -74,17 +80,20 @@ final class TokenizerSteps {
 
   /** By how much a replacement may make a text longer; each place may be one, an empty one too. */
   private static long growth(TokenizerPart step) {
-    TokenizerPattern.checkReplaced(step.get("pattern"));
     int content = step.get("content").text(TokenizerFile.LONGEST).length();
     int replaced = step.get("pattern").json().path("String").asText().length();
     return replaced == 0 ? 1 + content : Math.max(1, (content + replaced - 1) / replaced);
   }
 
-  /** Checks a pre-tokenizer, or that there is none. */
-  static void preTokenizer(TokenizerPart words) {
+  /**
+   * Checks a pre-tokenizer, or that there is none.
+   *
+   * @param growth how many times longer the normalizer may make a text
+   */
+  static void preTokenizer(TokenizerPart words, long growth) {
     for (TokenizerPart step : steps(words, "pretokenizers")) {
       switch (type(step)) {
-        case "Split" -> TokenizerPattern.check(step.get("pattern"));
+        case "Split" -> TokenizerPattern.check(step.get("pattern"), growth);
         case "FixedLength" -> {
           if (!step.get("length").isAbsent()) {
             step.get("length").integer(1, TokenizerFile.LONGEST);

@@ -32,14 +32,14 @@ class TokenizerFileTest {
         "/model/vocab | {\"[UNK]\": 4294967295} | model.vocab.[UNK] must be a whole number from 0 to 9999999, got 4294967295",
         "/model/vocab | {} | model.unk_token must be a token of the vocabulary",
         "/model/type | \"Other\" | model.type must be one of BPE, WordPiece",
-        "/model/max_input_chars_per_word | 1000000 | must be a whole number from 0 to 10000",
+        "/model/max_input_chars_per_word | 1000000 | must be a whole number from 0 to 1000",
         "/added_tokens | [{\"id\": -1, \"content\": \"a\"}] | added_tokens[0].id must be",
         "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAD8//9hAA==\"} | precompiled_charsmap is damaged: it has a place",
         "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAAAAABhAB==\"} | precompiled_charsmap must be Base64, with zeros",
         "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAAAAABhAA\"} | precompiled_charsmap must be Base64, with zeros",
         "/normalizer | {\"type\": \"Nfkc\"} | normalizer.type must be Sequence or one of",
         "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(a+)+\"}, \"content\": \"\"} | normalizer.pattern.Regex repeats a group",
-        "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*a*a*a*b\"}} | repeats more than 4 times in a row",
+        "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*b\"}} | pre_tokenizer.pattern.Regex has some 1e+06 ways to match at one place of a text of 1,000 characters",
         "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"(a)\\\\1\"}} | refers to a group",
         "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {0,}\"}, \"content\": \"\"} | may match where there is no character",
         "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"String\": \"\"}, \"content\": \"b\"} | must be a text with a character",
@@ -118,19 +118,79 @@ class TokenizerFileTest {
     assertTrue(e.getMessage().contains(message), e.getMessage());
   }
 
-  /** Patterns of GPT-2, Llama 3 and o200k, and of sentence encoders. */
+  /** Each ended the process at a text of some letters, once it had gone back ten million times. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "[^\\n]*[^\\n]*(?!); 1",
+        "[^\\n]+(?:[^\\n]*x)?y; 1",
+        "[^\\n]?; 30",
+        "[^\\n]{0,9}; 20",
+        "(?:\\S|\\w); 24",
+        "(?:a|a)?; 24",
+        "(?=[^\\n]*[^\\n]*z); 1",
+        "(?>a*)(?<!a*b); 1",
+      })
+  void patternsWithTooManyWaysAreRefused(String regex, int times) {
+    assertTrue(
+        refusal(regex.repeat(times) + "(?!)").contains(" ways to match at one place "),
+        () -> refusal(regex.repeat(times) + "(?!)"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "(a+)+; repeats a group",
+        "(?:a+){2}; repeats a group",
+        "[ab]{0,9}+; repeats what is repeated",
+        "a*+*; repeats what is repeated",
+        "a{2,200}; more than 100 times",
+        "\\X; has \\X",
+        "(?x)a; a group of a kind",
+        "a(?i)b|c; sets flags in its midst",
+        "(a; parentheses that do not match",
+        "a); parentheses that do not match",
+        "[a; a [ that is not closed",
+      })
+  void patternsThatMayNotEndAreRefused(String regex, String message) {
+    assertTrue(refusal(regex).contains(message), () -> refusal(regex));
+  }
+
+  private static String refusal(String regex) {
+    var pattern = new TokenizerPart("pattern", JSON.createObjectNode().put("Regex", regex));
+    return assertThrows(
+            IllegalArgumentException.class, () -> TokenizerPattern.check(pattern, 1), regex)
+        .getMessage();
+  }
+
+  /** What replacements have made longer has as many times the ways. */
+  @Test
+  void growthByReplacementsCounts() {
+    var pattern = new TokenizerPart("pattern", JSON.createObjectNode().put("Regex", "\\s+(?!\\S)"));
+    TokenizerPattern.check(pattern, 5);
+    assertThrows(IllegalArgumentException.class, () -> TokenizerPattern.check(pattern, 10));
+  }
+
+  /** Patterns of GPT-2, Llama 3, o200k, DeepSeek and CLIP, and of sentence encoders. */
   @ParameterizedTest
   @ValueSource(
       strings = {
         "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
         "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-        "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{M}]*[\\p{Ll}\\p{M}]+(?i:'s|'t)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*",
+        "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{M}]*[\\p{Ll}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{M}]+[\\p{Ll}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+        "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+        "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+        " ?[^(\\s|[.,!?\u2026\u3002])]+",
+        "\\s?[A-Za-z]+|\\s?\\p{P}+|\\s+$|[\\u4e00-\\u9fa5]+",
+        "(?i)'s|\\p{L}+",
         " {2,}",
         "\\s+",
       })
   void patternsOfRealTokenizersAreTaken(String regex) throws IOException {
     JsonNode pattern = JSON.createObjectNode().put("Regex", regex);
-    TokenizerPattern.check(new TokenizerPart("pattern", pattern));
+    TokenizerPattern.check(new TokenizerPart("pattern", pattern), 1);
   }
 
   /** With it each of these calls would have one of 8 outcomes. */
