@@ -159,6 +159,11 @@ public final class SafeTensors extends TensorFile {
     /** {@return its sizes; [] for a single value} */
     long[] shape();
 
+    /** {@return its size in bits} */
+    default long bits() {
+      return LongStream.of(shape()).reduce(dtype().bits(), Math::multiplyExact);
+    }
+
     /**
      * Takes a part of its bytes, little-endian and row-major.
      *
@@ -312,7 +317,7 @@ public final class SafeTensors extends TensorFile {
     for (var source : sources) {
       StoredType dtype = source.getValue().dtype();
       long[] shape = source.getValue().shape();
-      long bits = LongStream.of(shape).reduce(dtype.bits(), Math::multiplyExact);
+      long bits = source.getValue().bits();
       if (bits % Byte.SIZE != 0) {
         throw new IllegalArgumentException(
             "%s of type %s and shape %s has %d bits, which are no whole bytes"

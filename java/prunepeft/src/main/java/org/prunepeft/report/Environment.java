@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.io.CodeChecksum;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
@@ -17,15 +18,23 @@ public final class Environment {
       "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"[UNK]\": 0}, \"unk_token\": \"[UNK]\"}}"
           .getBytes(StandardCharsets.UTF_8);
 
+  /** Read once: where an installation is replaced, this process has what was there before. */
+  private static final class Build {
+    static final String CHECKSUM = CodeChecksum.of(Environment.class, Kernels.class);
+  }
+
   private Environment() {}
 
   /**
-   * {@return versions of all that has a part in the numbers, as runs keep them}
+   * {@return versions of all that has a part in the numbers, as runs keep them} Two states of the
+   * program under the same version differ by {@code prunepeft_build}, a checksum of its classes and
+   * native code.
    *
    * @throws LinkageError if a native library does not load
    */
   public static Map<String, String> versions() {
     Map<String, String> versions = new LinkedHashMap<>();
+    versions.put("prunepeft_build", Build.CHECKSUM);
     versions.put("prunepeft_kernels", Kernels.version());
     versions.put("instruction_set", Kernels.isa().name().toLowerCase(Locale.ROOT));
     versions.put("libtorch", Torch.version());

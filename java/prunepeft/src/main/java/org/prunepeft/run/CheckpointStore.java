@@ -28,6 +28,9 @@ public final class CheckpointStore implements AutoCloseable {
   /** A checkpoint comes no earlier than so many times its own cost after the one before. */
   private static final long TIMES_ITS_COST = 150;
 
+  /** Of a disk, until a checkpoint was written; so of the state of 133 MB the first waits 100 s. */
+  static final long BYTES_A_SECOND = 200_000_000;
+
   /**
    * Where a phase or an epoch begins one comes earlier if it and those before it have taken less
    * than one so many-th of the time.
@@ -137,7 +140,18 @@ public final class CheckpointStore implements AutoCloseable {
     }
     return !stopped
         && (settings.steps() > 0 && step % settings.steps() == 0
-            || nanos.getAsLong() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * lastCost));
+            || nanos.getAsLong() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * cost()));
+  }
+
+  /** What the last one has taken; of the first what its bytes will take. */
+  private long cost() {
+    if (lastCost == 0 && nanos.getAsLong() - lastEnd > LEAST_NANOS) {
+      Map<String, SafeTensors.Source> tensors = new LinkedHashMap<>();
+      states(tensors);
+      double bytes = tensors.values().stream().mapToDouble(SafeTensors.Source::bits).sum() / 8;
+      lastCost = 1 + (long) (1e9 / BYTES_A_SECOND * bytes);
+    }
+    return lastCost;
   }
 
   private boolean dueAtStart() {
@@ -146,7 +160,7 @@ public final class CheckpointStore implements AutoCloseable {
     }
     long now = nanos.getAsLong();
     return settings.steps() > 0
-        || now - lastEnd > LEAST_NANOS && now - begun > LEAST_TIMES_ALL_COSTS * (costs + lastCost);
+        || now - lastEnd > LEAST_NANOS && now - begun > LEAST_TIMES_ALL_COSTS * (costs + cost());
   }
 
   private void save() {
@@ -155,14 +169,24 @@ public final class CheckpointStore implements AutoCloseable {
     }
     long start = nanos.getAsLong();
     Map<String, SafeTensors.Source> tensors = new LinkedHashMap<>();
-    Map<String, Object> states = new LinkedHashMap<>();
-    runs.forEach(
-        (name, run) -> states.put(name, run == null ? null : run.state(name + "/", tensors)));
+    Map<String, Object> states = states(tensors);
     directory.write(tensors, Map.of(RUNS, states));
     lastEnd = nanos.getAsLong();
     lastCost = lastEnd - start;
     costs += lastCost;
     LOG.debug("checkpoint of {} tensors written in {} ms", tensors.size(), lastCost / 1_000_000);
+  }
+
+  /**
+   * {@return the states of all runs}
+   *
+   * @param tensors to which theirs are added
+   */
+  private Map<String, Object> states(Map<String, SafeTensors.Source> tensors) {
+    Map<String, Object> states = new LinkedHashMap<>();
+    runs.forEach(
+        (name, run) -> states.put(name, run == null ? null : run.state(name + "/", tensors)));
+    return states;
   }
 
   /** Removes all checkpoints. */

@@ -27,6 +27,10 @@ class CheckpointScheduleTest {
   private CheckpointStore.OfRun run;
 
   private void begin(int steps) {
+    begin(steps, 1);
+  }
+
+  private void begin(int steps, int weights) {
     RunDirectory directory = RunDirectory.create(temporary.resolve("run"));
     store = new CheckpointStore(directory, new Checkpointing(steps, false), () -> now);
     run = store.of("run");
@@ -34,7 +38,7 @@ class CheckpointScheduleTest {
         "training",
         state -> {
           now += cost;
-          state.floats("weights", new float[] {1});
+          state.floats("weights", new float[weights]);
         });
   }
 
@@ -72,6 +76,22 @@ class CheckpointScheduleTest {
       save(draw(1e-3, 100));
       assertDueAfter(Math.max(FIRST, 150 * cost));
     }
+  }
+
+  /** As if a disk took 200 MB a second, of weights of four bytes each. */
+  @Test
+  void theFirstOfALargeStateComesAfter150TimesWhatItsBytesWillTake() {
+    int weights = 5_000_000 + random.nextInt(50_000_000);
+    begin(0, weights);
+    long begun = now;
+    long expected = 1 + (long) (1e9 / CheckpointStore.BYTES_A_SECOND * 4 * weights);
+    now = begun + FIRST + 1;
+    assertFalse(run.dueAtStart() && 100 * expected > FIRST);
+    now = begun;
+    assertDueAfter(150 * expected);
+    assertTrue(run.dueAtStart());
+    save(TimeUnit.MILLISECONDS.toNanos(100));
+    assertDueAfter(150 * cost);
   }
 
   /** Of the time until the next is due; the last before the end may cost more than is left. */
