@@ -226,6 +226,17 @@ final class TrainingOptions {
           "What to do at a step whose loss or gradient is NaN or infinite: ${COMPLETION-CANDIDATES}; stop ends the run and names the step, its examples and the first module, skip leaves the weights as they are (default: ${DEFAULT-VALUE}).")
   NonFinite nonFinite;
 
+  @Option(
+      names = "--detect-anomaly",
+      arity = "0..1",
+      fallbackValue = "true",
+      paramLabel = "true|false",
+      description =
+          "Look at the activations of each step too, not at loss and gradient alone: by one more"
+              + " forward pass. What is NaN or infinite is then treated as --non-finite says"
+              + " (default: ${DEFAULT-VALUE}).")
+  boolean detectAnomaly;
+
   /**
    * Refuses options that were typed and have no effect on a task.
    *

@@ -78,6 +78,11 @@ public final class FiniteWatch implements Insertions {
   }
 
   @Override
+  public boolean seesEachLinear() {
+    return true;
+  }
+
+  @Override
   public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
     Tensor result = watched.afterLinear(linear, x, y);
     for (FrozenLinear.Part part : linear.parts()) {

@@ -80,7 +80,9 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     }
     Insertions.OnLinear own = insertions.on(this, tokens);
     Tensor y = LinearOp.apply(insertions.tape(), x, frozen, own.modules(), own.observer());
-    return own.modules().isEmpty() ? y : insertions.afterLinear(this, x, y);
+    return own.modules().isEmpty() && !insertions.seesEachLinear()
+        ? y
+        : insertions.afterLinear(this, x, y);
   }
 
   /** y of a quantised W alone, of which LibTorch has no product; without a backward pass. */

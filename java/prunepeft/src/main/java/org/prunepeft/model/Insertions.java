@@ -81,7 +81,7 @@ public interface Insertions {
 
   /**
    * {@return what becomes of a linear's output, [M,N]} Not asked for where our own operation gave
-   * it and no LoRA module sits on it.
+   * it and no LoRA module sits on it, unless {@link #seesEachLinear}.
    *
    * @param linear as in {@link #on}
    * @param x [M,K]
@@ -89,6 +89,11 @@ public interface Insertions {
    */
   default Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
     return y;
+  }
+
+  /** {@return whether {@link #afterLinear} is asked for each linear's output} */
+  default boolean seesEachLinear() {
+    return false;
   }
 
   /**

@@ -49,6 +49,18 @@ public final class SmallBert {
     return of("a checkpoint with a large word", tensors);
   }
 
+  /** A model with a unit of layer 1 that is -Infinity for half of the tokens: ReLU makes it 0. */
+  public static Encoder saturating() {
+    EncoderConfig config = CONFIG.with().activation(HiddenActivation.RELU).build();
+    var tensors = RandomCheckpoint.tensors(config, TestSeed.random());
+    tensors.get("encoder.layer.1.intermediate.dense.bias").values()[0] = -3.4e38f;
+    float[] weights = tensors.get("encoder.layer.1.intermediate.dense.weight").values();
+    for (int i = 0; i < config.hidden(); i++) {
+      weights[i] = i % 2 == 0 ? 1e37f : -1e37f;
+    }
+    return of(config, "a checkpoint with a unit that overflows", tensors);
+  }
+
   /** As {@link #create(long, Precision)}, but each weight is off by up to a share of itself. */
   public static Encoder perturbed(long seed, double share, Random random) {
     var tensors = RandomCheckpoint.tensors(CONFIG, new Random(seed));
@@ -62,9 +74,14 @@ public final class SmallBert {
   }
 
   private static Encoder of(String origin, Map<String, SafeTensors.Tensor> tensors) {
+    return of(CONFIG, origin, tensors);
+  }
+
+  private static Encoder of(
+      EncoderConfig config, String origin, Map<String, SafeTensors.Tensor> tensors) {
     try {
       return new PostNormEncoder(
-          CONFIG, new MapCheckpoint(origin, tensors), Precision.FLOAT32, ComputeDevice.CPU);
+          config, new MapCheckpoint(origin, tensors), Precision.FLOAT32, ComputeDevice.CPU);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -70,6 +70,7 @@ class TrainingSettingsTest {
             10,
             true,
             NonFinite.SKIP,
+            true,
             ClassWeights.BALANCED,
             true,
             false,

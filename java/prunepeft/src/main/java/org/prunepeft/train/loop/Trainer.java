@@ -218,9 +218,14 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** A step can be left out only before the next one. */
+  /** A step can be left out, and its activations looked at, only before the next one. */
   private int lossesKept() {
-    return settings.nonFinite() == NonFinite.SKIP ? 1 : mode.losses();
+    return settings.nonFinite() == NonFinite.SKIP || settings.detectAnomaly() ? 1 : mode.losses();
+  }
+
+  /** Whether all outputs of a batch's pass are finite. */
+  boolean outputsAreFinite(TrainingRun run, Batch batch) {
+    return FirstNonFinite.output(encoder, run.modules(), run.head(), tape, batch).isEmpty();
   }
 
   /** Where a batch's values become NaN or infinite; see {@link FirstNonFinite}. */

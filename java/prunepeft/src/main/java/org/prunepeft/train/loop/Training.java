@@ -359,7 +359,12 @@ final class Training implements AutoCloseable {
       return Optional.of("loss is " + loss);
     }
     double norm = optimizer.gradientNorm();
-    return Double.isFinite(norm) ? nonFiniteOfHooks() : Optional.of("gradient's norm is " + norm);
+    if (!Double.isFinite(norm)) {
+      return Optional.of("gradient's norm is " + norm);
+    }
+    return settings.detectAnomaly() && !trainer.outputsAreFinite(run, batch)
+        ? Optional.of("output of a module is NaN or infinite")
+        : nonFiniteOfHooks();
   }
 
   private Optional<String> nonFiniteOfHooks() {

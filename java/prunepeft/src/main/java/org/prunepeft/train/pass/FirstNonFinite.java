@@ -47,7 +47,12 @@ public final class FirstNonFinite {
     return FiniteWatch.described(output);
   }
 
-  private static Optional<String> output(
+  /**
+   * {@return the first place by the encoder's order whose output is not finite; empty: all are}
+   *
+   * @param head null: it is not looked at
+   */
+  public static Optional<String> output(
       Encoder encoder, PeftModules modules, TaskHead head, Tape tape, Batch batch) {
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Encoding;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.search.Candidate;
@@ -169,6 +170,47 @@ class NonFiniteTest extends TrainingTest {
                 assertTrue(Float.isFinite(value), name);
               }
             });
+  }
+
+  private Trainer looking(NonFinite nonFinite) {
+    return keep(
+        new Trainer(
+            keep(SmallBert.saturating()),
+            TrainingSettings.builder()
+                .batchSize(BATCH)
+                .nonFinite(nonFinite)
+                .detectAnomaly(true)
+                .build()));
+  }
+
+  @Test
+  void anActivationThatIsMadeFiniteAgainIsSeenWhereActivationsAreLookedAt() {
+    trainer(SmallBert.saturating(), NonFinite.STOP).train(run(1), StepListener.NONE);
+    String said = failure(looking(NonFinite.STOP), run(1)).getMessage();
+    assertContains("the output of a module is NaN or infinite at step 1 of 3 (examples ", said);
+    assertContains(
+        "the first that is not finite is the output of encoder.layer.1.intermediate.dense;", said);
+    assertContains(
+        "every step of epoch 1 was left out",
+        failure(looking(NonFinite.SKIP), run(1)).getMessage());
+  }
+
+  /** The pass that looks changes nothing. */
+  @Test
+  void whereAllActivationsAreFiniteTheWeightsAreTheSame() {
+    TrainingRun run = run(2);
+    long model = TestSeed.draw();
+    long weights = TestSeed.draw();
+    List<Map<String, float[]>> ends = new ArrayList<>();
+    for (boolean look : new boolean[] {false, true}) {
+      fill(parameters(run).values(), new Random(weights));
+      TrainingSettings settings =
+          TrainingSettings.builder().batchSize(BATCH).detectAnomaly(look).build();
+      keep(new Trainer(keep(SmallBert.create(model, Precision.FLOAT32)), settings))
+          .train(run, StepListener.NONE);
+      ends.add(weights(run));
+    }
+    assertSame(ends.get(0), ends.get(1));
   }
 
   private static TrainingSettings skipping() {
