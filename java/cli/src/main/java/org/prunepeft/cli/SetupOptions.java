@@ -11,7 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
@@ -320,7 +319,7 @@ final class SetupOptions {
       return List.of();
     }
     Path run = config.toAbsolutePath().getParent();
-    if (RunStatus.of(run) != RunStatus.COMPLETE || !isOfRuns(run)) {
+    if (!RunStatus.isOfComplete(run)) {
       return List.of();
     }
     try {
@@ -329,15 +328,6 @@ final class SetupOptions {
       // The run itself will miss the file.
       return List.of();
     }
-  }
-
-  /**
-   * Whether a directory is that of a run, of which it may lack a file, or above several seeds or
-   * budgets, and not one in which a user keeps options and notes.
-   */
-  private static boolean isOfRuns(Path directory) {
-    return Stream.of("config.json", "result.json", "seeds.json", "budgets.json")
-        .anyMatch(name -> Files.exists(directory.resolve(name)));
   }
 
   /**

@@ -396,6 +396,33 @@ class DamagedRunTest {
     Call.of("report", lighter, "--output=" + temporary.resolve("lighter.html")).exits(0);
   }
 
+  /** By whatever path a command gets it; elsewhere it is what a person wrote. */
+  @Test
+  void aRunsStrategyThatIsNamedByItsFileIsRefusedIfItWasEdited() throws IOException {
+    Path edited = copy("edited-strategy");
+    Path strategy = edited.resolve("strategy.json");
+    Files.writeString(strategy, "\n", StandardOpenOption.APPEND);
+    String[] said = {
+      strategy + " is damaged or was changed: it has ",
+      ", but was written with ",
+      "with SHA-256 ",
+      "prunepeft seal " + edited
+    };
+    Path never = temporary.resolve("never");
+    Call.of("search", "--strategy=" + strategy, "--model=" + model, "--output=" + never)
+        .exits(1, said);
+    assertTrue(Files.notExists(never));
+    Call.of("strategy", "show", strategy).exits(1, said);
+    Call.of("strategy", "show", Files.copy(strategy, edited.resolve("mine.json"))).exits(0);
+    Path elsewhere = Files.createDirectories(temporary.resolve("strategies"));
+    Call.of("strategy", "show", Files.copy(strategy, elsewhere.resolve("strategy.json"))).exits(0);
+    Files.delete(edited.resolve("result.json"));
+    Call.of("strategy", "show", strategy).exits(1, edited.resolve("result.json") + " is missing");
+    Files.copy(run.resolve("result.json"), edited.resolve("result.json"));
+    Call.of("seal", edited).exits(0);
+    Call.of("strategy", "show", strategy).exits(0);
+  }
+
   @Test
   void aStudyTakesNoDamagedRunIntoItsTables() throws IOException {
     Path file =

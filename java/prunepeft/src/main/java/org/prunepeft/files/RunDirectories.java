@@ -98,13 +98,25 @@ public final class RunDirectories {
    * @throws RunDirectoryException if it can't be read
    */
   public static boolean isAbove(Path directory) {
-    // A damaged run may lack one of two.
-    boolean one =
-        Stream.of(RunFiles.CONFIG, RunFiles.RESULT)
-            .anyMatch(name -> Files.exists(directory.resolve(name)));
-    return !one
-        && (RunFiles.TOGETHER.stream().anyMatch(name -> Files.exists(directory.resolve(name)))
-            || !below(directory).isEmpty());
+    return !hasOne(directory) && (hasTogether(directory) || !below(directory).isEmpty());
+  }
+
+  /**
+   * {@return whether a directory is that of a complete run, or above several seeds or budgets, and
+   * not one in which a user keeps files that are called like theirs}
+   */
+  public static boolean isOfComplete(Path directory) {
+    return RunDirectory.isComplete(directory) && (hasOne(directory) || hasTogether(directory));
+  }
+
+  /** A damaged run may lack one of the two. */
+  private static boolean hasOne(Path directory) {
+    return Stream.of(RunFiles.CONFIG, RunFiles.RESULT)
+        .anyMatch(name -> Files.exists(directory.resolve(name)));
+  }
+
+  private static boolean hasTogether(Path directory) {
+    return RunFiles.TOGETHER.stream().anyMatch(name -> Files.exists(directory.resolve(name)));
   }
 
   /**

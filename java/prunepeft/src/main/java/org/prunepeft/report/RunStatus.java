@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
@@ -43,6 +44,16 @@ public enum RunStatus {
             && Files.exists(run.resolve(RunFiles.CONFIGURATION))
         ? CHOSEN
         : OPEN;
+  }
+
+  /**
+   * {@return whether a directory is that of a complete run, of which it may lack a file, or above
+   * several seeds or budgets, and not one in which a user keeps options and notes}
+   *
+   * @param directory may be absent
+   */
+  public static boolean isOfComplete(Path directory) {
+    return RunDirectories.isOfComplete(directory);
   }
 
   /**

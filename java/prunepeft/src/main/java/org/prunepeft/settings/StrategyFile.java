@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
 import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
@@ -18,7 +19,7 @@ public final class StrategyFile {
   /**
    * {@return a strategy}
    *
-   * @param path a file, or the directory of a complete run
+   * @param path a file, which may be that of a complete run, or the directory of one
    * @throws RunDirectoryException if it is absent, incomplete, damaged or no JSON object; names the
    *     file
    * @throws IllegalArgumentException if it is no strategy, naming the file and the key; or if the
@@ -36,12 +37,24 @@ public final class StrategyFile {
       RunDirectory run = RunDirectory.open(path);
       Manifest.verify(run);
       file = run.file(RunFiles.STRATEGY);
+    } else {
+      verifyOfRun(path);
     }
     Map<String, Object> map = RunDirectory.parse(file);
     try {
       return Strategy.fromMap(map);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Checks a file that is a complete run's own; others have no checksum. */
+  private static void verifyOfRun(Path file) {
+    Path run = file.toAbsolutePath().getParent();
+    if (file.endsWith(RunFiles.STRATEGY)
+        && RunDirectories.isOfComplete(run)
+        && !RunDirectories.isAbove(run)) {
+      Manifest.open(run, Set.of(RunFiles.STRATEGY));
     }
   }
 
