@@ -32,15 +32,32 @@ public final class RunData {
    * @throws DataException if one can't be read
    */
   public static List<FileChecksum> of(Task task) {
-    List<FileChecksum> checksums = new ArrayList<>();
-    for (Path file : task.files()) {
-      try {
-        checksums.add(FileChecksum.of(file));
-      } catch (IOException e) {
-        throw new DataException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    return task.files().stream().map(RunData::checksum).toList();
+  }
+
+  private static FileChecksum checksum(Path file) {
+    try {
+      return FileChecksum.of(file);
+    } catch (IOException e) {
+      throw new DataException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+  }
+
+  /**
+   * Checks that files hold what they held before a task was loaded from them.
+   *
+   * @param before what they held then
+   * @throws DataException if one does not, or can't be read; names it and the remedy
+   */
+  static void requireUnchanged(List<FileChecksum> before) {
+    for (FileChecksum earlier : before) {
+      FileChecksum now = checksum(earlier.file());
+      if (!now.holdsSame(earlier)) {
+        throw new DataException(
+            "%s changed while it was read: it had %s, and has %s; run again once it no longer changes"
+                .formatted(now.file(), earlier.content(), now.content()));
       }
     }
-    return checksums;
   }
 
   /**

@@ -103,14 +103,15 @@ public final class Session implements AutoCloseable {
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     try (LibraryLoading libraries = LibraryLoading.begin()) {
+      data = setup.output() == null ? List.of() : RunData.of(task);
       dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
+      RunData.requireUnchanged(data);
       double[] targets = dataset.train().stream().mapToDouble(Example::target).toArray();
       classWeights = setup.training().classWeights().of(dataset.schema(), targets);
       if (setup.training().tuneThreshold()) {
         DecisionThreshold.requireTwo(dataset.labels().size());
       }
       DataNotes.of(dataset, setup.sizes()).forEach(progress::message);
-      data = setup.output() == null ? List.of() : RunData.of(task);
       libraries.await();
     }
     PairEncoding pairs =
