@@ -41,6 +41,15 @@ final class ChatOptions extends TemplateOption {
             .findFirst();
   }
 
+  boolean isDated() {
+    return date != null;
+  }
+
+  /** Where there are no conversations; in a file it may stand. */
+  void leaveOutDate() {
+    date = null;
+  }
+
   /**
    * Also puts in place what has no fixed default.
    *

@@ -96,17 +96,21 @@ final class FileOptions {
    * Null if none are named.
    *
    * @param decoder whether the model is one, which learns texts where there are no labels
+   * @param resumed whether the options are those of a run that goes on, which say what the data
+   *     are: these may be gone
    */
-  DataFiles settle(ColumnOptions columns, boolean decoder) {
+  DataFiles settle(ColumnOptions columns, boolean decoder, boolean resumed) {
     Map<Split, String> splits = splits();
     DatasetDirectory found =
-        dataset == null ? null : new DatasetDirectory(dataset, datasetConfig, splits);
+        dataset == null || resumed && train != null
+            ? null
+            : new DatasetDirectory(dataset, datasetConfig, splits);
     if (found != null) {
       train = train == null ? found.train() : train;
       validation = validation == null ? found.validation() : validation;
-    } else if (datasetConfig != null) {
+    } else if (dataset == null && datasetConfig != null) {
       throw new IllegalArgumentException("--dataset-config-name needs --dataset-name");
-    } else if (!splits.isEmpty()) {
+    } else if (dataset == null && !splits.isEmpty()) {
       throw new IllegalArgumentException(
           "%s needs --dataset-name"
               .formatted(
@@ -130,7 +134,7 @@ final class FileOptions {
       }
       return null;
     }
-    TaskKind kind = kind(columns, decoder);
+    TaskKind kind = kind(columns, decoder, resumed);
     boolean texts = kind == TaskKind.LANGUAGE_MODELING;
     // The columns of a language model's texts are known by their names.
     Columns named = texts ? columns.orElse(Columns.DEFAULT) : columns.settle(Columns.DEFAULT);
@@ -171,13 +175,14 @@ final class FileOptions {
     return texts ? LanguageTask.metrics(train, columns) : List.of();
   }
 
-  private TaskKind kind(ColumnOptions columns, boolean decoder) {
+  /** The options of a run that has labels name their column. */
+  private TaskKind kind(ColumnOptions columns, boolean decoder, boolean resumed) {
     if (regression) {
       return TaskKind.REGRESSION;
     }
     return decoder
             && !columns.labelled()
-            && LanguageTask.suits(train, columns.orElse(Columns.DEFAULT))
+            && (resumed || LanguageTask.suits(train, columns.orElse(Columns.DEFAULT)))
         ? TaskKind.LANGUAGE_MODELING
         : TaskKind.CLASSIFICATION;
   }

@@ -186,7 +186,7 @@ final class SetupOptions {
         Models.directory(data.model).map(Path::toString).orElse(Models.localName(data.model));
     modules.settle(data.model, command);
     training.settle(command);
-    DataFiles own = files.settle(columns, Models.isDecoder(data.model));
+    DataFiles own = files.settle(columns, Models.isDecoder(data.model), resume != null);
     boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
     idle.refuse(
         !texts,
@@ -238,7 +238,7 @@ final class SetupOptions {
 
   /** The files, with the model's chat format if they have conversations. */
   private DataFiles withChat(DataFiles own, CommandSpec command) {
-    if (own != null && LanguageTask.hasConversations(own)) {
+    if (own != null && hasConversations(own)) {
       Path model = Models.directory(data.model).orElse(Path.of(data.model));
       return own.withChat(chat.settle(model));
     }
@@ -248,7 +248,15 @@ final class SetupOptions {
           "%s is for conversations; leave it out, or name a --train-file with a column messages, conversations, or prompt and completion, and a decoder as --model"
               .formatted(named.get()));
     }
+    chat.leaveOutDate();
     return own;
+  }
+
+  /** The options of a run whose data they are name a date. */
+  private boolean hasConversations(DataFiles own) {
+    return resume == null
+        ? LanguageTask.hasConversations(own)
+        : own.kind() == TaskKind.LANGUAGE_MODELING && chat.isDated();
   }
 
   /** A run that is to go on may have been made with a directory that has moved since. */

@@ -21,11 +21,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.AdapterImport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.RunContents;
@@ -135,20 +138,29 @@ class FlippedBitTest {
     }
   }
 
-  @Test
-  void aFlippedBitInWhatIsAboveSeveralSeedsIsFound() throws IOException {
-    Path above = temporary.resolve("seeds-to-flip");
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "seeds.json | --modules=head --seeds=1,2",
+        "budgets.json | --modules=random --keep=0.5,0.25"
+      })
+  void aFlippedBitInWhatIsAboveSeveralSeedsOrBudgetsIsFound(String together, String options)
+      throws IOException {
+    Path above = Files.createTempDirectory(temporary, "several-to-flip");
     Call.of(
             "train",
             "--model=" + model,
             Small.examples(24),
-            "--modules=head",
-            "--seeds=1,2",
+            options.split(" "),
             "--output=" + above)
         .exits(0);
+    List<Path> files =
+        Stream.of("config.yaml", together, "summary.md").map(above::resolve).sorted().toList();
+    assertEquals(files, RunsToDamage.files(above));
     Setup resumed =
         Setup.DEFAULT.with().output(above).checkpoints(new Checkpointing(0, true)).build();
-    flip(RunsToDamage.files(above), () -> assertTrue(PrunePeft.isOver(resumed)));
+    flip(files, () -> assertTrue(PrunePeft.isOver(resumed)));
   }
 
   @Test
@@ -410,6 +422,7 @@ class FlippedBitTest {
   private static boolean isAlone(Path file) {
     return isOfCutOffRun(file)
         || file.endsWith("seeds.json")
+        || file.endsWith("budgets.json")
         || STUDY.contains(file.getFileName().toString());
   }
 

@@ -48,6 +48,12 @@ class ResumeCommandTest {
   /** Among words: of a language model and its data. */
   private static final String LANGUAGE = "LANGUAGE";
 
+  /** Of such a model, with conversations as its data. */
+  private static final String CHATS = "CHATS";
+
+  /** With data in a directory as the hub keeps them. */
+  private static final String DATASET = "DATASET";
+
   /** Within which a process that is told to end does, where it has a processor to itself. */
   private static final Duration PROMISED = Duration.ofSeconds(10);
 
@@ -63,6 +69,9 @@ class ResumeCommandTest {
 
   private static Path pairs;
 
+  /** Conversations. */
+  private static Path chats;
+
   /** A training that nothing cut off. */
   private static Path whole;
 
@@ -73,6 +82,13 @@ class ResumeCommandTest {
     writeData("kind");
     decoder = LlamaDirectory.write(temporary.resolve("tiny-llama"));
     pairs = LetterPairs.write(temporary, 80);
+    chats =
+        Files.writeString(
+            temporary.resolve("chats.jsonl"),
+            """
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+            """
+                .repeat(40));
     whole = temporary.resolve("whole");
     Call.of(train(whole, LONG)).exits(0);
   }
@@ -94,7 +110,7 @@ class ResumeCommandTest {
    */
   private static List<String> command(String words, Path output, int epochs) {
     boolean language = words.contains(LANGUAGE);
-    List<String> command = new ArrayList<>(List.of(words.replace(LANGUAGE, "").split(" +")));
+    List<String> command = new ArrayList<>(List.of(words.replaceAll(" [A-Z]+", "").split(" +")));
     command.addAll(
         List.of(
             "--model=" + (language ? decoder : model),
@@ -458,12 +474,18 @@ class ResumeCommandTest {
     Results.assertSame(expected, run);
   }
 
-  /** A command that reads the same data in a directory of its own, as the file train.tsv. */
+  /** A command that reads the same data in a directory of its own. */
   private static List<String> reading(Path train, String words, Path run) throws IOException {
     Files.createDirectories(train.getParent());
-    Files.copy(data, train);
+    Files.copy(words.contains(CHATS) ? chats : words.contains(LANGUAGE) ? pairs : data, train);
     List<String> command = command(words, run, 1);
-    command.replaceAll(word -> word.startsWith("--train-file=") ? "--train-file=" + train : word);
+    command.replaceAll(
+        word ->
+            !word.startsWith("--train-file=")
+                ? word.replace("--max-seq-length=16", "--max-seq-length=48")
+                : words.contains(DATASET)
+                    ? "--dataset-name=" + train.getParent()
+                    : "--train-file=" + train);
     return command;
   }
 
@@ -503,15 +525,21 @@ class ResumeCommandTest {
       strings = {
         "train --seeds=1,2",
         "train --seeds=1,2 --together",
-        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25"
+        "search --strategy=all --rounds=1 --round-examples=48 --keep=0.5,0.25",
+        "train DATASET --seeds=1,2",
+        "train LANGUAGE --seeds=1,2",
+        "train LANGUAGE DATASET --seeds=1,2 --together",
+        "train LANGUAGE CHATS --modules=random --keep=0.5,0.25"
       })
   void runsThatAreAllCompleteAreNotToReadTheirDataAgain(String words) throws IOException {
     Path run = Files.createTempDirectory(temporary, "ended");
-    Path train = run.resolveSibling(run.getFileName() + "-data").resolve("train.tsv");
+    Path train =
+        run.resolveSibling(run.getFileName() + "-data")
+            .resolve(words.contains(LANGUAGE) ? "train.jsonl" : "train.tsv");
     Call.of(reading(train, words, run)).exits(0);
     Map<String, byte[]> expected = Results.of(run);
     cutOffBeforeTheirResults(run);
-    Files.delete(train);
+    Directories.delete(train.getParent());
     Call.of(words.split(" ")[0], "--resume", run).exits(0);
     Results.assertSame(expected, run);
   }
