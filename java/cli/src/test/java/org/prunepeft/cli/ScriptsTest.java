@@ -18,6 +18,7 @@ import java.util.jar.JarOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.EndedProcess;
 
 /** Scripts that look at the build, as far as they need none. */
 @Timeout(120)
@@ -215,7 +216,7 @@ class ScriptsTest {
     assertEquals(2, machines.size());
     process.destroy();
     process.waitFor();
-    machines.forEach(machine -> assertFalse(machine.isAlive()));
+    machines.forEach(machine -> assertFalse(EndedProcess.goesOn(machine)));
     assertNotEquals(0, process.exitValue());
   }
 

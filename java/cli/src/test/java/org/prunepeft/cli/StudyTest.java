@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.testing.Directories;
+import org.prunepeft.testing.EndedProcess;
 import org.prunepeft.testing.FixedSeed;
 
 /** Studies of a tiny model, whose runs are processes of seconds. */
@@ -415,7 +417,7 @@ class StudyTest {
       process.destroyForcibly().waitFor();
       for (ProcessHandle child : children) {
         child.destroyForcibly();
-        child.onExit().get(60, TimeUnit.SECONDS);
+        EndedProcess.await(child, Duration.ofMinutes(1));
       }
       if (numbers(checkpoints) > 0) {
         return run;
@@ -523,7 +525,7 @@ class StudyTest {
         signal.send(process);
         assertTrue(process.waitFor(60, TimeUnit.SECONDS), Child.text(said));
         for (ProcessHandle child : children) {
-          child.onExit().get(60, TimeUnit.SECONDS);
+          EndedProcess.await(child, Duration.ofMinutes(1));
         }
         if (Files.notExists(run.resolve("result.json"))) {
           assertEquals(signal.exitCode, process.exitValue(), Child.text(said));

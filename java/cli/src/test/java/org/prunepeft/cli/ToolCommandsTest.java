@@ -10,10 +10,10 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,6 +23,7 @@ import org.prunepeft.kernels.Kernels;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.settings.StrategyFile;
+import org.prunepeft.testing.EndedProcess;
 import picocli.CommandLine;
 
 /** The commands that train nothing. */
@@ -80,7 +81,7 @@ class ToolCommandsTest {
       try {
         Signal.TERM.send(process);
         assertEquals(Signal.TERM.exitCode, process.waitFor(), Child.text(said));
-        waiting.onExit().get(60, TimeUnit.SECONDS);
+        EndedProcess.await(waiting, Duration.ofMinutes(1));
         assertFalse(Child.text(said).contains("could not fetch"), Child.text(said));
       } finally {
         waiting.destroyForcibly();

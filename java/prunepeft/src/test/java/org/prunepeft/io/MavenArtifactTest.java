@@ -1,16 +1,16 @@
 package org.prunepeft.io;
 
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.testing.EndedProcess;
 
 class MavenArtifactTest {
   @TempDir Path temporary;
@@ -48,9 +48,8 @@ class MavenArtifactTest {
       fetching.interrupt();
       fetching.join();
       assertInstanceOf(AssetException.class, thrown.get());
-      script.onExit().get(30, TimeUnit.SECONDS);
-      sleeping.onExit().get(30, TimeUnit.SECONDS);
-      assertFalse(sleeping.isAlive());
+      EndedProcess.await(script, Duration.ofMinutes(1));
+      EndedProcess.await(sleeping, Duration.ofMinutes(1));
     } finally {
       sleeping.destroyForcibly();
     }

@@ -40,6 +40,40 @@ public record EndedProcess(int exitValue, String text) {
     }
   }
 
+  /**
+   * Waits until a process that need not be a child of this one has ended. One whose end its parent
+   * has not asked for has: in a container the first process may ask for none.
+   *
+   * @throws AssertionError if it has not ended by then
+   */
+  public static void await(ProcessHandle process, Duration limit) throws InterruptedException {
+    long end = System.nanoTime() + limit.toNanos();
+    while (goesOn(process)) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError(
+            "process %d has not ended within %s".formatted(process.pid(), limit));
+      }
+      Thread.sleep(5);
+    }
+  }
+
+  /** {@return whether a process is there and has not ended} */
+  public static boolean goesOn(ProcessHandle process) {
+    if (!process.isAlive()) {
+      return false;
+    }
+    try {
+      String state =
+          Files.readString(
+              Path.of("/proc", Long.toString(process.pid()), "stat"), StandardCharsets.ISO_8859_1);
+      // Behind the name, which may have any bytes.
+      return !state.substring(state.lastIndexOf(')') + 1).matches("(?s)\\s*[ZX].*");
+    } catch (IOException e) {
+      // Not Linux, or it has ended since.
+      return process.isAlive();
+    }
+  }
+
   private static String text(Path said) throws IOException {
     return new String(Files.readAllBytes(said), StandardCharsets.UTF_8);
   }

@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,8 +42,38 @@ class EndedProcessTest {
     } while (!Files.exists(pid) || Files.size(pid) == 0);
     assertTrue(said.endsWith("it said: begun\n"), said);
     long sleeping = Long.parseLong(Files.readString(pid).strip());
-    ProcessHandle.of(sleeping).ifPresent(left -> left.onExit().join());
-    assertFalse(ProcessHandle.of(sleeping).map(ProcessHandle::isAlive).orElse(false));
+    Optional<ProcessHandle> left = ProcessHandle.of(sleeping);
+    if (left.isPresent()) {
+      EndedProcess.await(left.get(), Duration.ofMinutes(1));
+    }
+  }
+
+  /** The parent becomes another program, which asks for the end of no child. */
+  @Test
+  void whatHasEndedAndIsNotAskedForHasEnded(@TempDir Path directory) throws Exception {
+    assumeTrue(Files.exists(Path.of("/proc/self/stat")), "needs Linux's /proc");
+    Path pid = directory.resolve("pid");
+    Process parent =
+        shell("sleep 0 & echo $! >" + pid + ".new; mv " + pid + ".new " + pid + "; exec sleep 600")
+            .start();
+    try {
+      while (!Files.exists(pid)) {
+        assertTrue(parent.isAlive());
+        Thread.sleep(5);
+      }
+      Optional<ProcessHandle> child =
+          ProcessHandle.of(Long.parseLong(Files.readString(pid).strip()));
+      if (child.isPresent()) { // else the shell has asked
+        EndedProcess.await(child.get(), Duration.ofMinutes(1));
+        assertFalse(EndedProcess.goesOn(child.get()));
+      }
+      assertTrue(EndedProcess.goesOn(parent.toHandle()));
+      assertThrows(
+          AssertionError.class, () -> EndedProcess.await(parent.toHandle(), Duration.ofMillis(20)));
+    } finally {
+      parent.destroyForcibly().waitFor();
+    }
+    assertFalse(EndedProcess.goesOn(parent.toHandle()));
   }
 
   /** As a daemon that a program leaves behind does. */
