@@ -121,17 +121,18 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
 
   /** Runs a process, which ends with this one or with the thread's interrupt. */
   private static int exit(ProcessBuilder builder) throws IOException, InterruptedException {
-    Process process = builder.inheritIO().start();
-    Thread hook = new Thread(() -> end(process), "end of Maven");
+    Maven maven = new Maven();
+    Thread hook = new Thread(maven::end, "end of Maven");
     try {
+      // Before it starts: this process may be told to end at once.
       Runtime.getRuntime().addShutdownHook(hook);
     } catch (IllegalStateException e) {
-      end(process);
+      throw ending();
     }
     try {
-      return process.waitFor();
+      return maven.start(builder).waitFor();
     } finally {
-      end(process);
+      maven.end();
       try {
         Runtime.getRuntime().removeShutdownHook(hook);
       } catch (IllegalStateException e) {
@@ -140,11 +141,30 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
     }
   }
 
-  /** Maven may be a script that has begun another process. */
-  private static void end(Process process) {
-    if (process.isAlive()) {
-      process.descendants().forEach(ProcessHandle::destroy);
-      process.destroy();
+  private static InterruptedException ending() {
+    return new InterruptedException("this process is ending");
+  }
+
+  /** It may be ended while it is being started, and is not started afterwards. */
+  private static final class Maven {
+    private Process process;
+    private boolean ended;
+
+    synchronized Process start(ProcessBuilder builder) throws IOException, InterruptedException {
+      if (ended) {
+        throw ending();
+      }
+      process = builder.inheritIO().start();
+      return process;
+    }
+
+    /** Maven may be a script that has begun another process. */
+    synchronized void end() {
+      ended = true;
+      if (process != null && process.isAlive()) {
+        process.descendants().forEach(ProcessHandle::destroy);
+        process.destroy();
+      }
     }
   }
 }
