@@ -42,16 +42,21 @@ final class GzipFile extends InputStream {
 
     @Override
     public int read() throws IOException {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+      int one = super.read();
+      add(one < 0 ? 0 : 1);
+      return one;
     }
 
     @Override
     public int read(byte[] target, int offset, int length) throws IOException {
       int read = super.read(target, offset, length);
-      count += Math.max(0, read);
-      size.read(count);
+      add(Math.max(0, read));
       return read;
+    }
+
+    private void add(int bytes) {
+      count += bytes;
+      size.read(count);
     }
   }
 
