@@ -51,18 +51,21 @@ final class CharacterMap {
   /**
    * Checks that a trie leads nowhere but to its own places and to whole texts.
    *
+   * @return UTF-16 units of the longest of them
    * @throws IllegalArgumentException if it does
    */
-  static void check(TokenizerPart part) {
-    new CharacterMap(part).check();
+  static int longest(TokenizerPart part) {
+    return new CharacterMap(part).longest();
   }
 
-  private void check() {
+  private int longest() {
     try {
       StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(texts));
     } catch (CharacterCodingException e) {
       throw damaged("texts that are not UTF-8");
     }
+    int[] lengths = lengths();
+    int longest = 0;
     BitSet seen = new BitSet();
     ArrayDeque<Integer> left = new ArrayDeque<>();
     left.add(offset(unit(0)));
@@ -77,7 +80,9 @@ final class CharacterMap {
         }
         int child = base ^ next ^ offset(unit);
         if ((unit & HAS_VALUE) != 0) {
-          requireText(unit(child) & Integer.MAX_VALUE);
+          int start = unit(child) & Integer.MAX_VALUE;
+          requireText(start);
+          longest = Math.max(longest, lengths[start]);
         }
         if (!seen.get(child)) {
           seen.set(child);
@@ -85,6 +90,17 @@ final class CharacterMap {
         }
       }
     }
+    return longest;
+  }
+
+  /** UTF-16 units from each byte to the next NUL, or the end. */
+  private int[] lengths() {
+    int[] lengths = new int[texts.length + 1];
+    for (int i = texts.length - 1; i >= 0; i--) {
+      int units = (texts[i] & 0xc0) == 0x80 ? 0 : (texts[i] & 0xff) < 0xf0 ? 1 : 2;
+      lengths[i] = texts[i] == 0 ? 0 : lengths[i + 1] + units;
+    }
+    return lengths;
   }
 
   private int unit(int place) {

@@ -109,7 +109,10 @@ public final class Tokenizer implements AutoCloseable {
       thread.setContextClassLoader(HuggingFaceTokenizer.class.getClassLoader());
       return new Tokenizer(
           HuggingFaceTokenizer.newInstance(
-              new ByteArrayInputStream(TokenizerFile.checked(tokenizerJson, decoding)), options),
+              new ByteArrayInputStream(
+                  TokenizerFile.checked(
+                      tokenizerJson, decoding, most(CHARACTERS_PER_TOKEN, maxLength))),
+              options),
           maxLength);
     } catch (EngineException | LinkageError | AssertionError e) {
       throw new DataException(
@@ -297,10 +300,14 @@ public final class Tokenizer implements AutoCloseable {
     tokenizer.close();
   }
 
+  /** Characters of a text that are looked at. */
+  private static int most(int charactersPerToken, int maxLength) {
+    return (int) Math.min(TokenizerPattern.LONGEST_TEXT, (long) charactersPerToken * maxLength);
+  }
+
   /** The part of a text that may be seen in its tokens, as valid Unicode without NUL. */
   private String readable(String text, int charactersPerToken) {
-    long most = Math.min(TokenizerPattern.LONGEST_TEXT, (long) charactersPerToken * maxLength);
-    int length = (int) Math.min(text.length(), most);
+    int length = Math.min(text.length(), most(charactersPerToken, maxLength));
     StringBuilder readable = new StringBuilder(length);
     for (int i = 0; i < length; i++) {
       char c = text.charAt(i);

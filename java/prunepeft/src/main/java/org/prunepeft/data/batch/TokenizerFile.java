@@ -58,11 +58,12 @@ final class TokenizerFile {
    *
    * @param file content of a tokenizer.json
    * @param decoding whether tokens are to be read as texts
+   * @param longest characters of the longest text that is to be encoded
    * @return the same, without what is of no consequence here
    * @throws IllegalArgumentException if a part is not what it must be; the message begins with it
    * @throws IOException if it is no JSON, or has a member twice
    */
-  static byte[] checked(byte[] file, boolean decoding) throws IOException {
+  static byte[] checked(byte[] file, boolean decoding, int longest) throws IOException {
     TokenizerPart root = new TokenizerPart("it", parse(file));
     root.members();
     ObjectNode checked = JSON.createObjectNode();
@@ -78,7 +79,7 @@ final class TokenizerFile {
     }
     TokenizerPart normalizer = part(root, "normalizer");
     TokenizerPart words = part(root, "pre_tokenizer");
-    TokenizerSteps.preTokenizer(words, TokenizerSteps.normalizer(normalizer));
+    TokenizerSteps.preTokenizer(words, TokenizerSteps.normalizer(normalizer, longest));
     TokenizerPart post = part(root, "post_processor");
     TokenizerSteps.postProcessor(post);
     for (TokenizerPart step : new TokenizerPart[] {normalizer, words, post}) {

@@ -2,15 +2,18 @@ package org.prunepeft.data.batch;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 
 /** What stands before and after the model of a tokenizer.json. */
 final class TokenizerSteps {
   /** Steps of a sequence. */
   private static final int MOST_STEPS = 100;
 
-  /** How many times longer a text may become by replacements. */
+  /** How many times longer a text may become. */
   private static final long MOST_GROWTH = 1000;
+
+  /** Characters that are put before a text. */
+  private static final int LONGEST_PREPENDED = 100;
 
   /** A special token has an id or some. */
   private static final int MOST_PARTS = 8;
@@ -18,88 +21,108 @@ final class TokenizerSteps {
   /** Special tokens of an encoding; the shortest of 8 tokens has room for some text. */
   private static final int MOST_SPECIAL = 6;
 
-  private static final Set<String> PLAIN_NORMALIZERS =
-      Set.of(
-          "BertNormalizer",
-          "Strip",
-          "StripAccents",
-          "NFC",
-          "NFD",
-          "NFKC",
-          "NFKD",
-          "Lowercase",
-          "Nmt",
-          "ByteLevel");
+  /**
+   * By how much normalizers that have no text of their own may make a text longer, in UTF-16 units.
+   * Those of Unicode's forms are its own figures (Standard Annex 15, Maximum Expansion Factors).
+   * Lowercase has two for \u0130. ByteLevel has one for each byte of UTF-8. BertNormalizer puts
+   * spaces around Chinese characters, none of which NFD takes apart into others than one.
+   */
+  private static final Map<String, Integer> NORMALIZERS =
+      Map.of(
+          "BertNormalizer", 4,
+          "Strip", 1,
+          "StripAccents", 1,
+          "NFC", 3,
+          "NFD", 4,
+          "NFKC", 18,
+          "NFKD", 18,
+          "Lowercase", 2,
+          "Nmt", 1,
+          "ByteLevel", 3);
 
-  private static final Set<String> PLAIN_PRE_TOKENIZERS =
-      Set.of(
-          "BertPreTokenizer",
-          "ByteLevel",
-          "CharDelimiterSplit",
-          "Metaspace",
-          "Whitespace",
-          "Punctuation",
-          "WhitespaceSplit",
-          "Digits",
-          "UnicodeScripts");
+  /**
+   * The same of pre-tokenizers, and of each part of a text. ByteLevel may put a space before it;
+   * Metaspace puts a character there and for spaces, which may have two units.
+   */
+  private static final Map<String, Integer> PRE_TOKENIZERS =
+      Map.of(
+          "BertPreTokenizer", 1,
+          "ByteLevel", 4,
+          "CharDelimiterSplit", 1,
+          "Metaspace", 4,
+          "Whitespace", 1,
+          "Punctuation", 1,
+          "WhitespaceSplit", 1,
+          "Digits", 1,
+          "UnicodeScripts", 1);
 
-  private static final Set<String> PLAIN_DECODERS =
-      Set.of("ByteFallback", "ByteLevel", "Fuse", "Metaspace", "WordPiece");
+  /** The same of decoders, and of each token. WordPiece puts a space before it. */
+  private static final Map<String, Integer> DECODERS =
+      Map.of("ByteFallback", 1, "ByteLevel", 1, "Fuse", 1, "Metaspace", 1, "WordPiece", 2);
+
+  /** Characters of the longest text that a decoder may be given, whose length nothing says. */
+  private static final long LONGEST_DECODED = MOST_GROWTH * TokenizerPattern.LONGEST_TEXT;
 
   private TokenizerSteps() {}
 
   /**
    * Checks a normalizer, or that there is none.
    *
-   * @return how many times longer replacements may make a text
+   * @param longest characters of the longest text that it may be given
+   * @return the same of what it may make of it
    */
-  static long normalizer(TokenizerPart normalizer) {
+  static long normalizer(TokenizerPart normalizer, long longest) {
     long growth = 1;
     for (TokenizerPart step : steps(normalizer, "normalizers")) {
-      switch (type(step)) {
-        case "Replace" -> growth = grown(growth, step);
-        case "Prepend" -> step.get("prepend").text(MOST_STEPS);
-        case "Precompiled" -> CharacterMap.check(step.get("precompiled_charsmap"));
-        default -> requireKnown(step, PLAIN_NORMALIZERS, "Replace, Prepend, Precompiled");
-      }
+      growth =
+          grown(
+              step,
+              growth,
+              switch (type(step)) {
+                case "Replace" -> replaced(step, longest * growth);
+                case "Prepend" -> 1 + step.get("prepend").text(LONGEST_PREPENDED).length();
+                case "Precompiled" -> CharacterMap.longest(step.get("precompiled_charsmap"));
+                default -> known(step, NORMALIZERS, "Replace, Prepend, Precompiled");
+              });
     }
-    return growth;
+    return longest * growth;
   }
 
-  /** How many times longer a text is after a replacement, too. */
-  private static long grown(long growth, TokenizerPart step) {
-    TokenizerPattern.checkReplaced(step.get("pattern"), growth);
-    long grown = growth * growth(step);
+  /** How many times longer a text may be after a step, too. */
+  private static long grown(TokenizerPart step, long growth, int times) {
+    long grown = growth * Math.max(1, times);
     if (grown > MOST_GROWTH) {
       throw new IllegalArgumentException(
-          "%s: replacements make a text more than %d times longer"
-              .formatted(step.path(), MOST_GROWTH));
+          "%s may make a text, with what is before it, %d times longer: the most is %d"
+              .formatted(step.path(), grown, MOST_GROWTH));
     }
     return grown;
   }
 
-  /** By how much a replacement may make a text longer; each place may be one, an empty one too. */
-  private static long growth(TokenizerPart step) {
+  /** By how much a replacement may make a text longer; what is replaced has a character. */
+  private static int replaced(TokenizerPart step, long longest) {
+    TokenizerPattern.checkReplaced(step.get("pattern"), longest);
     int content = step.get("content").text(TokenizerFile.LONGEST).length();
-    int replaced = step.get("pattern").json().path("String").asText().length();
-    return replaced == 0 ? 1 + content : Math.max(1, (content + replaced - 1) / replaced);
+    int replaced = Math.max(1, step.get("pattern").json().path("String").asText().length());
+    return (content + replaced - 1) / replaced;
   }
 
   /**
    * Checks a pre-tokenizer, or that there is none.
    *
-   * @param growth how many times longer the normalizer may make a text
+   * @param longest characters of the longest text that the normalizer may make
    */
-  static void preTokenizer(TokenizerPart words, long growth) {
+  static void preTokenizer(TokenizerPart words, long longest) {
+    long growth = 1;
     for (TokenizerPart step : steps(words, "pretokenizers")) {
       switch (type(step)) {
-        case "Split" -> TokenizerPattern.check(step.get("pattern"), growth);
+        case "Split" -> TokenizerPattern.check(step.get("pattern"), longest * growth);
         case "FixedLength" -> {
           if (!step.get("length").isAbsent()) {
             step.get("length").integer(1, TokenizerFile.LONGEST);
           }
         }
-        default -> requireKnown(step, PLAIN_PRE_TOKENIZERS, "Split, FixedLength");
+        default -> growth = grown(step, growth, known(step, PRE_TOKENIZERS, "Split, FixedLength"));
       }
     }
   }
@@ -124,8 +147,8 @@ final class TokenizerSteps {
           separator(step.get("cls"));
         }
         default ->
-            requireKnown(
-                step, Set.of(), "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing");
+            known(
+                step, Map.of(), "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing");
       }
     }
   }
@@ -135,7 +158,7 @@ final class TokenizerSteps {
     long growth = 1;
     for (TokenizerPart step : steps(decoder, "decoders")) {
       switch (type(step)) {
-        case "Replace" -> growth = grown(growth, step);
+        case "Replace" -> growth = grown(step, growth, replaced(step, LONGEST_DECODED));
         case "Strip" -> {
           step.get("content").text(2);
           step.get("start").integer(0, MOST_STEPS);
@@ -145,7 +168,7 @@ final class TokenizerSteps {
             throw stop.wrong("0");
           }
         }
-        default -> requireKnown(step, PLAIN_DECODERS, "Replace, Strip");
+        default -> growth = grown(step, growth, known(step, DECODERS, "Replace, Strip"));
       }
     }
   }
@@ -231,14 +254,17 @@ final class TokenizerSteps {
     return step.get("type").text(TokenizerFile.LONGEST);
   }
 
-  private static void requireKnown(TokenizerPart step, Set<String> plain, String others) {
-    if (!plain.contains(type(step))) {
+  /** What a table has of a step, which must be of a type in it. */
+  private static int known(TokenizerPart step, Map<String, Integer> table, String others) {
+    Integer times = table.get(type(step));
+    if (times == null) {
       throw step.get("type")
           .wrong(
               "Sequence or one of "
-                  + String.join(", ", plain.stream().sorted().toList())
-                  + (plain.isEmpty() ? "" : ", ")
+                  + String.join(", ", table.keySet().stream().sorted().toList())
+                  + (table.isEmpty() ? "" : ", ")
                   + others);
     }
+    return times;
   }
 }

@@ -45,6 +45,7 @@ public final class TokenizerProcess implements AutoCloseable {
           "na\u00efve \u6771\u4eac \ud83d\ude42 [CLS] <s>",
           " ".repeat(2000),
           "a".repeat(2000),
+          "s".repeat(2000),
           "ab \n\t".repeat(200));
 
   /** Of most vocabularies, the special tokens among them. */
@@ -255,6 +256,6 @@ public final class TokenizerProcess implements AutoCloseable {
    * @param decoding whether tokens are to be read as texts, too
    */
   public static void check(byte[] tokenizer, boolean decoding) throws IOException {
-    TokenizerFile.checked(tokenizer, decoding);
+    TokenizerFile.checked(tokenizer, decoding, TokenizerPattern.LONGEST_TEXT);
   }
 }
