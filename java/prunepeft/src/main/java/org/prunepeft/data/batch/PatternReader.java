@@ -44,9 +44,11 @@ final class PatternReader {
   private static final Pattern OPTIONS_OF_ALL = Pattern.compile("\\(" + OPTIONS);
   private static final Pattern GROUP =
       Pattern.compile("\\?(?:[:>]|(?<look><?[=!])|(?<on>[im]*)(?:-(?<off>[im]+))?:)");
+
   /** Up to 10FFFF. */
   private static final Pattern CODE =
       Pattern.compile("\\{(?:0{0,2}10|0{0,3}[0-9a-fA-F])?[0-9a-fA-F]{1,4}}");
+
   private static final Pattern BYTE = Pattern.compile("[0-7][0-9a-fA-F]");
   private static final Pattern UNIT = Pattern.compile("[0-9a-fA-F]{4}");
   private static final Pattern PROPERTY = Pattern.compile("\\{\\^?[A-Za-z0-9][A-Za-z0-9_ -]*}");
