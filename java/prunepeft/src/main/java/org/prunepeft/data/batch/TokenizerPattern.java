@@ -112,14 +112,10 @@ final class TokenizerPattern {
       for (int i = sequence.size() - 1; i >= 0; i--) {
         PatternElement one = sequence.get(i);
         double once = once(one, fails, longest);
-        if (one.looksAround()) {
-          // It lets what is behind it be tried once.
-          product = once + (fails ? product : 0);
-          fails = true;
-        } else if (fails) {
-          product *= once + Math.min(one.times(), longest) - 1;
+        if (fails) {
+          product = before(one, once, product, Math.min(one.times(), longest));
         } else if (one.mayFail()) {
-          product *= once;
+          product = once;
           fails = true;
         } else {
           behind += once;
@@ -128,6 +124,21 @@ final class TokenizerPattern {
       all += product + behind;
     }
     return all;
+  }
+
+  /**
+   * The ways of an element before others. Of a group each way has those others, of a character one,
+   * and a group that looks around has what is behind it tried once.
+   *
+   * @param once those of the element that is there once
+   * @param product those of the others
+   */
+  private static double before(PatternElement one, double once, double product, double times) {
+    return switch (one.kind()) {
+      case CHARACTER, ANCHOR -> times * (product + once - 1);
+      case GROUP -> product * (once + times - 1);
+      case LOOKS_AHEAD, LOOKS_BEHIND -> product + once;
+    };
   }
 
   /** Of an element that is there once; a group looks behind from each place that is near enough. */

@@ -255,6 +255,7 @@ class TokenizerFileTest {
         "(?<=a|bcd)e(?<![\\s!])",
         "(?i:[^\\p{L}\u00df][a-z\\s\\d!-/]+'d|(?-i:\u00df+))\u00df",
         "(?m-i).",
+        "(?i:<\\|assistants?\\|>)\\d",
         "\\Aa\\Z|\\b\\w\\B|\\Ga\\z",
       })
   void whatIsSureToBeReadAsOnigurumaReadsItIsTaken(String regex) {
