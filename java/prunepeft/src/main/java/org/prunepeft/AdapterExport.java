@@ -158,6 +158,7 @@ public final class AdapterExport {
     try (Pretrained base = loader.open()) {
       ModelFiles.require(run, base.files());
       base.writeTokenizer(target.path(), maxLength);
+      base.read().requireUnchanged();
     } catch (UnsupportedOperationException e) {
       LOG.warn("the export has no tokenizer: {}", e.getMessage());
     }
@@ -295,6 +296,7 @@ public final class AdapterExport {
             } else {
               writer.write(base, target);
             }
+            base.read().requireUnchanged();
           }
         });
   }

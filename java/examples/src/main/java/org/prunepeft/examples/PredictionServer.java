@@ -18,6 +18,9 @@ import org.prunepeft.train.Prediction;
 public final class PredictionServer {
   private static final System.Logger LOG = System.getLogger(PredictionServer.class.getName());
 
+  /** Far more than a model reads of a text. */
+  static final int MOST_BYTES = 1_000_000;
+
   public static void main(String[] arguments) throws IOException {
     TrainedModel model =
         TrainedModel.load(Path.of(arguments[0]), LoadSettings.DEFAULT.withThreads(1));
@@ -51,7 +54,11 @@ public final class PredictionServer {
 
   private static void answer(UnaryOperator<String> predictor, HttpExchange exchange)
       throws IOException {
-    byte[] text = exchange.getRequestBody().readAllBytes();
+    byte[] text = exchange.getRequestBody().readNBytes(MOST_BYTES + 1);
+    if (text.length > MOST_BYTES) {
+      send(exchange, 413, "a text has at most %d bytes; send a shorter one".formatted(MOST_BYTES));
+      return;
+    }
     try {
       send(exchange, 200, predictor.apply(new String(text, StandardCharsets.UTF_8)));
     } catch (IllegalArgumentException e) {

@@ -114,6 +114,17 @@ class PredictionServerTest {
     }
   }
 
+  @Test
+  void aTextThatIsTooLongIsRefusedAsItIsRead() throws IOException {
+    HttpServer server = PredictionServer.start(text -> "" + text.length(), 0);
+    int most = PredictionServer.MOST_BYTES;
+    assertEquals(most + "\n", post(server, 200, "a".repeat(most)));
+    assertEquals(
+        "a text has at most 1000000 bytes; send a shorter one\n",
+        post(server, 413, "a".repeat(most + 1)));
+    server.stop(0);
+  }
+
   private static String line(Prediction prediction) {
     return prediction.label() + "\t" + prediction.probability() + "\n";
   }

@@ -2,6 +2,10 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Optional;
 import java.util.function.IntPredicate;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 import org.prunepeft.kernels.binding.ReleaseMemoryFunction;
@@ -58,6 +62,20 @@ public final class Kernels {
   /** {@return the native library's version} */
   public static String version() {
     return LibPrunePeft.pp_version().getString();
+  }
+
+  /**
+   * {@return the archive or the folder that the native libraries come from; empty: they come from
+   * neither, such as from an archive in another one}
+   *
+   * @throws UncheckedIOException if the archive can't be read
+   */
+  public static Optional<Path> nativeCode() {
+    try {
+      return NativeLibraries.origin();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /**

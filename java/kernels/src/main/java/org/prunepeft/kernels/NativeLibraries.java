@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.JarURLConnection;
+import java.net.URI;
 import java.net.URL;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -12,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Enumeration;
+import java.util.Optional;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.zip.CRC32;
@@ -26,6 +28,8 @@ import org.bytedeco.javacpp.Loader;
  * compared by their CRC-32 too, once a process: those of another build are extracted again.
  */
 final class NativeLibraries {
+  private static final String LIBRARY = System.mapLibraryName("jniProcessEnvironment");
+
   static {
     try {
       forgetOtherBuilds();
@@ -45,15 +49,39 @@ final class NativeLibraries {
     Loader.load(type);
   }
 
+  /** {@return the archive or the folder that they come from; empty: they come from neither} */
+  static Optional<Path> origin() throws IOException {
+    URL library = library();
+    return library == null ? Optional.empty() : origin(library);
+  }
+
+  /** {@return the same of a library} */
+  static Optional<Path> origin(URL library) throws IOException {
+    return library.openConnection() instanceof JarURLConnection connection
+        ? file(connection.getJarFileURL())
+        : file(library).map(Path::getParent);
+  }
+
+  private static Optional<Path> file(URL url) {
+    return "file".equals(url.getProtocol())
+        ? Optional.of(Path.of(URI.create(url.toString())))
+        : Optional.empty();
+  }
+
+  /** One of them; null: there is none. The archive is no part of this module, but one beside it. */
+  private static URL library() {
+    return NativeLibraries.class.getClassLoader().getResource(folder() + LIBRARY);
+  }
+
+  private static String folder() {
+    return "%s/%s/"
+        .formatted(NativeLibraries.class.getPackageName().replace('.', '/'), Loader.getPlatform());
+  }
+
   private static void forgetOtherBuilds() throws IOException {
-    String library = System.mapLibraryName("jniProcessEnvironment");
-    URL url = NativeLibraries.class.getResource(Loader.getPlatform() + "/" + library);
-    if (url != null && url.openConnection() instanceof JarURLConnection connection) {
-      String entry = connection.getEntryName();
-      forgetOtherBuilds(
-          connection.getJarFile(),
-          entry.substring(0, entry.length() - library.length()),
-          Loader.getCacheDir().toPath());
+    URL library = library();
+    if (library != null && library.openConnection() instanceof JarURLConnection connection) {
+      forgetOtherBuilds(connection.getJarFile(), folder(), Loader.getCacheDir().toPath());
     }
   }
 

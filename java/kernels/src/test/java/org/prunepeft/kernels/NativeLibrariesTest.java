@@ -8,6 +8,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.util.Optional;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
@@ -71,6 +72,20 @@ class NativeLibrariesTest {
     assertEquals("first", Files.readString(extracted(other)), "JavaCPP compares size and time");
     forget(other);
     assertEquals("other", Files.readString(extracted(other)));
+  }
+
+  @Test
+  void theyComeFromAnArchiveOrAFolder() throws IOException {
+    Path archive = archive("first");
+    assertEquals(
+        Optional.of(archive),
+        NativeLibraries.origin(URI.create("jar:" + archive.toUri() + "!/" + LIBRARY).toURL()));
+    assertEquals(
+        Optional.of(temporary.resolve("a folder")),
+        NativeLibraries.origin(temporary.resolve("a folder/liba.so").toUri().toURL()));
+    assertEquals(
+        Optional.empty(),
+        NativeLibraries.origin(URI.create("jar:http://localhost/a.jar!/" + LIBRARY).toURL()));
   }
 
   @Test

@@ -16,6 +16,7 @@ import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.BoundedFile;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.FileStates;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 
@@ -249,6 +250,20 @@ public final class HuggingFaceDirectory {
       checksums.add(FileChecksum.of(directory.resolve(name)));
     }
     return checksums;
+  }
+
+  /**
+   * {@return how the files are now, before any is read}
+   *
+   * @throws IOException if the directory can't be read
+   */
+  public FileStates states() throws IOException {
+    List<Path> files = new ArrayList<>();
+    try (var all = Files.newDirectoryStream(directory)) {
+      all.forEach(files::add);
+    }
+    WritingFiles.NAMES.forEach(name -> files.add(directory.resolve(name)));
+    return new FileStates(files);
   }
 
   /**

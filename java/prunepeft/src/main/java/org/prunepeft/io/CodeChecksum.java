@@ -8,9 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
 import java.security.MessageDigest;
-import java.util.LinkedHashSet;
+import java.util.Collection;
 import java.util.List;
-import java.util.Set;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Which build of the program runs: what its archives or folders of classes hold. */
@@ -21,21 +21,25 @@ public final class CodeChecksum {
   private CodeChecksum() {}
 
   /**
-   * {@return the first digits of a SHA-256 of the archives or folders that the classes come from,
-   * with all that lies in them} Equal builds have the same, wherever they lie; an archive has
-   * another than the folder that it was made of. Of a class that comes from neither, such as from
-   * an archive in another one, nothing counts.
+   * {@return the archive or folder that a class comes from; empty: it comes from neither, such as
+   * from an archive in another one}
+   */
+  public static Optional<Path> origin(Class<?> type) {
+    return Optional.ofNullable(type.getProtectionDomain().getCodeSource())
+        .map(CodeSource::getLocation)
+        .filter(location -> "file".equals(location.getProtocol()))
+        .map(location -> Path.of(URI.create(location.toString())));
+  }
+
+  /**
+   * {@return the first digits of a SHA-256 of archives or folders, with all that lies in them}
+   * Equal builds have the same, wherever they lie; an archive has another than the folder that it
+   * was made of.
    *
+   * @param places in an order that stays
    * @throws UncheckedIOException if they can't be read
    */
-  public static String of(Class<?>... classes) {
-    Set<Path> places = new LinkedHashSet<>();
-    for (Class<?> type : classes) {
-      CodeSource source = type.getProtectionDomain().getCodeSource();
-      if (source != null && "file".equals(source.getLocation().getProtocol())) {
-        places.add(Path.of(URI.create(source.getLocation().toString())));
-      }
-    }
+  public static String of(Collection<Path> places) {
     MessageDigest digest = FileChecksum.digest();
     places.forEach(place -> add(digest, place));
     return FileChecksum.hex(digest).substring(0, DIGITS);

@@ -14,7 +14,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.FileStates;
 import org.prunepeft.io.MavenArtifact;
+import org.prunepeft.io.ReadFiles;
 import org.prunepeft.text.Spelling;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
@@ -139,8 +141,14 @@ public final class Models {
     public LoadedModel load(Precision precision, Quantization quantization, ComputeDevice device) {
       Torch.load();
       try (Pretrained parts = opener.open()) {
-        return new LoadedModel(
-            parts.encoder(precision, quantization, device), parts.tokenizer(), parts.files());
+        Encoder encoder = parts.encoder(precision, quantization, device);
+        try {
+          parts.read().requireUnchanged();
+        } catch (Throwable e) {
+          encoder.close();
+          throw e;
+        }
+        return new LoadedModel(encoder, parts.tokenizer(), parts.files());
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }
@@ -329,6 +337,7 @@ public final class Models {
   private static KnownModel directory(Path path) {
     try {
       HuggingFaceDirectory directory = new HuggingFaceDirectory(path);
+      FileStates before = directory.states();
       EncoderConfig config = config(directory);
       Path name = path.toAbsolutePath().normalize().getFileName();
       return new KnownModel(
@@ -337,14 +346,15 @@ public final class Models {
               .formatted(config.architecture(), config.layers(), config.hidden()),
           path.toString(),
           "as its model card says",
-          new PretrainedLoader(() -> directory(directory, config), directory.poolsSentences()));
+          new PretrainedLoader(
+              () -> directory(directory, config, before), directory.poolsSentences()));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
   }
 
-  private static Pretrained directory(HuggingFaceDirectory directory, EncoderConfig config)
-      throws IOException {
+  private static Pretrained directory(
+      HuggingFaceDirectory directory, EncoderConfig config, FileStates before) throws IOException {
     boolean wordPiece = config.architecture().tokenizerModel().equals("WordPiece");
     byte[] tokenizer = directory.tokenizer(wordPiece);
     if (config.decoder() != null) {
@@ -360,7 +370,7 @@ public final class Models {
                 tokenizer,
                 tokenizerFiles,
                 weights,
-                checksums(directory, config, wordPiece),
+                new ReadFiles(checksums(directory, config, wordPiece), before),
                 directory.config()));
   }
 

@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.ReadFiles;
 import org.prunepeft.torch.ComputeDevice;
 
 /**
@@ -22,7 +23,7 @@ import org.prunepeft.torch.ComputeDevice;
  * @param tokenizerFiles what else belongs to the tokenizer, by the files' names:
  *     tokenizer_config.json, special_tokens_map.json, added_tokens.json; may be empty
  * @param weights the encoder's, and perhaps a head's; closed with this
- * @param files what the files hold that all this is read from; none where they are not known
+ * @param read the files that all this is read from; none where they are not known
  * @param configFile the content of config.json, of which {@code config} is what is computed by; a
  *     missing node where there is none
  */
@@ -31,7 +32,7 @@ public record Pretrained(
     byte[] tokenizer,
     Map<String, byte[]> tokenizerFiles,
     Checkpoint weights,
-    List<FileChecksum> files,
+    ReadFiles read,
     JsonNode configFile)
     implements Closeable {
   /** A model that has no config.json. */
@@ -41,7 +42,13 @@ public record Pretrained(
       Map<String, byte[]> tokenizerFiles,
       Checkpoint weights,
       List<FileChecksum> files) {
-    this(config, tokenizer, tokenizerFiles, weights, files, MissingNode.getInstance());
+    this(
+        config,
+        tokenizer,
+        tokenizerFiles,
+        weights,
+        new ReadFiles(files, null),
+        MissingNode.getInstance());
   }
 
   /** A model whose tokenizer is tokenizer.json alone, and whose files are not known. */
@@ -128,6 +135,11 @@ public record Pretrained(
         : new CausalDecoder(config, weights, precision, quantization, device);
   }
 
+  /** {@return what the files hold; none where they are not known} */
+  public List<FileChecksum> files() {
+    return read.checksums();
+  }
+
   /**
    * {@return the same model with the values that its linears have once they are quantised; closed
    * with this}
@@ -146,7 +158,7 @@ public record Pretrained(
    * @param weights of the same architecture and sizes
    */
   public Pretrained with(Checkpoint weights) {
-    return new Pretrained(config, tokenizer, tokenizerFiles, weights, files, configFile);
+    return new Pretrained(config, tokenizer, tokenizerFiles, weights, read, configFile);
   }
 
   /** {@return the same model without a language model's own output layer} */

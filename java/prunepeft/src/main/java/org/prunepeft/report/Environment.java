@@ -1,10 +1,15 @@
 package org.prunepeft.report;
 
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.CodeChecksum;
 import org.prunepeft.kernels.Kernels;
@@ -20,15 +25,25 @@ public final class Environment {
 
   /** Read once: where an installation is replaced, this process has what was there before. */
   private static final class Build {
-    static final String CHECKSUM = CodeChecksum.of(Environment.class, Kernels.class);
+    static final String CHECKSUM = CodeChecksum.of(code());
   }
 
   private Environment() {}
 
+  /** The archives or folders of the program's classes and native libraries. */
+  static Set<Path> code() {
+    return Stream.of(
+            CodeChecksum.origin(Environment.class),
+            CodeChecksum.origin(Kernels.class),
+            Kernels.nativeCode())
+        .flatMap(Optional::stream)
+        .collect(Collectors.toCollection(LinkedHashSet::new));
+  }
+
   /**
    * {@return versions of all that has a part in the numbers, as runs keep them} Two states of the
    * program under the same version differ by {@code prunepeft_build}, a checksum of its classes and
-   * native code.
+   * native code, as far as they come from archives or folders.
    *
    * @throws LinkageError if a native library does not load
    */

@@ -2,18 +2,23 @@ package org.prunepeft.run;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Setup;
 
 /**
  * In what two configurations differ, that of a run and that which it, or one that belongs to it,
@@ -38,8 +43,14 @@ record ConfigDifference(String member, Object before, Object now) {
           ModelFiles.DIRECTORY,
           RunRecord.SETUP + ".output");
 
-  /** Its members are names of the user's choice, which no version has added. */
-  private static final String MODULE_SETTINGS = RunRecord.SETUP + ".moduleSettings";
+  /** The places of maps: their members are names that were given, which no version has added. */
+  private static final Set<String> MAPS =
+      Stream.of(
+              maps(RunRecord.SETUP, Setup.class),
+              maps(RunRecord.SEARCH, SearchSettings.class),
+              maps(RunRecord.SELECTION, ModuleChoice.class))
+          .flatMap(places -> places)
+          .collect(Collectors.toUnmodifiableSet());
 
   /** Of own files those of a setup. */
   private static final List<String> OWN_FILES = List.of("train", "validation", "test");
@@ -155,9 +166,20 @@ record ConfigDifference(String member, Object before, Object now) {
     }
   }
 
+  /** The places of maps in a record, and in the records that it has. */
+  private static Stream<String> maps(String place, Class<?> type) {
+    if (Map.class.isAssignableFrom(type)) {
+      return Stream.of(place);
+    }
+    return type.isRecord()
+        ? Arrays.stream(type.getRecordComponents())
+            .flatMap(own -> maps(place + "." + own.getName(), own.getType()))
+        : Stream.empty();
+  }
+
   /** Removes the members that an earlier version did not write. */
   private static void leaveOutLater(Map<?, ?> before, Map<?, ?> now, String place) {
-    if (!place.equals(MODULE_SETTINGS)) {
+    if (!MAPS.contains(place)) {
       now.keySet().retainAll(before.keySet());
     }
     String within = place.isEmpty() ? "" : place + ".";

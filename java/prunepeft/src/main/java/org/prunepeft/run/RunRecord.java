@@ -60,6 +60,8 @@ public final class RunRecord {
   static final String VERSIONS = "versions";
 
   static final String SETUP = "setup";
+  static final String SEARCH = "search";
+  static final String SELECTION = "selection";
   static final String ENCODER = "encoder";
 
   /** Null: nothing is written. */
@@ -257,8 +259,8 @@ public final class RunRecord {
 
   /** The configuration of a search as it is run. */
   public void configuration(Session session, SearchSettings settings, long budget) {
-    Map<String, Object> config = common("search", session);
-    config.put("search", settings);
+    Map<String, Object> config = common(SEARCH, session);
+    config.put(SEARCH, settings);
     config.put("budget", budget);
     begin(session, config);
   }
@@ -266,7 +268,7 @@ public final class RunRecord {
   /** The configuration of a plain training as it is run. */
   public void configuration(Session session, ModuleChoice selection, List<Candidate> modules) {
     Map<String, Object> config = common("train", session);
-    config.put("selection", selection);
+    config.put(SELECTION, selection);
     if (selection.sizes() != null) {
       config.put(SETUP, session.wholeSetup());
     }

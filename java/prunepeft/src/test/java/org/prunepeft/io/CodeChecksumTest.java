@@ -10,6 +10,8 @@ import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
 import org.junit.jupiter.api.Test;
@@ -32,7 +34,9 @@ class CodeChecksumTest {
     try (URLClassLoader loader =
         new URLClassLoader(
             new URL[] {place.toUri().toURL()}, ClassLoader.getPlatformClassLoader())) {
-      return CodeChecksum.of(loader.loadClass(Loaded.class.getName()));
+      Path origin = CodeChecksum.origin(loader.loadClass(Loaded.class.getName())).orElseThrow();
+      assertEquals(place, origin);
+      return CodeChecksum.of(List.of(origin));
     }
   }
 
@@ -76,7 +80,7 @@ class CodeChecksumTest {
 
   /** Those of the JDK come from no file. */
   @Test
-  void classesFromNoFileCountForNothing() {
-    assertEquals(CodeChecksum.of(), CodeChecksum.of(String.class));
+  void someClassesComeFromNoFile() {
+    assertEquals(Optional.empty(), CodeChecksum.origin(String.class));
   }
 }

@@ -12,6 +12,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.DecoderFamilies;
@@ -79,6 +81,43 @@ class ConfigDifferenceTest {
     assertEquals(Optional.of("setup"), member(before, now));
     before = config("17", Map.of("moduleSettings", Map.of("vera", Map.of("rank", 4))));
     now = config("21", Map.of("moduleSettings", Map.of("vera", Map.of("rank", 4, "later", "no"))));
+    assertEquals(Optional.empty(), member(before, now));
+  }
+
+  /** {@code {"setup": {"lora": of}}} of places such as setup.lora. */
+  private static Map<String, Object> nested(List<String> places, Object of) {
+    Object inner = of;
+    for (int i = places.size() - 1; i > 0; i--) {
+      inner = Map.of(places.get(i), inner);
+    }
+    Map<String, Object> outer = new LinkedHashMap<>();
+    outer.put(places.get(0), inner);
+    return outer;
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "setup.lora.rankPattern",
+        "setup.lora.alphaPattern",
+        "setup.adapter.bottleneckPattern",
+        "setup.moduleSettings",
+        "setup.files.chat.specialTokens",
+        "search.strategy.assignment",
+        "search.start.sizes.lora.rankPattern",
+        "selection.sizes.adapter.bottleneckPattern"
+      })
+  void namesThatWereGivenAreNoneThatAVersionHasAdded(String place) {
+    List<String> places = List.of(place.split("\\."));
+    Map<String, Object> before = nested(places, Map.of());
+    before.put(RunRecord.VERSIONS, Map.of("prunepeft_build", "a"));
+    Map<String, Object> now = nested(places, Map.of("query", 64));
+    now.put(RunRecord.VERSIONS, Map.of("prunepeft_build", "b"));
+    assertEquals(Optional.of(places.get(0)), member(before, now));
+    assertTrue(ofRuns(before, now).isPresent());
+    assertTrue(ofRuns(now, before).isPresent());
+    // An earlier version that had no such map.
+    before.putAll(nested(places.subList(0, places.size() - 1), Map.of()));
     assertEquals(Optional.empty(), member(before, now));
   }
 

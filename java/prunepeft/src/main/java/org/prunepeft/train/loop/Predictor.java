@@ -155,7 +155,8 @@ public final class Predictor implements AutoCloseable {
                     head == null ? "encoder's output" : "prediction",
                     batch.indices()[i / (values.length / batch.examples())],
                     values[i],
-                    FirstNonFinite.describe(encoder, modules, head, null, tape, batch, false)));
+                    FirstNonFinite.describe(
+                        encoder, modules, head, null, tape, List.of(batch), false)));
       }
     }
   }

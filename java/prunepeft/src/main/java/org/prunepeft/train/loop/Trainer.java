@@ -223,15 +223,21 @@ public final class Trainer implements AutoCloseable {
     return settings.nonFinite() == NonFinite.SKIP || settings.detectAnomaly() ? 1 : mode.losses();
   }
 
-  /** Whether all outputs of a batch's pass are finite. */
+  /** Whether all outputs of a step's passes are finite. */
   boolean outputsAreFinite(TrainingRun run, Batch batch) {
-    return FirstNonFinite.output(encoder, run.modules(), run.head(), tape, batch).isEmpty();
+    return FirstNonFinite.output(encoder, run.modules(), run.head(), tape, microBatches(run, batch))
+        .isEmpty();
   }
 
-  /** Where a batch's values become NaN or infinite; see {@link FirstNonFinite}. */
+  /** Where a step's values become NaN or infinite; see {@link FirstNonFinite}. */
   String firstNonFinite(TrainingRun run, Batch batch) {
     return FirstNonFinite.describe(
-        encoder, run.modules(), run.head(), run.encoder(), tape, batch, true);
+        encoder, run.modules(), run.head(), run.encoder(), tape, microBatches(run, batch), true);
+  }
+
+  /** No more goes through the encoder at once than in training. */
+  private List<Batch> microBatches(TrainingRun run, Batch batch) {
+    return batch.split(run.data(), settings.batchSize());
   }
 
   /** Whether the trainings were under way when their runs were cut off, and go on from there. */

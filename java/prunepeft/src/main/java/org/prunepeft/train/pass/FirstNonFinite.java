@@ -15,6 +15,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
+import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.head.TaskHead;
 
 /** Looks, after a loss or a prediction was NaN or infinite, for the place where that begins. */
@@ -27,7 +28,8 @@ public final class FirstNonFinite {
    *
    * @param head null: it is not looked at
    * @param own the encoder's own weights, where they are trained; else null
-   * @param gradients whether those that are there belong to the batch
+   * @param batches that go through the encoder one after another
+   * @param gradients whether those that are there belong to the batches
    */
   public static String describe(
       Encoder encoder,
@@ -35,9 +37,9 @@ public final class FirstNonFinite {
       TaskHead head,
       FlatParameters own,
       Tape tape,
-      Batch batch,
+      List<Batch> batches,
       boolean gradients) {
-    Optional<String> output = output(encoder, modules, head, tape, batch);
+    Optional<String> output = output(encoder, modules, head, tape, batches);
     if (output.isEmpty() && gradients) {
       Optional<String> gradient = gradient(modules, head, own);
       if (gradient.isPresent()) {
@@ -48,11 +50,30 @@ public final class FirstNonFinite {
   }
 
   /**
-   * {@return the first place by the encoder's order whose output is not finite; empty: all are}
+   * {@return the first place by the encoder's order whose output is not finite, of the first batch
+   * that has one, which is named where there are several; empty: all are}
    *
    * @param head null: it is not looked at
+   * @param batches that go through the encoder one after another
    */
   public static Optional<String> output(
+      Encoder encoder, PeftModules modules, TaskHead head, Tape tape, List<Batch> batches) {
+    for (int i = 0; i < batches.size(); i++) {
+      Optional<String> place = output(encoder, modules, head, tape, batches.get(i));
+      if (place.isPresent()) {
+        String of =
+            batches.size() == 1
+                ? ""
+                : " in micro-batch %d of %d (%s)"
+                    .formatted(
+                        i + 1, batches.size(), DivergedException.named(batches.get(i).indices()));
+        return Optional.of(place.get() + of);
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<String> output(
       Encoder encoder, PeftModules modules, TaskHead head, Tape tape, Batch batch) {
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {

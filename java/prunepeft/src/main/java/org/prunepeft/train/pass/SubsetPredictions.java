@@ -176,7 +176,8 @@ public final class SubsetPredictions implements AutoCloseable {
                       batch.indices()[i / width],
                       logits[i],
                       Candidate.names(subset),
-                      FirstNonFinite.describe(encoder, modules, head, null, tape, batch, false)));
+                      FirstNonFinite.describe(
+                          encoder, modules, head, null, tape, List.of(batch), false)));
         }
       }
       for (int subset : group) {

@@ -10,25 +10,36 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Encoding;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.ForwardingEncoder;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.Observation;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
+import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.LanguageModelHead;
 import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
 
 /** Trainings whose numbers cease to be numbers. */
@@ -195,22 +206,120 @@ class NonFiniteTest extends TrainingTest {
         failure(looking(NonFinite.SKIP), run(1)).getMessage());
   }
 
-  /** The pass that looks changes nothing. */
+  /** The pass that looks changes nothing, nor what a search's round gathers. */
   @Test
-  void whereAllActivationsAreFiniteTheWeightsAreTheSame() {
+  void whereAllActivationsAreFiniteTheWeightsAndStatisticsAreTheSame() {
     TrainingRun run = run(2);
     long model = TestSeed.draw();
     long weights = TestSeed.draw();
     List<Map<String, float[]>> ends = new ArrayList<>();
+    List<Observation> observed = new ArrayList<>();
     for (boolean look : new boolean[] {false, true}) {
       fill(parameters(run).values(), new Random(weights));
       TrainingSettings settings =
           TrainingSettings.builder().batchSize(BATCH).detectAnomaly(look).build();
-      keep(new Trainer(keep(SmallBert.create(model, Precision.FLOAT32)), settings))
-          .train(run, StepListener.NONE);
+      Trainer trainer =
+          keep(new Trainer(keep(SmallBert.create(model, Precision.FLOAT32)), settings));
+      RoundStatistics statistics =
+          keep(
+              new RoundStatistics(
+                  run.modules(), CriterionSettings.DEFAULT, trainer.steps(run), run.epochs()));
+      trainer.train(run, StepListener.NONE, statistics);
       ends.add(weights(run));
+      observed.add(statistics.observe());
     }
     assertSame(ends.get(0), ends.get(1));
+    assertEquals(observed.get(0), observed.get(1));
+  }
+
+  @Test
+  void inARoundOfASearchSuchAnActivationIsSeenToo() {
+    TrainingRun run = run(1);
+    RoundStatistics statistics =
+        keep(
+            new RoundStatistics(
+                run.modules(), CriterionSettings.DEFAULT, EXAMPLES / BATCH, run.epochs()));
+    Trainer trainer = looking(NonFinite.SKIP);
+    String said =
+        assertThrows(
+                DivergedException.class, () -> trainer.train(run, StepListener.NONE, statistics))
+            .getMessage();
+    assertContains("the output of a module is NaN or infinite at step 1 of 3 (examples ", said);
+  }
+
+  /** Notes how many rows go through it at once. */
+  private static final class Rows extends ForwardingEncoder {
+    private int most;
+
+    Rows(Encoder encoder) {
+      super(encoder);
+    }
+
+    @Override
+    public Tensor embed(EncoderInput input) {
+      most = Math.max(most, input.rows());
+      return super.embed(input);
+    }
+  }
+
+  private Trainer accumulating(Encoder encoder, boolean look) {
+    return keep(
+        new Trainer(
+            keep(encoder),
+            TrainingSettings.builder()
+                .batchSize(BATCH)
+                .gradientAccumulationSteps(EXAMPLES / BATCH)
+                .detectAnomaly(look)
+                .build()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aStepIsLookedAtByItsMicroBatchesOfWhichTheFirstThatIsNotFiniteIsNamed(boolean look) {
+    Rows encoder = new Rows(SmallBert.overflowing(RARE));
+    String said = failure(accumulating(encoder, look), run(1)).getMessage();
+    assertContains(" at step 1 of 1 (examples ", said);
+    Matcher named =
+        Pattern.compile(
+                "the output of embeddings in micro-batch [123] of 3 \\(examples ([0-9, ]+)\\);")
+            .matcher(said);
+    assertTrue(named.find(), said);
+    List<String> examples = List.of(named.group(1).split(", "));
+    assertEquals(BATCH, examples.size(), said);
+    assertTrue(examples.contains("" + ODD), said);
+    assertEquals(BATCH, encoder.most);
+  }
+
+  @Test
+  void aLanguageModelsStepIsLookedAtByItsMicroBatches() {
+    List<Encoding> texts = new ArrayList<>();
+    for (int i = 0; i < EXAMPLES; i++) {
+      int[] ids = random.ints(3 + i % 5, 0, RARE).toArray();
+      boolean[] trained = new boolean[ids.length];
+      Arrays.fill(trained, 1, ids.length, true);
+      texts.add(Encoding.labelled(ids, trained));
+    }
+    PeftConfig config = loraAndAdapters(3, 0);
+    TrainingRun run =
+        new TrainingRun(
+            modules(config, candidates(config)),
+            keep(
+                new LanguageModelHead(
+                    RandomTensors.normal(SmallBert.CONFIG.vocabulary(), SmallBert.CONFIG.hidden()),
+                    0)),
+            EncodedDataset.labelled(texts),
+            1,
+            TestSeed.draw(),
+            null);
+    Rows encoder = new Rows(SmallBert.create());
+    accumulating(encoder, true).train(run, StepListener.NONE);
+    assertEquals(BATCH, encoder.most);
+    String said =
+        assertThrows(
+                DivergedException.class,
+                () -> accumulating(SmallBert.saturating(), true).train(run, StepListener.NONE))
+            .getMessage();
+    assertContains("encoder.layer.1.intermediate.dense in micro-batch 1 of 3 (examples ", said);
   }
 
   private static TrainingSettings skipping() {
