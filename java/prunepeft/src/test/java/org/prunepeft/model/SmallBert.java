@@ -2,6 +2,7 @@ package org.prunepeft.model;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Random;
 import org.prunepeft.io.MapCheckpoint;
@@ -49,14 +50,18 @@ public final class SmallBert {
     return of("a checkpoint with a large word", tensors);
   }
 
-  /** A model with a unit of layer 1 that is -Infinity for half of the tokens: ReLU makes it 0. */
+  /**
+   * A model with two units of layer 1 of which one is -Infinity for nearly every token, whatever
+   * the other weights are: ReLU makes it 0. What they add to their bias differs in its sign.
+   */
   public static Encoder saturating() {
     EncoderConfig config = CONFIG.with().activation(HiddenActivation.RELU).build();
     var tensors = RandomCheckpoint.tensors(config, TestSeed.random());
-    tensors.get("encoder.layer.1.intermediate.dense.bias").values()[0] = -3.4e38f;
+    Arrays.fill(tensors.get("encoder.layer.1.intermediate.dense.bias").values(), 0, 2, -3.4e38f);
     float[] weights = tensors.get("encoder.layer.1.intermediate.dense.weight").values();
     for (int i = 0; i < config.hidden(); i++) {
       weights[i] = i % 2 == 0 ? 1e37f : -1e37f;
+      weights[config.hidden() + i] = -weights[i];
     }
     return of(config, "a checkpoint with a unit that overflows", tensors);
   }
