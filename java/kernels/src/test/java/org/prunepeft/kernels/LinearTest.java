@@ -145,6 +145,20 @@ class LinearTest extends CpuTest {
     }
   }
 
+  @Test
+  void onTheCpuALibraryIsNotAsked() {
+    Buffer x = Buffer.random(random, 7, 46);
+    Buffer w = Buffer.random(random, 36, 46);
+    Buffer y = Buffer.poisoned(7, 36);
+    PlainProduct library = new PlainProduct(CPU);
+    try (Linear linear = new Linear(context, w.matrix(), null, library)) {
+      linear.forward(context, x.matrix(), List.of(), y.matrix());
+      linear.gradInput(context, y.matrix(), List.of(), Buffer.poisoned(7, 46).matrix());
+    }
+    y.assertHolds(x.estimate().times(w.estimate().transposed(), Estimate.gamma(46)), "y");
+    assertEquals(List.of(), library.calls);
+  }
+
   private static Linear.Shape shapeOf(List<Long> ranks, int masks) {
     return new Linear.Shape(DType.FLOAT32, 100, 46, 36, ranks, masks);
   }
