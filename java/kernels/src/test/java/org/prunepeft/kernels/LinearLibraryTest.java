@@ -57,7 +57,7 @@ class LinearLibraryTest {
         new Case(37, 256, 128, Modules.NONE, 0, Path.SPLIT, Path.SPLIT),
         new Case(37, 256, 128, Modules.ONE, 8, Path.FUSED, Path.FUSED),
         new Case(37, 256, 128, Modules.ONE, 64, Path.SPLIT, Path.SPLIT),
-        new Case(37, 256, 128, Modules.ROWS, 8, Path.SPLIT, Path.SPLIT),
+        new Case(37, 256, 128, Modules.ROWS, 4, Path.SPLIT, Path.SPLIT),
         new Case(37, 256, 256, Modules.HALVES, 8, Path.SPLIT, Path.SPLIT),
         new Case(37, 128, 256, Modules.ONE, 8, Path.FUSED, Path.SPLIT),
         new Case(64, 256, 128, Modules.ONE, 16, Path.SPLIT, Path.FUSED),

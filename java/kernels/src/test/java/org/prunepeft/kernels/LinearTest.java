@@ -164,6 +164,21 @@ class LinearTest extends CpuTest {
   }
 
   @Test
+  void theShapeOfACallHasItsModulesWhereAllAreOnAllRows() {
+    LoraModule<Long> whole = new LoraModule<>(4L, null, 1);
+    LoraModule<Long> drops = new LoraModule<>(8L, null, 0, null, 1, new Dropout(0.1f, 1, 1, 1, 0));
+    LoraModule<Long> never = new LoraModule<>(8L, null, 0, null, 1, new Dropout(0, 1, 1, 1, 0));
+    assertEquals(shapeOf(List.of(), 0), shapeWith(List.of()));
+    assertEquals(shapeOf(List.of(4L, 8L, 8L), 1), shapeWith(List.of(whole, drops, never)));
+    LoraModule<Long> own = drops.on(new Rows(0, 50));
+    assertEquals(shapeOf(List.of(), 0), shapeWith(List.of(own, drops.on(new Rows(50, 50)))));
+  }
+
+  private static Linear.Shape shapeWith(List<LoraModule<Long>> modules) {
+    return Linear.Shape.of(DType.FLOAT32, 100, 46, 36, modules, a -> a);
+  }
+
+  @Test
   void aChoiceOfPathsReadsEachModulesRank() {
     Map<Linear.Shape, String> wrong =
         Map.of(
