@@ -3,7 +3,6 @@ package org.prunepeft.examples;
 import java.util.List;
 import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.CublasProduct;
-import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.DeviceBuffer;
 import org.prunepeft.kernels.Linear;
@@ -13,7 +12,7 @@ import org.prunepeft.kernels.Matrix;
 
 /**
  * A LoRA linear on plain buffers, without LibTorch: y = x Wᵀ + s·x Aᵀ Bᵀ and the gradients by x, A
- * and B. One word chooses the device; the path follows from it and from the shape.
+ * and B. One word chooses the device; the linear's path follows from it and from the shape.
  */
 public final class KernelsOnBuffers {
   private static final float SCALE = 0.5f;
@@ -37,35 +36,20 @@ public final class KernelsOnBuffers {
         DeviceBuffer dx = new DeviceBuffer(device, 6 * Float.BYTES);
         DeviceBuffer da = new DeviceBuffer(device, 3 * Float.BYTES);
         DeviceBuffer db = new DeviceBuffer(device, 2 * Float.BYTES);
-        Linear linear = new Linear(context, w.matrix(2, 3), null)) {
+        Linear linear = new Linear(context, w.matrix(2, 3), null, library)) {
       LoraModule<Matrix> module = new LoraModule<>(a.matrix(1, 3), b.matrix(2, 1), SCALE);
       List<LoraPass> lora =
           List.of(
               new LoraPass(
                   module, s.matrix(2, 1), ds.matrix(2, 1), da.matrix(1, 3), db.matrix(2, 1)));
-      Linear.Paths paths =
-          Linear.choosePaths(device, new Linear.Shape(DType.FLOAT32, 2, 3, 2, List.of(1L), 0));
-      if (paths.forward() == Linear.Path.FUSED) {
-        linear.forward(context, x.matrix(2, 3), lora, y.matrix(2, 2));
-      } else {
-        library.forward(x.matrix(2, 3), w.matrix(2, 3), y.matrix(2, 2));
-        Linear.down(context, x.matrix(2, 3), lora);
-        Linear.up(context, lora, y.matrix(2, 2));
-      }
-      if (paths.backward() == Linear.Path.FUSED) {
-        linear.backward(context, dy.matrix(2, 2), lora, dx.matrix(2, 3));
-      } else {
-        Linear.gradUp(context, dy.matrix(2, 2), lora);
-        library.gradInput(dy.matrix(2, 2), w.matrix(2, 3), dx.matrix(2, 3));
-        Linear.addGradInput(context, lora, dx.matrix(2, 3));
-      }
-      Linear.gradDown(context, x.matrix(2, 3), lora);
+      linear.forward(context, x.matrix(2, 3), lora, y.matrix(2, 2));
+      linear.backward(context, dy.matrix(2, 2), x.matrix(2, 3), lora, dx.matrix(2, 3));
       device.synchronize();
       print("y", y.floats(4));
       print("dX", dx.floats(6));
       print("dA", da.floats(3));
       print("dB", db.floats(2));
-      System.out.println(paths);
+      System.out.println(linear.paths(context, 2, List.of(module)));
     }
   }
 

@@ -312,7 +312,7 @@ final class Arguments implements AutoCloseable {
       moduleMemory.putLong(at + Of.ROWS, module.rows() == null ? rows : module.rows().count());
       moduleMemory.putFloat(at + Of.SCALE, module.scale());
       moduleMemory.putInt(at + Of.MASK, module.dropout() == null ? 0 : module.dropout().mask());
-      moduleMemory.putLong(at + Of.DROPOUT, dropout(i, module.dropout()));
+      moduleMemory.putLong(at + Of.DROPOUT, dropout(i, module));
       moduleMemory.putLong(at + Of.KEPT_MASK, keptMask(pass, rows));
     }
     return modules;
@@ -338,12 +338,12 @@ final class Arguments implements AutoCloseable {
   }
 
   /** The address of a module's dropout; 0 if it drops nothing. */
-  private long dropout(int i, Dropout dropout) {
-    if (dropout == null || dropout.p() == 0) {
+  private long dropout(int i, LoraModule<Matrix> module) {
+    if (!module.drops()) {
       return 0;
     }
     DropoutStruct struct = dropouts.position(i);
-    dropout.write(struct);
+    module.dropout().write(struct);
     return dropouts.address() + (long) i * dropouts.sizeof();
   }
 

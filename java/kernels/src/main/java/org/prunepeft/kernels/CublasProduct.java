@@ -1,5 +1,8 @@
 package org.prunepeft.kernels;
 
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_EPILOGUE_BIAS;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_EPILOGUE;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_TRANSA;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES;
@@ -48,13 +51,14 @@ import org.bytedeco.javacpp.PointerScope;
 /**
  * The products with W of {@link Linear.Path#SPLIT} by cuBLASLt on a CUDA device, through JavaCPP's
  * presets, which the user adds: org.bytedeco:cuda with the platform's classifier, beside CUDA's own
- * libraries. Sums are float32. The library's first choice of an algorithm is kept for each layout
- * of operands: others are not tried, since calls only enqueue.
+ * libraries. Sums are float32; a bias is added before they are rounded. The library's first choice
+ * of an algorithm is kept for each layout of operands: others are not tried, since calls only
+ * enqueue.
  *
  * <p>One object a device's stream and thread, with 32 MiB of scratch memory. The CUDA device that
  * is current for the calling thread stays as it was.
  */
-public final class CublasProduct implements AutoCloseable {
+public final class CublasProduct implements FrozenProduct, AutoCloseable {
   /** What NVIDIA recommends for Hopper; others ask for less. */
   private static final long WORKSPACE = 32L << 20;
 
@@ -116,40 +120,37 @@ public final class CublasProduct implements AutoCloseable {
     }
   }
 
-  /**
-   * y = x Wᵀ.
-   *
-   * @param x [M,K]
-   * @param w W [N,K], of x's type
-   * @param y [M,N], of x's type, written
-   */
-  public void forward(Matrix x, Matrix w, Matrix y) {
-    multiply(x, w, true, y);
+  @Override
+  public Device device() {
+    return device;
   }
 
-  /**
-   * dX = dY W.
-   *
-   * @param dy [M,N]
-   * @param w W [N,K], of dY's type
-   * @param dx [M,K], of dY's type, written
-   */
+  @Override
+  public void forward(Matrix x, Matrix w, Matrix bias, Matrix y) {
+    multiply(x, w, true, bias, y);
+  }
+
+  @Override
   public void gradInput(Matrix dy, Matrix w, Matrix dx) {
-    multiply(dy, w, false, dx);
+    multiply(dy, w, false, null, dx);
   }
 
-  private void multiply(Matrix left, Matrix w, boolean transposed, Matrix out) {
-    Product product = Product.of(left, w, transposed, out);
+  private void multiply(Matrix left, Matrix w, boolean transposed, Matrix bias, Matrix out) {
+    Product product = Product.of(left, w, transposed, bias, out);
     if (left.rows() > 0) {
-      onDevice(() -> enqueue(product, left, w, out));
+      onDevice(() -> enqueue(product, left, w, bias, out));
     }
   }
 
-  private void enqueue(Product product, Matrix left, Matrix w, Matrix out) {
+  private void enqueue(Product product, Matrix left, Matrix w, Matrix bias, Matrix out) {
     if (plans.size() == MOST_PLANS) {
       closePlans();
     }
-    ProductPlan plan = plans.computeIfAbsent(product, key -> new ProductPlan(handle, key));
+    ProductPlan plan = plans.computeIfAbsent(product, key -> new ProductPlan(handle, key, bias));
+    if (bias != null) {
+      // A call copies its description as it is enqueued, and this thread alone makes calls.
+      plan.setBias(bias);
+    }
     try (CUstream_st stream = new CUstream_st(device.stream())) {
       check(
           "cublasLtMatmul",
@@ -187,6 +188,7 @@ public final class CublasProduct implements AutoCloseable {
    */
   record MatrixLayout(long rows, long cols, long ld, int alignment) {
     static MatrixLayout of(Matrix matrix) {
+      DeviceBuffer.requireOpen(matrix.data());
       return new MatrixLayout(
           matrix.cols(),
           matrix.rows(),
@@ -201,24 +203,40 @@ public final class CublasProduct implements AutoCloseable {
 
   /**
    * out = left · wᵀ or left · w as the library computes it, c = aᵀ · b or a · b with a = w', b =
-   * left' and c = out'. A value: what the library has worked out for one product holds for the next
-   * one that equals it.
+   * left' and c = out'. A bias is added to each row of out, so to each column of c. A value: what
+   * the library has worked out for one product holds for the next one that equals it.
+   *
+   * @param biasAlignment as that of a layout; 0: there is no bias
    */
-  record Product(DType dtype, boolean transposeA, MatrixLayout a, MatrixLayout b, MatrixLayout c) {
+  record Product(
+      DType dtype,
+      boolean transposeA,
+      MatrixLayout a,
+      MatrixLayout b,
+      MatrixLayout c,
+      int biasAlignment) {
     /**
-     * @throws IllegalArgumentException if shapes or types disagree
+     * @param bias null: none
+     * @throws IllegalArgumentException if shapes or types disagree, or another matrix is null
      */
-    static Product of(Matrix left, Matrix w, boolean transposed, Matrix out) {
+    static Product of(Matrix left, Matrix w, boolean transposed, Matrix bias, Matrix out) {
+      String result = transposed ? "y" : "dx";
+      DType dtype = Matrix.given(transposed ? "x" : "dy", left).dtype();
       long inner = left.cols();
-      w.require(
-          "w", left.dtype(), transposed ? out.cols() : inner, transposed ? inner : out.cols());
-      out.require("out", left.dtype(), left.rows(), out.cols());
+      long cols = Matrix.given(result, out).cols();
+      Matrix.given("w", w)
+          .require("w", dtype, transposed ? cols : inner, transposed ? inner : cols);
+      if (bias != null) {
+        bias.require("bias", dtype, 1, cols);
+      }
+      out.require(result, dtype, left.rows(), cols);
       return new Product(
-          left.dtype(),
+          dtype,
           transposed,
           MatrixLayout.of(w),
           MatrixLayout.of(left),
-          MatrixLayout.of(out));
+          MatrixLayout.of(out),
+          bias == null ? 0 : MatrixLayout.of(bias).alignment());
     }
   }
 
@@ -231,7 +249,10 @@ public final class CublasProduct implements AutoCloseable {
     private final cublasLtMatrixLayoutOpaque_t c;
     private final cublasLtMatmulHeuristicResult_t choice;
 
-    ProductPlan(cublasLtContext handle, Product product) {
+    /**
+     * @param bias a first one, by which the library chooses; null: none
+     */
+    ProductPlan(cublasLtContext handle, Product product, Matrix bias) {
       try (PointerScope own = new PointerScope()) {
         int type = type(product.dtype());
         operation = new cublasLtMatmulDescOpaque_t();
@@ -239,13 +260,11 @@ public final class CublasProduct implements AutoCloseable {
             "cublasLtMatmulDescInit",
             cublasLtMatmulDescInit(operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
         if (product.transposeA()) {
-          check(
-              "cublasLtMatmulDescSetAttribute",
-              cublasLtMatmulDescSetAttribute(
-                  operation,
-                  CUBLASLT_MATMUL_DESC_TRANSA,
-                  new IntPointer(new int[] {CUBLAS_OP_T}),
-                  Integer.BYTES));
+          set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+        }
+        if (bias != null) {
+          set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+          setBias(bias);
         }
         a = layout(type, product.a());
         b = layout(type, product.b());
@@ -263,6 +282,25 @@ public final class CublasProduct implements AutoCloseable {
         check("cublasLtMatmulAlgoGetHeuristic", choice.state());
         own.extend();
         scope = own;
+      }
+    }
+
+    private void set(int attribute, int value) {
+      try (IntPointer memory = new IntPointer(new int[] {value})) {
+        set(attribute, memory, Integer.BYTES);
+      }
+    }
+
+    private void set(int attribute, Pointer value, long bytes) {
+      check(
+          "cublasLtMatmulDescSetAttribute",
+          cublasLtMatmulDescSetAttribute(operation, attribute, value, bytes));
+    }
+
+    /** For the calls that come, of a product with a bias. */
+    void setBias(Matrix bias) {
+      try (LongPointer address = new LongPointer(new long[] {bias.data().address()})) {
+        set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, address, Long.BYTES);
       }
     }
 
@@ -292,23 +330,25 @@ public final class CublasProduct implements AutoCloseable {
               CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
               new IntPointer(new int[] {CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE}),
               Integer.BYTES));
-      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.a());
-      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, product.b());
-      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, product.c());
-      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, product.c());
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.a().alignment());
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, product.b().alignment());
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, product.c().alignment());
+      // The bias is read as the outputs are written; the library has no attribute for it alone.
+      int written = product.c().alignment();
+      align(
+          preference,
+          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
+          product.biasAlignment() == 0 ? written : Math.min(written, product.biasAlignment()));
       return preference;
     }
 
     /** The library takes 256 bytes for granted. */
     private static void align(
-        cublasLtMatmulPreferenceOpaque_t preference, int attribute, MatrixLayout layout) {
+        cublasLtMatmulPreferenceOpaque_t preference, int attribute, int alignment) {
       check(
           "cublasLtMatmulPreferenceSetAttribute",
           cublasLtMatmulPreferenceSetAttribute(
-              preference,
-              attribute,
-              new IntPointer(new int[] {layout.alignment()}),
-              Integer.BYTES));
+              preference, attribute, new IntPointer(new int[] {alignment}), Integer.BYTES));
     }
 
     @Override

@@ -4,6 +4,7 @@ import static org.prunepeft.kernels.KernelException.check;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.DeviceStruct;
@@ -151,6 +152,27 @@ public final class Device implements AutoCloseable {
    */
   public DType trainedType(DType call) {
     return cuda ? call : DType.FLOAT32;
+  }
+
+  /** Whether work of both is enqueued on one stream, or both are the CPU. */
+  boolean isSameAs(Device other) {
+    return cuda == other.cuda
+        && (!cuda || index() == other.index() && Objects.equals(stream(), other.stream()));
+  }
+
+  /** {@return which it is, for messages} */
+  @Override
+  public String toString() {
+    if (!cuda) {
+      return "the CPU";
+    }
+    Pointer stream = stream();
+    return "CUDA device %d, %s"
+        .formatted(
+            index(),
+            stream == null
+                ? "the default stream"
+                : "the stream at 0x" + Long.toHexString(stream.address()));
   }
 
   /** The stream that work is enqueued on; null is the default stream. */

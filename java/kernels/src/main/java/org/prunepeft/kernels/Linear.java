@@ -4,6 +4,8 @@ import static org.prunepeft.kernels.KernelException.check;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
+import java.util.function.ToLongFunction;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.LibPrunePeft;
@@ -18,10 +20,13 @@ import org.prunepeft.kernels.binding.MatrixStruct;
  *
  * <p>There are two paths with the same result within the type's rounding. {@link Path#FUSED} is our
  * own product with W, prepared once, and forward and the gradient by x are one call each. On {@link
- * Path#SPLIT} the products with W are the caller's, by a library, and the static methods do the
- * rest. {@link #gradUp} and {@link #gradDown} belong to both. {@link #forward}, {@link #gradInput}
- * and {@link #backward} are the fused path always: {@link #choosePaths} says which should be the
- * faster, and a caller follows it or does not.
+ * Path#SPLIT} the products with W are a library's, and the static methods do the rest. {@link
+ * #gradUp} and {@link #gradDown} belong to both. A linear that is given a library ({@link
+ * FrozenProduct}) takes at each {@link #forward}, {@link #gradInput} and {@link #backward} the path
+ * that {@link #choosePaths} predicts to be the faster, as training does; without one, and with a
+ * quantised W, it takes the fused path. {@link #paths} tells which. To take a path of one's own
+ * choice, use a linear without a library for fused, and the library and the static methods for
+ * split.
  *
  * <p>On CUDA all matrices of a call are of one dtype, gradients of weights excepted. On the CPU x,
  * y and their gradients are of W's type, float32 or bfloat16, and A, B, S and dS float32 ({@link
@@ -35,7 +40,7 @@ import org.prunepeft.kernels.binding.MatrixStruct;
  *
  * <p>On the CPU, W and b are copied and may be freed, unless it {@link #borrowing borrows} W; on
  * CUDA they must outlive this object. Immutable, and good for several threads at once, each with a
- * context of its own.
+ * context of its own; with a library for as many as the library is.
  */
 public final class Linear implements AutoCloseable {
   /** The most runs of rows in a call, whatever modules are on them. */
@@ -88,6 +93,33 @@ public final class Linear implements AutoCloseable {
     public Shape {
       ranks = List.copyOf(ranks);
     }
+
+    /**
+     * {@return the shape of a call with these modules} Where some are on rows of their own, it has
+     * none: they are launches of their own on both paths.
+     *
+     * @param dtype of x and y
+     * @param rows M, 0 or more
+     * @param inputs K, 1 or more
+     * @param outputs N, 1 or more
+     * @param modules may be empty
+     * @param rank of a module, by its A
+     * @param <T> what weights are
+     */
+    public static <T> Shape of(
+        DType dtype,
+        long rows,
+        long inputs,
+        long outputs,
+        List<LoraModule<T>> modules,
+        ToLongFunction<T> rank) {
+      if (modules.stream().anyMatch(module -> module.rows() != null)) {
+        return new Shape(dtype, rows, inputs, outputs, List.of(), 0);
+      }
+      List<Long> ranks = modules.stream().map(module -> rank.applyAsLong(module.a())).toList();
+      int masks = (int) modules.stream().filter(LoraModule::drops).count();
+      return new Shape(dtype, rows, inputs, outputs, ranks, masks);
+    }
   }
 
   private final DType dtype;
@@ -98,18 +130,53 @@ public final class Linear implements AutoCloseable {
   /** What the native object reads where it lies; null: it has copies. */
   private List<Object> borrowed;
 
+  /** Null: there is no library. */
+  private final Split split;
+
+  /** A library with what it multiplies by. */
+  private record Split(FrozenProduct library, Matrix weight, Matrix bias) {
+    /** Work of one stream does not wait for that of another. */
+    void require(Device device) {
+      if (!device.isSameAs(library.device())) {
+        throw new IllegalArgumentException(
+            "the linear's library must be of the context's device and stream, "
+                + "got a library of %s and a context of %s".formatted(library.device(), device));
+      }
+    }
+  }
+
   /**
-   * Prepares a linear.
+   * Prepares a linear without a library: it takes the fused path.
    *
    * @param context for this call alone
    * @param weight W [N,K]
    * @param bias b [N]; null: none
    */
   public Linear(Context context, Matrix weight, Matrix bias) {
-    this(context, weight, bias, false);
+    this(context, weight, bias, false, null);
   }
 
-  private Linear(Context context, Matrix weight, Matrix bias, boolean borrows) {
+  /**
+   * Prepares a linear that takes the path which should be the faster, call by call.
+   *
+   * @param context for this call alone
+   * @param weight W [N,K]
+   * @param bias b [N]; null: none
+   * @param library of the device and stream of all contexts that this linear is called with; stays
+   *     the caller's, and has to live as long as this. Null: none
+   * @throws IllegalArgumentException if the library is of another device or stream
+   */
+  public Linear(Context context, Matrix weight, Matrix bias, FrozenProduct library) {
+    this(context, weight, bias, false, library);
+  }
+
+  private Linear(
+      Context context, Matrix weight, Matrix bias, boolean borrows, FrozenProduct library) {
+    Matrix.given("weight", weight);
+    split = library == null ? null : new Split(library, weight, bias);
+    if (split != null) {
+      split.require(context.device());
+    }
     if (bias != null) {
       bias.require("bias", weight.dtype(), 1, weight.rows());
     }
@@ -140,7 +207,7 @@ public final class Linear implements AutoCloseable {
    * @return the linear; the caller closes it
    */
   public static Linear borrowing(Context context, Matrix weight, Matrix bias) {
-    return new Linear(context, weight, bias, true);
+    return new Linear(context, weight, bias, true, null);
   }
 
   /**
@@ -169,6 +236,7 @@ public final class Linear implements AutoCloseable {
                     context.struct(), struct, call.matrix(0, bias), dtype.ordinal(), created),
                 context));
     borrowed = context.device().isCuda() ? Arrays.asList(weight, bias) : null;
+    split = null;
     plan = new NativeObject<>(this, created, LibPrunePeft::pp_linear_destroy);
   }
 
@@ -189,7 +257,7 @@ public final class Linear implements AutoCloseable {
    *
    * @param device where the matrices lie
    * @param shape type and extents of the call, and its modules' ranks
-   * @param quantized whether W is: then both are {@link Path#FUSED}
+   * @param quantized whether W is, or there is no library: then both are {@link Path#FUSED}
    * @return a path for each direction
    */
   public static Paths choosePaths(Device device, Shape shape, boolean quantized) {
@@ -207,6 +275,33 @@ public final class Linear implements AutoCloseable {
               device.struct(), struct, forward, backward, keepMasks));
     }
     return new Paths(Path.values()[forward[0]], Path.values()[backward[0]], keepMasks[0] != 0);
+  }
+
+  /**
+   * The paths that calls of this linear take, by their rows and modules: with a library those of
+   * {@link #choosePaths}, without one {@link Path#FUSED}. A caller asks for {@link
+   * Paths#keepMasks}, and gives the modules memory then ({@link LoraPass#keeping}).
+   *
+   * @param context of the calls
+   * @param rows M
+   * @param modules may be empty
+   * @return a path for each direction
+   */
+  public Paths paths(Context context, long rows, List<LoraModule<Matrix>> modules) {
+    Shape shape = Shape.of(dtype, rows, inputs, outputs, modules, a -> Matrix.given("a", a).rows());
+    return choosePaths(context.device(), shape, split == null);
+  }
+
+  /** Whether a call is the library's in a direction. */
+  private boolean splits(
+      Context context, long rows, List<LoraPass> passes, Function<Paths, Path> direction) {
+    if (split == null) {
+      return false;
+    }
+    plan.open();
+    split.require(context.device());
+    List<LoraModule<Matrix>> modules = passes.stream().map(LoraPass::module).toList();
+    return direction.apply(paths(context, rows, modules)) == Path.SPLIT;
   }
 
   /**
@@ -243,13 +338,19 @@ public final class Linear implements AutoCloseable {
    * @param y [M,N], written
    */
   public void forward(Context context, Matrix x, List<LoraPass> modules, Matrix y) {
-    x.require("x", dtype, x.rows(), inputs);
-    y.require("y", dtype, x.rows(), outputs);
+    require("x", x, dtype, inputs);
+    require("y", y, dtype, x.rows(), outputs);
     DType trained = context.device().trainedType(dtype);
     for (LoraPass pass : modules) {
       Matrix a = requireA(pass, trained, inputs);
       require("b", pass.module().b(), trained, a.rows());
       require("s", pass.s(), trained, x.rows(), a.rows());
+    }
+    if (splits(context, x.rows(), modules, Paths::forward)) {
+      split.library.forward(x, split.weight, split.bias, y);
+      down(context, x, modules);
+      up(context, modules, y);
+      return;
     }
     Arguments call = context.arguments();
     check(
@@ -272,11 +373,15 @@ public final class Linear implements AutoCloseable {
    * @param dx [M,K], written
    */
   public void gradInput(Context context, Matrix dy, List<LoraPass> modules, Matrix dx) {
-    dy.require("dy", dtype, dy.rows(), outputs);
-    dx.require("dx", dtype, dy.rows(), inputs);
+    require("dy", dy, dtype, outputs);
+    require("dx", dx, dtype, dy.rows(), inputs);
     DType trained = context.device().trainedType(dtype);
     for (LoraPass pass : modules) {
       require("ds", pass.ds(), trained, dy.rows(), requireA(pass, trained, inputs).rows());
+    }
+    if (splits(context, dy.rows(), modules, Paths::backward)) {
+      splitGradInput(context, dy, modules, dx);
+      return;
     }
     Arguments call = context.arguments();
     check(
@@ -314,8 +419,8 @@ public final class Linear implements AutoCloseable {
    * @param dx [M,K], written
    */
   public void backward(Context context, Matrix dy, Matrix x, List<LoraPass> modules, Matrix dx) {
-    dy.require("dy", dtype, dy.rows(), outputs);
-    dx.require("dx", dtype, dy.rows(), inputs);
+    require("dy", dy, dtype, outputs);
+    require("dx", dx, dtype, dy.rows(), inputs);
     if (x != null) {
       x.require("x", dtype, dy.rows(), inputs);
     }
@@ -331,6 +436,14 @@ public final class Linear implements AutoCloseable {
         require("da", pass.da(), DType.FLOAT32, rank, inputs);
       }
     }
+    if (splits(context, dy.rows(), modules, Paths::backward)) {
+      gradUp(context, dy, modules);
+      splitGradInput(context, dy, modules, dx);
+      if (x != null) {
+        gradDown(context, x, modules);
+      }
+      return;
+    }
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_linear_backward(
@@ -343,6 +456,11 @@ public final class Linear implements AutoCloseable {
             call.matrix(1, dx)),
         this,
         context);
+  }
+
+  private void splitGradInput(Context context, Matrix dy, List<LoraPass> modules, Matrix dx) {
+    split.library.gradInput(dy, split.weight, dx);
+    addGradInput(context, modules, dx);
   }
 
   /**

@@ -25,6 +25,11 @@ public record LoraModule<T>(T a, T b, long firstColumn, Rows rows, float scale, 
     this(a, b, 0, null, scale, null);
   }
 
+  /** {@return whether it drops some of its input} */
+  public boolean drops() {
+    return dropout != null && dropout.p() > 0;
+  }
+
   /**
    * {@return the same on other rows}
    *

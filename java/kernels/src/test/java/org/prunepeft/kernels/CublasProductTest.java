@@ -35,7 +35,7 @@ class CublasProductTest {
   void missingLibrariesAreNamedEachTime() {
     String library = "/org/bytedeco/cuda/" + Loader.getPlatform() + "/libjnicublas.so";
     boolean presets = CublasProduct.class.getResource(library) != null;
-    try (Device device = device()) {
+    try (Device device = TestDevice.open()) {
       for (int attempt = 0; attempt < 2; attempt++) {
         try (CublasProduct product = new CublasProduct(device)) {
           assertTrue(presets, "made without the presets' libraries");
@@ -45,21 +45,10 @@ class CublasProductTest {
           assertTrue(message.contains(Loader.getPlatform()), message);
           assertTrue(message.contains("org.bytedeco.cuda") || message.contains("jni"), message);
         } catch (IllegalStateException refused) {
-          assertTrue(presets && emulated(), refused.getMessage());
+          assertTrue(presets && TestDevice.isEmulated(), refused.getMessage());
         }
       }
     }
-  }
-
-  private static Device device() {
-    assumeTrue(
-        Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
-    return Device.cuda(0, null);
-  }
-
-  /** Its memory is the host's, which no library multiplies. */
-  private static boolean emulated() {
-    return System.getProperty("java.library.path").contains("stand-in");
   }
 
   /** Both products with W, over parts of matrices. */
@@ -67,20 +56,27 @@ class CublasProductTest {
   @EnumSource(DType.class)
   @Tag("device")
   void productsAreThoseOfPlainLoops(DType type) {
-    assumeTrue(!emulated(), "the device is an emulated one, on which cuBLASLt cannot multiply");
+    assumeTrue(
+        !TestDevice.isEmulated(),
+        "the device is an emulated one, on which cuBLASLt cannot multiply");
     Random random = TestSeed.random();
     int rows = 37;
     int inputs = 48;
     int outputs = 40;
-    try (Device device = device();
+    try (Device device = TestDevice.open();
         DeviceMatrix w = DeviceMatrix.random(device, type, random, outputs, inputs, 3);
         DeviceMatrix x = DeviceMatrix.random(device, type, random, rows, inputs, 0);
+        DeviceMatrix bias = DeviceMatrix.random(device, type, random, 1, outputs, 0);
+        DeviceMatrix later = DeviceMatrix.random(device, type, random, 2, outputs, 88);
         DeviceMatrix dy = DeviceMatrix.random(device, type, random, rows, outputs, 1);
         CublasProduct product = orSkip(device)) {
       // Twice each: the second time by the algorithm that was kept.
       for (int time = 0; time < 2; time++) {
-        check(product, device, x.matrix(), w.matrix(), true);
-        check(product, device, dy.matrix(), w.matrix(), false);
+        check(product, device, x.matrix(), w.matrix(), true, null);
+        check(product, device, x.matrix(), w.matrix(), true, bias.matrix());
+        // At another place of the same alignment: also by the algorithm that was kept.
+        check(product, device, x.matrix(), w.matrix(), true, later.matrix().part(1, 0, 1, outputs));
+        check(product, device, dy.matrix(), w.matrix(), false, null);
       }
     }
   }
@@ -95,7 +91,7 @@ class CublasProductTest {
   }
 
   private static void check(
-      CublasProduct product, Device device, Matrix left, Matrix w, boolean forward) {
+      CublasProduct product, Device device, Matrix left, Matrix w, boolean forward, Matrix bias) {
     DType type = left.dtype();
     int cols = (int) (forward ? w.rows() : w.cols());
     String name = "%s, %d x %d over %d".formatted(type, left.rows(), cols, left.cols());
@@ -105,12 +101,17 @@ class CublasProductTest {
     double gamma = left.cols() * (type == DType.FLOAT32 ? 1 : 2) * Rounding.FLOAT32;
     try (DeviceMatrix out = DeviceMatrix.poisoned(device, type, (int) left.rows(), cols, 2)) {
       if (forward) {
-        product.forward(left, w, out.matrix());
+        product.forward(left, w, bias, out.matrix());
       } else {
         product.gradInput(left, w, out.matrix());
       }
       device.synchronize();
-      out.assertWithin(a.times(forward ? b.transposed() : b, gamma).rounded(type), name);
+      Estimate expected = a.times(forward ? b.transposed() : b, gamma);
+      if (bias != null) {
+        Estimate row = Estimate.exact(DeviceMatrix.read(device, bias), cols);
+        expected = expected.plusRow(row, gamma);
+      }
+      out.assertWithin(expected.rounded(type), name);
     }
   }
 }

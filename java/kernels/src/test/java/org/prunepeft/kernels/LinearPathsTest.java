@@ -1,7 +1,6 @@
 package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.prunepeft.kernels.DropoutMask.mask;
 
 import java.util.ArrayList;
@@ -88,31 +87,9 @@ class LinearPathsTest {
   @MethodSource("onADevice")
   @Tag("device")
   void everyPathGivesALoraLinearInEachType(Case tested) {
-    try (Device device = device()) {
+    try (Device device = TestDevice.open()) {
       check(device, tested);
     }
-  }
-
-  private static Device device() {
-    assumeTrue(
-        Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
-    return Device.cuda(0, null);
-  }
-
-  /** A library's product, by plain loops in float64 on the host, rounded once. */
-  private static void multiply(
-      Device device, Matrix left, Matrix right, boolean transposed, Matrix out) {
-    double[][] a = DeviceMatrix.read(device, left);
-    double[][] b = DeviceMatrix.read(device, right);
-    double[][] c = new double[(int) out.rows()][(int) out.cols()];
-    for (int i = 0; i < c.length; i++) {
-      for (int j = 0; j < c[i].length; j++) {
-        for (int k = 0; k < a[i].length; k++) {
-          c[i][j] += a[i][k] * (transposed ? b[j][k] : b[k][j]);
-        }
-      }
-    }
-    DeviceMatrix.write(device, out, c);
   }
 
   /** A linear, and what its paths have to give. */
@@ -121,6 +98,7 @@ class LinearPathsTest {
     final DType type;
     final Shape shape;
     final Context context;
+    final FrozenProduct library;
     final DeviceMatrix w;
     final DeviceMatrix a;
     final DeviceMatrix b;
@@ -144,6 +122,7 @@ class LinearPathsTest {
       type = tested.type;
       shape = tested.shape;
       context = new Context(device);
+      library = new PlainProduct(device);
       w = random(shape.n, shape.k);
       a = random(shape.r, shape.k);
       b = random(shape.n, shape.r);
@@ -196,7 +175,7 @@ class LinearPathsTest {
       if (path == Linear.Path.FUSED) {
         linear.forward(context, x.matrix(), passes, y.matrix());
       } else {
-        multiply(device, x.matrix(), w.matrix(), true, y.matrix());
+        library.forward(x.matrix(), w.matrix(), null, y.matrix());
         Linear.down(context, x.matrix(), passes);
         Linear.up(context, passes, y.matrix());
       }
@@ -233,7 +212,7 @@ class LinearPathsTest {
         linear.gradInput(context, dy.matrix(), passes, dx.matrix());
       } else {
         Linear.gradUp(context, dy.matrix(), passes);
-        multiply(device, dy.matrix(), w.matrix(), false, dx.matrix());
+        library.gradInput(dy.matrix(), w.matrix(), dx.matrix());
         Linear.addGradInput(context, passes, dx.matrix());
       }
       if (path != Linear.Path.FUSED || !oneCall) {

@@ -145,8 +145,37 @@ class LinearTest extends CpuTest {
     }
   }
 
+  @Test
+  void onTheCpuALibraryIsNotAsked() {
+    Buffer x = Buffer.random(random, 7, 46);
+    Buffer w = Buffer.random(random, 36, 46);
+    Buffer y = Buffer.poisoned(7, 36);
+    PlainProduct library = new PlainProduct(CPU);
+    try (Linear linear = new Linear(context, w.matrix(), null, library)) {
+      linear.forward(context, x.matrix(), List.of(), y.matrix());
+      linear.gradInput(context, y.matrix(), List.of(), Buffer.poisoned(7, 46).matrix());
+    }
+    y.assertHolds(x.estimate().times(w.estimate().transposed(), Estimate.gamma(46)), "y");
+    assertEquals(List.of(), library.calls);
+  }
+
   private static Linear.Shape shapeOf(List<Long> ranks, int masks) {
     return new Linear.Shape(DType.FLOAT32, 100, 46, 36, ranks, masks);
+  }
+
+  @Test
+  void theShapeOfACallHasItsModulesWhereAllAreOnAllRows() {
+    LoraModule<Long> whole = new LoraModule<>(4L, null, 1);
+    LoraModule<Long> drops = new LoraModule<>(8L, null, 0, null, 1, new Dropout(0.1f, 1, 1, 1, 0));
+    LoraModule<Long> never = new LoraModule<>(8L, null, 0, null, 1, new Dropout(0, 1, 1, 1, 0));
+    assertEquals(shapeOf(List.of(), 0), shapeWith(List.of()));
+    assertEquals(shapeOf(List.of(4L, 8L, 8L), 1), shapeWith(List.of(whole, drops, never)));
+    LoraModule<Long> own = drops.on(new Rows(0, 50));
+    assertEquals(shapeOf(List.of(), 0), shapeWith(List.of(own, drops.on(new Rows(50, 50)))));
+  }
+
+  private static Linear.Shape shapeWith(List<LoraModule<Long>> modules) {
+    return Linear.Shape.of(DType.FLOAT32, 100, 46, 36, modules, a -> a);
   }
 
   @Test

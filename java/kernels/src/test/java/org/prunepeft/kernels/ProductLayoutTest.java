@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.util.Random;
 import org.bytedeco.javacpp.FloatPointer;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.CublasProduct.MatrixLayout;
@@ -49,7 +50,7 @@ class ProductLayoutTest {
       Buffer right =
           transposed ? Buffer.random(random, n, k, k + gap) : Buffer.random(random, k, n, n + gap);
       Buffer out = Buffer.poisoned(m, n, n + gap);
-      Product described = Product.of(left.matrix(), right.matrix(), transposed, out.matrix());
+      Product described = Product.of(left.matrix(), right.matrix(), transposed, null, out.matrix());
       columnMajor(
           described,
           new FloatPointer(right.matrix().data()),
@@ -79,9 +80,27 @@ class ProductLayoutTest {
     Matrix odd = Matrix.of(new FloatPointer(base).position(64 - misaligned + 129), 4, 8);
     Matrix w = Matrix.of(new FloatPointer(base).position(64 - misaligned + 256), 6, 8);
     Matrix y = Matrix.of(new FloatPointer(base).position(64 - misaligned + 512), 4, 6);
-    Product product = Product.of(x, w, true, y);
-    assertEquals(product, Product.of(later, w, true, y));
-    assertNotEquals(product, Product.of(odd, w, true, y));
+    Product product = Product.of(x, w, true, null, y);
+    assertEquals(product, Product.of(later, w, true, null, y));
+    assertNotEquals(product, Product.of(odd, w, true, null, y));
+  }
+
+  @Test
+  void whetherThereIsABiasAndItsAlignmentAreOfTheProduct() {
+    FloatPointer memory = new FloatPointer(4096);
+    long misaligned = memory.address() % 256 / 4;
+    FloatPointer base = new FloatPointer(memory).position(64 - misaligned);
+    Matrix x = Matrix.of(base, 4, 8);
+    Matrix w = Matrix.of(base, 6, 8);
+    Matrix y = Matrix.of(base, 4, 6);
+    Matrix bias = Matrix.vector(base, 6);
+    Matrix later = Matrix.vector(new FloatPointer(base).position(128 - misaligned), 6);
+    Matrix odd = Matrix.vector(new FloatPointer(base).position(129 - misaligned), 6);
+    Product product = Product.of(x, w, true, bias, y);
+    assertEquals(256, product.biasAlignment());
+    assertEquals(product, Product.of(x, w, true, later, y));
+    assertEquals(4, Product.of(x, w, true, odd, y).biasAlignment());
+    assertEquals(0, Product.of(x, w, true, null, y).biasAlignment());
   }
 
   @Test
@@ -90,7 +109,41 @@ class ProductLayoutTest {
     Matrix w = Buffer.random(random, 6, 7).matrix();
     Matrix y = Buffer.poisoned(4, 6).matrix();
     IllegalArgumentException wrong =
-        assertThrows(IllegalArgumentException.class, () -> Product.of(x, w, true, y));
+        assertThrows(IllegalArgumentException.class, () -> Product.of(x, w, true, null, y));
     assertEquals("w must be FLOAT32 [6, 8], got FLOAT32 [6, 7]", wrong.getMessage());
+    Matrix fits = Buffer.random(random, 6, 8).matrix();
+    Matrix bias = Buffer.random(random, 1, 8).matrix();
+    assertEquals(
+        "bias must be FLOAT32 [1, 6], got FLOAT32 [1, 8]",
+        assertThrows(IllegalArgumentException.class, () -> Product.of(x, fits, true, bias, y))
+            .getMessage());
+  }
+
+  @Test
+  void matricesThatAreMissingAreNamed() {
+    Matrix x = Buffer.random(random, 4, 8).matrix();
+    Matrix w = Buffer.random(random, 6, 8).matrix();
+    Matrix y = Buffer.poisoned(4, 6).matrix();
+    assertMissing("x", () -> Product.of(null, w, true, null, y));
+    assertMissing("w", () -> Product.of(x, null, true, null, y));
+    assertMissing("y", () -> Product.of(x, w, true, null, null));
+    assertMissing("dy", () -> Product.of(null, w, false, null, x));
+    assertMissing("dx", () -> Product.of(y, w, false, null, null));
+  }
+
+  @Test
+  void memoryThatWasFreedIsRefused() {
+    Matrix x = Buffer.random(random, 4, 8).matrix();
+    Matrix y = Buffer.poisoned(4, 6).matrix();
+    DeviceBuffer freed = new DeviceBuffer(Device.cpu(), 6 * 8 * Float.BYTES);
+    Matrix w = freed.matrix(6, 8);
+    freed.close();
+    assertThrows(IllegalStateException.class, () -> Product.of(x, w, true, null, y));
+  }
+
+  private static void assertMissing(String name, Executable call) {
+    assertEquals(
+        name + " must be given for this call, got null",
+        assertThrows(IllegalArgumentException.class, call).getMessage());
   }
 }

@@ -45,27 +45,17 @@ public final class LinearOp {
       FrozenWeight linear,
       List<LoraModule<Tensor>> modules,
       ObjIntConsumer<ModuleOutput> observer) {
-    return apply(paths(x, linear, modules), tape, x, linear, modules, observer);
-  }
-
-  /** The paths that suit. Modules on rows of their own are launches of their own on both. */
-  private static Linear.Paths paths(
-      Tensor x, FrozenWeight linear, List<LoraModule<Tensor>> modules) {
-    boolean inside = modules.stream().allMatch(module -> module.rows() == null);
-    return Linear.choosePaths(
-        ComputeDevice.of(x).kernels(),
-        new Linear.Shape(
+    Linear.Shape shape =
+        Linear.Shape.of(
             Torch.dtype(linear.type()),
             x.size(0),
             x.size(1),
             linear.outputs(),
-            inside ? modules.stream().map(module -> module.a().size(0)).toList() : List.of(),
-            inside ? (int) modules.stream().filter(LinearOp::drops).count() : 0),
-        linear.isQuantized());
-  }
-
-  private static boolean drops(LoraModule<Tensor> module) {
-    return module.dropout() != null && module.dropout().p() > 0;
+            modules,
+            a -> a.size(0));
+    Linear.Paths paths =
+        Linear.choosePaths(ComputeDevice.of(x).kernels(), shape, linear.isQuantized());
+    return apply(paths, tape, x, linear, modules, observer);
   }
 
   /** By given paths. */
@@ -147,7 +137,7 @@ public final class LinearOp {
           long rows = module.rows() == null ? x.size(0) : module.rows().count();
           long bytes = Linear.keptMaskBytes(rows, x.size(1));
           masks.add(
-              keepMasks && drops(module) && bytes > 0
+              keepMasks && module.drops() && bytes > 0
                   ? place.emptyMatrix(1, bytes, torch.ScalarType.Byte)
                   : null);
         }
