@@ -84,6 +84,9 @@ def main(arguments):
         loop = re.search(rf"^linear_grad_input_warpgroup bf16 masked{clusters}: .*?loop (\d+), HGMMA 16, SHFL 16", table, re.M | re.S)
         # Two warps a scheduler, to which 16 ranks take two thirds of the loop: what has products of 64 ranks lies in it too.
         expected.append((f"masked ranks of dX, clocks{clusters}", cost["kMaskedRanks"], (int(loop[1]), 2 * int(loop[1]))))
+        # The loop inside makes a word of four draws, or reads it.
+        word = re.compile(r"\n +loop (\d+), LDG 4\n").search(table, loop.end())
+        expected.append((f"masks of dX, a draw{clusters}", cost["kMaskedDraw"], near(int(word[1]) / 4)))
     # The kernels for any number of tiles count five; those for several modules too.
     down, grad = (cost[f"k{name}Step"] + 4 * cost[f"k{name}MoreRanks"] for name in ("Down", "Grad"))
     any_down, any_grad, many_down, many_grad = (

@@ -5,12 +5,11 @@
 #pragma once
 
 #include "cuda/element.cuh"
+#include "linear/cuda/shares.h"
 
 namespace prunepeft::cuda {
 constexpr int kMaxModules = 16;
 constexpr int kTileRanks = 16;
-/** Up to 80 ranks: two modules of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
-constexpr int kChunkTiles = 5;
 
 /** Which fields a kernel uses, its file says. */
 struct StackedModule {
