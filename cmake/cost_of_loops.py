@@ -141,16 +141,18 @@ def main(arguments):
         turns = sorted(loop["shortest"] for loop in up_loops[2:-2])
         copies = (turns[0], turns[-1]) if both_copied else (sum(turns[:2]), sum(turns[-2:]))
         products = sorted(loop["shortest"] for loop in up_loops[-2:])
-        drawn, read = (of_masked[name] - of_module["shortest"] for name in ("drawing", "mask read"))
+        # Without dropout all modules are one sum; with it each passes through shared memory.
+        with_masks, masked_module = (cost[constants + "Step"] + cost[constants + "Masked"], cost[constants + "MaskedModule"])
         expected += [
             (what, cost[constants + "Step"], near(up["way"])),
             (f"{what}, y read", cost[constants + "Reads"], near(up["reading"] - up["way"])),
             (f"{what}, a module more", cost[constants + "Module"], near(of_module["shortest"])),
             (f"{what}, 16 ranks more", cost[constants + "MoreRanks"],
              tuple(copy + product for copy, product in zip(copies, products))),
-            (f"{what}, masked", cost[constants + "Masked"], near(masked["drawing"] - up["way"] - drawn)),
-            (f"{what}, a mask drawn", cost[constants + "Masks"], near(drawn)),
-            (f"{what}, a mask read", cost[constants + "Kept"], near(read)),
+            (f"{what}, a mask drawn", with_masks + cost[constants + "Masks"], near(masked["drawing"])),
+            (f"{what}, a mask read", with_masks + cost[constants + "Kept"], near(masked["mask read"])),
+            (f"{what}, a module more that draws", masked_module + cost[constants + "Masks"], near(of_masked["drawing"])),
+            (f"{what}, a module more that reads", masked_module + cost[constants + "Kept"], near(of_masked["mask read"])),
         ]
     up_of_runs, masked_of_runs = (ways_of(f"multi_up bf16 aligned{rest}")[0] for rest in ("", " masked"))
     with_masks = cost["kUpStep"] + cost["kUpMasked"]

@@ -170,14 +170,14 @@ constexpr double kDownAnyLess = 24, kDownAnyMasks = 38, kDownModules = 30;
 constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModules = 115;
 /**
  * The same of up, whose step are 16 rows by 64 columns of y from its first instruction to its last: with 16 ranks of one
- * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, and
- * for each module whose mask is drawn or read.
+ * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, for
+ * each further module, whose product passes through shared memory by itself, and for each mask that is drawn or read.
  */
-constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 205, kUpMoreRanks = 47;
-constexpr double kUpMasked = 100, kUpMasks = 273, kUpKept = 80;
+constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 113, kUpMoreRanks = 47;
+constexpr double kUpMasked = 100, kUpMaskedModule = 205, kUpMasks = 273, kUpKept = 80;
 /** The same of the kernel for any operands, with rows at multiples of 16 bytes. */
-constexpr double kUpAnyStep = 485, kUpAnyReads = 125, kUpAnyModule = 311, kUpAnyMoreRanks = 143;
-constexpr double kUpAnyMasked = 97, kUpAnyMasks = 280, kUpAnyKept = 81;
+constexpr double kUpAnyStep = 485, kUpAnyReads = 125, kUpAnyModule = 215, kUpAnyMoreRanks = 143;
+constexpr double kUpAnyMasked = 97, kUpAnyMaskedModule = 311, kUpAnyMasks = 280, kUpAnyKept = 81;
 /**
  * What grad keeps a multiprocessor's memory busy with that it has to itself, in bytes a microsecond: two blocks have two tiles
  * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
@@ -298,7 +298,7 @@ struct Costs {
   bool whole_ranks = true;            // each module's is a multiple of 8; else up takes its kernel for any operands
   int64_t shared_bytes = 227 * 1024;  // that a block may have
   static constexpr double kAsIfAlike = -1;
-  double cuts = kAsIfAlike;  // of modules, where chunks of ranks end amid them (modules_cut)
+  double cuts = kAsIfAlike;  // of modules, where chunks of ranks end amid them (least_modules_cut)
 
   /**
    * Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). By
@@ -366,7 +366,8 @@ struct Costs {
     if (size == 2 && masks > 0) {
       const double of_kernel = whole_ranks ? kUpMasked : kUpAnyMasked;
       const double of_module = kept ? whole_ranks ? kUpKept : kUpAnyKept : whole_ranks ? kUpMasks : kUpAnyMasks;
-      cost.instructions += M / 16 * K / 64 * (of_kernel + masks * of_module);
+      const double more = whole_ranks ? kUpMaskedModule - kUpModule : kUpAnyMaskedModule - kUpAnyModule;
+      cost.instructions += M / 16 * K / 64 * (of_kernel + (sharers() - 1) * more + masks * of_module);
     }
     return cost;
   }
@@ -589,7 +590,7 @@ struct Costs {
   double cuts_if_alike() const {
     const double tiles = std::max<double>(padded_ranks() / 16, sharers()), each = tiles / sharers();
     const auto first_tile = [&](int i) { return static_cast<int64_t>(i * each); };
-    return static_cast<double>(modules_cut(kChunkTiles, static_cast<int64_t>(tiles), modules, first_tile));
+    return static_cast<double>(least_modules_cut(static_cast<int64_t>(tiles), modules, first_tile));
   }
   /** A bit an element, written or read. */
   double kept_bytes() const { return kept ? masks * groups() : 0; }

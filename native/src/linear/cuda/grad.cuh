@@ -256,8 +256,8 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   constexpr int kTileRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const S& stack = arguments.stack;
   constexpr bool kExact = kMostTiles < kChunkTiles;
-  const int first_tile = kExact ? 0 : chunk * kChunkTiles;
-  const int tiles = kExact ? kMostTiles : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
+  const Chunk of_block = chunk_of(stack, chunk);
+  const int first_tile = kExact ? 0 : of_block.first, tiles = kExact ? kMostTiles : of_block.count;
   const int first_left = static_cast<int>(gpu::divide_up(stack.modules[0].rank, kTileRanks)) - first_tile;
   const int row_tiles = kRows && first_left > 0 ? static_cast<int>(gpu::least(first_left, tiles)) : 0;
   const int64_t N = arguments.g.columns, first_column = column_block * arguments.passes * Grad::kColumns;

@@ -30,7 +30,7 @@ struct LoraRanks {
   }
   /** Ends of chunks amid a module. */
   int64_t cuts() const {
-    return modules_cut(kChunkTiles, tiles, modules, [&](int i) { return first_tile[i]; });
+    return least_modules_cut(tiles, modules, [&](int i) { return first_tile[i]; });
   }
 };
 

@@ -32,6 +32,21 @@ constexpr int64_t modules_cut(int64_t length, int64_t tiles, int modules, FirstT
   return cut;
 }
 
+/** Tiles of a chunk: of the lengths that make no chunk more than the longest does, the one that cuts fewest modules. */
+template <class FirstTile>
+constexpr int64_t chunk_length(int64_t tiles, int modules, FirstTile first_tile) {
+  int64_t best = kChunkTiles;
+  const auto chunks = [&](int64_t length) { return (tiles + length - 1) / length; };
+  for (int64_t length = kChunkTiles - 1; length > 0 && chunks(length) == chunks(kChunkTiles); length--)
+    if (modules_cut(length, tiles, modules, first_tile) < modules_cut(best, tiles, modules, first_tile)) best = length;
+  return best;
+}
+
+template <class FirstTile>
+constexpr int64_t least_modules_cut(int64_t tiles, int modules, FirstTile first_tile) {
+  return modules_cut(chunk_length(tiles, modules, first_tile), tiles, modules, first_tile);
+}
+
 /** Rows and columns of x that a block of the down product takes at a time. */
 constexpr int64_t kDownRows = 64, kDownColumns = 64;
 /** Blocks that fill today's devices a few times over. */
