@@ -84,6 +84,9 @@ def main(arguments):
         loop = re.search(rf"^linear_grad_input_warpgroup bf16 masked{clusters}: .*?loop (\d+), HGMMA 16, SHFL 16", table, re.M | re.S)
         # Two warps a scheduler, to which 16 ranks take two thirds of the loop: what has products of 64 ranks lies in it too.
         expected.append((f"masked ranks of dX, clocks{clusters}", cost["kMaskedRanks"], (int(loop[1]), 2 * int(loop[1]))))
+        # The loop inside makes a word of four draws, or reads it.
+        word = re.compile(r"\n +loop (\d+), LDG 4\n").search(table, loop.end())
+        expected.append((f"masks of dX, a draw{clusters}", cost["kMaskedDraw"], near(int(word[1]) / 4)))
     # The kernels for any number of tiles count five; those for several modules too.
     down, grad = (cost[f"k{name}Step"] + 4 * cost[f"k{name}MoreRanks"] for name in ("Down", "Grad"))
     any_down, any_grad, many_down, many_grad = (
@@ -138,16 +141,18 @@ def main(arguments):
         turns = sorted(loop["shortest"] for loop in up_loops[2:-2])
         copies = (turns[0], turns[-1]) if both_copied else (sum(turns[:2]), sum(turns[-2:]))
         products = sorted(loop["shortest"] for loop in up_loops[-2:])
-        drawn, read = (of_masked[name] - of_module["shortest"] for name in ("drawing", "mask read"))
+        # Without dropout all modules are one sum; with it each passes through shared memory.
+        with_masks, masked_module = (cost[constants + "Step"] + cost[constants + "Masked"], cost[constants + "MaskedModule"])
         expected += [
             (what, cost[constants + "Step"], near(up["way"])),
             (f"{what}, y read", cost[constants + "Reads"], near(up["reading"] - up["way"])),
             (f"{what}, a module more", cost[constants + "Module"], near(of_module["shortest"])),
             (f"{what}, 16 ranks more", cost[constants + "MoreRanks"],
              tuple(copy + product for copy, product in zip(copies, products))),
-            (f"{what}, masked", cost[constants + "Masked"], near(masked["drawing"] - up["way"] - drawn)),
-            (f"{what}, a mask drawn", cost[constants + "Masks"], near(drawn)),
-            (f"{what}, a mask read", cost[constants + "Kept"], near(read)),
+            (f"{what}, a mask drawn", with_masks + cost[constants + "Masks"], near(masked["drawing"])),
+            (f"{what}, a mask read", with_masks + cost[constants + "Kept"], near(masked["mask read"])),
+            (f"{what}, a module more that draws", masked_module + cost[constants + "Masks"], near(of_masked["drawing"])),
+            (f"{what}, a module more that reads", masked_module + cost[constants + "Kept"], near(of_masked["mask read"])),
         ]
     up_of_runs, masked_of_runs = (ways_of(f"multi_up bf16 aligned{rest}")[0] for rest in ("", " masked"))
     with_masks = cost["kUpStep"] + cost["kUpMasked"]

@@ -202,6 +202,7 @@ using SiteKey = std::array<uintptr_t, 3>;  // kind; code, or file and line
 struct Counter {
   explicit Counter(size_t cache_bytes) : cache(cache_bytes) {}
   Cache cache;
+  uint64_t fills = 0;
   std::vector<Site> sites;
   std::map<SiteKey, uint32_t> numbers;                     // of sites
   std::array<std::pair<SiteKey, uint32_t>, 1024> found{};  // of those lately
@@ -319,6 +320,7 @@ Traffic stop_counting() {
   Traffic traffic;
   traffic.read = g_counter->cache.bytes_read();
   traffic.written = g_counter->cache.bytes_written();
+  traffic.fills = g_counter->fills;
   for (const Site& site : g_counter->sites) traffic.accesses.push_back(site.count);
   g_counter.reset();
   return traffic;
@@ -343,6 +345,7 @@ void count_bulk_row(uintptr_t address, size_t bytes, const char* file, int line)
 }
 
 void count_fill(uintptr_t address, size_t bytes) {
+  g_counter->fills++;
   pass_bytes(Counted::kFill, address, bytes, "cudaMemset", 0);
 }
 

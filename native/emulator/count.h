@@ -52,6 +52,8 @@ struct AccessCount {
 struct Traffic {
   /** Bytes. */
   uint64_t read = 0, written = 0;
+  /** Calls of cudaMemset. */
+  uint64_t fills = 0;
   /** By their first use. */
   std::vector<AccessCount> accesses;
 

@@ -226,7 +226,9 @@ class Layer {
             modules_,
             static_cast<double>(modules_ * rank_tiles()),
             1,
-            static_cast<double>(device_traits().l2_bytes)};
+            static_cast<double>(device_traits().l2_bytes),
+            true,
+            device_traits().shared_bytes_per_block};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
     // S of several modules is made inside without dropout, dS of one module.

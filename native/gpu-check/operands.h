@@ -291,7 +291,9 @@ class Operands {
             1,
             0,
             1,
-            static_cast<double>(device_traits().l2_bytes)};
+            static_cast<double>(device_traits().l2_bytes),
+            true,
+            device_traits().shared_bytes_per_block};
   }
   LinearPath path(LinearDirection direction, bool dropout) const {
     return path_of(direction == LinearDirection::kForward ? r_ : 0, direction, dropout);

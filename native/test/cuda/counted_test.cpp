@@ -1,12 +1,12 @@
 // What each family moves, counted by the emulator (count.h) at a small shape: bytes through memory against those of its
 // operands and slots, sectors and wavefronts against those that as many different bytes would take. What takes more than a
-// bound is listed. cost.h's bytes are held to the counted ones.
+// bound is listed. cost.h's bytes, launches and draws of masks are held to the counted ones.
 //
 //   counted_emulated                   the table, whether all keep within their bounds, and whether it is the one under version
 //                                      control, native/cuda-counted.txt, if that is of this compiler
 //   counted_emulated --update          writes that file, if it is of this compiler, or is gone
 //   counted_emulated NAME [accesses]   of calls whose type and name hold NAME alone, such as "float32 lora_up"; on request also
-//                                      their loads and stores
+//                                      their loads and stores; "draws": those of stacks of modules alone
 #include <algorithm>
 #include <cmath>
 #include <cstdarg>
@@ -214,9 +214,11 @@ Ceilings part_of_h100(pp_dtype dtype, const Shape& shape) {
 /** Whether a call keeps within its bounds. */
 bool counts_well(const Call& call, pp_dtype dtype, const Shape& shape, bool with_accesses) {
   simt::start_counting(shape.cache_bytes());
+  const uint64_t launches_before = simt::launches();
   call.run(kDevice);
   check(pp_synchronize(&kDevice));
   const simt::Traffic traffic = simt::stop_counting();
+  const uint64_t launches = simt::launches() - launches_before + traffic.fills;
   double requests = 0, sectors = 0, least_sectors = 0, wavefronts = 0, least_wavefronts = 0;
   for (const simt::AccessCount& access : traffic.accesses) {
     if (access.sectors > 0) requests += static_cast<double>(access.requests);
@@ -245,8 +247,12 @@ bool counts_well(const Call& call, pp_dtype dtype, const Shape& shape, bool with
             instructions, predict(part_of_h100(dtype, shape), call));
   if (!within) printf("  NOT within its bounds\n");
   if (!predicted) printf("  NOT as cost.h predicts\n");
+  const bool launched = launches == static_cast<uint64_t>(call.cost.launches);
+  if (!launched)
+    printf("  %llu launches and fills, NOT %d as cost.h predicts\n", static_cast<unsigned long long>(launches),
+           call.cost.launches);
   if (with_accesses) print_accesses(traffic);
-  return within && predicted;
+  return within && predicted && launched;
 }
 
 /** Where groups of eight elements, which are two vectors then, pass from memory and to it. Others would only take long. */
@@ -293,8 +299,7 @@ class QuantizedOperands {
           chosen_path(linear_shape(PP_BFLOAT16, x_.view().rows, x_.view().cols, y_.view().cols, 0, direction, false));
       Cost cost = in_tiles ? costs_.frozen_codes(code_bytes)
                            : prunepeft::cuda::decode_cost(costs_.N * costs_.K, code_bytes, costs_.size);
-      if (!in_tiles)
-        cost += direction == LinearDirection::kForward ? costs_.fused_forward(path) : costs_.fused_grad_input(path);
+      if (!in_tiles) cost += direction == LinearDirection::kForward ? costs_.fused_frozen(path) : costs_.fused_grad_input(path);
       return Call{name + name_ + (in_tiles ? ", in the tiles" : ", decoded before"),
                   [this, run](const pp_device& device) {
                     const pp_context context = workspace_.on(device);
@@ -409,6 +414,92 @@ bool predicts_the_branch() {
   return good;
 }
 
+/** Draws of masks that a skinny product leaves in shared memory, by its source: a word of four from each lane of a warp. */
+double draws_left(const simt::Traffic& traffic, const std::string& source) {
+  constexpr double kDrawsARequest = 4 * 32;
+  double draws = 0;
+  for (const simt::AccessCount& access : traffic.accesses)
+    if (access.kind == simt::Counted::kSharedStore && access.file == nullptr && simt::place(access).rfind(source, 0) == 0)
+      draws += kDrawsARequest * static_cast<double>(access.requests);
+  return draws;
+}
+
+/** Modules of such ranks on the same rows draw their masks as often as cost.h predicts, if all are known, or if all are alike.
+ */
+bool predicts_the_draws(const std::vector<int64_t>& ranks) {
+  constexpr int64_t kRows = 64, kColumns = 128;
+  const Matrix x(PP_BFLOAT16, kRows, kColumns, 1);
+  const pp_dropout dropout = {0.1f, 3, 5, 7, nullptr};
+  prunepeft::cuda::LoraShape shape = {kRows, kColumns, kColumns, {}, 2, static_cast<int>(ranks.size())};
+  std::vector<std::unique_ptr<Matrix>> memory;
+  std::vector<pp_lora_module> modules;
+  std::string name;
+  bool alike = true;
+  for (const int64_t rank : ranks) {
+    const auto matrix = [&](pp_dtype dtype, int64_t rows, int64_t columns) {
+      memory.push_back(std::make_unique<Matrix>(dtype, rows, columns, 2));
+      return memory.back()->view();
+    };
+    pp_lora_module module = {};
+    module.a = matrix(PP_BFLOAT16, rank, kColumns);
+    module.s = module.ds = matrix(PP_BFLOAT16, kRows, rank);
+    module.da = matrix(PP_FLOAT32, rank, kColumns);
+    module.rows = kRows;
+    module.scale = 1;
+    module.mask = static_cast<uint32_t>(modules.size());
+    module.dropout = &dropout;
+    modules.push_back(module);
+    shape.ranks.add(rank);
+    name += (name.empty() ? "" : ", ") + std::to_string(rank);
+    alike = alike && rank == ranks[0];
+  }
+  const Workspace workspace;
+  const pp_context context = workspace.on(kDevice);
+  const auto count = static_cast<int32_t>(modules.size());
+  const auto counted = [&](const char* source, const auto& run) {
+    simt::start_counting();
+    check(run());
+    return draws_left(simt::stop_counting(), source);
+  };
+  const double down = counted("down.cuh", [&] { return pp_lora_down(&context, x, modules.data(), count); });
+  const double grad = counted("grad.cuh", [&] { return pp_lora_grad_down(&context, x, modules.data(), count); });
+  Costs costs = prunepeft::cuda::costs_of({9, 0, 2, 1, 16, 227 * 1024, 1 << 20}, shape, false);
+  bool good = true;
+  for (const bool known : {true, false}) {
+    if (!known) costs.cuts = Costs::kAsIfAlike;
+    if (!known && !alike) continue;
+    const double down_expected = costs.down().draws, grad_expected = costs.grad_down().draws;
+    if (down == down_expected && grad == grad_expected) continue;
+    printf("modules of ranks %s draw %.0f times in lora_down and %.0f in lora_grad_down, not %.0f and %.0f\n", name.c_str(),
+           down, grad, down_expected, grad_expected);
+    good = false;
+  }
+  return good;
+}
+
+bool predicts_the_draws() {
+  bool good = true;
+  for (const std::vector<int64_t>& ranks : std::initializer_list<std::vector<int64_t>>{{16},
+                                                                                       {80},
+                                                                                       {81},
+                                                                                       {128},
+                                                                                       {161},
+                                                                                       {5, 5},
+                                                                                       {33, 33},
+                                                                                       {80, 80},
+                                                                                       {16, 16, 16},
+                                                                                       {32, 32, 32},
+                                                                                       {33, 33, 33},
+                                                                                       {64, 64, 64},
+                                                                                       {7, 7, 7, 7, 7},
+                                                                                       {20, 20, 20, 20, 20, 20, 20},
+                                                                                       {1, 100, 17},
+                                                                                       {64, 16, 32, 8},
+                                                                                       {90, 3, 70, 40}})
+    good = predicts_the_draws(ranks) && good;
+  return good;
+}
+
 #if defined(PRUNEPEFT_COUNTED_TABLE)
 /** Another compiler's numbers would not be compared where the table is kept. */
 bool may_update(const char* path) {
@@ -438,6 +529,7 @@ int main(int count, char** arguments) {
   good = moves_little("lora_grad_down", full.grad_down()) && good;
   good = moves_little("adapter_backward", full.adapter_backward()) && good;
   if (std::string("linear_backward with dA").find(only) != std::string::npos) good = predicts_the_branch() && good;
+  if (std::string("draws").find(only) != std::string::npos) good = predicts_the_draws() && good;
   table.add("g++ %d; counted by the emulator: test/cuda/counted_test.cpp, which says what is counted", __GNUC__);
 #if defined(PRUNEPEFT_COUNTED_TABLE)
   if (update && !may_update(PRUNEPEFT_COUNTED_TABLE)) return 1;

@@ -167,6 +167,50 @@ void test_kept() {
   }
 }
 
+/**
+ * Modules on the same rows, whose ranks are cut into chunks together, leave S, dA and kept masks with the bits of calls for
+ * each of them alone.
+ */
+void test_stack(pp_dtype dtype, const Case& c, bool kept) {
+  run_case(
+      "a stack or its modules alone, " + describe(Call::kDown, dtype, c) + (kept ? ", masks kept" : ""),
+      [&] {
+        const auto state = random_bits;
+        const Context context;
+        const auto go = [&](bool alone) {
+          random_bits = state;
+          Operands o(dtype, c, Call::kDown);
+          std::optional<KeptMasks> masks;
+          if (kept) masks.emplace(&o);
+          for (const Call call : {Call::kDown, Call::kGradDown}) {
+            if (!alone) expect_ok(make_call(call, context, nullptr, o.wide(), o.modules, true));
+            for (size_t n = 0; alone && n < o.modules.size(); n++)
+              expect_ok(make_call(call, context, nullptr, o.wide(), {o.modules[n]}, true));
+          }
+          std::vector<unsigned char> bytes = o.read();
+          if (kept)
+            for (const auto& mask : masks->read()) bytes.insert(bytes.end(), mask.begin(), mask.end());
+          return bytes;
+        };
+        const std::vector<unsigned char> bytes = go(false);
+        expect(bytes == go(true), "a stack's bits are others");
+        return bytes;
+      },
+      1);
+}
+
+/** Chunks that end with modules, of all five tiles and of fewer, and chunks that cannot. */
+void test_stacks() {
+  const Case cases[] = {whole_rows(same_rows(70, 264, {32, 32, 32}, {0, 0}, 0.3f)),
+                        whole_rows(same_rows(70, 136, {64, 64, 64}, {0, 0}, 0.3f)),
+                        whole_rows(same_rows(130, 72, {48, 33, 40}, {0, 0}, 0.3f)), same_rows(66, 584, {40, 50}, {0, 8}, 0),
+                        same_rows(65, 131, {90, 3, 70, 40}, {1, 5}, 0.5f)};
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16})
+    for (const Case& c : cases)
+      for (const bool kept : {false, true})
+        if ((!kept || c.modules[0].p > 0) && drawn_case()) test_stack(dtype, c, kept);
+}
+
 /** Where a mask may not lie, is named, unless nothing is dropped. */
 void test_misplaced_mask() {
   current_case = "a misplaced mask";
@@ -325,7 +369,8 @@ void test_instances_of_up() {
         if (drawn_case()) test_bits_of_up(dtype, call, c, false);
       for (const bool on_all_rows : {true, false}) test_reasons_of_up(dtype, call, on_all_rows);
     }
-    // Of several modules that drop, the last takes its ranks in two turns.
+    // Of several modules the last takes its ranks in two turns; without dropout all are one sum.
+    if (drawn_case()) test_bits_of_up(dtype, Call::kGradInput, same_rows(70, 136, {16, 40, 72}, {0, 0}, 0), false);
     for (const bool kept : {false, true})
       if (drawn_case()) test_bits_of_up(dtype, Call::kGradInput, same_rows(70, 136, {16, 40, 72}, {0, 0}, 0.3f), kept);
     if (drawn_case())
@@ -411,6 +456,7 @@ int main() {
       test_different_rows(dtype, c, odd);
     }
   test_kept();
+  test_stacks();
 #if defined(PRUNEPEFT_EMULATED)
   test_instances_of_up();
   for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) test_three_tiles(dtype);

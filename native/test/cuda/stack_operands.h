@@ -72,7 +72,9 @@ class StackOperands {
             kCount,
             static_cast<double>(kCount * prunepeft::cuda::tiles_of(r_, prunepeft::cuda::kRankTileRanks)),
             1,
-            static_cast<double>(device_traits().l2_bytes)};
+            static_cast<double>(device_traits().l2_bytes),
+            true,
+            device_traits().shared_bytes_per_block};
   }
 
   template <class Function>

@@ -21,7 +21,7 @@ struct Ceilings {
   double copy_bytes;       // a microsecond, read and written
   double library_flops;    // a microsecond, of the library's large product in the type
   double own_flops;        // a microsecond, of our products in the type
-  double draws;            // of dropout masks, a microsecond; each decides eight elements
+  double draws;            // of dropout masks, a microsecond, by the skinny products; each decides eight elements
   double launch;           // microseconds from one small kernel of a stream to the next
   double warpgroup_flops;  // a microsecond, of our fused linear by warpgroups
   double cluster_flops;    // the same in clusters of blocks
@@ -170,14 +170,14 @@ constexpr double kDownAnyLess = 24, kDownAnyMasks = 38, kDownModules = 30;
 constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModules = 115;
 /**
  * The same of up, whose step are 16 rows by 64 columns of y from its first instruction to its last: with 16 ranks of one
- * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, and
- * for each module whose mask is drawn or read.
+ * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, for
+ * each further module, whose product passes through shared memory by itself, and for each mask that is drawn or read.
  */
-constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 205, kUpMoreRanks = 47;
-constexpr double kUpMasked = 100, kUpMasks = 273, kUpKept = 80;
+constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 113, kUpMoreRanks = 47;
+constexpr double kUpMasked = 100, kUpMaskedModule = 205, kUpMasks = 273, kUpKept = 80;
 /** The same of the kernel for any operands, with rows at multiples of 16 bytes. */
-constexpr double kUpAnyStep = 485, kUpAnyReads = 125, kUpAnyModule = 311, kUpAnyMoreRanks = 143;
-constexpr double kUpAnyMasked = 97, kUpAnyMasks = 280, kUpAnyKept = 81;
+constexpr double kUpAnyStep = 485, kUpAnyReads = 125, kUpAnyModule = 215, kUpAnyMoreRanks = 143;
+constexpr double kUpAnyMasked = 97, kUpAnyMaskedModule = 311, kUpAnyMasks = 280, kUpAnyKept = 81;
 /**
  * What grad keeps a multiprocessor's memory busy with that it has to itself, in bytes a microsecond: two blocks have two tiles
  * of 64 rows and 128 columns each on their way, of 16 bits, for a microsecond where memory serves others too.
@@ -189,17 +189,19 @@ constexpr double kBytesOfIdle = 2 * 2 * 64 * 128 * 2;
  * instructions of a warp, of which a scheduler has two.
  */
 constexpr double kMaskedRanks = 1500;
+/** Instructions of a draw there, whose keys are made anew for each word of four, and its places by rows of 64 bits. */
+constexpr double kMaskedDraw = 85;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
-/** Importance of so many weights in one launch. */
+/** Importance of so many weights: a launch, and the fill of its counters before it. */
 inline Cost importance_cost(double weights, double element_bytes) {
-  Cost cost = {2 * element_bytes * weights, 0, 0, 1};
+  Cost cost = {2 * element_bytes * weights, 0, 0, 2};
   if (element_bytes == 2) cost.instructions = weights * kImportanceWeight / 32;
   return cost;
 }
 
-/** Rounds of a quantile, each of which reads all weights: of the bits of a number so many at a time. */
+/** Rounds of a quantile, each of which reads all weights in one launch and ends with another: so many bits at a time. */
 constexpr int quantile_rounds(int64_t element_bytes) {
   return element_bytes == 2 ? 2 : 3;
 }
@@ -207,7 +209,7 @@ inline Cost quantile_cost(double weights, int64_t element_bytes) {
   const int rounds = quantile_rounds(element_bytes);
   Cost cost = {};
   cost.bytes = weights * static_cast<double>(element_bytes);
-  cost.launches = 2 * rounds;
+  cost.launches = 2 + 2 * rounds;  // before the rounds a fill of the counts, and one that begins
   cost.again_bytes = (rounds - 1) * cost.bytes;
   cost.again_span = cost.bytes;
   return cost;
@@ -290,12 +292,19 @@ struct Costs {
   int multiprocessors = 132;  // which decide how often a product that makes S does so
   bool kept = false;          // masks are written by the forward pass, and read by the backward pass
   int modules = 1;
-  double rank_tiles = 0;          // of 16 ranks, each module's apart; 0: as few as r has
-  int runs = 1;                   // adapters of r ranks each that share out the rows of one call of a skinny product
-  double cache_bytes = 50 << 20;  // of L2, by which row tiles of a product are worked on together
-  bool whole_ranks = true;        // each module's is a multiple of 8; else up takes its kernel for any operands
+  double rank_tiles = 0;              // of 16 ranks, each module's apart; 0: as few as r has
+  int runs = 1;                       // adapters of r ranks each that share out the rows of one call of a skinny product
+  double cache_bytes = 50 << 20;      // of L2, by which row tiles of a product are worked on together
+  bool whole_ranks = true;            // each module's is a multiple of 8; else up takes its kernel for any operands
+  int64_t shared_bytes = 227 * 1024;  // that a block may have
+  static constexpr double kAsIfAlike = -1;
+  double cuts = kAsIfAlike;  // of modules, where chunks of ranks end amid them (least_modules_cut)
 
-  /** Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). */
+  /**
+   * Whether all modules drop or none does: one call takes them then, and so do the fused kernels (`fuses` in linear.cpp). By
+   * their number alone: modules that all drop are taken to do so alike (`drop_alike` in modules.h, which compares rate, seed
+   * and step); where they do not, calls are cut into more than is predicted here.
+   */
   bool drops_alike() const { return masks == 0 || masks >= modules; }
   /** Those modules that drop alone, and those that do not. */
   Costs dropping() const { return part(masks, masks); }
@@ -309,14 +318,16 @@ struct Costs {
   }
   Cost down() const {
     Cost cost = {size * (M * K * chunks() + runs * r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
-                 down_shares() > 1 ? 2 : 1, masks * groups()};
+                 down_shares() > 1 ? 2 : 1, masks_of_chunks() * groups()};
     if (down_shares() > 1) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
     if (size == 2) {
-      double step = kDownStep + masks * (kDownMasks + (kept ? kDownKeeps : 0)) + kDownMoreRanks * (padded_ranks() / 16 - 1);
-      if (takes_any_tiles() && masks > 0) step += kDownAnyMasks;
-      if (takes_any_tiles() && masks == 0 && modules <= 1) step -= kDownAnyLess;
-      if (modules > 1) step += kDownModules;
-      step += (chunks() - 1) * (kDownStep - kDownMoreRanks);
+      double chunk = kDownStep - kDownMoreRanks;
+      if (takes_any_tiles() && masks > 0) chunk += kDownAnyMasks;
+      if (takes_any_tiles() && masks == 0 && modules <= 1) chunk -= kDownAnyLess;
+      if (modules > 1) chunk += kDownModules;
+      // Of the chunks that draw a module's mask one writes it.
+      const double step = chunks() * chunk + kDownMoreRanks * padded_ranks() / 16 + masks_of_chunks() * kDownMasks +
+                          (kept ? masks * kDownKeeps : 0);
       cost.instructions = M / 16 * K / 64 * step;
     }
     return cost;
@@ -332,18 +343,20 @@ struct Costs {
     if (modules > 1) {
       Cost cost = {};
       const double columns = std::max(1.0, std::floor(N / modules));
-      const Costs one = {M, K, columns, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
+      Costs one = {M, K, columns, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
+      one.shared_bytes = shared_bytes;
       for (int i = 0; i < modules; i++) cost += one.grad_up();
       return cost;
     }
-    Cost cost = grad(N, true, 0);
+    Cost cost = grad(N, true, false);
     cost.bytes = size * (M * N * chunks() + runs * N * r + 2 * M * r) + kSlotBytes * runs * N * r;
     return cost;
   }
   Cost grad_down() const {
-    Cost cost = grad(K, false, masks);
-    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * runs * K * r + kept_bytes() * chunks();
-    cost.draws = draws_again();
+    Cost cost = grad(K, false, masks > 0);
+    const double of_masks = masks_of_chunks() * groups();  // a byte each, or a draw
+    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * runs * K * r + (kept ? of_masks : 0);
+    cost.draws = kept ? 0 : of_masks;
     return cost;
   }
   Cost grad_input(bool adds = true) const {
@@ -353,14 +366,16 @@ struct Costs {
     if (size == 2 && masks > 0) {
       const double of_kernel = whole_ranks ? kUpMasked : kUpAnyMasked;
       const double of_module = kept ? whole_ranks ? kUpKept : kUpAnyKept : whole_ranks ? kUpMasks : kUpAnyMasks;
-      cost.instructions += M / 16 * K / 64 * (of_kernel + masks * of_module);
+      const double more = whole_ranks ? kUpMaskedModule - kUpModule : kUpAnyMaskedModule - kUpAnyModule;
+      cost.instructions += M / 16 * K / 64 * (of_kernel + (sharers() - 1) * more + masks * of_module);
     }
     return cost;
   }
   Cost fused_forward(LinearPath path) const {
     const double operands = product_operands(r * (M + K + N / sharers()));
     if (!is_by_warpgroups(path)) {
-      Cost cost = {operands + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N / sharers()), 0, 2, masks * groups()};
+      Cost cost = {operands + kept_bytes(), 2 * M * K * N + 2 * M * r * (K + N / sharers()), 0, 2,
+                   masks_of_chunks() * groups()};
       if (down_shares() > 1 && r > 0) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
       return reading_again(cost, path, N, K);
     }
@@ -388,7 +403,7 @@ struct Costs {
     cost = reading_again(cost, path == LinearPath::kClustersWithS ? LinearPath::kWarpgroupClusters : path, K, N);
     cost.clocks = masks * kMaskedRanks * static_cast<double>(turns_of_dx(path));
     // The first mask is drawn beside the products, others at their turn.
-    if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks;
+    if (masks > 1) cost.draws = draws_again() * (masks - 1) / masks * kMaskedDraw / kInstructionsADraw;
     return cost;
   }
   /** Of one module: dX, dS and dB by one launch, and one that adds dB's parts, of which each row tile has one. */
@@ -453,23 +468,25 @@ struct Costs {
     costs.rank_tiles = std::ceil(padded_ranks() / 16 * count / modules);
     costs.modules = count;
     costs.masks = drop;
+    costs.cuts = kAsIfAlike;
     return costs;
   }
-  /** One read of a matrix of so many columns: column products, and row products on request. */
-  Cost grad(double columns, bool rows, int drawn) const {
+  /** One read of a matrix of so many columns: column products, of a masked matrix or not, and row products on request. */
+  Cost grad(double columns, bool rows, bool masked) const {
     Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows && runs > 1 ? 3 : 2};
     if (M < 1) return cost;
     const GradSplit split = split_grad(static_cast<int64_t>(size), rows_of_run(), static_cast<int64_t>(columns), rows);
     cost.slot_bytes = kSlotBytes * static_cast<double>(runs * split.rows.shares) * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * static_cast<double>(split.column_blocks) * M * r;
     if (size == 2) {
-      // Three tiles, in the kernel for four, where it has the room of an H100.
-      const bool takes_four = modules <= 1 && runs == 1 && padded_ranks() == 48;
-      double step = kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + drawn * (kept ? kGradKept : kGradMasks) +
-                    kGradMoreRanks * ((takes_four ? 4 : padded_ranks() / 16) - 1);
-      if (takes_any_tiles() && !takes_four) step += kGradAny + (drawn == 0 ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
-      if (modules > 1) step += kGradModules;
-      step += (chunks() - 1) * (kGradStep - kGradMoreRanks);
+      const bool takes_four =
+          modules <= 1 && runs == 1 && padded_ranks() == 48 && three_tiles_take_four(2, rows, masked, shared_bytes);
+      double chunk = kGradStep - kGradMoreRanks;
+      if (takes_any_tiles() && !takes_four) chunk += kGradAny + (!masked ? 0 : kept ? kGradAnyKept : kGradAnyMasks);
+      if (modules > 1) chunk += kGradModules;
+      const double tiles = padded_ranks() / 16;
+      const double step = chunks() * chunk + kGradMoreRanks * (takes_four ? 4 : tiles) + (rows ? kGradRows * tiles : 0) +
+                          (masked ? masks_of_chunks() * (kept ? kGradKept : kGradMasks) : 0);
       cost.instructions = M / 64 * columns / 16 * step;
     }
     // Multiprocessors without a block issue nothing.
@@ -566,8 +583,15 @@ struct Costs {
     return makings * columns;
   }
   double groups() const { return M * K / 8; }
-  /** In a gradient's call. */
+  /** In a call that makes dX. */
   double draws_again() const { return kept ? 0 : masks * groups(); }
+  /** Masks, each as often as there are chunks with ranks of its module: all of them draw it, or read it. */
+  double masks_of_chunks() const { return masks * (1 + (cuts == kAsIfAlike ? cuts_if_alike() : cuts) / sharers()); }
+  double cuts_if_alike() const {
+    const double tiles = std::max<double>(padded_ranks() / 16, sharers()), each = tiles / sharers();
+    const auto first_tile = [&](int i) { return static_cast<int64_t>(i * each); };
+    return static_cast<double>(least_modules_cut(static_cast<int64_t>(tiles), modules, first_tile));
+  }
   /** A bit an element, written or read. */
   double kept_bytes() const { return kept ? masks * groups() : 0; }
   /** Modules among which y's columns are shared out; without modules it is all the same. */
@@ -582,7 +606,7 @@ struct Costs {
     return modules > 1 || !(tiles == 1 || (runs == 1 && (tiles == 2 || tiles == 4)));
   }
   /** A block holds 80 ranks; more read the wide matrix again. */
-  double chunks() const { return std::ceil(padded_ranks() / 80); }
+  double chunks() const { return std::ceil(padded_ranks() / 16 / kChunkTiles); }
   double down_shares() const {
     return M < 1 ? 1 : static_cast<double>(split_columns(rows_of_run(), static_cast<int64_t>(K)).shares);
   }

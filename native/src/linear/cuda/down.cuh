@@ -113,8 +113,8 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   constexpr int kStages = Down::kStages<T>, kLd = padded<T>(Down::kColumns);
   const S& stack = arguments.stack;
   constexpr bool kExact = kMostTiles < kChunkTiles;
-  const int first_tile = kExact ? 0 : chunk * kChunkTiles;
-  const int tiles = kExact ? kMostTiles : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
+  const Chunk of_block = chunk_of(stack, chunk);
+  const int first_tile = kExact ? 0 : of_block.first, tiles = kExact ? kMostTiles : of_block.count;
   const int64_t M = arguments.x.rows, row = row_block * Down::kRows;
   const int64_t begin = share * arguments.columns_per_share;
   const int64_t end = gpu::least(begin + arguments.columns_per_share, arguments.x.columns);

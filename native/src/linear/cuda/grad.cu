@@ -65,9 +65,9 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
   size_t device_bytes = gpu::kMostSharedBytes;
   cudaError_t error = with_rows || is_three ? most_shared_bytes(&device_bytes) : cudaSuccess;
   if (error != cudaSuccess) return error;
-  const bool takes_four = is_three && (with_rows ? three_tiles_take_four<T, true>(dropout, device_bytes)
-                                                 : three_tiles_take_four<T, false>(dropout, device_bytes));
-  const int tiles = takes_four ? 4 : call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
+  const bool takes_four = is_three && three_tiles_take_four(sizeof(T), with_rows, dropout, static_cast<int64_t>(device_bytes));
+  const int tiles = takes_four ? 4 : call.stack.chunk_tiles(),
+            row_tiles = with_rows ? std::min(first_tiles, call.stack.length) : 0;
   const size_t most_bytes = with_rows ? device_bytes : gpu::kMostSharedBytes;
   const int stages = Grad::stages<T>(tiles, row_tiles, dropout, most_bytes);
   const size_t shared = Grad::shared_bytes<T>(stages, tiles, row_tiles, dropout);

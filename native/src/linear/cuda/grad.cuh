@@ -20,6 +20,7 @@
 #include "linear/cuda/dropout.cuh"
 #include "linear/cuda/finish.cuh"
 #include "linear/cuda/product.cuh"
+#include "linear/cuda/shares.h"
 #include "linear/cuda/stack.cuh"
 #include "linear/cuda/tile.cuh"
 
@@ -28,35 +29,22 @@ struct Grad {
   static constexpr int kThreads = 256;
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kColumns = kWarps * kProductRows;
-  /** Given to the compiler, which else spills to reach more. */
   template <class T, bool kRows>
-  static constexpr int kBlocksPerProcessor = sizeof(T) == 2 && !kRows ? 2 : 1;
-  static constexpr int kMostStages = 4;
+  static constexpr int kBlocksPerProcessor = grad_blocks_per_processor(sizeof(T), kRows);
   template <class T>
-  static constexpr int kRows = sizeof(T) == 2 ? 64 : 32;
-  /** Words of a rank tile's masks: one for two rows and a warp's columns. */
+  static constexpr int kRows = static_cast<int>(grad_tile_rows(sizeof(T)));
   template <class T>
-  static constexpr int kMaskTile = kWarps* kRows<T> / 2;
-  /** Tiles of B, side by side: that of a pass and that of the next. */
+  static constexpr int kMaskTile = static_cast<int>(grad_mask_words(sizeof(T)));
   template <class T>
-  static constexpr int kPassesOfB = sizeof(T) == 2 ? 2 : 1;
+  static constexpr int kPassesOfB = grad_passes_of_b(sizeof(T));
 
-  /** `row_tiles`: rank tiles that row products are wanted for. */
   template <class T>
   static constexpr size_t shared_bytes(int stages, int tiles, int row_tiles, bool dropout) {
-    const size_t g = static_cast<size_t>(kRows<T>) * padded<T>(kColumns);
-    const size_t p = static_cast<size_t>(kRows<T>) * padded<T>(tiles * kTileRanks);
-    const size_t b = row_tiles > 0 ? static_cast<size_t>(kColumns) * padded<T>(kPassesOfB<T> * row_tiles * kTileRanks) : 0;
-    const size_t masks = dropout ? static_cast<size_t>(tiles) * kMaskTile<T> * sizeof(unsigned) : 0;
-    return static_cast<size_t>(stages) * ((g + p) * sizeof(T) + masks) + b * sizeof(T);
+    return static_cast<size_t>(grad_shared_bytes(sizeof(T), stages, tiles, row_tiles, dropout));
   }
-
-  /** Tiles in the ring of a block that has at most so many bytes; without row products another one stands beside it. */
   template <class T>
   static constexpr int stages(int tiles, int row_tiles, bool dropout, size_t most_bytes) {
-    int stages = row_tiles > 0 ? kMostStages : kMostStages - 1;
-    while (stages > 2 && shared_bytes<T>(stages, tiles, row_tiles, dropout) > most_bytes) stages--;
-    return stages;
+    return grad_stages(sizeof(T), tiles, row_tiles, dropout, static_cast<int64_t>(most_bytes));
   }
 };
 static_assert(Grad::shared_bytes<float>(2, kChunkTiles, kChunkTiles, false) <= gpu::kMostSharedBytes &&
@@ -268,8 +256,8 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   constexpr int kTileRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const S& stack = arguments.stack;
   constexpr bool kExact = kMostTiles < kChunkTiles;
-  const int first_tile = kExact ? 0 : chunk * kChunkTiles;
-  const int tiles = kExact ? kMostTiles : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
+  const Chunk of_block = chunk_of(stack, chunk);
+  const int first_tile = kExact ? 0 : of_block.first, tiles = kExact ? kMostTiles : of_block.count;
   const int first_left = static_cast<int>(gpu::divide_up(stack.modules[0].rank, kTileRanks)) - first_tile;
   const int row_tiles = kRows && first_left > 0 ? static_cast<int>(gpu::least(first_left, tiles)) : 0;
   const int64_t N = arguments.g.columns, first_column = column_block * arguments.passes * Grad::kColumns;

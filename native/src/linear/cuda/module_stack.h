@@ -23,6 +23,7 @@ inline Stack make_stack(const LoraModule* modules, int32_t count, float scale, b
     module.rank = static_cast<int32_t>(from.rank);
     stack.add(module);
   }
+  stack.cut();
   return stack;
 }
 }  // namespace prunepeft::cuda

@@ -164,7 +164,7 @@ cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
   size_t most_bytes = gpu::kMostSharedBytes;
   cudaError_t error = with_rows ? most_shared_bytes(&most_bytes) : cudaSuccess;
   if (error != cudaSuccess) return error;
-  arguments.stages = Grad::kMostStages;
+  arguments.stages = kGradMostStages;
   for (int i = 0; i < arguments.count; i++) {
     const ModuleRun& run = arguments.runs[i];
     const int tiles = chunk_tiles(run);

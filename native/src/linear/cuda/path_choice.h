@@ -13,6 +13,7 @@ namespace prunepeft::cuda {
 struct LoraRanks {
   int64_t sum = 0;
   int64_t tiles = 0;  // of 16 ranks, each module's apart
+  int64_t first_tile[PP_MOST_MODULES_OF_A_ROW] = {};
   int modules = 0;
   bool whole = true;  // each a multiple of 8
 
@@ -21,10 +22,15 @@ struct LoraRanks {
     for (const int64_t rank : ranks) add(rank);
   }
   void add(int64_t rank) {
+    first_tile[modules] = tiles;
     sum += rank;
     tiles += tiles_of(rank, kRankTileRanks);
     modules++;
     whole = whole && rank % 8 == 0;
+  }
+  /** Ends of chunks amid a module. */
+  int64_t cuts() const {
+    return least_modules_cut(tiles, modules, [&](int i) { return first_tile[i]; });
   }
 };
 
@@ -75,7 +81,9 @@ inline Costs costs_of(const DeviceRates& device, const LoraShape& shape, bool ke
           static_cast<double>(shape.ranks.tiles),
           1,
           static_cast<double>(device.cache_bytes),
-          shape.ranks.whole};
+          shape.ranks.whole,
+          device.shared_bytes_per_block,
+          static_cast<double>(shape.ranks.cuts())};
 }
 
 /** The path of a direction that is predicted to be the faster, and its microseconds; of equals fused, which demands less. */

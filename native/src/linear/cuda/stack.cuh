@@ -1,16 +1,16 @@
 // Narrow operands of a wide matrix: the rank-r matrices of one or more modules, stacked, and how kernels see the stack.
 //
-// Ranks are handled in tiles of 16; each module starts a tile of its own, so a tile has one dropout mask. A block takes up to
-// kChunkTiles tiles, and the grid's z covers the rest.
+// Ranks are handled in tiles of 16; each module starts a tile of its own, so a tile has one dropout mask. A block takes a chunk
+// of up to kChunkTiles tiles, and the grid's z covers the rest. Chunks end where modules do if that makes no chunk more, since
+// each chunk draws the masks of its modules.
 #pragma once
 
 #include "cuda/element.cuh"
+#include "linear/cuda/shares.h"
 
 namespace prunepeft::cuda {
 constexpr int kMaxModules = 16;
 constexpr int kTileRanks = 16;
-/** Up to 80 ranks: two modules of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
-constexpr int kChunkTiles = 5;
 
 /** Which fields a kernel uses, its file says. */
 struct StackedModule {
@@ -36,6 +36,7 @@ struct StackOf {
   int32_t count;
   int32_t tiles;
   int32_t columns;
+  int32_t length = kChunkTiles;  // tiles of a chunk, but for the last one's
   __host__ __device__ void add(StackedModule module) {
     module.first_tile = tiles;
     module.first_column = columns;
@@ -43,8 +44,12 @@ struct StackOf {
     tiles += static_cast<int32_t>(gpu::divide_up(module.rank, kTileRanks));
     columns += module.rank;
   }
-  int chunks() const { return static_cast<int>(gpu::divide_up(tiles, kChunkTiles)); }
-  int chunk_tiles() const { return static_cast<int>(gpu::least(tiles, kChunkTiles)); }
+  /** After the last module: has chunks end where modules do. */
+  void cut() {
+    length = static_cast<int32_t>(chunk_length(tiles, count, [&](int i) { return modules[i].first_tile; }));
+  }
+  int chunks() const { return static_cast<int>(gpu::divide_up(tiles, length)); }
+  int chunk_tiles() const { return static_cast<int>(gpu::least(tiles, length)); }
 };
 
 using Stack = StackOf<kMaxModules>;
@@ -55,6 +60,17 @@ inline OneModule one_module(const Stack& stack) {
   OneModule one = {};
   one.add(stack.modules[0]);
   return one;
+}
+
+/** Tiles of ranks [first, first + count) of a stack. */
+struct Chunk {
+  int first;
+  int count;
+};
+template <class S>
+GPU_INLINE Chunk chunk_of(const S& stack, int number) {
+  const int length = S::kMost > 1 ? stack.length : kChunkTiles;
+  return {number * length, static_cast<int>(gpu::least(stack.tiles - number * length, length))};
 }
 
 /** Ranks [first, first + count) of a module. */

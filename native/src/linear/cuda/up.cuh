@@ -4,8 +4,9 @@
 //
 // Tiling: a block of 4 warps makes 64 by 64 elements. Each thread first reads its part of the base (four groups of eight
 // columns), so that this read overlaps the product; ranks are taken 64 at a time; the warps' products pass through shared
-// memory to the threads that hold the groups, one Philox draw a group and module, or a byte of the mask that the forward pass
-// has kept. The grid is one-dimensional, column blocks fastest.
+// memory to the threads that hold the groups: without dropout once, the products of all modules being one sum, else for each
+// module, with one Philox draw a group, or a byte of the mask that the forward pass has kept. The grid is one-dimensional,
+// column blocks fastest.
 //
 // Where all operands have aligned rows, and ranks and columns end with a whole vector, a thread's addresses in P and Q are made
 // once and moved from 16 ranks to the next (kAligned); else, and for the magnitude, load_tile makes them.
@@ -336,9 +337,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, unsigned block, uns
         [&](int g, int k, const T* from) { sums[g][k] = gpu::to_float(*from); });
   }
 
-  for (int b = 0; b < arguments.stack.count; b++) {
-    const StackedModule& module = arguments.stack.modules[b];
-    Accumulator products[Up::kColumnTiles] = {};
+  const auto multiply = [&](Accumulator(&products)[Up::kColumnTiles], const StackedModule& module) {
     for (int first = 0; first < module.rank; first += Up::kInner) {
       const int left = module.rank - first, inner = left < Up::kInner ? (left + kTileRanks - 1) & -kTileRanks : Up::kInner;
       T* const p = reinterpret_cast<T*>(memory);
@@ -353,13 +352,26 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, unsigned block, uns
       else
         multiply_operands<Inner::kAlongRow>(products, p, q, inner);
     }
-    __syncthreads();  // the product takes the place of the operands
-    store_product<kMasked>(product, products, dropout.keep_scale);
-    unsigned keep = ~0u;
-    if constexpr (kMasked)
-      if (dropout.threshold != 0) keep = masks_of_groups(arguments, dropout, module, tile);
+  };
+  if constexpr (kMasked) {
+    for (int b = 0; b < arguments.stack.count; b++) {
+      const StackedModule& module = arguments.stack.modules[b];
+      Accumulator products[Up::kColumnTiles] = {};
+      multiply(products, module);
+      __syncthreads();  // the product takes the place of the operands
+      store_product<true>(product, products, dropout.keep_scale);
+      const unsigned keep = dropout.threshold != 0 ? masks_of_groups(arguments, dropout, module, tile) : ~0u;
+      __syncthreads();
+      add_product<true>(sums, product, keep);
+    }
+  } else {
+    // What no mask parts is one sum, which passes through shared memory once.
+    Accumulator products[Up::kColumnTiles] = {};
+    for (int b = 0; b < arguments.stack.count; b++) multiply(products, arguments.stack.modules[b]);
     __syncthreads();
-    add_product<kMasked>(sums, product, keep);
+    store_product<false>(product, products, 1);
+    __syncthreads();
+    add_product<false>(sums, product, ~0u);
   }
 
   if constexpr (!kAligned)
