@@ -253,17 +253,20 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * {@return how the files are now, before any is read}
+   * {@return how the files are now that a model may be read from, before any is; which of them are
+   * not there, too}
    *
-   * @throws IOException if the directory can't be read
+   * @throws FormatException if the shards' index is not what the format allows
+   * @throws IOException if it can't be read
    */
   public FileStates states() throws IOException {
-    List<Path> files = new ArrayList<>();
-    try (var all = Files.newDirectoryStream(directory)) {
-      all.forEach(files::add);
+    Set<String> names = new LinkedHashSet<>(List.of(CONFIG, WEIGHTS, INDEX, TOKENIZER, VOCABULARY));
+    names.addAll(OF_TOKENIZER);
+    names.addAll(WritingFiles.NAMES);
+    if (Files.notExists(directory.resolve(WEIGHTS)) && Files.exists(directory.resolve(INDEX))) {
+      names.addAll(ShardedSafeTensors.files(directory.resolve(INDEX)));
     }
-    WritingFiles.NAMES.forEach(name -> files.add(directory.resolve(name)));
-    return new FileStates(files);
+    return new FileStates(names.stream().map(directory::resolve).toList());
   }
 
   /**

@@ -81,9 +81,17 @@ public final class ShardedSafeTensors implements Checkpoint {
     }
   }
 
-  /** The names of the shards that an index names. */
+  /**
+   * {@return the names of the shards that an index names}
+   *
+   * @throws FormatException if the index is not what the format allows
+   */
   static Set<String> files(Path index) throws IOException {
-    return new TreeSet<>(weightMap(index).values());
+    Set<String> names = new TreeSet<>(weightMap(index).values());
+    for (String name : names) {
+      shard(index, name);
+    }
+    return names;
   }
 
   private static Map<String, String> weightMap(Path index) throws IOException {
@@ -132,6 +140,15 @@ public final class ShardedSafeTensors implements Checkpoint {
   }
 
   private static SafeTensors openShard(Path index, String shard) throws IOException {
+    Path file = shard(index, shard);
+    try {
+      return SafeTensors.open(file);
+    } catch (NoSuchFileException e) {
+      throw new FormatException("%s is missing; %s names it".formatted(file, index), e);
+    }
+  }
+
+  private static Path shard(Path index, String shard) throws FormatException {
     // A name alone: an index that came from somewhere must not lead elsewhere on the disk.
     if (shard.isEmpty()
         || shard.length() > LONGEST_NAME
@@ -145,10 +162,7 @@ public final class ShardedSafeTensors implements Checkpoint {
               .formatted(index, shard.substring(0, Math.min(LONGEST_NAME, shard.length()))));
     }
     try {
-      return SafeTensors.open(index.resolveSibling(shard));
-    } catch (NoSuchFileException e) {
-      throw new FormatException(
-          "%s is missing; %s names it".formatted(index.resolveSibling(shard), index), e);
+      return index.resolveSibling(shard);
     } catch (InvalidPathException e) {
       throw new FormatException(
           "%s names a shard that no file here can be called: %s".formatted(index, e.getMessage()),

@@ -13,7 +13,8 @@ public record ReadFiles(List<FileChecksum> checksums, FileStates before) {
   /**
    * Checks, once all is read, that the checksums are of what was read.
    *
-   * @throws IOException if a file has been replaced or written meanwhile; names it and the remedy
+   * @throws IOException if a file has been replaced, written or removed meanwhile, or has come;
+   *     names it and the remedy
    */
   public void requireUnchanged() throws IOException {
     if (before != null) {

@@ -11,11 +11,17 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.io.FileStates;
+import org.prunepeft.io.ReadFiles;
+import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.testing.TestSeed;
 
 /** A model's directory that changes while the model is read. */
@@ -93,6 +99,55 @@ class ChangingModelTest {
     Models.Loader loader = Models.byName(directory.toString()).loader();
     Path file = Files.writeString(directory.resolve("tokenizer_config.json"), "{}");
     assertSaid(file, assertThrows(UncheckedIOException.class, loader::load));
+  }
+
+  /** A decoder has their values by then, and its checksums would not name them. */
+  @ParameterizedTest
+  @ValueSource(strings = {"generation_config.json", "tokenizer_config.json"})
+  void soAreADecodersSettingsThatAreRemovedBetweenConfigurationAndWeights(String name)
+      throws IOException {
+    Path file = Files.writeString(decoder().resolve(name), "{}");
+    Models.Loader loader = Models.byName(file.getParent().toString()).loader();
+    Files.delete(file);
+    assertSaid(file, assertThrows(UncheckedIOException.class, loader::load));
+  }
+
+  @Test
+  void soIsAShardThatIsReplacedOrWritten() throws IOException {
+    directory = decoder();
+    for (String name : List.of("model-1.safetensors", "model.safetensors.index.json")) {
+      assertRefused(name, this::replace);
+      assertRefused(name, ChangingModelTest::write);
+    }
+  }
+
+  /** A directory of a Llama whose weights are in shards. */
+  private Path decoder() throws IOException {
+    Path decoder = Files.createDirectory(temporary.resolve("llama"));
+    DecoderFamilies.Family family = DecoderFamilies.llama();
+    Map<String, Tensor> stored = new TreeMap<>();
+    family
+        .tensors(TestSeed.random())
+        .forEach(
+            (name, tensor) ->
+                stored.put(name.startsWith("lm_head.") ? name : "model." + name, tensor));
+    WeightFiles.shards(decoder, stored, "F32");
+    Files.writeString(decoder.resolve("config.json"), family.json().toString());
+    Files.writeString(decoder.resolve("tokenizer.json"), "{}");
+    return decoder;
+  }
+
+  /** The checksums would be those of vocab.txt. */
+  @Test
+  void soIsATokenizerThatIsRemovedBesideAVocabulary() throws IOException {
+    Files.writeString(directory.resolve("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n");
+    HuggingFaceDirectory files = new HuggingFaceDirectory(directory);
+    FileStates before = files.states();
+    files.tokenizer(true);
+    Path file = directory.resolve("tokenizer.json");
+    Files.delete(file);
+    ReadFiles read = new ReadFiles(files.checksums(true), before);
+    assertSaid(file, assertThrows(IOException.class, read::requireUnchanged));
   }
 
   @Test
