@@ -530,6 +530,7 @@ public final class AdapterExport {
                 .toList();
         parts.addAll(type.parts(encoder, module.layer(), own, base));
       }
+      base.requireUnchanged();
     }
     return new TrainedAdapter(
         HubName.of(setup.model()),

@@ -108,6 +108,7 @@ public final class AdapterImport {
               .output(output)
               .build();
       List<Filled> filled = fill(setup.peft(), encoder, trained, base);
+      base.requireUnchanged();
       write(adapter, setup, run.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();
     } catch (UnsupportedOperationException e) {

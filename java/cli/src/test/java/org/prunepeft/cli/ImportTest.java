@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -19,6 +20,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Models;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.Pretrained;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.Evaluation;
 
 /** Trainings on a small RoBERTa, exported and read back. */
@@ -114,6 +119,47 @@ class ImportTest {
                 "model_head.safetensors")) {
       assertEquals(-1, Files.mismatch(adapter.resolve(file), again.resolve(file)), file);
     }
+  }
+
+  /** The weights are read, since a DoRA's magnitudes go by them. */
+  @Test
+  void aModelThatChangesWhileItIsReadIsRefused() throws IOException {
+    Path run = train("of-changing", "--adapter-size=0", "--lora-r=3", "--use-dora");
+    Path adapter = temporary.resolve("of-changing-adapter");
+    Call.of("export", run, "--format=peft", "--output=" + adapter).exits(0);
+    Path weights = model.resolve("model.safetensors");
+    String said = weights + " changed while it was read; run again once it no longer changes";
+    registerChanging("changing-import", weights);
+    Path imported = temporary.resolve("of-changing-imported");
+    Call.of("import", adapter, "--model=changing-import", "--output=" + imported).exits(1, said);
+    assertTrue(Files.notExists(imported));
+    registerChanging("changing-export", weights);
+    Path again = temporary.resolve("of-changing-again");
+    Call.of("export", run, "--format=peft", "--model=changing-export", "--output=" + again)
+        .exits(1, said);
+    assertTrue(Files.notExists(again));
+  }
+
+  /** The model of which a file is written once its parts have been opened for the first time. */
+  private static void registerChanging(String name, Path file) {
+    AtomicBoolean changed = new AtomicBoolean();
+    Models.Loader loader =
+        new Models.Loader() {
+          @Override
+          public Models.LoadedModel load(Precision precision, ComputeDevice device) {
+            throw new IllegalStateException("nothing is computed");
+          }
+
+          @Override
+          public Pretrained open() throws IOException {
+            Pretrained parts = Models.byName(model.toString()).loader().open();
+            if (changed.compareAndSet(false, true)) {
+              Files.write(file, Files.readAllBytes(file));
+            }
+            return parts;
+          }
+        };
+    Models.register(new Models.KnownModel(name, "changes", "this test", "none", loader));
   }
 
   @Test

@@ -51,6 +51,21 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
     return open().config();
   }
 
+  /**
+   * Checks, once all is read, that what the files hold is what was read.
+   *
+   * @throws UncheckedIOException if one has changed meanwhile; names it and the remedy
+   */
+  public void requireUnchanged() {
+    try {
+      if (opened != null) {
+        opened.read().requireUnchanged();
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
   private Pretrained open() throws IOException {
     if (opened == null) {
       opened = Models.byName(model).loader().open().quantized(quantization);
