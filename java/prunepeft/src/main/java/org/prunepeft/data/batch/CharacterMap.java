@@ -121,6 +121,7 @@ final class CharacterMap {
   }
 
   private IllegalArgumentException damaged(String what) {
-    return new IllegalArgumentException(part.path() + " is damaged: it has " + what);
+    return new IllegalArgumentException(
+        part.path() + " is damaged: it has " + what + TokenizerFile.TAKE_AGAIN);
   }
 }

@@ -122,14 +122,21 @@ public final class Tokenizer implements AutoCloseable {
                       "it needs Linux with glibc on x86-64 or arm64, and a directory to write to:"
                           + " set DJL_CACHE_DIR to one"),
           e);
+    } catch (IllegalArgumentException e) {
+      // The model's own file may have it too.
+      throw notUnderstood(tokenizerJson, e, "");
     } catch (IOException | RuntimeException e) {
-      throw new DataException(
-          "tokenizer.json (%d bytes) is not understood: %s; take the file again from the model"
-              .formatted(tokenizerJson.length, e.getMessage()),
-          e);
+      throw notUnderstood(tokenizerJson, e, TokenizerFile.TAKE_AGAIN);
     } finally {
       thread.setContextClassLoader(context);
     }
+  }
+
+  private static DataException notUnderstood(byte[] tokenizerJson, Exception e, String remedy) {
+    return new DataException(
+        "tokenizer.json (%d bytes) is not understood: %s%s"
+            .formatted(tokenizerJson.length, e.getMessage(), remedy),
+        e);
   }
 
   /**
@@ -164,8 +171,8 @@ public final class Tokenizer implements AutoCloseable {
       throw e; // closed
     } catch (RuntimeException e) {
       throw new DataException(
-          "tokenizer.json does not say %s: %s; take the file again from the model"
-              .formatted(what, e.getMessage()),
+          "tokenizer.json does not say %s: %s%s"
+              .formatted(what, e.getMessage(), TokenizerFile.TAKE_AGAIN),
           e);
     }
   }

@@ -48,6 +48,9 @@ final class TokenizerFile {
 
   private static final int DEEPEST = 50;
 
+  /** The remedy where a file is damaged. */
+  static final String TAKE_AGAIN = "; take the file again from the model";
+
   private static final JsonMapper JSON =
       JsonAsWritten.mapper(StreamReadConstraints.builder().maxNestingDepth(DEEPEST).build());
 
@@ -253,7 +256,7 @@ final class TokenizerFile {
         i++;
       } else if (c == 0 || Character.isSurrogate(c)) {
         throw new IllegalArgumentException(
-            "a text has \\u%04x, which is no character".formatted((int) c));
+            "a text has \\u%04x, which is no character; leave it out".formatted((int) c));
       }
     }
   }

@@ -24,6 +24,9 @@ final class TokenizerPattern {
 
   private static final int LONGEST = 2000;
 
+  private static final String SHORTER_TEXTS =
+      ", or take a smaller maximum length, so that texts are shorter";
+
   private final TokenizerPart part;
   private final List<List<PatternElement>> alternatives;
 
@@ -38,20 +41,26 @@ final class TokenizerPattern {
    * @param longest characters of the longest text that is split
    */
   static void check(TokenizerPart pattern, long longest) {
-    check(pattern, longest, false);
+    check(pattern, longest, false, SHORTER_TEXTS);
   }
 
   /** Checks the same of a replacement: what matches no character puts the library out of step. */
   static void checkReplaced(TokenizerPart pattern, long longest) {
-    check(pattern, longest, true);
+    check(pattern, longest, true, SHORTER_TEXTS);
   }
 
-  private static void check(TokenizerPart pattern, long longest, boolean replaced) {
+  /** Checks the same of a decoder's replacement, whose texts no maximum length makes shorter. */
+  static void checkDecoded(TokenizerPart pattern, long longest) {
+    check(pattern, longest, true, "");
+  }
+
+  private static void check(
+      TokenizerPart pattern, long longest, boolean replaced, String otherRemedy) {
     if (pattern.json().size() != 1) {
       throw pattern.wrong("an object with String or Regex");
     }
     if (!pattern.json().has("String")) {
-      new TokenizerPattern(pattern.get("Regex")).check(longest, replaced);
+      new TokenizerPattern(pattern.get("Regex")).check(longest, replaced, otherRemedy);
     } else if (pattern.get("String").text(LONGEST).isEmpty() && replaced) {
       throw pattern.get("String").wrong("a text with a character");
     }
@@ -59,30 +68,34 @@ final class TokenizerPattern {
 
   /**
    * @param replaced whether each alternative must take a character, outside of its groups
+   * @param otherRemedy than another expression, where a long text has too many ways
    */
-  private void check(long longest, boolean replaced) {
+  private void check(long longest, boolean replaced, String otherRemedy) {
     if (replaced
         && !alternatives.stream().allMatch(one -> one.stream().anyMatch(PatternElement::takes))) {
       throw new IllegalArgumentException(
-          part.path() + " may match where there is no character, which is not taken");
+          part.path()
+              + " may match where there is no character, which is not taken: let each alternative"
+              + " take one, such as by + for *");
     }
     requireFewWays(SHORT_TEXT, MOST_WAYS_OF_SHORT, "");
-    requireFewWays(longest, MOST_WAYS, "; with a smaller maximum length texts are shorter");
+    requireFewWays(longest, MOST_WAYS, otherRemedy);
   }
 
-  private void requireFewWays(double longest, double most, String remedy) {
+  private void requireFewWays(double longest, double most, String otherRemedy) {
     double ways = ways(alternatives, longest);
     if (ways > most) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
               "%s has some %.0e ways to match at one place of a text of %,.0f characters, which is"
-                  + " not taken: the most is %.0e%s",
+                  + " not taken: the most is %.0e; write it with fewer repetitions or"
+                  + " alternatives%s",
               part.path(),
               ways,
               longest,
               most,
-              remedy));
+              otherRemedy));
     }
   }
 

@@ -79,7 +79,10 @@ final class TokenizerSteps {
               step,
               growth,
               switch (type(step)) {
-                case "Replace" -> replaced(step, longest * growth);
+                case "Replace" -> {
+                  TokenizerPattern.checkReplaced(step.get("pattern"), longest * growth);
+                  yield replaced(step);
+                }
                 case "Prepend" -> 1 + step.get("prepend").text(LONGEST_PREPENDED).length();
                 case "Precompiled" -> CharacterMap.longest(step.get("precompiled_charsmap"));
                 default -> known(step, NORMALIZERS, "Replace, Prepend, Precompiled");
@@ -93,15 +96,15 @@ final class TokenizerSteps {
     long grown = growth * Math.max(1, times);
     if (grown > MOST_GROWTH) {
       throw new IllegalArgumentException(
-          "%s may make a text, with what is before it, %d times longer: the most is %d"
+          ("%s may make a text, with what is before it, %d times longer: the most is %d; leave"
+                  + " out a step, or shorten what one puts in")
               .formatted(step.path(), grown, MOST_GROWTH));
     }
     return grown;
   }
 
   /** By how much a replacement may make a text longer; what is replaced has a character. */
-  private static int replaced(TokenizerPart step, long longest) {
-    TokenizerPattern.checkReplaced(step.get("pattern"), longest);
+  private static int replaced(TokenizerPart step) {
     int content = step.get("content").text(TokenizerFile.LONGEST).length();
     int replaced = Math.max(1, step.get("pattern").json().path("String").asText().length());
     return (content + replaced - 1) / replaced;
@@ -137,7 +140,8 @@ final class TokenizerSteps {
       }
       // A second one meets more encodings than it knows.
       if (placed) {
-        throw new IllegalArgumentException(step.path() + " places special tokens a second time");
+        throw new IllegalArgumentException(
+            step.path() + " places special tokens a second time; leave out one of the two");
       }
       placed = true;
       switch (type) {
@@ -158,7 +162,10 @@ final class TokenizerSteps {
     long growth = 1;
     for (TokenizerPart step : steps(decoder, "decoders")) {
       switch (type(step)) {
-        case "Replace" -> growth = grown(step, growth, replaced(step, LONGEST_DECODED));
+        case "Replace" -> {
+          TokenizerPattern.checkDecoded(step.get("pattern"), LONGEST_DECODED);
+          growth = grown(step, growth, replaced(step));
+        }
         case "Strip" -> {
           step.get("content").text(2);
           step.get("start").integer(0, MOST_STEPS);
@@ -226,7 +233,7 @@ final class TokenizerSteps {
     }
     if (added > MOST_SPECIAL) {
       throw new IllegalArgumentException(
-          "%s adds %d special tokens, the most is %d"
+          "%s adds %d special tokens, the most is %d; leave some out"
               .formatted(template.path(), added, MOST_SPECIAL));
     }
   }

@@ -44,12 +44,13 @@ class TokenizerFileTest {
         "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAAAAABhAA\"} | precompiled_charsmap must be Base64, with zeros",
         "/normalizer | {\"type\": \"Nfkc\"} | normalizer.type must be Sequence or one of",
         "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(a+)+\"}, \"content\": \"\"} | normalizer.pattern.Regex repeats a group",
-        "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*b\"}} | pre_tokenizer.pattern.Regex has some 1e+06 ways to match at one place of a text of 1,000 characters",
+        "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*b\"}} | pre_tokenizer.pattern.Regex has some 1e+06 ways to match at one place of a text of 1,000 characters, which is not taken: the most is 8e+03; write it with fewer repetitions or alternatives",
         "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*b{1,3}?\"}} | has some 1e+06 ways",
         "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"(a)\\\\1\"}} | refers to a group",
-        "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {0,}\"}, \"content\": \"\"} | may match where there is no character",
+        "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {0,}\"}, \"content\": \"\"} | may match where there is no character, which is not taken: let each alternative take one, such as by + for *",
         "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"String\": \"\"}, \"content\": \"b\"} | must be a text with a character",
         "/pre_tokenizer | {\"type\": \"FixedLength\", \"length\": 0} | pre_tokenizer.length must be",
+        "/post_processor | {\"type\": \"Sequence\", \"processors\": [{\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 102], \"cls\": [\"[CLS]\", 101]}, {\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 102], \"cls\": [\"[CLS]\", 101]}]} | post_processor.processors[1] places special tokens a second time; leave out one of the two",
       })
   void whatTheLibraryDoesNotExpectIsRefusedByItsPlace(String place, String value, String message)
       throws IOException {
@@ -72,7 +73,7 @@ class TokenizerFileTest {
         "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"[^x]+x\"}, \"content\": \"\"} | decoder.pattern.Regex has some 1e+09 ways",
         "{\"type\": \"CTC\", \"pad_token\": \"a\"} | decoder.type must be Sequence or one of",
         "\"\\u0000\" | decoder must be an object",
-        "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}]} | decoder.decoders[1] may make a text, with what is before it, 1600 times longer: the most is 1000",
+        "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, \"content\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}]} | decoder.decoders[1] may make a text, with what is before it, 1600 times longer: the most is 1000; leave out a step, or shorten what one puts in",
       })
   void aDecoderThatTheLibraryDoesNotExpectIsRefusedWhereTokensAreReadAsTexts(
       String decoder, String message) throws IOException {
@@ -294,7 +295,40 @@ class TokenizerFileTest {
     assertRefused(
         () -> Tokenizer.of(whole, 16_384),
         "9e+06 ways to match at one place of a text of 3,000,000 characters, which is not taken:"
-            + " the most is 8e+06; with a smaller maximum length");
+            + " the most is 8e+06; write it with fewer repetitions or alternatives, or take a"
+            + " smaller maximum length, so that texts are shorter");
+  }
+
+  @Test
+  void noMaximumLengthIsARemedyForADecoder() throws IOException {
+    ObjectNode file = (ObjectNode) JSON.readTree(MiniLm.tokenizerJson());
+    file.set(
+        "decoder",
+        JSON.readTree(
+            "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"[^x]+x\"}, \"content\": \"\"}"));
+    byte[] whole = JSON.writeValueAsBytes(file);
+    var e = assertThrows(DataException.class, () -> Tokenizer.decoding(whole, 16));
+    assertTrue(
+        e.getMessage().endsWith("; write it with fewer repetitions or alternatives"),
+        e.getMessage());
+  }
+
+  /** What is refused for a limit is so in the model's own file too. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{\"model\": | true",
+        "{\"version\": \"1.0\", \"version\": \"1.0\"} | true",
+        "{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAD8//9hAA==\"}} | true",
+        "{\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(a+)+\"}, \"content\": \"\"}} | false",
+        "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 0}, \"unk_token\": \"a\", \"max_input_chars_per_word\": 1001}} | false",
+      })
+  void onlyAFileThatIsDamagedIsToBeTakenAgain(String file, boolean damaged) {
+    byte[] bytes = file.getBytes(StandardCharsets.UTF_8);
+    var e = assertThrows(DataException.class, () -> Tokenizer.of(bytes, 16));
+    assertEquals(
+        damaged, e.getMessage().endsWith("; take the file again from the model"), e.getMessage());
   }
 
   /** What steps make longer in whole; without a bound a text of 64 letters took all memory. */
