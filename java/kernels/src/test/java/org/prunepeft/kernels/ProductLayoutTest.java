@@ -70,16 +70,24 @@ class ProductLayoutTest {
     assertEquals(1, MatrixLayout.alignment(4097));
   }
 
+  /** Room for 4,032 numbers, from a multiple of 256 bytes on. */
+  private static FloatPointer aligned() {
+    FloatPointer memory = new FloatPointer(4096);
+    return at(memory, 64 - memory.address() % 256 / 4);
+  }
+
+  private static FloatPointer at(FloatPointer base, long numbers) {
+    return new FloatPointer(base).position(base.position() + numbers);
+  }
+
   @Test
   void anotherPlaceOfTheSameAlignmentIsTheSameProduct() {
-    FloatPointer memory = new FloatPointer(4096);
-    long misaligned = memory.address() % 256 / 4;
-    FloatPointer base = new FloatPointer(memory).position(64 - misaligned);
+    FloatPointer base = aligned();
     Matrix x = Matrix.of(base, 4, 8);
-    Matrix later = Matrix.of(new FloatPointer(base).position(64 - misaligned + 128), 4, 8);
-    Matrix odd = Matrix.of(new FloatPointer(base).position(64 - misaligned + 129), 4, 8);
-    Matrix w = Matrix.of(new FloatPointer(base).position(64 - misaligned + 256), 6, 8);
-    Matrix y = Matrix.of(new FloatPointer(base).position(64 - misaligned + 512), 4, 6);
+    Matrix later = Matrix.of(at(base, 128), 4, 8);
+    Matrix odd = Matrix.of(at(base, 129), 4, 8);
+    Matrix w = Matrix.of(at(base, 256), 6, 8);
+    Matrix y = Matrix.of(at(base, 512), 4, 6);
     Product product = Product.of(x, w, true, null, y);
     assertEquals(product, Product.of(later, w, true, null, y));
     assertNotEquals(product, Product.of(odd, w, true, null, y));
@@ -87,15 +95,13 @@ class ProductLayoutTest {
 
   @Test
   void whetherThereIsABiasAndItsAlignmentAreOfTheProduct() {
-    FloatPointer memory = new FloatPointer(4096);
-    long misaligned = memory.address() % 256 / 4;
-    FloatPointer base = new FloatPointer(memory).position(64 - misaligned);
+    FloatPointer base = aligned();
     Matrix x = Matrix.of(base, 4, 8);
     Matrix w = Matrix.of(base, 6, 8);
     Matrix y = Matrix.of(base, 4, 6);
     Matrix bias = Matrix.vector(base, 6);
-    Matrix later = Matrix.vector(new FloatPointer(base).position(128 - misaligned), 6);
-    Matrix odd = Matrix.vector(new FloatPointer(base).position(129 - misaligned), 6);
+    Matrix later = Matrix.vector(at(base, 64), 6);
+    Matrix odd = Matrix.vector(at(base, 65), 6);
     Product product = Product.of(x, w, true, bias, y);
     assertEquals(256, product.biasAlignment());
     assertEquals(product, Product.of(x, w, true, later, y));
