@@ -80,7 +80,7 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   private static Line line(Models.KnownModel model) {
-    return line("model " + model.name(), model.download() == null, () -> model(model));
+    return line("model " + model.name(), model.name().equals("minilm"), () -> model(model));
   }
 
   private static Line line(String task) {
@@ -155,15 +155,22 @@ final class DoctorCommand implements Callable<Integer> {
 
   private static String model(Models.KnownModel entry) throws IOException {
     if (entry.download() == null) {
-      try (Pretrained parts = entry.loader().open()) {
-        parts.encoder();
-      }
+      read(entry.loader());
       return "reads";
     }
     return Files.exists(entry.download().file())
         ? "at " + entry.download().file()
         : "not here; prunepeft models --fetch %s (%d MB)"
             .formatted(entry.name(), entry.download().megabytes());
+  }
+
+  private static void read(Models.Loader loader) throws IOException {
+    try (Pretrained parts = loader.open()) {
+      parts.encoder();
+    } catch (UnsupportedOperationException e) {
+      // One that a Java program has registered, which need not be made of files.
+      loader.load().encoder().close();
+    }
   }
 
   private static String task(String name) {

@@ -53,7 +53,7 @@ record Call(int exit, String out, String err) {
 
   /** Checks the exit code, what the error stream says, and that no stack trace was shown. */
   Call exits(int expected, String... said) {
-    assertEquals(expected, exit, err);
+    assertEquals(expected, exit, () -> err + out);
     assertFalse(err.contains("\tat "), err);
     return says(said);
   }

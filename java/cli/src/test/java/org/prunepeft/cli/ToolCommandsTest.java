@@ -20,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.Kernels;
+import org.prunepeft.model.Models;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.settings.StrategyFile;
@@ -47,6 +48,24 @@ class ToolCommandsTest {
       assertTrue(lines.stream().anyMatch(line -> line.startsWith(start)), start + call.out());
     }
     assertFalse(call.out().contains("DOES NOT WORK"), call.out());
+  }
+
+  @Test
+  void doctorTakesModelsThatAProgramHasRegistered() throws IOException {
+    assumeTrue(MiniLmJar.find().isPresent(), "MiniLM's jar is not on the class path");
+    Models.Loader files = Models.byName(Small.model(temporary).toString()).loader();
+    Models.Loader loads = (precision, device) -> files.load(precision, device);
+    Models.Loader fails =
+        (precision, device) -> {
+          throw new IllegalStateException("its server is away");
+        };
+    Models.register(new Models.KnownModel("doctor-test-loads", "", "", "", loads));
+    Models.register(new Models.KnownModel("doctor-test-fails", "", "", "", fails));
+    Call.of("doctor")
+        .exits(0)
+        .prints(
+            "\nmodel doctor-test-loads reads\n",
+            "\nmodel doctor-test-fails not here: its server is away\n");
   }
 
   /** With a script in the place of Maven, which waits. */
