@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the library for the GPUs of this machine, runs its CUDA tests on the first of them, and times its kernels beside the
-# frozen linear of cuBLAS and, where python3 has torch, PyTorch's LoRA. Needs nvcc 12.4 or newer, CMake 3.24 or newer, Ninja or
-# make, and a C++ compiler; nothing is downloaded.
+# frozen linear of cuBLAS and, where python3 has torch, PyTorch's LoRA. Needs nvcc 12.4 or newer (CUDACXX, CUDA_HOME, PATH, the
+# packages of python3, /usr/local/cuda: the first that has it), CMake 3.24 or newer, Ninja or make, and a C++ compiler; nothing is
+# downloaded.
 #
 #   native/gpu-check/run.sh [results folder [build folder]]      default: ./gpu-check-results ./gpu-check-results-build
 #
@@ -17,7 +18,10 @@ folder() {  # folder <path>: makes it, and prints its whole path
 out=$(folder "${1:-gpu-check-results}") && build=$(folder "${2:-$out-build}") || exit 1
 end=$(($(date +%s) + ${PRUNEPEFT_SECONDS:-480}))
 
-for nvcc in "${CUDACXX:-}" nvcc /usr/local/cuda/bin/nvcc; do
+# Of nvidia-cuda-nvcc, nvidia-cuda-runtime, nvidia-cuda-crt, nvidia-cuda-cccl and nvidia-nvvm, where pip has them.
+package=$(python3 -c 'import glob, sys
+print(*[file for path in sys.path if path for file in sorted(glob.glob(path + "/nvidia/cu*/bin/nvcc"))][:1])' 2> /dev/null)
+for nvcc in "${CUDACXX:-}" "${CUDA_HOME:+$CUDA_HOME/bin/nvcc}" nvcc "$package" /usr/local/cuda/bin/nvcc; do
   if [ -n "$nvcc" ] && command -v "$nvcc" > /dev/null; then
     CUDACXX=$(command -v "$nvcc")
     export CUDACXX
@@ -58,7 +62,13 @@ build_step() {  # build_step <log> <command...>
   within "$(time_left)" "$@" > "$log" 2>&1
   code=$?
   if [ $code -eq 124 ]; then echo "the build took all of the time; a second run goes on where it was" >&2; fi
-  if [ $code -ne 0 ]; then tail -40 "$log"; exit 1; fi
+  if [ $code -ne 0 ]; then
+    tail -40 "$log"
+    if [ -z "${CUDACXX:-}" ]; then
+      echo "no nvcc was found: install the CUDA toolkit or pip's nvidia-cuda-nvcc, or name nvcc in CUDACXX" >&2
+    fi
+    exit 1
+  fi
 }
 
 # Code for this machine's GPUs alone, where the driver says what they are and nvcc knows them: a build for all takes several

@@ -2,8 +2,8 @@
 # Goes through gpu-check/run.sh from its first line to its last with stand-ins for what it calls: CMake, which gives the emulated
 # programs, nvcc, nvidia-smi, PyTorch, Nsight Compute and compute-sanitizer. Then once more without them, and with a test that
 # fails. Then with a fused linear that fails by warpgroups, or does not end, until a part of it is left out, step by step, and with
-# cuBLASLt among Python's packages; with tests that there is no time for; with timings that do not end; and with a fault amid them.
-# A device's kernels run in the emulator, so the lines are what is tested here.
+# nvcc and cuBLASLt among Python's packages; with tests that there is no time for; with timings that do not end; and with a fault
+# amid them. A device's kernels run in the emulator, so the lines are what is tested here.
 #
 #   dry_run/run.sh <folder of the emulated programs> <scratch folder>
 set -eu
@@ -11,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 PRUNEPEFT_PROGRAMS=$1
 PRUNEPEFT_STAND_INS=$here
 export PRUNEPEFT_PROGRAMS PRUNEPEFT_STAND_INS
+unset CUDACXX CUDA_HOME
 rm -rf "$2"
 mkdir -p "$2/toolkit/bin" "$2/toolkit/lib64" "$2/bare"
 scratch=$(cd "$2" && pwd)
@@ -29,14 +30,14 @@ expect() {  # expect <file> <text>...: each is in the file
 
 cp "$here/nvcc" "$scratch/toolkit/bin/nvcc"
 ln -s "$PRUNEPEFT_PROGRAMS/libcublas-stand-in.so" "$scratch/toolkit/lib64/libcublasLt.so.13"
-if ! env -u CUDACXX PATH="$here/bin:$scratch/toolkit/bin:$PATH" LD_LIBRARY_PATH="$PRUNEPEFT_PROGRAMS" PRUNEPEFT_DRY_SECONDS=5 \
+if ! env PATH="$here/bin:$scratch/toolkit/bin:$PATH" LD_LIBRARY_PATH="$PRUNEPEFT_PROGRAMS" PRUNEPEFT_DRY_SECONDS=5 \
   PYTHONPATH="$here/../torch_stand_in" PYTHONDONTWRITEBYTECODE=1 \
   sh "$here/../../../gpu-check/run.sh" "$scratch/results" "$scratch/build" > "$scratch/output.txt" 2>&1; then
   cat "$scratch/output.txt"
   echo "FAILED: run.sh ended with an error"
   exit 1
 fi
-expect "$scratch/build/arguments.txt" "-DPRUNEPEFT_CUDA_ONLY=90" "-DPRUNEPEFT_GPU_CHECK=ON"
+expect "$scratch/build/arguments.txt" "-DPRUNEPEFT_CUDA_ONLY=90" "-DPRUNEPEFT_GPU_CHECK=ON" "CUDACXX=$scratch/toolkit/bin/nvcc"
 expect "$scratch/results/table.txt" "power.limit: a stand-in" "graph_cuda: passed" "graph capture and replay: passed" \
   "paths of a LoRA linear: passed" "cuBLASLt_by $scratch/toolkit/bin/../lib64/libcublasLt.so.13" "PyTorch stand-in" \
   "counters of each kernel: counters.csv" "compute-sanitizer memcheck: passed" "compute-sanitizer initcheck: passed" \
@@ -55,7 +56,7 @@ for tool in cat date dirname grep ln ls mkdir nproc readlink rm sh sleep sort ta
 done
 ln -s /bin/true "$scratch/bare/make"
 ln -s "$here/bin/cmake" "$scratch/bare/cmake"
-if env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_FAILURE=1 \
+if env -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_FAILURE=1 \
   sh "$here/../../../gpu-check/run.sh" "$scratch/bare-results" > "$scratch/bare-output.txt" 2>&1; then
   cat "$scratch/bare-output.txt"
   echo "FAILED: run.sh ended without an error, though a test has failed"
@@ -66,7 +67,8 @@ expect "$scratch/bare-results/table.txt" "graph_cuda: FAILED" "graph capture and
   "PyTorch: left out" "counters of each kernel: left out" "compute-sanitizer memcheck: " "Goals, which are for an H100"
 
 # A fused linear that works without S, without clusters, or not by warpgroups at all: what follows leaves out no more.
-mkdir -p "$scratch/packages/nvidia/cublas/lib"
+mkdir -p "$scratch/packages/nvidia/cublas/lib" "$scratch/packages/nvidia/cu13/bin"
+cp "$here/nvcc" "$scratch/packages/nvidia/cu13/bin/nvcc"
 ln -s "$PRUNEPEFT_PROGRAMS/libcublas-stand-in.so" "$scratch/packages/nvidia/cublas/lib/libcublasLt.so.12"
 ln -s "$(python3 -c 'import sys; print(sys.executable)')" "$scratch/bare/python3"
 for ladder in "S|S 1 clusters 0 warpgroups 0|leaves out S in the product" \
@@ -77,19 +79,20 @@ for ladder in "S|S 1 clusters 0 warpgroups 0|leaves out S in the product" \
   left_out=${ladder#*|}
   left_out=${left_out%|*}
   results=$scratch/without-$part
-  if env -u CUDACXX -u LD_LIBRARY_PATH -u PRUNEPEFT_CUBLASLT PATH="$scratch/bare" PYTHONPATH="$scratch/packages" PYTHONDONTWRITEBYTECODE=1 \
+  if env -u LD_LIBRARY_PATH -u PRUNEPEFT_CUBLASLT PATH="$scratch/bare" PYTHONPATH="$scratch/packages" PYTHONDONTWRITEBYTECODE=1 \
     PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_WORKS_WITHOUT=$part \
     sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1; then
     cat "$results.txt"
     echo "FAILED: run.sh ended without an error, though the fused linear has failed"
     exit 1
   fi
+  expect "$results-build/arguments.txt" "CUDACXX=$scratch/packages/nvidia/cu13/bin/nvcc"
   expect "$results/table.txt" "linear_cuda: FAILED" "what follows $said" "graph capture and replay: passed"
   expect "$results/tests.txt" "graph without: $left_out" "paths without: $left_out"
 done
 # One that does not end is told from one that fails, and from one that there was no time for, which says nothing of the kernels.
 results=$scratch/hanging
-if env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_WORKS_WITHOUT=S PRUNEPEFT_DRY_HANGS=1 \
+if env -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_WORKS_WITHOUT=S PRUNEPEFT_DRY_HANGS=1 \
   PRUNEPEFT_TEST_SECONDS=2 sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1; then
   cat "$results.txt"
   echo "FAILED: run.sh ended without an error, though the fused linear did not end"
@@ -98,7 +101,7 @@ fi
 expect "$results/table.txt" "linear_cuda: not done in 2 seconds" "what follows leaves out S in the product"
 results=$scratch/slow
 code=0
-env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_SLOW=1 PRUNEPEFT_SECONDS=15 \
+env -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_SLOW=1 PRUNEPEFT_SECONDS=15 \
   sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1 || code=$?
 if [ "$code" -ne 2 ] || grep -qE "FAILED|what follows" "$results/table.txt"; then
   cat "$results.txt"
@@ -118,7 +121,7 @@ for case in "480|1|timings: not done in 220 seconds" "20|2|timings: left out, no
   expected=${expected%|*}
   results=$scratch/hanging-timings-$seconds
   code=0
-  env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/hanging-timings-bin:$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 \
+  env -u LD_LIBRARY_PATH PATH="$scratch/hanging-timings-bin:$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 \
     PRUNEPEFT_DRY_WORKS_WITHOUT=S PRUNEPEFT_WITHOUT_S=1 PRUNEPEFT_DRY_TIMEOUT="$(command -v timeout)" PRUNEPEFT_SECONDS="$seconds" \
     sh "$here/../../../gpu-check/run.sh" "$results" > "$results.txt" 2>&1 || code=$?
   if [ "$code" -ne "$expected" ]; then
