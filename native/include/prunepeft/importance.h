@@ -43,7 +43,8 @@ typedef struct pp_importance_plan pp_importance_plan;
 /**
  * Makes a plan; the segments are copied, and hold at most 2^32 - 1 weights together. Modules without a segment are legal and
  * have all statistics 0. At least one segment, module and group; free it with pp_importance_plan_destroy. Neither stream nor
- * workspace of the context is kept.
+ * workspace of the context is kept. A plan serves one call at a time: calls that may overlap, in two streams or branches of a
+ * graph, take a plan each.
  */
 PP_API pp_status pp_importance_plan_create(const pp_context* context, pp_dtype dtype, const pp_segment* segments,
                                            int64_t segment_count, int32_t modules, int32_t groups, pp_importance_plan** plan);

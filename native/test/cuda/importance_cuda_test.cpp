@@ -141,6 +141,9 @@ void test_statistics(pp_dtype dtype, pp_dtype zero_dtype, bool with_thresholds) 
     const Context context;
     expect_ok(pp_importance(context, plan.plan, zero_dtype, with_thresholds ? device_thresholds.data : nullptr, table.data));
     const std::vector<double> got = table.read();
+    const DeviceArray<double> again(kModules * PP_STATISTICS);
+    expect_ok(pp_importance(context, plan.plan, zero_dtype, with_thresholds ? device_thresholds.data : nullptr, again.data));
+    expect(bytes_of(again.read()) == bytes_of(got), "a second call with the plan has the same bits");
     const Statistics expected = reference_statistics(segments, zero_dtype, with_thresholds ? &thresholds : nullptr);
     for (size_t m = 0; m < kModules; m++)
       for (size_t s = 0; s < PP_STATISTICS; s++) {

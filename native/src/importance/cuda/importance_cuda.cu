@@ -17,10 +17,8 @@ namespace prunepeft::cuda {
 namespace {
 /** Parts of the workspace of pp_importance. */
 struct StatisticsParts {
-  unsigned* tickets;
   double* slots;
-  StatisticsParts(const ImportancePlan& plan, Workspace& workspace)
-      : tickets(workspace.take<unsigned>(plan.modules)), slots(workspace.take<double>(plan.items * kSums)) {}
+  StatisticsParts(const ImportancePlan& plan, Workspace& workspace) : slots(workspace.take<double>(plan.items * kSums)) {}
 };
 
 /** Parts of the workspace of pp_importance_quantile. */
@@ -59,9 +57,11 @@ pp_status importance_plan_create(const pp_device& device, const pp_importance_pl
   };
   const size_t item_bytes = host.items.size() * sizeof(ImportanceItem), module_bytes = modules.size() * sizeof(Module),
                group_bytes = host.group_weights.size() * sizeof(int64_t);
-  const size_t module_offset = aligned(item_bytes), group_offset = module_offset + aligned(module_bytes);
+  const std::vector<unsigned> tickets(modules.size());
+  const size_t module_offset = aligned(item_bytes), group_offset = module_offset + aligned(module_bytes),
+               ticket_offset = group_offset + aligned(group_bytes), ticket_bytes = tickets.size() * sizeof(unsigned);
   void* memory = nullptr;
-  pp_status status = allocate_current(device, group_offset + group_bytes, &memory, "allocating an importance plan");
+  pp_status status = allocate_current(device, ticket_offset + ticket_bytes, &memory, "allocating an importance plan");
   if (status != PP_OK) return status;
   char* bytes = static_cast<char*>(memory);
   const auto copy = [&](size_t offset, const void* from, size_t n) {
@@ -70,6 +70,7 @@ pp_status importance_plan_create(const pp_device& device, const pp_importance_pl
   copy(0, host.items.data(), item_bytes);
   copy(module_offset, modules.data(), module_bytes);
   copy(group_offset, host.group_weights.data(), group_bytes);
+  copy(ticket_offset, tickets.data(), ticket_bytes);
   if (status == PP_OK) {
     *plan = new (std::nothrow) ImportancePlan{host.dtype,
                                               host.modules,
@@ -78,6 +79,7 @@ pp_status importance_plan_create(const pp_device& device, const pp_importance_pl
                                               reinterpret_cast<const ImportanceItem*>(bytes),
                                               reinterpret_cast<const Module*>(bytes + module_offset),
                                               reinterpret_cast<const int64_t*>(bytes + group_offset),
+                                              reinterpret_cast<unsigned*>(bytes + ticket_offset),
                                               memory};
     if (*plan == nullptr) status = fail(PP_OUT_OF_MEMORY, "out of memory for an importance plan");
   }
@@ -109,12 +111,10 @@ pp_status importance(const pp_device& device, const ImportancePlan& plan, pp_dty
     const size_t table_bytes = static_cast<size_t>(plan.modules) * PP_STATISTICS * sizeof(double);
     return to_status(cudaMemsetAsync(table, 0, table_bytes, stream), "pp_importance");
   }
-  cudaError_t error = cudaMemsetAsync(parts.tickets, 0, static_cast<size_t>(plan.modules) * sizeof(unsigned), stream);
-  if (error == cudaSuccess)
-    error = dispatch(plan.dtype, [&](auto element) {
-      return gpu::launch(statistics<decltype(element)>, plan.items, kThreads, 0, stream, plan.item_table, plan.module_table,
-                         plan.modules, thresholds, zero_limit(zero_dtype), parts.slots, parts.tickets, table);
-    });
+  const cudaError_t error = dispatch(plan.dtype, [&](auto element) {
+    return gpu::launch(statistics<decltype(element)>, plan.items, kThreads, 0, stream, plan.item_table, plan.module_table,
+                       plan.modules, thresholds, zero_limit(zero_dtype), parts.slots, plan.tickets, table);
+  });
   return to_status(error, "pp_importance");
 }
 
@@ -123,13 +123,10 @@ pp_status importance_quantile(const pp_device& device, const ImportancePlan& pla
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const cudaStream_t stream = stream_of(device);
-  const auto groups = static_cast<size_t>(plan.groups);
   Workspace space(workspace);
   const QuantileParts parts(plan, space);
-  cudaError_t error = cudaMemsetAsync(parts.histograms, 0, sizeof(unsigned long long) * kBins * groups, stream);
-  if (error == cudaSuccess)
-    error = gpu::launch(start_selection, gpu::divide_up(plan.groups, kQuantileThreads), kQuantileThreads, 0, stream,
-                        plan.group_weights, plan.groups, q, parts.selections, thresholds);
+  cudaError_t error = gpu::launch(start_selection, plan.groups, kQuantileThreads, 0, stream, plan.group_weights, q,
+                                  parts.histograms, parts.selections, thresholds);
   const int digits = plan.dtype == PP_FLOAT32 ? kMostDigits : kMostDigits - 1;
   for (int i = 0; i < digits && error == cudaSuccess && plan.items != 0; i++) {
     error = dispatch(plan.dtype, [&](auto element) {

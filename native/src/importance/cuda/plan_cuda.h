@@ -23,6 +23,7 @@ struct ImportancePlan {
   const ImportanceItem* item_table;
   const Module* module_table;
   const int64_t* group_weights;
+  unsigned* tickets;  // one a module, all 0 between calls
   void* memory;
 };
 }  // namespace prunepeft::cuda

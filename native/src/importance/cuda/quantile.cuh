@@ -4,7 +4,7 @@
 // after two.
 //
 // Tiling: histogram, a block an item of the plan's table, counted in shared memory and then added to the group's histogram by
-// integer atomics, whose order does not matter; selection, a block a group.
+// integer atomics, whose order does not matter; selection, a block a group, as what begins it.
 //
 // Limit: the bytes of w over memory bandwidth, once a round; equal weights (an untrained B is all zero) make the shared atomics
 // of a warp queue up.
@@ -71,11 +71,13 @@ __global__ void __launch_bounds__(kQuantileThreads)
     if (counts[bin] != 0) atomicAdd(group_counts + bin, static_cast<unsigned long long>(counts[bin]));
 }
 
-/** Sets each group's rank floor(q (n - 1)), and its threshold to 0 in case it has no weights. */
+/** Sets a group's rank floor(q (n - 1)), its histogram to 0, and its threshold to 0 in case it has no weights. */
 static __global__ void __launch_bounds__(kQuantileThreads)
-    start_selection(const int64_t* __restrict__ group_weights, int groups, double q, Selection* selections, float* thresholds) {
-  const int group = static_cast<int>(blockIdx.x) * kQuantileThreads + static_cast<int>(threadIdx.x);
-  if (group >= groups) return;
+    start_selection(const int64_t* __restrict__ group_weights, double q, unsigned long long* histograms, Selection* selections,
+                    float* thresholds) {
+  const int group = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x);
+  for (int bin = thread; bin < kBins; bin += kQuantileThreads) histograms[static_cast<int64_t>(group) * kBins + bin] = 0;
+  if (thread != 0) return;
   const int64_t weights = group_weights[group];
   selections[group].rank = weights > 0 ? static_cast<unsigned long long>(q * static_cast<double>(weights - 1)) : 0ull;
   selections[group].prefix = 0;

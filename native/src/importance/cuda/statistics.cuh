@@ -4,7 +4,7 @@
 // Tiling: a block takes one item of the plan's table (8192 elements of one segment), so that modules of any size fill all
 // multiprocessors; a thread takes groups of eight elements, 16-byte loads where the segment is aligned. Each block leaves its
 // sums in a slot and takes an integer ticket of its module; the last block adds the module's slots in a fixed order, so results
-// do not depend on which block is last.
+// do not depend on which block is last, and gives the tickets back, so that no fill is launched before.
 //
 // Limit: the bytes of w and g over memory bandwidth; where float64 is slow (sm_86, sm_89: 1/64 of float32), its arithmetic.
 #pragma once
@@ -115,12 +115,16 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   if (!is_last) return;
   ptx::load_acquire(tickets + module_index);  // the tickets before the others' slots, for each thread that reads them
+  __syncthreads();
+  if (thread == 0) {
+    tickets[module_index] = 0;  // for the next call
+    table[static_cast<int64_t>(module_index) * PP_STATISTICS + PP_COUNT] = static_cast<double>(module.weights);
+  }
   for (int s = warp; s < kSums; s += kWarps) {
     double sum = 0;
     for (int64_t i = lane; i < module.items; i += gpu::kWarp) sum += slots[(module.first_item + i) * kSums + s];
     sum = gpu::warp_sum(sum);
     if (lane == 0) table[static_cast<int64_t>(module_index) * PP_STATISTICS + s + 1] = sum;
   }
-  if (thread == 0) table[static_cast<int64_t>(module_index) * PP_STATISTICS + PP_COUNT] = static_cast<double>(module.weights);
 }
 }  // namespace prunepeft::cuda

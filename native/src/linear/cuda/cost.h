@@ -194,9 +194,9 @@ constexpr double kMaskedDraw = 85;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
 
-/** Importance of so many weights: a launch, and the fill of its counters before it. */
+/** Importance of so many weights. */
 inline Cost importance_cost(double weights, double element_bytes) {
-  Cost cost = {2 * element_bytes * weights, 0, 0, 2};
+  Cost cost = {2 * element_bytes * weights, 0, 0, 1};
   if (element_bytes == 2) cost.instructions = weights * kImportanceWeight / 32;
   return cost;
 }
@@ -209,7 +209,7 @@ inline Cost quantile_cost(double weights, int64_t element_bytes) {
   const int rounds = quantile_rounds(element_bytes);
   Cost cost = {};
   cost.bytes = weights * static_cast<double>(element_bytes);
-  cost.launches = 2 + 2 * rounds;  // before the rounds a fill of the counts, and one that begins
+  cost.launches = 1 + 2 * rounds;  // before the rounds one that begins
   cost.again_bytes = (rounds - 1) * cost.bytes;
   cost.again_span = cost.bytes;
   return cost;
