@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds libprunepeft: build.sh SOURCE_DIR BUILD_DIR CUDA(AUTO|ON|OFF) [SKIP_TESTS [WERROR(ON|OFF)]]. Names a missing tool and what to
-# install. The compiler is CXX, with its arguments; BUILD_DIR/c++ calls it, for others who compile beside the library.
+# Builds libprunepeft: build.sh SOURCE_DIR BUILD_DIR CUDA(AUTO|ON|OFF) [SKIP_TESTS [WERROR(ON|OFF) [JOBS]]], JOBS files at once (as many
+# as there are processors). Names a missing tool and what to install. The compiler is CXX, with its arguments; BUILD_DIR/c++ calls it, for others who compile beside the library.
 set -euo pipefail
-source_dir=$1 build_dir=$2 cuda=$3 skip_tests=${4:-} werror=${5:-OFF}
+source_dir=$1 build_dir=$2 cuda=$3 skip_tests=${4:-} werror=${5:-OFF} jobs=${6:-$(nproc)}
 source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 need() { # program, package
@@ -30,4 +30,4 @@ cmake "${fresh[@]}" -G "$generator" -S "$source_dir" -B "$build_dir" -DCMAKE_BUI
 sed -n 's/^-- \(CUDA left out\)/prunepeft: \1/p' "$build_dir.log"
 printf '#!/bin/sh\nexec%s "$@"\n' "$(printf ' %q' "${compiler[@]}")" >"$build_dir/c++"
 chmod +x "$build_dir/c++"
-cmake --build "$build_dir" --parallel "$(nproc)"
+cmake --build "$build_dir" --parallel "$jobs"

@@ -12,6 +12,9 @@ set(ENV{PRUNEPEFT_TEST_SEED} 77)
 set(ENV{PRUNEPEFT_TEST_SUITE} ending)
 set(ENV{PRUNEPEFT_TEST_LOG} ${log})
 set(ENV{PRUNEPEFT_OF_A_TEST} "two words, and 'quotes'")
+# As the line has it, which puts a path of unusual characters between quotes; in a regular expression.
+string(REGEX REPLACE "([][+.*()^$?|\\\\{}])" "\\\\\\1" program "${PROGRAM}")
+set(program "'?${program}'?")
 set(variable "PRUNEPEFT_OF_A_TEST='two words, and '\\''quotes'\\'''")
 set(failed_check "crashes.cpp:[0-9]+: 1 [+] 1 is 2, expected 3\n    in a context of its own\n")
 
@@ -74,10 +77,10 @@ foreach(of_way IN LISTS ways)
     wrong("the seed is not there")
   endif()
   if(DEVICE)
-    if(NOT again MATCHES " ${PROGRAM} ${way}$")
+    if(NOT again MATCHES " ${program} ${way}$")
       wrong("what runs it again is not how it was called")
     endif()
-  elseif(NOT again MATCHES " PRUNEPEFT_TEST_ONLY='${way}' ${PROGRAM}$" OR
+  elseif(NOT again MATCHES " PRUNEPEFT_TEST_ONLY='${way}' ${program}$" OR
          NOT logged STREQUAL "ending\tcrashes: ${way}\t77\tFAILED\t0\t${again}\t\t\n")
     wrong("the log has not this failure alone")
   endif()

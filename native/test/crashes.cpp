@@ -1,8 +1,10 @@
 // Tests that end their program, each in another way, once they have failed: what it has said by then, Crashes.cmake looks at.
+#include <algorithm>
 #include <csignal>
 #include <stdexcept>
 #include <thread>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +42,11 @@ TEST(a_null_pointer_on_several_threads) {
 
 TEST(an_endless_recursion) {
   fail();
+  // Without a limit it would take all memory.
+  rlimit limit = {};
+  getrlimit(RLIMIT_STACK, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 8 << 20);
+  setrlimit(RLIMIT_STACK, &limit);
   CHECK(deeper(0, nullptr) == 0);
 }
 

@@ -15,6 +15,8 @@ unset CUDACXX CUDA_HOME
 rm -rf "$2"
 mkdir -p "$2/toolkit/bin" "$2/toolkit/lib64" "$2/bare"
 scratch=$(cd "$2" && pwd)
+PRUNEPEFT_SCRATCH=$scratch
+export PRUNEPEFT_SCRATCH
 
 expect() {  # expect <file> <text>...: each is in the file
   file=$1
