@@ -340,6 +340,19 @@ class ResumeCommandTest {
     Path page = run.resolve("report.html");
     Call.of("train", "--resume", run, "--watch").exits(0, "watch it at " + page.toUri());
     assertTrue(Files.readString(page).contains("\"state\":\"complete\""));
+    Path config = run.resolve("config.json");
+    byte[] settings = Files.readAllBytes(config);
+    Files.delete(config);
+    Path options = run.resolve("config.yaml");
+    with(
+        options,
+        Files.readString(options)
+            .replaceFirst("\nlora_learning_rate: .*", "\nlora_learning_rate: 0.1"),
+        () ->
+            Call.of("train", "--resume", run)
+                .exits(3, config + " is gone, but was there when the checkpoint was written"));
+    assertFalse(Files.exists(config));
+    Files.write(config, settings);
   }
 
   /**
@@ -381,7 +394,11 @@ class ResumeCommandTest {
   }
 
   private static void with(Path file, String from, String to, Runnable work) throws IOException {
-    with(file, Files.readString(file).replace(from, to).getBytes(StandardCharsets.UTF_8), work);
+    with(file, Files.readString(file).replace(from, to), work);
+  }
+
+  private static void with(Path file, String content, Runnable work) throws IOException {
+    with(file, content.getBytes(StandardCharsets.UTF_8), work);
   }
 
   @ParameterizedTest

@@ -635,6 +635,44 @@ class ResumeTest {
 
   /** Where the last digit of the first step is. */
   private static int indexOfStep(byte[] json) {
+
+  /** Nothing else says what the run began with. */
+  @ParameterizedTest
+  @CsvSource({"TRAIN, config.json", "LANGUAGE_MODELS_TOGETHER, seed-5/config.json"})
+  void settingsThatAreGoneBesideACheckpointAreRefused(Kind kind, String name) throws IOException {
+    for (boolean restored : new boolean[] {true, false}) {
+      Path run = temporary.resolve(kind + "-gone-" + restored);
+      ProgressListener killer =
+          new ProgressListener() {
+            @Override
+            public void metrics(String training, long step, Map<String, Double> values) {
+              if (step == STEPS + 1) {
+                throw new Killed();
+              }
+            }
+          };
+      assertThrows(Killed.class, () -> kind.run(run, false, killer));
+      Path config = run.resolve(name);
+      byte[] content = Files.readAllBytes(config);
+      Files.delete(config);
+      String said =
+          assertThrows(
+                  UnresumableRunException.class, () -> kind.run(run, true, ProgressListener.NONE))
+              .getMessage();
+      assertEquals(
+          config
+              + " is gone, but was there when the checkpoint was written; restore it from a copy, or delete the directory 'checkpoints' of the run that is resumed, to begin it from its start",
+          said);
+      assertFalse(Files.exists(config));
+      if (restored) {
+        Files.write(config, content);
+      } else {
+        Directories.delete(run.resolve(CheckpointDirectory.NAME));
+      }
+      kind.run(run, true, ProgressListener.NONE);
+      Results.assertSame(Whole.of(kind).results, run);
+    }
+  }
     Matcher step =
         Pattern.compile("\"step\" : [0-9]+").matcher(new String(json, StandardCharsets.UTF_8));
     assertTrue(step.find());
