@@ -331,6 +331,7 @@ class ResumeTest {
       void run(Setup setup, ProgressListener listener) {
         SeedRuns.together(
             setup,
+            choice(),
             List.of(3L, 5L),
             listener,
             (own, shared) -> PrunePeft.train(own, choice(), listener, shared));
@@ -341,9 +342,10 @@ class ResumeTest {
       void run(Setup setup, ProgressListener listener) {
         SeedRuns.of(
             setup,
+            choice(),
             List.of(3L, 5L),
             listener,
-            own -> PrunePeft.train(own, ModuleChoice.supernet(), listener));
+            own -> PrunePeft.train(own, choice(), listener));
       }
     },
     SEARCHES_TOGETHER {
@@ -351,6 +353,7 @@ class ResumeTest {
       void run(Setup setup, ProgressListener listener) {
         SeedRuns.together(
             setup,
+            search(true),
             List.of(3L, 5L),
             listener,
             (own, shared) -> PrunePeft.search(own, search(true), listener, shared).retrained());
@@ -633,9 +636,6 @@ class ResumeTest {
     Results.assertSame(Whole.of(Kind.TRAIN).results, run);
   }
 
-  /** Where the last digit of the first step is. */
-  private static int indexOfStep(byte[] json) {
-
   /** Nothing else says what the run began with. */
   @ParameterizedTest
   @CsvSource({"TRAIN, config.json", "LANGUAGE_MODELS_TOGETHER, seed-5/config.json"})
@@ -673,6 +673,9 @@ class ResumeTest {
       Results.assertSame(Whole.of(kind).results, run);
     }
   }
+
+  /** Where the last digit of the first step is. */
+  private static int indexOfStep(byte[] json) {
     Matcher step =
         Pattern.compile("\"step\" : [0-9]+").matcher(new String(json, StandardCharsets.UTF_8));
     assertTrue(step.find());
