@@ -16,6 +16,7 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.RunsAlike;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.RunSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Markdown;
 
@@ -53,6 +54,10 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    * run, such as {@code keep-0.25} or {@code budget-100000}, and {@code budgets.json} and {@code
    * summary.md}.
    *
+   * @param setup of the runs, but for their directories
+   * @param settings with which the run of one of the budgets searches or trains, before there is
+   *     one to go on from; compared but for the budget where they are resumed; null: the setup
+   *     alone is, of runs that a program makes in another way
    * @param budgets one or more, distinct, all shares or all numbers
    * @param progress is notified of each run's beginning, and in the end of the directory above
    *     those of the runs
@@ -66,7 +71,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
    *     that of a run in it is a symbolic link
    */
   public static BudgetRuns of(
-      Setup setup, List<Budget> budgets, ProgressListener progress, Run run) {
+      Setup setup, RunSettings settings, List<Budget> budgets, ProgressListener progress, Run run) {
     if (budgets.isEmpty() || new HashSet<>(budgets).size() != budgets.size()) {
       throw new IllegalArgumentException(
           "the budgets must be one or more, none of them twice, got "
@@ -75,6 +80,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
     List<Budget> falling = falling(budgets);
     return RunsInDirectory.make(
         setup,
+        settings,
         progress,
         RunsAlike.Kind.BUDGET,
         falling.stream().map(BudgetRuns::name).toList(),

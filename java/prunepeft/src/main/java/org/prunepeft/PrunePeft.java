@@ -352,10 +352,7 @@ public final class PrunePeft {
         selection.trainsEncoder() ? setup.withQuantization(Quantization.NONE) : setup,
         progress,
         shared,
-        (given, model) ->
-            selection.kind() == ModuleChoice.Kind.ALL_LINEAR
-                ? AllLinear.within(given, selection.budget(), model)
-                : selection.sized(given.on(model), model),
+        (given, model) -> selection.sized(AllLinear.on(given, selection, model), model),
         space -> new Demand(selection.of(space, setup.seed()), selection.trainsEncoder(), false),
         (session, record) -> {
           List<Candidate> modules = selection.of(session.space, setup.seed());

@@ -16,6 +16,7 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.RunsAlike;
+import org.prunepeft.settings.RunSettings;
 import org.prunepeft.settings.Setup;
 
 /** Several runs in directories within one, which is a run's until all are complete. */
@@ -26,6 +27,7 @@ final class RunsInDirectory {
    * Makes them.
    *
    * @param setup whose output is the directory; null: nothing is written
+   * @param settings what the runs do, as {@link RunsAlike#require} compares it
    * @param kind in what they differ
    * @param names of their directories in that one
    * @param runs makes the runs in the directory, which may be null
@@ -35,6 +37,7 @@ final class RunsInDirectory {
    */
   static <T> T make(
       Setup setup,
+      RunSettings settings,
       ProgressListener progress,
       RunsAlike.Kind kind,
       List<String> names,
@@ -49,7 +52,7 @@ final class RunsInDirectory {
         directory.take(RunFiles.OPTIONS);
       }
       if (setup.checkpoints().resume()) {
-        alike.require(setup, progress);
+        alike.require(setup, settings, progress);
       }
       T result = runs.apply(directory);
       if (directory != null) {

@@ -20,6 +20,7 @@ import org.prunepeft.run.CheckpointStore;
 import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.run.RunsAlike;
 import org.prunepeft.run.RunsTogether;
+import org.prunepeft.settings.RunSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Markdown;
 
@@ -61,9 +62,11 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * Runs a setup once for each seed. The setup's output becomes a directory with one for each run,
    * {@code seed-N}, and means and deviations in {@code seeds.json} and {@code summary.md}. Where
    * they are resumed, runs that are complete are compared with what the others would be now, or, if
-   * all are, with the setup.
+   * all are, with the setup and the settings.
    *
    * @param setup whose own seed is not used
+   * @param settings with which each run searches or trains, compared where they are resumed; null:
+   *     the setup alone is, of runs that a program makes in another way
    * @param seeds one or more, distinct
    * @param progress is notified of each run's beginning, and in the end of the directory above
    *     those of the runs
@@ -77,9 +80,14 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    *     that of a run in it is a symbolic link
    */
   public static SeedRuns of(
-      Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
+      Setup setup,
+      RunSettings settings,
+      List<Long> seeds,
+      ProgressListener progress,
+      Function<Setup, TrainOutcome> run) {
     return inOneDirectory(
         setup,
+        settings,
         seeds,
         progress,
         (setups, directory) -> {
@@ -101,6 +109,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * and for dropout, whose masks go by the padded rows.
    *
    * @param setup whose own seed is not used
+   * @param settings as {@link #of} takes them
    * @param seeds 1 to 32, distinct
    * @param progress is notified in the end of the directory above those of the runs
    * @param run searches or trains with what it is given, and says what the training gave; called on
@@ -112,6 +121,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    */
   public static SeedRuns together(
       Setup setup,
+      RunSettings settings,
       List<Long> seeds,
       ProgressListener progress,
       BiFunction<Setup, SharedEncoder, TrainOutcome> run) {
@@ -125,6 +135,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     }
     return inOneDirectory(
         setup,
+        settings,
         seeds,
         progress,
         (setups, directory) -> {
@@ -144,6 +155,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
 
   private static SeedRuns inOneDirectory(
       Setup setup,
+      RunSettings settings,
       List<Long> seeds,
       ProgressListener progress,
       BiFunction<List<Setup>, RunDirectory, List<TrainOutcome>> run) {
@@ -153,6 +165,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     }
     return RunsInDirectory.make(
         setup,
+        settings,
         progress,
         RunsAlike.Kind.SEED,
         seeds.stream().map(SeedRuns::name).toList(),

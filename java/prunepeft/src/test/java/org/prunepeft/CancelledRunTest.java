@@ -331,6 +331,7 @@ class CancelledRunTest {
         () ->
             SeedRuns.together(
                 setup(runs),
+                ModuleChoice.supernet(),
                 List.of(1L, 2L),
                 ProgressListener.NONE,
                 (own, shared) ->

@@ -46,7 +46,7 @@ class RunsInDirectoryTest {
     Setup setup = Setup.DEFAULT.with().output(runs).build();
     assertThrows(
         IllegalStateException.class,
-        () -> SeedRuns.of(setup, List.of(1L, 2L), failing, own -> null));
+        () -> SeedRuns.of(setup, null, List.of(1L, 2L), failing, own -> null));
     assertFalse(Files.exists(runs));
   }
 
@@ -71,6 +71,7 @@ class RunsInDirectoryTest {
             () ->
                 SeedRuns.of(
                     setup,
+                    null,
                     List.of(2L),
                     none,
                     own -> {
@@ -84,6 +85,7 @@ class RunsInDirectoryTest {
             () ->
                 BudgetRuns.of(
                     setup,
+                    null,
                     List.of(Budget.share(0.5)),
                     none,
                     (own, one, larger, exceeding) -> {
@@ -110,7 +112,7 @@ class RunsInDirectoryTest {
             UnresumableRunException.class,
             () ->
                 SeedRuns.of(
-                    resumed(runs), List.of(1L, 2L), ProgressListener.NONE, own -> outcome()));
+                    resumed(runs), null, List.of(1L, 2L), ProgressListener.NONE, own -> outcome()));
     assertTrue(
         e.getMessage().contains(" not asked for: budget-100000, keep-0.5, seed-3; "),
         e.getMessage());
@@ -120,6 +122,7 @@ class RunsInDirectoryTest {
             () ->
                 BudgetRuns.of(
                     resumed(runs),
+                    null,
                     List.of(Budget.share(0.5), Budget.parameters(100_000)),
                     ProgressListener.NONE,
                     (own, one, larger, exceeding) -> outcome()));
@@ -162,6 +165,7 @@ class RunsInDirectoryTest {
                 () ->
                     SeedRuns.of(
                         setup,
+                        null,
                         List.of(1L, 2L),
                         writing("seeds: [1, 2]\n"),
                         own -> {
@@ -178,7 +182,7 @@ class RunsInDirectoryTest {
   void whatIsAboveIsCheckedBeforeItIsSaidToBeOver(@TempDir Path temporary) throws IOException {
     Path runs = temporary.resolve("runs");
     Setup setup = Setup.DEFAULT.with().output(runs).build();
-    SeedRuns.of(setup, List.of(1L, 2L), writing("seeds: [1, 2]\n"), own -> outcome());
+    SeedRuns.of(setup, null, List.of(1L, 2L), writing("seeds: [1, 2]\n"), own -> outcome());
     Executable over = () -> assertTrue(PrunePeft.isOver(resumed(runs)));
     assertDoesNotThrow(over);
     for (String name : List.of(RunFiles.SEEDS, RunFiles.SUMMARY, RunFiles.OPTIONS)) {
@@ -203,7 +207,7 @@ class RunsInDirectoryTest {
   void whatAnEarlierVersionWroteAboveIsTaken(@TempDir Path temporary) throws IOException {
     Path runs = temporary.resolve("runs");
     Setup setup = Setup.DEFAULT.with().output(runs).build();
-    SeedRuns.of(setup, List.of(1L), writing("seeds: 1\n"), own -> outcome());
+    SeedRuns.of(setup, null, List.of(1L), writing("seeds: 1\n"), own -> outcome());
     Path file = runs.resolve(RunFiles.SEEDS);
     Map<String, Object> object = RunDirectory.open(runs).readJson(RunFiles.SEEDS);
     object.remove("files");

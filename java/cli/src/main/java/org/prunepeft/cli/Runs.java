@@ -13,6 +13,7 @@ import org.prunepeft.SharedEncoder;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TensorBoard;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.RunSettings;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -21,13 +22,15 @@ import picocli.CommandLine.Model.CommandSpec;
  *
  * @param spec of the command
  * @param options of the command
- * @param run searches or trains
+ * @param settings with which it searches or trains
+ * @param run does so
  * @param training what the result says of its training
  * @param report prints a result
  */
 record Runs<T>(
     CommandSpec spec,
     SetupOptions options,
+    RunSettings settings,
     Run<T> run,
     Function<T, TrainOutcome> training,
     BiConsumer<Setup, T> report) {
@@ -60,6 +63,7 @@ record Runs<T>(
       } else {
         SeedRuns.of(
             setup,
+            settings,
             seeds,
             display,
             own -> {
@@ -99,6 +103,7 @@ record Runs<T>(
     SharedDisplay displays = new SharedDisplay(display, seeds);
     SeedRuns.together(
         setup,
+        settings,
         seeds,
         display,
         (own, shared) -> {

@@ -346,7 +346,8 @@ final class SearchCommand implements Callable<Integer> {
       runs(budgets.get(0), start).start();
     } else {
       begun = search.modules;
-      Sweep.start(spec, options, budgets, this::next);
+      SearchSettings first = search.settings(budgets.get(0), start, measuring, peer);
+      Sweep.start(spec, options, first, budgets, this::next);
     }
     return 0;
   }
@@ -365,6 +366,7 @@ final class SearchCommand implements Callable<Integer> {
     return new Runs<>(
         spec,
         options,
+        settings,
         (setup, progress, shared) -> {
           if (exportTo != null) {
             AdapterExport.require(exportTo, setup);

@@ -4,6 +4,7 @@ import java.util.List;
 import org.prunepeft.BudgetRuns;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.RunSettings;
 import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -14,11 +15,16 @@ final class Sweep {
   /**
    * Makes the runs, and prints what came out.
    *
+   * @param settings with which a run of one of the budgets searches or trains
    * @param budgets several
    * @param run makes one of them
    */
   static void start(
-      CommandSpec spec, SetupOptions options, List<Budget> budgets, BudgetRuns.Run run) {
+      CommandSpec spec,
+      SetupOptions options,
+      RunSettings settings,
+      List<Budget> budgets,
+      BudgetRuns.Run run) {
     Setup setup = options.setup(spec);
     if (options.seeds() != null) {
       throw new IllegalArgumentException(
@@ -29,7 +35,7 @@ final class Sweep {
       System.err.println("the runs in " + setup.output() + " are complete; nothing is left to do");
     } else {
       try (ProgressDisplay display = ProgressDisplay.create(spec.name(), SetupOptions.yaml(spec))) {
-        BudgetRuns.of(setup, budgets, display, run);
+        BudgetRuns.of(setup, settings, budgets, display, run);
       }
     }
     ResultLines.print(setup);

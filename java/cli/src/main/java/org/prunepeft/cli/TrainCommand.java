@@ -132,7 +132,7 @@ final class TrainCommand implements Callable<Integer> {
     if (budgets.size() == 1) {
       runs(selection(budgets.get(0))).start();
     } else {
-      Sweep.start(spec, options, budgets, this::next);
+      Sweep.start(spec, options, selection(budgets.get(0)), budgets, this::next);
     }
     return 0;
   }
@@ -162,6 +162,7 @@ final class TrainCommand implements Callable<Integer> {
     return new Runs<>(
         spec,
         options,
+        selection,
         (setup, progress, shared) -> PrunePeft.train(setup, selection, progress, shared),
         outcome -> outcome,
         ResultLines::print);

@@ -233,7 +233,7 @@ final class TrainingOptions {
       paramLabel = "true|false",
       description =
           "Look at the activations of each step too, not at loss and gradient alone: by one more"
-              + " forward pass. What is NaN or infinite is then treated as --non-finite says"
+              + " forward pass, without dropout. What is NaN or infinite is then treated as --non-finite says"
               + " (default: ${DEFAULT-VALUE}).")
   boolean detectAnomaly;
 

@@ -123,6 +123,9 @@ class ResumeCommandTest {
             "--epochs=" + epochs,
             "--checkpoint-steps=3",
             "--output=" + output));
+    if (words.contains("--use-adalora")) {
+      command.remove("--lora-r=2");
+    }
     return command;
   }
 
@@ -337,6 +340,19 @@ class ResumeCommandTest {
     Call.of("train", "--resume", run)
         .exits(3, "the frozen encoder's outputs are not those that the run began with");
     Files.write(weights, content);
+    Path config = run.resolve("config.json");
+    byte[] settings = Files.readAllBytes(config);
+    Files.delete(config);
+    Path options = run.resolve("config.yaml");
+    with(
+        options,
+        Files.readString(options)
+            .replaceFirst("\nlora_learning_rate: .*", "\nlora_learning_rate: 0.1"),
+        () ->
+            Call.of("train", "--resume", run)
+                .exits(3, config + " is gone, but was there when the checkpoint was written"));
+    assertFalse(Files.exists(config));
+    Files.write(config, settings);
     Path page = run.resolve("report.html");
     Call.of("train", "--resume", run, "--watch").exits(0, "watch it at " + page.toUri());
     assertTrue(Files.readString(page).contains("\"state\":\"complete\""));
@@ -381,7 +397,11 @@ class ResumeCommandTest {
   }
 
   private static void with(Path file, String from, String to, Runnable work) throws IOException {
-    with(file, Files.readString(file).replace(from, to).getBytes(StandardCharsets.UTF_8), work);
+    with(file, Files.readString(file).replace(from, to), work);
+  }
+
+  private static void with(Path file, String content, Runnable work) throws IOException {
+    with(file, content.getBytes(StandardCharsets.UTF_8), work);
   }
 
   @ParameterizedTest
@@ -529,7 +549,13 @@ class ResumeCommandTest {
         "train DATASET --seeds=1,2",
         "train LANGUAGE --seeds=1,2",
         "train LANGUAGE DATASET --seeds=1,2 --together",
-        "train LANGUAGE CHATS --modules=random --keep=0.5,0.25"
+        "train LANGUAGE CHATS --modules=random --keep=0.5,0.25",
+        "train --modules=all-linear --module-types=vera --keep=0.5 --seeds=1,2",
+        "train --modules=all-linear --module-types=vera --keep=0.8,0.6",
+        "train --modules=full --seeds=1,2",
+        "train --use-adalora --init-r=4 --target-r=2 --tinit=1 --tfinal=1 --seeds=1,2",
+        "train LANGUAGE --use-adalora --init-r=4 --target-r=2 --tinit=0 --tfinal=0 --seeds=1,2",
+        "search --warm-up-examples=24 --warm-up-epochs=1 --warm-up-turns=1 --rounds=1 --round-examples=48 --keep=0.5,0.25"
       })
   void runsThatAreAllCompleteAreNotToReadTheirDataAgain(String words) throws IOException {
     Path run = Files.createTempDirectory(temporary, "ended");
@@ -632,6 +658,70 @@ class ResumeCommandTest {
                         + (seeds ? "seed-3; " : "keep-0.125; ")));
     assertFalse(Files.exists(run.resolve("summary.md")));
     Call.of(name, "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  private static void assertNotAsked(Path run, String from, String to, String difference)
+      throws IOException {
+    Path options = run.resolve("config.yaml");
+    String text = Files.readString(options);
+    String name = text.contains(" search ") ? "search" : "train";
+    Path first = run.resolve(Files.exists(run.resolve("seed-1")) ? "seed-1" : "keep-0.5");
+    with(
+        options,
+        // A line of its own, or one more.
+        from.isEmpty() ? text + to + "\n" : text.replace("\n" + from + "\n", "\n" + to + "\n"),
+        () ->
+            Call.of(name, "--resume", run)
+                .exits(
+                    3,
+                    "the run in %s began with other settings or data".formatted(first),
+                    "its config.json has " + difference,
+                    "alone: put back what it was made with, or delete the directory " + first));
+    assertFalse(Files.exists(run.resolve("summary.md")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--seeds=1,2", "--keep=0.5,0.25"})
+  void searchesThatAreAllCompleteAreToBeWhatTheirOptionsAskFor(String several) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "asked");
+    String words = "search --strategy=weight --rounds=1 --round-examples=48 " + several;
+    Call.of(command(words, run, 1)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheirResults(run);
+    assertNotAsked(
+        run, "rounds: 1", "rounds: 2", "search {rounds=1} and now it would be {rounds=2}");
+    assertNotAsked(
+        run,
+        "round_examples: 48",
+        "round_examples: 32",
+        "search {roundExamples=48} and now it would be {roundExamples=32}");
+    assertNotAsked(run, "strategy: weight", "strategy: all", "search {strategy=");
+    assertNotAsked(run, "strategy: weight", "strategy: warm-up", "search {strategy=");
+    assertNotAsked(run, "strategy: weight", "strategy: measured", "search {strategy=");
+    assertNotAsked(run, "", "modules: encoder.layer.0.lora", "search {start=null}");
+    assertNotAsked(run, "lora_r: 2", "lora_r: 3", "setup {lora=");
+    Call.of("search", "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--keep=0.5 --seeds=1,2", "--keep=0.5,0.25"})
+  void trainingsThatAreAllCompleteAreToBeWhatTheirOptionsAskFor(String several) throws IOException {
+    Path run = Files.createTempDirectory(temporary, "asked");
+    String words = "train --modules=random --module-types=vera " + several;
+    Call.of(command(words, run, 1)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheirResults(run);
+    assertNotAsked(run, "draw: 0", "draw: 1", "selection {draw=0} and now it would be {draw=1}");
+    assertNotAsked(run, "modules: random", "modules: last-layers", "selection {kind=random}");
+    assertNotAsked(run, "modules: random", "modules: all-linear", "setup {lora=");
+    assertNotAsked(run, "adapter_size: 2", "adapter_size: 3", "setup {adapter={");
+    assertNotAsked(run, "module_types: vera", "", "setup {");
+    if (several.contains("seeds")) {
+      assertNotAsked(run, "keep: 0.5", "keep: 0.4", "selection {budget=");
+    }
+    Call.of("train", "--resume", run).exits(0);
     Results.assertSame(expected, run);
   }
 

@@ -331,6 +331,7 @@ class ResumeTest {
       void run(Setup setup, ProgressListener listener) {
         SeedRuns.together(
             setup,
+            choice(),
             List.of(3L, 5L),
             listener,
             (own, shared) -> PrunePeft.train(own, choice(), listener, shared));
@@ -341,9 +342,10 @@ class ResumeTest {
       void run(Setup setup, ProgressListener listener) {
         SeedRuns.of(
             setup,
+            choice(),
             List.of(3L, 5L),
             listener,
-            own -> PrunePeft.train(own, ModuleChoice.supernet(), listener));
+            own -> PrunePeft.train(own, choice(), listener));
       }
     },
     SEARCHES_TOGETHER {
@@ -351,6 +353,7 @@ class ResumeTest {
       void run(Setup setup, ProgressListener listener) {
         SeedRuns.together(
             setup,
+            search(true),
             List.of(3L, 5L),
             listener,
             (own, shared) -> PrunePeft.search(own, search(true), listener, shared).retrained());
@@ -631,6 +634,44 @@ class ResumeTest {
     Files.writeString(config, text);
     Kind.TRAIN.run(run, true, ProgressListener.NONE);
     Results.assertSame(Whole.of(Kind.TRAIN).results, run);
+  }
+
+  /** Nothing else says what the run began with. */
+  @ParameterizedTest
+  @CsvSource({"TRAIN, config.json", "LANGUAGE_MODELS_TOGETHER, seed-5/config.json"})
+  void settingsThatAreGoneBesideACheckpointAreRefused(Kind kind, String name) throws IOException {
+    for (boolean restored : new boolean[] {true, false}) {
+      Path run = temporary.resolve(kind + "-gone-" + restored);
+      ProgressListener killer =
+          new ProgressListener() {
+            @Override
+            public void metrics(String training, long step, Map<String, Double> values) {
+              if (step == STEPS + 1) {
+                throw new Killed();
+              }
+            }
+          };
+      assertThrows(Killed.class, () -> kind.run(run, false, killer));
+      Path config = run.resolve(name);
+      byte[] content = Files.readAllBytes(config);
+      Files.delete(config);
+      String said =
+          assertThrows(
+                  UnresumableRunException.class, () -> kind.run(run, true, ProgressListener.NONE))
+              .getMessage();
+      assertEquals(
+          config
+              + " is gone, but was there when the checkpoint was written; restore it from a copy, or delete the directory 'checkpoints' of the run that is resumed, to begin it from its start",
+          said);
+      assertFalse(Files.exists(config));
+      if (restored) {
+        Files.write(config, content);
+      } else {
+        Directories.delete(run.resolve(CheckpointDirectory.NAME));
+      }
+      kind.run(run, true, ProgressListener.NONE);
+      Results.assertSame(Whole.of(kind).results, run);
+    }
   }
 
   /** Where the last digit of the first step is. */

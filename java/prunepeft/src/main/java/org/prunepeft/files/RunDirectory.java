@@ -633,6 +633,19 @@ public final class RunDirectory {
   }
 
   /**
+   * Checks that a file is there which the run had written before its checkpoint.
+   *
+   * @throws UnresumableRunException if it is gone
+   */
+  public void requireLeft(String name) {
+    Path file = file(name);
+    if (Files.notExists(file)) {
+      throw new UnresumableRunException(
+          "%s is gone, but was there when the checkpoint was written; %s".formatted(file, REMEDY));
+    }
+  }
+
+  /**
    * Cuts a file off, so that it is as it was earlier.
    *
    * @param then what {@link #force} gave then

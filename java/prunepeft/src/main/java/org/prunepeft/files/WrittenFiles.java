@@ -16,7 +16,9 @@ import org.prunepeft.io.RunDirectoryException;
  * before the run's end is not signed. Not for two threads at once.
  */
 final class WrittenFiles {
-  private static final String REMEDY = "resume the run (--resume), or make it anew";
+  /** What a run that is resumed goes on with; all else it writes anew. */
+  private static final Set<String> GONE_ON_WITH =
+      Set.of(RunFiles.OPTIONS, RunFiles.CONFIG, RunFiles.METRICS);
 
   /** Of files that were written as a whole, or are as the run found them, by their names. */
   private final Map<String, FileChecksum> whole = new LinkedHashMap<>();
@@ -52,9 +54,17 @@ final class WrittenFiles {
       throw new RunDirectoryException(
           "%s %s, but its run has written %d: it was changed while the run went on; %s"
               .formatted(
-                  file, there ? "has %d bytes".formatted(size) : "is gone", sum.bytes(), REMEDY));
+                  file,
+                  there ? "has %d bytes".formatted(size) : "is gone",
+                  sum.bytes(),
+                  remedy(name)));
     }
     return sum;
+  }
+
+  private static String remedy(String name) {
+    return "%sresume the run (--resume), or make it anew"
+        .formatted(GONE_ON_WITH.contains(name) ? "restore it from a copy and " : "");
   }
 
   /** {@return the names of all} */
@@ -74,20 +84,20 @@ final class WrittenFiles {
     if (then != null && Files.notExists(file)) {
       throw new RunDirectoryException(
           "%s is gone, which had %s: it was deleted while the run went on; %s"
-              .formatted(file, then.content(), REMEDY));
+              .formatted(file, then.content(), remedy(name)));
     }
     Crc32c sum = appended.containsKey(name) ? sum(name, file) : null;
     FileChecksum now = FileChecksum.of(file);
     if (then != null && !now.holdsSame(then)) {
       throw new RunDirectoryException(
           "%s was changed while the run went on: it has %s, but was written with %s; %s"
-              .formatted(file, now.content(), then.content(), REMEDY));
+              .formatted(file, now.content(), then.content(), remedy(name)));
     }
     String crc = sum == null ? null : Crc32c.of(file).hex();
     if (crc != null && !crc.equals(sum.hex())) {
       throw new RunDirectoryException(
           "%s was changed while the run went on: it has CRC-32C %s, but was written with %s; %s"
-              .formatted(file, crc, sum.hex(), REMEDY));
+              .formatted(file, crc, sum.hex(), remedy(name)));
     }
     return now;
   }

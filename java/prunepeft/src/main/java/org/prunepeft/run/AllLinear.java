@@ -5,11 +5,24 @@ import java.util.Map;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 
 /** Plain LoRA on all linear layers in place of a supernet, as large as a budget lets it be. */
 public final class AllLinear {
   private AllLinear() {}
+
+  /**
+   * {@return the setup with what suits the model; LoRA on all linear layers in place of its
+   * supernet, where that is the choice}
+   *
+   * @throws IllegalArgumentException as {@link #within} does
+   */
+  public static Setup on(Setup setup, ModuleChoice choice, EncoderConfig model) {
+    return choice.kind() == ModuleChoice.Kind.ALL_LINEAR
+        ? within(setup, choice.budget(), model)
+        : setup.on(model);
+  }
 
   /**
    * {@return a setup whose modules are LoRA on every projection of every layer, of the highest rank
@@ -20,7 +33,7 @@ public final class AllLinear {
    * @param model that gets them
    * @throws IllegalArgumentException if rank 1 has more parameters than the budget
    */
-  public static Setup within(Setup setup, Budget budget, EncoderConfig model) {
+  static Setup within(Setup setup, Budget budget, EncoderConfig model) {
     long most = budget.of(parameters(setup.on(model), model));
     LoraConfig own = setup.lora() == null ? LoraConfig.DEFAULT : setup.lora();
     LoraConfig one =

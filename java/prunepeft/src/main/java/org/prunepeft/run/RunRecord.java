@@ -157,7 +157,10 @@ public final class RunRecord {
       task = setup.resolveTask();
       requireWhole();
       boolean checkpoint = parts.resumes(METRICS);
-      if (!checkpoint) {
+      if (checkpoint) {
+        // With nothing else could its settings, data and model be compared.
+        directory.requireLeft(RunFiles.CONFIG);
+      } else {
         directory.truncate(RunFiles.METRICS, Appended.NOTHING);
       }
       progress.message(

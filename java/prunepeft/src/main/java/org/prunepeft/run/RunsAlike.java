@@ -13,15 +13,20 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.UnresumableRunException;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.peft.ModuleSettings;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.RunSettings;
+import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Reason;
 
@@ -67,6 +72,9 @@ public final class RunsAlike implements AutoCloseable {
           && ModuleChoice.Kind.ALL_LINEAR.toString().equals(selection.get("kind"));
     }
   }
+
+  /** What a search of another budget than the largest has from that of a larger one. */
+  private static final Set<String> GONE_ON_WITH = Set.of("search.start", "search.strategy");
 
   /** Members of a setup that a run fills in when it knows its model, its data or its modules. */
   private static final Set<String> FILLED_IN =
@@ -147,11 +155,12 @@ public final class RunsAlike implements AutoCloseable {
   /**
    * Checks before anything is trained that the runs that are complete are alike, and have the data,
    * the model, the plugins and the settings that the others would have now; what these fill in
-   * later, {@link #require} compares. Where all are complete, they are to be what the setup asks
-   * for all the same, and of data and model that is read alone which it says is elsewhere. Says
-   * where versions differ.
+   * later, {@link #require} compares. Where all are complete, they are to be what setup and
+   * settings ask for all the same, and of data and model that is read alone which is said to be
+   * elsewhere. Says where versions differ.
    *
    * @param setup of the runs, but for the seed; its output is the directory that they are in
+   * @param settings of the run that begins them; null: they have none
    * @throws UnresumableRunException if not, with a run, what differs and the remedy; or if the
    *     directory has runs of other seeds or budgets, which it names
    * @throws org.prunepeft.io.DamagedRunException if the configuration of one is not what it wrote
@@ -159,7 +168,7 @@ public final class RunsAlike implements AutoCloseable {
    * @throws org.prunepeft.data.DataException if a file of the data can't be read
    * @throws java.io.UncheckedIOException if a file of the model can't be read
    */
-  public void require(Setup setup, ProgressListener progress) {
+  public void require(Setup setup, RunSettings settings, ProgressListener progress) {
     if (!runs.isEmpty()) {
       requireNoOthers(setup.output(), runs);
     }
@@ -172,12 +181,12 @@ public final class RunsAlike implements AutoCloseable {
     if (complete.size() == runs.size()) {
       others = RunConfig.of(first);
     } else {
-      others = now(setup, true, true);
+      others = now(setup, settings, true, true);
       complete.forEach(run -> require(run, others));
     }
     complete.subList(1, complete.size()).forEach(other -> require(first, other));
     if (complete.size() == runs.size()) {
-      requireAsked(complete, setup);
+      requireAsked(complete, setup, settings);
     }
     Set<Object> said = new HashSet<>();
     for (RunDirectory run : complete) {
@@ -197,10 +206,14 @@ public final class RunsAlike implements AutoCloseable {
    * @param model whether the model is read
    * @param data whether the data are
    */
-  private static RunConfig now(Setup setup, boolean model, boolean data) {
+  private static RunConfig now(Setup setup, RunSettings settings, boolean model, boolean data) {
     Map<String, Object> config = new LinkedHashMap<>();
     config.put(RunRecord.VERSIONS, Environment.versions());
     config.put(RunRecord.SETUP, setup.asRecorded());
+    if (settings != null) {
+      config.put(
+          settings instanceof SearchSettings ? RunRecord.SEARCH : RunRecord.SELECTION, settings);
+    }
     if (model) {
       ModelFiles.put(config, setup.model(), ModelFiles.of(Models.byName(setup.model())));
     }
@@ -211,15 +224,49 @@ public final class RunsAlike implements AutoCloseable {
   }
 
   /** Checks that runs that are all complete are what a setup asks for: it may have been changed. */
-  private void requireAsked(List<RunDirectory> complete, Setup setup) {
-    RunConfig named = now(setup, false, false);
+  private void requireAsked(List<RunDirectory> complete, Setup setup, RunSettings settings) {
     List<RunConfig> configs = complete.stream().map(RunConfig::of).toList();
+    Setup own = onModel(setup, settings, configs.get(0).encoder());
+    RunConfig named = now(own, settings, false, false);
     RunConfig asked =
         now(
-            setup,
+            own,
+            settings,
             configs.stream().anyMatch(run -> !Objects.equals(run.setup("model"), setup.model())),
             configs.stream().anyMatch(run -> !ConfigDifference.namesSameData(run, named)));
-    complete.forEach(run -> requireSame(run, asked, FILLED_IN));
+    complete.forEach(
+        run -> requireSame(run, asked, apart(run, asked, filledInLater(setup, settings))));
+  }
+
+  /** In what a run may differ from what is asked for. */
+  private Set<String> apart(RunDirectory run, RunConfig asked, Set<String> filledIn) {
+    Set<String> apart = kind.apart(RunConfig.of(run), asked);
+    if (runs.indexOf(run.path()) == 0) {
+      apart.removeAll(GONE_ON_WITH);
+    }
+    apart.addAll(filledIn);
+    return apart;
+  }
+
+  /** A setup as a run has it on its model. */
+  private static Setup onModel(Setup setup, RunSettings settings, EncoderConfig model) {
+    Setup own =
+        settings instanceof ModuleChoice choice
+            ? AllLinear.on(setup, choice, model)
+            : setup.on(model);
+    return own.withModuleSettings(ModuleSettings.of(own.furtherTypes()));
+  }
+
+  /** Members that a run fills in when it knows more than its model. */
+  private static Set<String> filledInLater(Setup setup, RunSettings settings) {
+    Set<String> members = new HashSet<>(Set.of("setup.lora.adaLora.totalStep"));
+    if (setup.pairEncoding() == PairEncoding.AUTO) {
+      members.add("setup.pairEncoding");
+    }
+    if (settings instanceof ModuleChoice choice && choice.trainsEncoder()) {
+      members.add("setup.quantization");
+    }
+    return members;
   }
 
   /**
@@ -234,7 +281,9 @@ public final class RunsAlike implements AutoCloseable {
     if (alike != null) {
       alike.complete().stream()
           .filter(other -> !other.path().equals(run.toAbsolutePath()))
-          .forEach(other -> alike.requireWithPlugins(other, now, Set.of()));
+          .forEach(
+              other ->
+                  alike.requireWithPlugins(other, now, alike.kind.apart(RunConfig.of(other), now)));
     }
   }
 
@@ -249,25 +298,22 @@ public final class RunsAlike implements AutoCloseable {
 
   /** Of one that is complete and what the others would be, before they have been prepared. */
   void require(RunDirectory run, RunConfig now) {
-    requireWithPlugins(run, now, FILLED_IN);
+    requireWithPlugins(run, now, apart(run, now, FILLED_IN));
   }
 
-  private void requireWithPlugins(RunDirectory run, RunConfig now, Set<String> filledIn) {
+  private void requireWithPlugins(RunDirectory run, RunConfig now, Set<String> apart) {
     refuse(PluginJars.changes(run), remedy(run));
-    requireSame(run, now, filledIn);
+    requireSame(run, now, apart);
   }
 
   private static String remedy(RunDirectory run) {
     return "put back what it was made with, or delete the directory %s".formatted(run.path());
   }
 
-  private void requireSame(RunDirectory run, RunConfig now, Set<String> filledIn) {
+  private void requireSame(RunDirectory run, RunConfig now, Set<String> apart) {
     String remedy = remedy(run);
     requireSameFiles(run, now, remedy);
-    RunConfig before = RunConfig.of(run);
-    Set<String> apart = kind.apart(before, now);
-    apart.addAll(filledIn);
-    ConfigDifference.of(before, now, apart)
+    ConfigDifference.of(RunConfig.of(run), now, apart)
         .map(difference -> difference.ofSettings(run.path(), "and now it would be"))
         .ifPresent(difference -> refuse(List.of(difference), remedy));
   }

@@ -30,7 +30,8 @@ import org.prunepeft.text.EnumNames;
  * @param sizes of named modules, where an earlier run made them smaller; null: the setup's
  */
 public record ModuleChoice(
-    Kind kind, List<String> names, Budget budget, Depth depth, int draw, ModuleSizes sizes) {
+    Kind kind, List<String> names, Budget budget, Depth depth, int draw, ModuleSizes sizes)
+    implements RunSettings {
   /** What a selection goes by. */
   public enum Kind {
     /** No module: the head alone. */

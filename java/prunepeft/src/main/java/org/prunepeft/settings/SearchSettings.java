@@ -57,7 +57,7 @@ public record SearchSettings(
     CriterionSettings criteria,
     MeasuringSettings measured,
     PeerSettings peer)
-    implements SearchSettingsBuilder.With {
+    implements RunSettings, SearchSettingsBuilder.With {
   private static final PruningSettings PRUNING = PruningSettings.of(1);
 
   /**

@@ -33,9 +33,9 @@ import org.prunepeft.text.Required;
  * @param activationCacheHalf whether they are kept as float16
  * @param nonFinite what becomes of a step whose loss or gradient is NaN or infinite. A search tries
  *     a round with such a step again at half the rates, whatever this says
- * @param detectAnomaly whether each step's activations are looked at, too, by passes of their own,
- *     a micro-batch at a time: an operation may make finite again what is not. On a GPU each step
- *     then waits for its numbers, so that it is found before it changes a weight
+ * @param detectAnomaly whether each step's activations are looked at, too, by passes of their own
+ *     without dropout, a micro-batch at a time: an operation may make finite again what is not. On
+ *     a GPU each step then waits for its numbers, so that it is found before it changes a weight
  * @param classWeights how much the examples of each class count in the loss
  * @param tuneThreshold whether, of two classes, the second is predicted from the probability on
  *     that is best on validation examples, not from one half; the head's bias takes that in

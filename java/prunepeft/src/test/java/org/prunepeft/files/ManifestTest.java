@@ -152,7 +152,9 @@ class ManifestTest {
     String said = assertThrows(RunDirectoryException.class, signing).getMessage();
     assertTrue(said.startsWith(changed + " "), said);
     assertTrue(said.contains("while the run went on"), said);
-    assertTrue(said.endsWith("resume the run (--resume), or make it anew"), said);
+    // A run that is resumed makes its rounds again.
+    String restore = changed.endsWith(RunFiles.ROUNDS) ? "" : "restore it from a copy and ";
+    assertTrue(said.endsWith("; " + restore + "resume the run (--resume), or make it anew"), said);
   }
 
   @Test
