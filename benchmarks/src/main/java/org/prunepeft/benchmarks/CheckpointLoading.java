@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -50,9 +51,11 @@ public final class CheckpointLoading {
         load[i] = seconds(file, () -> load(directory));
         read[i] = seconds(file, () -> read(file));
       }
-      System.out.printf("read %.3f s, load %.3f s: %.2f%n", read[i], load[i], load[i] / read[i]);
+      System.out.printf(
+          Locale.ROOT, "read %.3f s, load %.3f s: %.2f%n", read[i], load[i], load[i] / read[i]);
     }
     System.out.printf(
+        Locale.ROOT,
         "%d MB, %d rounds: read %.3f s (best %.3f), load %.3f s (best %.3f): %.2f times (best %.2f)%n",
         Files.size(file) / 1_000_000,
         rounds,

@@ -553,7 +553,8 @@ public final class Tables {
       Score clients = find(type, "clients", of);
       if (client != null && clients != null) {
         row(precision, "one client, a thread a text, texts/s", number(client.value), NONE);
-        String times = "%.2f times one client".formatted(clients.value / client.value);
+        String times =
+            String.format(Locale.ROOT, "%.2f times one client", clients.value / client.value);
         row(precision, "a client for each processor, texts/s", number(clients.value), times);
       }
       Result many = result(type, "manyTexts", of);

@@ -118,14 +118,17 @@ class LocaleTest {
     assertEquals(WRITERS.size(), writers);
   }
 
-  /** Its tests compare what is printed, and write data. */
+  /** Tests compare what is printed, and write data. */
   @Test
-  void theCommandLineAndItsTestsPrintTheSameEverywhere() throws IOException {
+  void programsAndTheirTestsPrintTheSameEverywhere() throws IOException {
     List<String> found = new ArrayList<>();
-    for (Path file : sources(MODULES.resolve("cli/src"))) {
-      boolean test = file.startsWith(MODULES.resolve("cli/src/test"));
-      found(file.getFileName().toString(), Files.readString(file), test ? FORMAT : PRINT, FIXED)
-          .forEach(found::add);
+    for (String module : List.of("cli", "examples", "../benchmarks")) {
+      Path root = MODULES.resolve(module).resolve("src");
+      for (Path file : sources(root)) {
+        boolean test = file.startsWith(root.resolve("test"));
+        found(file.getFileName().toString(), Files.readString(file), test ? FORMAT : PRINT, FIXED)
+            .forEach(found::add);
+      }
     }
     assertEquals(List.of(), found, "name Locale.ROOT as the first argument");
   }

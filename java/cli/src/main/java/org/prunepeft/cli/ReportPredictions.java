@@ -37,7 +37,10 @@ final class ReportPredictions {
       case CLASSIFICATION -> {
         ClassReport report = ClassReport.of(kept.predictions(), kept.targets());
         if (report.labels().size() <= MOST_CLASSES) {
-          map.put("confusion", Map.of("labels", report.labels(), "counts", report.confusion()));
+          Map<String, Object> confusion = new LinkedHashMap<>();
+          confusion.put("labels", report.labels());
+          confusion.put("counts", report.confusion());
+          map.put("confusion", confusion);
         }
       }
       case REGRESSION -> map.put("numbers", numbers(kept));

@@ -337,11 +337,13 @@ final class ReportRun {
         "scores",
         result.modules().stream()
             .map(
-                each ->
-                    Map.of(
-                        "module", each.module().name(),
-                        "score", each.score(),
-                        "kept", each.kept()))
+                scored -> {
+                  Map<String, Object> each = new LinkedHashMap<>();
+                  each.put("module", scored.module().name());
+                  each.put("score", scored.score());
+                  each.put("kept", scored.kept());
+                  return each;
+                })
             .toList());
     map.put("trials", result.trials());
     return map;

@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -320,7 +321,7 @@ final class SearchCommand implements Callable<Integer> {
         beside,
         List.of(Search.TURNS, Search.CRITERIA, Search.EXAMPLES, Search.EPOCHS));
     idle.refuse(search.isOfFile(), beside, List.of(Search.PARTITIONING));
-    Map.of(Search.ZERO_TYPE, Criteria.ZEROS, Search.THRESHOLD, Criteria.THRESHOLD)
+    new TreeMap<>(Map.of(Search.ZERO_TYPE, Criteria.ZEROS, Search.THRESHOLD, Criteria.THRESHOLD))
         .forEach(
             (option, criterion) ->
                 idle.refuse(

@@ -186,8 +186,10 @@ class ExportTest {
       // Tensors have texts too.
       String content = Files.readString(export.resolve(name), StandardCharsets.ISO_8859_1);
       for (String property : List.of("java.io.tmpdir", "user.dir", "user.home")) {
-        String directory = System.getProperty(property);
-        assertFalse(content.contains(directory + "/"), () -> name + " has " + directory);
+        Path directory = Path.of(System.getProperty(property));
+        if (directory.getParent() != null) { // that of a root is part of other texts
+          assertFalse(content.contains(directory + "/"), () -> name + " has " + directory);
+        }
       }
       if (!name.endsWith(".safetensors") && !name.endsWith(".onnx")) {
         assertFalse(ABSOLUTE.matcher(content).find(), () -> name + ": " + content);

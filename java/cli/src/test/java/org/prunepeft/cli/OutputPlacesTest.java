@@ -28,6 +28,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -46,7 +47,7 @@ import picocli.CommandLine;
 
 /** Where commands write, when that is something else than a file or a new directory. */
 @FixedSeed("the weights are a prop: what commands say and write does not depend on them")
-@Timeout(180)
+@Timeout(600)
 class OutputPlacesTest {
   private static final Path FULL = Path.of("/dev/full");
 
@@ -179,7 +180,7 @@ class OutputPlacesTest {
         "search --strategy=all --seeds=1,2"
       })
   void whatIsNoDirectoryIsRefusedAndStays(String line) throws Exception {
-    List<String> words = List.of(inPlace(line).split(" "));
+    List<String> words = inPlace(line);
     boolean trains = words.get(0).equals("train") || words.get(0).equals("search");
     List<String> options = new ArrayList<>(trains ? Small.examples(24) : List.of());
     if (trains) {
@@ -474,8 +475,7 @@ class OutputPlacesTest {
   /** Also where messages are in another language than English. */
   @Test
   void aFifoThatIsClosedEndsTheWorkQuietly() throws Exception {
-    Path fifo = temporary.resolve("closed fifo");
-    bash("mkfifo '" + fifo + "'").exits(0);
+    Path fifo = fifo("closed fifo");
     String predict = quoted(List.of("predict", run, many()));
     Call closed =
         bash(
@@ -535,7 +535,7 @@ class OutputPlacesTest {
     Path parent = Files.createTempDirectory(temporary, "told");
     Path output = parent.resolve("new/output");
     Path said = Files.createTempFile(temporary, "told", ".txt");
-    List<String> words = new ArrayList<>(List.of(inPlace(line).split(" ")));
+    List<String> words = new ArrayList<>(inPlace(line));
     words.add("--output=" + output);
     for (int attempt = 0; ; attempt++) {
       if (there) {
@@ -614,11 +614,13 @@ class OutputPlacesTest {
   }
 
   /** A command line with the run and an adapter of it. */
-  private static String inPlace(String line) {
+  private static List<String> inPlace(String line) {
     Path adapter = temporary.resolve("adapter");
     if (Files.notExists(adapter)) {
       Call.of("export", run, "--format=adapters", "--output=" + adapter).exits(0);
     }
-    return line.replace("RUN", run.toString()).replace("ADAPTER", adapter.toString());
+    return Stream.of(line.split(" "))
+        .map(word -> word.replace("RUN", run.toString()).replace("ADAPTER", adapter.toString()))
+        .toList();
   }
 }

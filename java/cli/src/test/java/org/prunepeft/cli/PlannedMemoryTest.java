@@ -103,6 +103,8 @@ class PlannedMemoryTest {
                     "-Xms32m",
                     "-Xmx3g",
                     "-XX:+UseSerialGC",
+                    // Each thread that reads a model has buffers, which the prediction leaves out.
+                    "-XX:ActiveProcessorCount=2",
                     "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
                     "-Dorg.bytedeco.javacpp.maxBytes=0"),
                 System.getProperty("java.class.path"),

@@ -289,11 +289,15 @@ class PluginsTest {
     Call.of("study", study, "--plan", "--plugins=" + plugins).exits(2, ofStudy);
     assertNull(System.getProperty(property));
     assertFalse(Files.exists(output));
-    Call.of("study", study, "--plan", "--plugins=" + jar).exits(0);
-    assertTrue(
-        Files.readString(output.resolve("plan/1/commands-1.txt"))
-            .endsWith(" --plugins=" + jar + "\n"));
-    assertEquals("", System.getProperty(property));
+    try {
+      Call.of("study", study, "--plan", "--plugins=" + jar).exits(0);
+      assertTrue(
+          Files.readString(output.resolve("plan/1/commands-1.txt"))
+              .endsWith(" --plugins=" + jar + "\n"));
+      assertEquals("", System.getProperty(property));
+    } finally {
+      System.clearProperty(property);
+    }
   }
 
   /** On the task of the jar. */

@@ -35,6 +35,7 @@ import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.Endless;
 import org.prunepeft.testing.FixedSeed;
 import org.prunepeft.testing.ProcessorTime;
+import org.prunepeft.text.ShellWords;
 
 /** Processes that are killed or asked to end, and what {@code --resume} makes of what they left. */
 @FixedSeed("the weights are a prop; java/kill-and-resume draws other moments")
@@ -196,7 +197,8 @@ class ResumeCommandTest {
         .exits(
             1,
             "as process " + process.pid(),
-            ", which is gone; go on with: prunepeft train --resume " + run);
+            ", which is gone; go on with: prunepeft train --resume "
+                + ShellWords.quoted(run.toString()));
     Call.of("train", "--resume", run).exits(0);
     assertSame(whole, run);
     Call.of("train", "--resume", run).exits(0, "is complete; nothing is left to do");
@@ -305,7 +307,7 @@ class ResumeCommandTest {
       String name = words.substring(0, words.indexOf(' '));
       String line = "prunepeft: interrupted; go on with: prunepeft %s --resume %s";
       assertEquals(
-          line.formatted(name, run),
+          line.formatted(name, ShellWords.quoted(run.toString())),
           Child.text(said).lines().reduce((a, b) -> b).orElse(""),
           Child.text(said));
       Call.of(name, "--resume=" + run).exits(0);
@@ -327,7 +329,10 @@ class ResumeCommandTest {
     Call.of("train", "--resume", run, "--epochs=3").exits(2, "leave out --epochs");
     Call.of("train", "--resume", run, "--threads=2").exits(2, "leave out --threads");
     Call.of("search", "--resume", run)
-        .exits(2, "is a train; go on with: prunepeft train --resume " + run);
+        .exits(
+            2,
+            "is a train; go on with: prunepeft train --resume "
+                + ShellWords.quoted(run.toString()));
     writeData("unkind");
     Call.of("train", "--resume", run).exits(3, data + " is not what the run", "with SHA-256");
     writeData("kind");

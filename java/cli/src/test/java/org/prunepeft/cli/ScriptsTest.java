@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.testing.EndedProcess;
 
 /** Scripts that look at the build, as far as they need none. */
-@Timeout(120)
+@Timeout(600)
 class ScriptsTest {
   private static final Path ROOT = Path.of("../..").toAbsolutePath().normalize();
   private static final Path JAVA = Path.of(System.getProperty("java.home"));
@@ -161,8 +161,10 @@ class ScriptsTest {
     assumeTrue(said(new ProcessBuilder("sh", "-c", "command -v python3")).exit == 0, "no python3");
     String program =
         """
-        import importlib.machinery, sys
-        quality = importlib.machinery.SourceFileLoader("quality", sys.argv[1]).load_module()
+        import importlib.machinery, importlib.util, sys
+        loader = importlib.machinery.SourceFileLoader("quality", sys.argv[1])
+        quality = importlib.util.module_from_spec(importlib.util.spec_from_loader("quality", loader))
+        loader.exec_module(quality)
         print(quality.pooled([[5, 5, 5], [1, 3]]), quality.pooled([[0, 0], [1, 3]]))
         print(quality.pooled([[0, 0, 0, 0], [1, 3]]), quality.pooled([[5, 5]]))
         print(quality.interval([0.1 + 0.2, 0.3]), quality.interval([1, 3]))

@@ -243,7 +243,7 @@ class ToolCommandsTest {
   private static String complete(Path script, String... words) throws Exception {
     String line = String.join(" ", words);
     String program =
-        "source %s; COMP_WORDS=(%s); COMP_CWORD=%d; COMP_LINE=\"%s\"; COMP_POINT=%d; _complete_prunepeft 2>/dev/null; echo \"${COMPREPLY[@]}\""
+        "source '%s'; COMP_WORDS=(%s); COMP_CWORD=%d; COMP_LINE=\"%s\"; COMP_POINT=%d; _complete_prunepeft 2>/dev/null; echo \"${COMPREPLY[@]}\""
             .formatted(script, line, words.length - 1, line, line.length());
     return Child.call(new ProcessBuilder("bash", "-c", program)).exits(0).out().strip();
   }

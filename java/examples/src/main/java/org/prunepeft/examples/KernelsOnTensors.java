@@ -1,6 +1,7 @@
 package org.prunepeft.examples;
 
 import java.util.List;
+import java.util.Locale;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -23,7 +24,7 @@ public final class KernelsOnTensors {
       LoraModule<Matrix> module = new LoraModule<>(matrix(a), null, 1);
       Linear.down(context, matrix(x), List.of(new LoraPass(module, matrix(s))));
       Tensor difference = s.sub(x.matmul(a.t()), new Scalar(1)).abs().max();
-      System.out.printf("largest difference %.6f%n", difference.item_double());
+      System.out.printf(Locale.ROOT, "largest difference %.6f%n", difference.item_double());
     }
   }
 

@@ -1,6 +1,7 @@
 package org.prunepeft.examples;
 
 import java.util.List;
+import java.util.Locale;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -34,6 +35,7 @@ public final class KernelsOnNd4j {
     }
     INDArray expected = product(x, w).add(product(product(x, a), b).mul(SCALE));
     System.out.printf(
+        Locale.ROOT,
         "largest difference %.6f%n",
         expected.sub(y.castTo(DataType.DOUBLE)).amaxNumber().doubleValue());
   }

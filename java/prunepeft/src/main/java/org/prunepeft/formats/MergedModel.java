@@ -70,6 +70,11 @@ public final class MergedModel {
       idToLabel.put(String.valueOf(idToLabel.size()), label);
       labelToId.put(label, labelToId.size());
     }
-    return labels.isEmpty() ? Map.of() : Map.of("id2label", idToLabel, "label2id", labelToId);
+    Map<String, Object> names = new LinkedHashMap<>();
+    if (!labels.isEmpty()) {
+      names.put("id2label", idToLabel);
+      names.put("label2id", labelToId);
+    }
+    return names;
   }
 }

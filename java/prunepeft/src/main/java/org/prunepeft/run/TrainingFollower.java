@@ -1,5 +1,6 @@
 package org.prunepeft.run;
 
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -47,7 +48,10 @@ final class TrainingFollower implements StepListener {
     }
     progress.progress(step, shown);
     log.step(name, step, loss, rate);
-    progress.metrics(name, step, Map.of("loss", loss, "learning_rate_factor", rate));
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("loss", loss);
+    metrics.put("learning_rate_factor", rate);
+    progress.metrics(name, step, metrics);
   }
 
   @Override

@@ -29,6 +29,8 @@ public final class ProcessPeak {
                 "-Xmx160m",
                 "-XX:+AlwaysPreTouch",
                 "-XX:+UseSerialGC",
+                // Each thread that reads has buffers, whatever the size of what it reads.
+                "-XX:ActiveProcessorCount=2",
                 "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
                 "-Dorg.bytedeco.javacpp.maxBytes=0",
                 "-cp",

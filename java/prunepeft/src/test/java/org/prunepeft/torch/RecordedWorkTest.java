@@ -19,6 +19,9 @@ class RecordedWorkTest {
 
   private final List<String> calls = new ArrayList<>();
 
+  /** The property before the test; null: it is not set. */
+  private final String graphs = System.getProperty(RecordedWork.SWITCH);
+
   /** What calls add to the first element. */
   private double step = 1;
 
@@ -34,7 +37,11 @@ class RecordedWorkTest {
 
   @AfterEach
   void forgetTheSwitch() {
-    System.clearProperty("prunepeft.cuda-graphs");
+    if (graphs == null) {
+      System.clearProperty(RecordedWork.SWITCH);
+    } else {
+      System.setProperty(RecordedWork.SWITCH, graphs);
+    }
   }
 
   private void add(double value) {
@@ -148,7 +155,7 @@ class RecordedWorkTest {
   @Test
   void nothingIsRecordedOnTheCpuNorWhereTheSwitchSaysNo() {
     assertEquals(Optional.empty(), RecordedWork.recorder(ComputeDevice.CPU));
-    System.setProperty("prunepeft.cuda-graphs", "false");
+    System.setProperty(RecordedWork.SWITCH, "false");
     // A device that is not there: with the switch nobody asks it.
     assertEquals(Optional.empty(), RecordedWork.recorder(ComputeDevice.cuda(0)));
   }

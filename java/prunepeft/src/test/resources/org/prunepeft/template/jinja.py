@@ -11,6 +11,7 @@ somebody else's. The time is always 2026-03-07 09:05:03.
 
 import datetime
 import functools
+import importlib.metadata
 import json
 import pathlib
 import sys
@@ -18,6 +19,9 @@ import sys
 import jinja2.ext
 import jinja2.nodes
 import jinja2.sandbox
+
+if tuple(map(int, importlib.metadata.version("jinja2").split(".")[:2])) < (3, 1):
+    sys.exit("needs jinja2 3.1 or newer")
 
 NOW = datetime.datetime(2026, 3, 7, 9, 5, 3)
 

@@ -81,6 +81,8 @@ public final class ReaderFiles {
   /** Deletes those of the moment. */
   public static void clean() {
     MADE.clear();
-    Directories.delete(DIRECTORY);
+    if (Files.exists(DIRECTORY)) {
+      Directories.delete(DIRECTORY);
+    }
   }
 }

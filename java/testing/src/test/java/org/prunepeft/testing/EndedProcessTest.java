@@ -20,10 +20,12 @@ class EndedProcessTest {
     return new ProcessBuilder("sh", "-c", text).redirectErrorStream(true);
   }
 
+  /** The bytes of its ü: a program's arguments are in the locale's charset. */
   @Test
   void whatItSaidAndItsExitValueAreThere() throws Exception {
     EndedProcess ended =
-        EndedProcess.of(shell("echo out; echo ünd >&2; exit 3"), Duration.ofMinutes(1));
+        EndedProcess.of(
+            shell("echo out; printf '\\303\\274nd\\n' >&2; exit 3"), Duration.ofMinutes(1));
     assertEquals(new EndedProcess(3, "out\nünd\n"), ended);
   }
 

@@ -66,6 +66,98 @@ class SourcesTest {
           "TemplateFiles",
           "Texts");
 
+  /** Maps whose order is another at each start of Java, but for those that are sorted at once. */
+  private static final Pattern SALTED =
+      Pattern.compile("(?<!new (Tree|Enum)Map<>\\(\\s{0,80})\\bMap\\.(of|ofEntries|copyOf)\\(");
+
+  /** How the declaration of a constant begins, such as of a table that is looked up by its keys. */
+  private static final Pattern CONSTANT = Pattern.compile("\\bstatic final [^;{}]*$");
+
+  /** The classes whose maps no order is taken of: they are sorted later, or looked up. */
+  private static final Set<String> SORTED_LATER =
+      Set.of(
+          "AdapterHubFormat",
+          "AdapterImport",
+          "ClusterPlan",
+          "HeadFile",
+          "Observation",
+          "OnnxEncoder",
+          "OnnxModel",
+          "OnnxOperations",
+          "Pins",
+          "RunOrigin",
+          "RunResult",
+          "SequenceClassifier",
+          "Tokenizer",
+          "TrainingTime");
+
+  /** Files and what is printed have to be the same, byte for byte. */
+  @Test
+  void noOrderThatDiffersFromStartToStartIsWritten() throws IOException {
+    Path root = Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
+    List<String> found = new ArrayList<>();
+    Set<String> sortedLater = new TreeSet<>();
+    for (String module : List.of("prunepeft", "cli")) {
+      try (Stream<Path> files = Files.walk(root.resolve(module).resolve("src/main/java"))) {
+        for (Path file : files.filter(SourcesTest::isRead).toList()) {
+          String name = file.getFileName().toString().replace(".java", "");
+          for (String map : salted(Files.readString(file))) {
+            sortedLater.add(name);
+            if (!SORTED_LATER.contains(name)) {
+              found.add(root.relativize(file) + ": " + map);
+            }
+          }
+        }
+      }
+    }
+    assertEquals(List.of(), found, "make it a LinkedHashMap or a TreeMap");
+    assertEquals(SORTED_LATER, sortedLater, "those that have such maps");
+  }
+
+  /** The maps of more than one entry whose order is another at each start. */
+  private static List<String> salted(String text) {
+    return SALTED
+        .matcher(text)
+        .results()
+        .filter(map -> !CONSTANT.matcher(text.substring(0, map.start())).find())
+        .filter(map -> map.group().endsWith(".copyOf(") || commas(text, map.end()) > 1)
+        .map(MatchResult::group)
+        .toList();
+  }
+
+  /** Between the arguments of a call. */
+  private static int commas(String text, int arguments) {
+    int commas = 0;
+    int depth = 1;
+    boolean literal = false;
+    for (int i = arguments; depth > 0; i++) {
+      char c = text.charAt(i);
+      literal ^= c == '"' && text.charAt(i - 1) != '\\';
+      if (!literal) {
+        depth += "([{".indexOf(c) >= 0 ? 1 : ")]}".indexOf(c) >= 0 ? -1 : 0;
+        commas += depth == 1 && c == ',' ? 1 : 0;
+      }
+    }
+    return commas;
+  }
+
+  @Test
+  void mapsOfEachFormAreFound() {
+    for (String map :
+        List.of(
+            "Map.of(\"a\", b, \"c\", d)",
+            "\n Map.of(\n  a(),\n b, c,\n d)",
+            "Map.copyOf(a)",
+            "Map.ofEntries(a(1), b(2), c(3))")) {
+      assertEquals(1, salted("return " + map + ";").size(), map);
+      assertEquals(0, salted("private static final Map<A, B> C =\n    " + map + ";").size(), map);
+      assertEquals(0, salted("return new TreeMap<>(\n    " + map + ");").size(), map);
+    }
+    for (String map : List.of("Map.of()", "Map.of(\"a\", b)", "Map.of(\"a, b, (c\", d(1, 2, 3))")) {
+      assertEquals(0, salted("return " + map + ";").size(), map);
+    }
+  }
+
   @Test
   void readOfDirectoriesNothingThatMayHaveNoEnd() throws IOException {
     Path root = Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();

@@ -5,6 +5,7 @@ import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -140,7 +141,10 @@ public final class Chat {
   }
 
   private static Map<String, Object> plain(Message message) {
-    return Map.of("role", message.role, "content", message.content);
+    Map<String, Object> plain = new LinkedHashMap<>();
+    plain.put("role", message.role);
+    plain.put("content", message.content);
+    return plain;
   }
 
   /**

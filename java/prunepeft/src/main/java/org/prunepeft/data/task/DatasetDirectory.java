@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -119,7 +120,7 @@ public final class DatasetDirectory {
    */
   public DatasetDirectory(Path directory, String config, Map<Split, String> splits) {
     this.directory = directory;
-    this.splits = Map.copyOf(splits);
+    this.splits = new TreeMap<>(splits);
     if (!Files.isDirectory(directory)) {
       throw new IllegalArgumentException(
           directory + " is no directory; name one that holds a data set as the hub keeps it");

@@ -57,6 +57,9 @@ class GpuTest extends TrainingTest {
   /** Between two roundings in 16 bits, as a multiple of one's distance from float32. */
   private static final double MOST_ROUNDINGS = 2;
 
+  /** The property before the test; null: it is not set. */
+  private final String graphs = System.getProperty(GRAPHS);
+
   private final long seed = TestSeed.draw();
   private ComputeDevice gpu;
 
@@ -73,7 +76,11 @@ class GpuTest extends TrainingTest {
 
   @AfterEach
   void allowGraphs() {
-    System.clearProperty(GRAPHS);
+    if (graphs == null) {
+      System.clearProperty(GRAPHS);
+    } else {
+      System.setProperty(GRAPHS, graphs);
+    }
   }
 
   private Encoder encoder(Precision precision, ComputeDevice device) {
