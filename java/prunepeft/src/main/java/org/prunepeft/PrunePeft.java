@@ -270,6 +270,7 @@ public final class PrunePeft {
         .build();
   }
 
+  /** Each training that comes next asks whether it is cancelled, and keeps those before. */
   private static SearchListener listener(ProgressListener progress) {
     return new SearchListener() {
       @Override
@@ -285,11 +286,6 @@ public final class PrunePeft {
                     : String.join(
                         ", ", round.removals().stream().map(r -> r.module().name()).toList()),
                 round.parameters()));
-      }
-
-      @Override
-      public boolean cancelled() {
-        return progress.cancelled();
       }
     };
   }

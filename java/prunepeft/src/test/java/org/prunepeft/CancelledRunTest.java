@@ -24,6 +24,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.files.CheckpointDirectory;
@@ -264,6 +266,71 @@ class CancelledRunTest {
         () -> PrunePeft.search(setup, search, cancelling("measure subsets", 1)));
     assertEquals(examples, checkpoint(run, "subsets").get("examples"));
     assertEquals(0, checkpoint(run, "supernet").get("rows"));
+  }
+
+  private static final SearchSettings SEARCH =
+      SearchSettings.builder()
+          .warmUp(WarmUpSettings.DEFAULT.withTurns(2))
+          .warmUpExamples(16)
+          .warmUpEpochs(1)
+          .rounds(2)
+          .roundExamples(16)
+          .keep(0.5)
+          .build();
+
+  /** Cancels a run when a training whose name begins so has ended. */
+  private static final class AfterTraining implements ProgressListener {
+    private final String training;
+    private final List<String> steps = new ArrayList<>();
+    private long last;
+    private boolean cancelled;
+
+    AfterTraining(String training) {
+      this.training = training;
+    }
+
+    @Override
+    public void started(String name, String unit, long total) {
+      last = total;
+    }
+
+    @Override
+    public void metrics(String name, long step, Map<String, Double> values) {
+      if (values.containsKey("learning_rate_factor")) {
+        steps.add(name + " " + step);
+      } else {
+        // Of an epoch.
+        cancelled |= name.startsWith(training) && step == last;
+      }
+    }
+
+    @Override
+    public boolean cancelled() {
+      return cancelled;
+    }
+  }
+
+  /** Between its trainings: the next one is written as it begins. */
+  @ParameterizedTest
+  @ValueSource(strings = {"warm-up turn 1", "warm-up turn 2", "round 1", "round 2"})
+  void aSearchThatIsCancelledBetweenTrainingsKeepsThoseBefore(String training) throws IOException {
+    Path whole = temporary.resolve("search");
+    if (!Files.exists(whole)) {
+      PrunePeft.search(setup(whole), SEARCH, ProgressListener.NONE);
+    }
+    Path run = temporary.resolve("after-" + training);
+    AfterTraining first = new AfterTraining(training);
+    assertThrows(CancellationException.class, () -> PrunePeft.search(setup(run), SEARCH, first));
+    assertEquals(0, checkpoint(run, "training").get("step"));
+    AfterTraining rest = new AfterTraining("none");
+    PrunePeft.search(setup(run).withCheckpoints(Checkpointing.RESUME), SEARCH, rest);
+    List<String> steps = new ArrayList<>(first.steps);
+    steps.addAll(rest.steps);
+    assertEquals(Set.copyOf(steps).size(), steps.size(), "of " + steps);
+    assertEquals(
+        -1,
+        Files.mismatch(run.resolve("adapter.safetensors"), whole.resolve("adapter.safetensors")));
+    assertEquals(-1, Files.mismatch(run.resolve("metrics.jsonl"), whole.resolve("metrics.jsonl")));
   }
 
   /** Where steps are given, also so many as there are none of. */

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.CancellationException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -33,6 +34,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SeedRuns;
 import org.prunepeft.data.Columns;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
@@ -80,8 +82,11 @@ class ResumeTest {
   private static Path model;
   private static DataFiles texts;
   private static DataFiles pairs;
+  private static DataFiles numbers;
+  private static DataFiles two;
   private static Path llama;
   private static DataFiles lines;
+  private static DataFiles answers;
 
   @BeforeAll
   static void write() throws IOException {
@@ -97,6 +102,10 @@ class ResumeTest {
             .mapToObj(i -> "%s\t%s\t%d\n".formatted("the ".repeat(1 + i % 7), "in " + i, i % 3))
             .collect(Collectors.joining("", "text\tpair\tlabel\n", "")));
     texts = classified(file, null);
+    numbers = new DataFiles(file, null, null, texts.columns(), TaskKind.REGRESSION, List.of());
+    Path ofTwo = lasting.resolve("two.tsv");
+    Files.writeString(ofTwo, Files.readString(file).replace("\t2\n", "\t1\n"));
+    two = classified(ofTwo, null);
     pairs = classified(file, "pair");
     llama = Small.fixedLlama(lasting);
     Path jsonLines = lasting.resolve("lines.jsonl");
@@ -108,6 +117,20 @@ class ResumeTest {
     lines =
         new DataFiles(
             jsonLines, null, null, Columns.DEFAULT, TaskKind.LANGUAGE_MODELING, List.of());
+    Path prompts = lasting.resolve("prompts.jsonl");
+    Files.writeString(
+        prompts,
+        IntStream.range(0, 130)
+            .mapToObj(i -> "{\"prompt\": \"so %d:\", \"completion\": \"it\"}%n".formatted(i))
+            .collect(Collectors.joining()));
+    answers =
+        new DataFiles(
+            prompts,
+            null,
+            null,
+            Columns.DEFAULT,
+            TaskKind.LANGUAGE_MODELING,
+            List.of(Metric.EXACT_MATCH));
   }
 
   private static DataFiles classified(Path file, String pair) {
@@ -120,19 +143,22 @@ class ResumeTest {
     private static final long serialVersionUID = 1;
   }
 
-  /** Counts what it hears, and ends the run for good at one of these. */
-  private static final class Killer implements ProgressListener {
-    private final int last;
+  /** Counts what it hears, and the steps of trainings. */
+  private static class Counter implements ProgressListener {
+    private String work = "";
     private int heard;
+    private int steps;
 
-    Killer(int last) {
-      this.last = last;
-    }
+    /**
+     * Once something was heard.
+     *
+     * @param count of what was heard before
+     * @param name of the work that goes on
+     */
+    void hear(int count, String name) {}
 
     private void hear() {
-      if (heard++ >= last) {
-        throw new Killed();
-      }
+      hear(heard++, work);
     }
 
     @Override
@@ -142,6 +168,7 @@ class ResumeTest {
 
     @Override
     public void started(String name, String unit, long total) {
+      work = name;
       hear();
     }
 
@@ -152,12 +179,29 @@ class ResumeTest {
 
     @Override
     public void metrics(String training, long step, Map<String, Double> values) {
+      steps += values.containsKey("learning_rate_factor") ? 1 : 0;
       hear();
     }
 
     @Override
     public void message(String line) {
       hear();
+    }
+  }
+
+  /** Ends the run for good at something that it hears. */
+  private static final class Killer extends Counter {
+    private final int last;
+
+    Killer(int last) {
+      this.last = last;
+    }
+
+    @Override
+    void hear(int count, String name) {
+      if (count >= last) {
+        throw new Killed();
+      }
     }
   }
 
@@ -297,6 +341,32 @@ class ResumeTest {
         PrunePeft.search(setup, peer(PeerSettings.Method.BAYESIAN), listener);
       }
     },
+    /** The head of a regression is standardised until the training ends. */
+    REGRESSION {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.files(numbers).build();
+      }
+    },
+    /** The threshold is part of the head's bias once it is chosen. */
+    TUNED_THRESHOLD {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.files(two).build();
+      }
+
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.tuneThreshold(true);
+      }
+    },
+    /** The head alone is kept, and the modules' weights are drawn again. */
+    NO_EPOCH_IS_BETTER {
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.loraLearningRate(1e-12).adapterLearningRate(1e-12).headLearningRate(1e-12);
+      }
+    },
     ALL_LINEAR {
       @Override
       ModuleChoice choice() {
@@ -319,6 +389,22 @@ class ResumeTest {
       @Override
       Setup setup(SetupBuilder setup) {
         return setup.model(llama.toString()).files(lines).build();
+      }
+    },
+    /** Its test writes texts, of more prompts than are written at once. */
+    ANSWERS {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup
+            .model(llama.toString())
+            .files(answers)
+            .sizes(new SplitSizes(48, 24, 40))
+            .build();
+      }
+
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.maxNewTokens(2);
       }
     },
     LANGUAGE_MODELS_TOGETHER {
@@ -401,6 +487,10 @@ class ResumeTest {
     }
 
     void run(Path output, boolean resume, ProgressListener listener) {
+      run(output, new Checkpointing(STEPS, resume), listener);
+    }
+
+    void run(Path output, Checkpointing checkpoints, ProgressListener listener) {
       SetupBuilder setup =
           Setup.builder()
               .model(model.toString())
@@ -418,7 +508,7 @@ class ResumeTest {
               .epochs(3)
               .threads(1)
               .output(output)
-              .checkpoints(new Checkpointing(STEPS, resume));
+              .checkpoints(checkpoints);
       run(setup(setup), listener);
     }
   }
@@ -426,18 +516,19 @@ class ResumeTest {
   /**
    * A run that nothing cut off.
    *
-   * @param heard what its listener heard
+   * @param heard how much its listener heard
+   * @param steps of its trainings
    */
-  private record Whole(int heard, Map<String, byte[]> results) {
+  private record Whole(int heard, int steps, Map<String, byte[]> results) {
     static Whole of(Kind kind) {
       return WHOLE.computeIfAbsent(
           kind,
           k -> {
             Path run = lasting.resolve(kind + "-whole");
-            Killer counter = new Killer(Integer.MAX_VALUE);
+            Counter counter = new Counter();
             kind.run(run, false, counter);
             try {
-              return new Whole(counter.heard, Results.of(run));
+              return new Whole(counter.heard, counter.steps, Results.of(run));
             } catch (IOException e) {
               throw new UncheckedIOException(e);
             }
@@ -464,6 +555,85 @@ class ResumeTest {
       }
     }
     Results.assertSame(whole.results, run);
+  }
+
+  /** When a run is cancelled: see {@link Counter#hear}. */
+  @FunctionalInterface
+  private interface Cancellation {
+    Cancellation NONE = (count, name) -> false;
+    Cancellation IN_TEST = (count, name) -> name.equals("test");
+
+    boolean comes(int count, String name);
+  }
+
+  /** Cancels the run from something that it hears on. */
+  private static final class Canceller extends Counter {
+    private final Cancellation cancellation;
+    private boolean cancelled;
+
+    Canceller(Cancellation cancellation) {
+      this.cancellation = cancellation;
+    }
+
+    @Override
+    void hear(int count, String name) {
+      cancelled |= cancellation.comes(count, name);
+    }
+
+    @Override
+    public boolean cancelled() {
+      return cancelled;
+    }
+  }
+
+  /**
+   * Cancels a run, and again where it goes on, as long as it is not complete. No checkpoint is due:
+   * there are none but those that are written where it is cancelled.
+   */
+  private static void assertNoStepIsMadeTwice(Kind kind, Path run, List<Cancellation> cancellations)
+      throws IOException {
+    Whole whole = Whole.of(kind);
+    int steps = 0;
+    int cancelled = 0;
+    for (Cancellation cancellation : cancellations) {
+      Canceller canceller = new Canceller(cancellation);
+      try {
+        kind.run(run, new Checkpointing(0, cancelled > 0), canceller);
+        break;
+      } catch (CancellationException e) {
+        cancelled++;
+      } finally {
+        steps += ((Counter) canceller).steps;
+      }
+    }
+    assertTrue(cancelled > 0 && RunDirectory.isComplete(run), cancelled + " times");
+    assertEquals(whole.steps, steps);
+    Results.assertSame(whole.results, run);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aRunThatIsCancelledInItsTestGoesOnThere(Kind kind) throws IOException {
+    assertNoStepIsMadeTwice(
+        kind,
+        temporary.resolve("test-" + kind),
+        List.of(
+            Cancellation.IN_TEST, Cancellation.IN_TEST, Cancellation.IN_TEST, Cancellation.NONE));
+  }
+
+  /** In trainings, between and before them; those together go on for a step where one is. */
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.MATCH_NONE, names = ".*TOGETHER")
+  void aRunThatIsCancelledAgainAndAgainMakesNoStepTwice(Kind kind) throws IOException {
+    Random random = TestSeed.random();
+    int heard = Whole.of(kind).heard;
+    List<Cancellation> cancellations = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      int at = random.nextInt(i == 0 ? heard / 2 : heard);
+      cancellations.add((count, name) -> count >= at);
+    }
+    cancellations.add(Cancellation.NONE);
+    assertNoStepIsMadeTwice(kind, temporary.resolve("cancelled-" + kind), cancellations);
   }
 
   /** Trainings of one name are numbered: those that are not made again count too. */

@@ -164,7 +164,7 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   private void save() {
-    if (stopped) {
+    if (stopped || isBehind()) {
       return;
     }
     long start = nanos.getAsLong();
@@ -175,6 +175,21 @@ public final class CheckpointStore implements AutoCloseable {
     lastCost = lastEnd - start;
     costs += lastCost;
     LOG.debug("checkpoint of {} tensors written in {} ms", tensors.size(), lastCost / 1_000_000);
+  }
+
+  /** Whether a part of the checkpoint that is resumed has not been taken yet. */
+  private boolean isBehind() {
+    return saved != null
+        && savedRuns().entrySet().stream()
+            .anyMatch(
+                entry ->
+                    entry.getValue() != null
+                        && (!runs.containsKey(entry.getKey())
+                            || isBehind(runs.get(entry.getKey()))));
+  }
+
+  private static boolean isBehind(OfRun run) {
+    return run != null && !run.left.isEmpty();
   }
 
   /**

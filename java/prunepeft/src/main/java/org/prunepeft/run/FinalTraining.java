@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
@@ -16,6 +17,8 @@ import org.prunepeft.train.DecisionThreshold;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.TaskHead;
+import org.prunepeft.train.loop.Checkpoints;
+import org.prunepeft.train.loop.KeptWork;
 import org.prunepeft.train.loop.Owned;
 import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
@@ -120,7 +123,7 @@ public final class FinalTraining {
       FlatParameters own = owned.add(full ? session.encoder.trainable() : null);
       PeftModules modules = owned.add(session.modules(sized, candidates));
       TaskHead trainedHead = owned.add(session.baseline.head().copy());
-      Start start = start(warm, epochs, modules, trainedHead);
+      Start start = keptStart(warm, epochs, modules, trainedHead);
       if (own != null) {
         trainedHead.dropVanishing();
       }
@@ -150,6 +153,19 @@ public final class FinalTraining {
 
   /** How many epochs follow, and what the weights that they begin with give on validation data. */
   private record Start(int epochs, Evaluation validation, boolean warm) {}
+
+  /** Where it is cancelled, a checkpoint has what was measured before. */
+  private Start keptStart(WarmStart warm, int epochs, PeftModules modules, TaskHead trainedHead) {
+    try {
+      return start(warm, epochs, modules, trainedHead);
+    } catch (CancellationException e) {
+      // Of runs that are trained together the others are anywhere.
+      if (session.together == null) {
+        session.trainer.checkpoints().save();
+      }
+      throw e;
+    }
+  }
 
   /** Takes the warm start's weights if they are no worse than no modules, else new ones. */
   private Start start(WarmStart warm, int epochs, PeftModules modules, TaskHead trainedHead) {
@@ -181,12 +197,12 @@ public final class FinalTraining {
    * switched off now: one that is fitted to what is left takes its place where its loss is lower.
    */
   private Evaluation validated(PeftModules modules, TaskHead trainedHead) {
-    Evaluation validated = evaluated(modules, trainedHead, session.validation);
+    Evaluation validated = evaluated(modules, trainedHead, session.validation, KeptWork.NONE);
     if (session.dataset.schema().kind() == TaskKind.LANGUAGE_MODELING) {
       return validated;
     }
     try (Head fitted = Baseline.fit(session, modules)) {
-      Evaluation of = evaluated(modules, fitted, session.validation);
+      Evaluation of = evaluated(modules, fitted, session.validation, KeptWork.NONE);
       if (of.loss() < validated.loss()) {
         session.progress.message(
             String.format(
@@ -201,18 +217,24 @@ public final class FinalTraining {
     return validated;
   }
 
-  private Evaluation evaluated(PeftModules modules, TaskHead head, EncodedDataset set) {
+  private Evaluation evaluated(
+      PeftModules modules, TaskHead head, EncodedDataset set, KeptWork kept) {
     return session
         .trainer
         .predictor()
-        .evaluate(modules, head, set, done -> session.requireNotCancelled());
+        .evaluate(modules, head, set, kept, done -> session.requireNotCancelled());
   }
 
   private TrainOutcome train(TrainingRun run) {
     session.phases.begin(RunPhase.TRAINING);
     searchFlop = session.trainer.flop().total();
+    session
+        .trainer
+        .checkpoints()
+        .add("search", state -> searchFlop = state.number("flop", searchFlop));
     Trainer.Result result =
-        session.trainer.train(run, session.follow(FINAL, session.trainer.steps(run), log));
+        session.trainer.trainLast(run, session.follow(FINAL, session.trainer.steps(run), log));
+    Checkpoints checkpoints = session.trainer.afterLast();
     double trainingSeconds = session.phases.end(RunPhase.TRAINING);
     if (result.epochs() < run.epochs()) {
       session.progress.message(
@@ -239,17 +261,24 @@ public final class FinalTraining {
     }
     boolean tuned = session.setup.training().tuneThreshold() && result.validation() != null;
     if (tuned) {
-      tuneThreshold(run, result.validation());
+      tuneThreshold(run, result.validation(), checkpoints);
     }
     session.progress.started("test", "", 0);
     // The head's own result came from larger batches: its last bits may be others.
     Evaluation validated =
         result.bestEpoch() == 0 || tuned
-            ? evaluated(run.modules(), run.head(), session.validation)
+            ? evaluated(
+                run.modules(),
+                run.head(),
+                session.validation,
+                new KeptWork(checkpoints, "validated"))
             : result.validation();
-    long begun = System.nanoTime();
-    Evaluation tested = evaluated(run.modules(), run.head(), session.test);
-    testSeconds = Stopwatch.seconds(begun);
+    Stopwatch watch = new Stopwatch();
+    checkpoints.add("test seconds", watch::exchange);
+    watch.begin();
+    Evaluation tested =
+        evaluated(run.modules(), run.head(), session.test, new KeptWork(checkpoints, "tested"));
+    testSeconds = watch.end();
     log.test(FINAL, tested);
     session.progress.metrics(FINAL, session.trainer.steps(run), MetricsLog.of("test", tested));
     boolean full = run.encoder() != null;
@@ -303,11 +332,14 @@ public final class FinalTraining {
         threshold.applied(session.baseline.test().predictions()), session.test.targets());
   }
 
-  private void tuneThreshold(TrainingRun run, Evaluation validated) {
+  private void tuneThreshold(TrainingRun run, Evaluation validated, Checkpoints checkpoints) {
     DecisionThreshold threshold =
         DecisionThreshold.choose(
             validated.primaryMetric(), validated.predictions(), session.validation.targets());
-    ((Head) run.head()).lower(1, threshold.margin());
+    // Weights of a checkpoint that has this part have the threshold.
+    if (!checkpoints.add("threshold", state -> {})) {
+      ((Head) run.head()).lower(1, threshold.margin());
+    }
     session.progress.message(
         "decision threshold: '%s' is predicted from a probability of %s, which was best on validation data; the head's bias has it, so that this is one half now"
             .formatted(session.dataset.labels().get(1), threshold));

@@ -1,7 +1,10 @@
 package org.prunepeft.train.loop;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TrainingText;
@@ -14,6 +17,7 @@ import org.prunepeft.generate.decoding.Generator;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.TaskHead;
+import org.prunepeft.train.pass.ExampleOutputs;
 
 /** Asks a language model: of each example and metric, 1 if its answer is right, else 0. */
 final class AnswerScores {
@@ -24,7 +28,8 @@ final class AnswerScores {
   private final PeftModules modules;
   private final TaskHead head;
   private final Answers answers;
-  private final Runnable beforeEach;
+  private final KeptWork kept;
+  private final Runnable progress;
 
   /** Null: not computed yet. */
   private ChoiceScores choices;
@@ -33,15 +38,18 @@ final class AnswerScores {
    * @param predictor with the model
    * @param modules that are in it
    * @param answers what it is asked
-   * @param beforeEach is called before some answers at a time; what it throws ends the work
+   * @param kept how checkpoints keep what is done
+   * @param progress is called after some answers at a time; what it throws ends the work
    */
   AnswerScores(
       Predictor predictor,
       PeftModules modules,
       TaskHead head,
       Answers answers,
-      Runnable beforeEach) {
-    this.beforeEach = beforeEach;
+      KeptWork kept,
+      Runnable progress) {
+    this.kept = kept;
+    this.progress = progress;
     this.predictor = predictor;
     this.modules = modules;
     this.head = head;
@@ -73,7 +81,13 @@ final class AnswerScores {
       choices =
           new ChoiceScores(
               answers,
-              predictor.predict(modules, head, answers.choices().data(), done -> beforeEach.run()));
+              predictor.outputs(
+                  modules,
+                  head,
+                  answers.choices().data(),
+                  null,
+                  kept.and("choices"),
+                  done -> progress.run()));
     }
     return choices.chosen(metric);
   }
@@ -82,32 +96,48 @@ final class AnswerScores {
   private boolean[] written() {
     List<TrainingText> texts = answers.examples().stream().map(e -> e.training()).toList();
     // Prompts of like lengths have little padding. One that leaves no room has no answer.
-    List<Integer> byLength =
+    int[] byLength =
         IntStream.range(0, texts.size())
             .filter(i -> fits(texts.get(i)))
             .boxed()
             .sorted(Comparator.comparingInt(i -> -texts.get(i).prompt().length()))
-            .toList();
-    boolean[] right = new boolean[texts.size()];
+            .mapToInt(Integer::intValue)
+            .toArray();
+    List<int[]> batches = new ArrayList<>();
+    for (int from = 0; from < byLength.length; from += ROWS) {
+      batches.add(Arrays.copyOfRange(byLength, from, Math.min(byLength.length, from + ROWS)));
+    }
     Generator generator = predictor.generator(modules, answers.prompter());
     List<String> ends = ends(texts, answers.prompter());
-    for (int from = 0; from < byLength.size(); from += ROWS) {
-      beforeEach.run();
-      List<Integer> rows = byLength.subList(from, Math.min(byLength.size(), from + ROWS));
-      boolean special = texts.get(rows.get(0)).addSpecialTokens();
-      List<Generation> written =
-          generator.generate(
-              rows.stream().map(i -> texts.get(i).prompt()).toList(),
-              GenerationSettings.builder()
-                  .maxNewTokens(answers.maxNewTokens())
-                  .addSpecialTokens(special)
-                  .stop(ends)
-                  .build(),
-              GenerationListener.NONE);
-      for (int row = 0; row < rows.size(); row++) {
-        int i = rows.get(row);
-        right[i] = ExactMatch.of(written.get(row).text(), expected(texts.get(i)));
-      }
+    ExampleOutputs<int[]> outputs =
+        new ExampleOutputs<>(
+            batches,
+            Function.identity(),
+            batch -> written(generator, Arrays.stream(batch).mapToObj(texts::get).toList(), ends),
+            texts.size(),
+            1);
+    kept.and("written").run(outputs, progress);
+    boolean[] right = new boolean[texts.size()];
+    for (int i = 0; i < right.length; i++) {
+      right[i] = outputs.values()[i] == 1;
+    }
+    return right;
+  }
+
+  /** Of each text of a batch, 1 if what is written after its prompt is the answer, else 0. */
+  private float[] written(Generator generator, List<TrainingText> batch, List<String> ends) {
+    List<Generation> written =
+        generator.generate(
+            batch.stream().map(TrainingText::prompt).toList(),
+            GenerationSettings.builder()
+                .maxNewTokens(answers.maxNewTokens())
+                .addSpecialTokens(batch.get(0).addSpecialTokens())
+                .stop(ends)
+                .build(),
+            GenerationListener.NONE);
+    float[] right = new float[batch.size()];
+    for (int i = 0; i < right.length; i++) {
+      right[i] = ExactMatch.of(written.get(i).text(), expected(batch.get(i))) ? 1 : 0;
     }
     return right;
   }

@@ -67,6 +67,9 @@ public interface Checkpoints {
   /** {@return whether it is time for a checkpoint where a phase or an epoch begins} */
   boolean dueAtStart();
 
-  /** Writes a checkpoint of all parts. */
+  /**
+   * Writes a checkpoint of all parts. Nothing is written while the run makes its way to where the
+   * last one was: that one has more.
+   */
   void save();
 }

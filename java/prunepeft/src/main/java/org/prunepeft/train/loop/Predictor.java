@@ -1,7 +1,6 @@
 package org.prunepeft.train.loop;
 
 import java.util.List;
-import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
@@ -28,10 +27,12 @@ import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
+import org.prunepeft.train.pass.ExampleOutputs;
 import org.prunepeft.train.pass.FirstNonFinite;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.Inputs;
 import org.prunepeft.train.pass.SubsetPredictions;
+import org.prunepeft.train.pass.TrainingRun;
 
 /**
  * Predicts and measures with modules and head as they are, without dropout. Keeps nothing between
@@ -72,7 +73,7 @@ public final class Predictor implements AutoCloseable {
    *     module whose output is not
    */
   public Predictions predict(PeftModules modules, TaskHead head, EncodedDataset data) {
-    return outputs(modules, head, data, null, done -> {});
+    return predict(modules, head, data, done -> {});
   }
 
   /**
@@ -82,42 +83,56 @@ public final class Predictor implements AutoCloseable {
    */
   public Predictions predict(
       PeftModules modules, TaskHead head, EncodedDataset data, IntConsumer progress) {
-    return outputs(modules, head, data, null, progress);
+    return outputs(modules, head, data, null, KeptWork.NONE, progress);
   }
 
   /**
    * The same.
    *
    * @param prefix what layers below the modules say of an example; null: they are computed
+   * @param kept how checkpoints keep what is done
    */
   Predictions outputs(
       PeftModules modules,
       TaskHead head,
       EncodedDataset data,
       FrozenPrefix prefix,
+      KeptWork kept,
       IntConsumer progress) {
-    int width = head.schema().outputs();
-    float[] outputs = new float[Math.multiplyExact(data.size(), width)];
-    int done = 0;
     modules.begin(ForwardPass.prediction(tape));
-    for (Batch batch : Inputs.batches(encoder.device(), data)) {
-      float[] logits =
-          predicted(
-              batch,
-              input ->
-                  head.outputs(head.reduced(hidden(batch, input, modules, prefix), input), batch),
-              values -> requireFinite(values, batch, modules, head));
-      for (int i = 0; i < batch.examples(); i++) {
-        System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
-      }
-      done += batch.examples();
-      progress.accept(done);
-    }
+    float[] outputs =
+        each(
+            data,
+            head.schema().outputs(),
+            batch ->
+                predicted(
+                    batch,
+                    input ->
+                        head.outputs(
+                            head.reduced(hidden(batch, input, modules, prefix), input), batch),
+                    values -> requireFinite(values, batch, modules, head)),
+            kept,
+            progress);
     Predictions predictions = new Predictions(head.schema(), outputs);
     return data.answers() == null
         ? predictions
-        : new AnswerScores(this, modules, head, data.answers(), () -> progress.accept(data.size()))
+        : new AnswerScores(
+                this, modules, head, data.answers(), kept, () -> progress.accept(data.size()))
             .with(predictions);
+  }
+
+  /** Numbers of each example, which come batch by batch. */
+  private float[] each(
+      EncodedDataset data,
+      int width,
+      Function<Batch, float[]> rows,
+      KeptWork kept,
+      IntConsumer progress) {
+    ExampleOutputs<Batch> outputs =
+        new ExampleOutputs<>(
+            Inputs.batches(encoder.device(), data), Batch::indices, rows, data.size(), width);
+    kept.run(outputs, () -> progress.accept(outputs.done()));
+    return outputs.values();
   }
 
   /** What comes of a batch without gradients, row by row; without recordings if memory is short. */
@@ -137,6 +152,12 @@ public final class Predictor implements AutoCloseable {
   /** What is measured on a data set: of a language model the answers too that it asks for. */
   static Schema schema(TaskHead head, EncodedDataset data) {
     return data.answers() == null ? head.schema() : data.answers().schema();
+  }
+
+  /** What outputs say that a training's modules have given on its validation data. */
+  static Evaluation evaluation(TrainingRun run, float[] outputs) {
+    return Evaluation.of(
+        new Predictions(schema(run.head(), run.validation()), outputs), run.validation().targets());
   }
 
   /** What writes texts with modules in the encoder, which is a decoder, without dropout. */
@@ -177,7 +198,21 @@ public final class Predictor implements AutoCloseable {
    */
   public Evaluation evaluate(
       PeftModules modules, TaskHead head, EncodedDataset data, IntConsumer progress) {
-    return Evaluation.of(outputs(modules, head, data, null, progress), data.targets());
+    return evaluate(modules, head, data, KeptWork.NONE, progress);
+  }
+
+  /**
+   * The same for work that goes on where the run does.
+   *
+   * @param kept how checkpoints keep what is done
+   */
+  public Evaluation evaluate(
+      PeftModules modules,
+      TaskHead head,
+      EncodedDataset data,
+      KeptWork kept,
+      IntConsumer progress) {
+    return Evaluation.of(outputs(modules, head, data, null, kept, progress), data.targets());
   }
 
   /**
@@ -194,21 +229,7 @@ public final class Predictor implements AutoCloseable {
       IntConsumer progress) {
     try (SubsetPredictions passes =
         new SubsetPredictions(encoder, modules, head, tape, subsets, data)) {
-      checkpoints.add(SUBSETS, passes::exchange);
-      if (checkpoints.dueAtStart()) {
-        checkpoints.save();
-      }
-      while (passes.next()) {
-        try {
-          progress.accept(passes.done());
-        } catch (CancellationException e) {
-          checkpoints.save();
-          throw e;
-        }
-        if (checkpoints.due(passes.batches())) {
-          checkpoints.save();
-        }
-      }
+      new KeptWork(checkpoints, SUBSETS).run(passes, () -> progress.accept(passes.done()));
       return passes.predictions();
     } finally {
       checkpoints.remove(SUBSETS);
@@ -236,25 +257,20 @@ public final class Predictor implements AutoCloseable {
   private float[] features(
       PeftModules modules, EncodedDataset data, ForwardPass pass, IntConsumer progress) {
     int width = Head.width(encoder.config().hidden(), data.towers());
-    float[] features = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(pass);
-    int done = 0;
-    for (Batch batch : Inputs.batches(encoder.device(), data)) {
-      float[] rows =
-          predicted(
-              batch,
-              input ->
-                  Head.features(
-                      Pooling.of(encoder.config()).of(encoder.forward(input, modules), input),
-                      batch.towers()),
-              values -> requireFinite(values, batch, modules, null));
-      for (int i = 0; i < batch.examples(); i++) {
-        System.arraycopy(rows, i * width, features, batch.indices()[i] * width, width);
-      }
-      done += batch.examples();
-      progress.accept(done);
-    }
-    return features;
+    return each(
+        data,
+        width,
+        batch ->
+            predicted(
+                batch,
+                input ->
+                    Head.features(
+                        Pooling.of(encoder.config()).of(encoder.forward(input, modules), input),
+                        batch.towers()),
+                values -> requireFinite(values, batch, modules, null)),
+        KeptWork.NONE,
+        progress);
   }
 
   /** Hidden states of the last layer. */

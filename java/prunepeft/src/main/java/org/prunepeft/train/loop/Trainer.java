@@ -41,6 +41,9 @@ public final class Trainer implements AutoCloseable {
 
   private final TrainingFlop flop = new TrainingFlop();
 
+  /** Null: the run's last training has not begun. */
+  private EndedTraining last;
+
   /**
    * @param encoder stays the caller's
    */
@@ -83,7 +86,8 @@ public final class Trainer implements AutoCloseable {
     return predictor;
   }
 
-  Checkpoints checkpoints() {
+  /** {@return those of the run whose trainings it makes} */
+  public Checkpoints checkpoints() {
     return checkpoints;
   }
 
@@ -116,12 +120,25 @@ public final class Trainer implements AutoCloseable {
    * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
    *     gathered
    * @param checkpoints of its run
+   * @param flop to which what it computed is added
+   * @param last what it leaves; null: it is not the last one of its run
    */
   record Request(
       TrainingRun run,
       StepListener listener,
       RoundStatistics statistics,
-      Checkpoints checkpoints) {}
+      Checkpoints checkpoints,
+      TrainingFlop flop,
+      EndedTraining last) {
+    /** One that is not the last of its run. */
+    Request(
+        TrainingRun run,
+        StepListener listener,
+        RoundStatistics statistics,
+        Checkpoints checkpoints) {
+      this(run, listener, statistics, checkpoints, new TrainingFlop(), null);
+    }
+  }
 
   /**
    * How one of several trainings ended.
@@ -148,11 +165,33 @@ public final class Trainer implements AutoCloseable {
    *     settings say that such steps are left out
    */
   Result train(TrainingRun run, StepListener listener, RoundStatistics statistics) {
-    Request request = new Request(run, listener, statistics, checkpoints);
+    return train(new Request(run, listener, statistics, checkpoints, flop, null));
+  }
+
+  private Result train(Request request) {
     Outcome outcome = inStep == null ? train(List.of(request)).get(0) : inStep.train(this, request);
-    Result result = outcome.get();
-    flop.add(encoder.config(), run, result.epochs(), keepsPrefix(run, run.data(), lowest(run)));
-    return result;
+    return outcome.get();
+  }
+
+  /**
+   * Makes the last training of a run, without gathering statistics. Checkpoints keep what it leaves
+   * from then on, and a run that goes on from one of these is not trained again.
+   */
+  public Result trainLast(TrainingRun run, StepListener listener) {
+    last = new EndedTraining(run);
+    if (!checkpoints.resumes(EndedTraining.PART)) {
+      return train(new Request(run, listener, null, checkpoints, flop, last));
+    }
+    last.keep(checkpoints);
+    return last.result();
+  }
+
+  /**
+   * {@return the checkpoints of the run, now that its last training has ended} Of runs that are
+   * trained together none are written until the others have ended theirs too.
+   */
+  public Checkpoints afterLast() {
+    return last.isKept() ? checkpoints : Checkpoints.NONE;
   }
 
   /** {@return what its trainings have computed so far} */
@@ -196,25 +235,46 @@ public final class Trainer implements AutoCloseable {
             && (cancelled || step == 0 && ofAll.dueAtStart() || ofAll.due(step))) {
           keep(ofAll, going);
         }
+        boolean all = going.size() == trainings.size();
         going.removeIf(training -> !training.next());
         if (going.size() == trainings.size()
             && going.stream().anyMatch(Training::hasEndedAnEpoch)
             && ofAll.dueAtStart()) {
           keep(ofAll, going);
         }
-        // Of several, others may have begun another epoch.
-        if (trainings.size() == 1 && trainings.get(0).wasCancelledInValidation()) {
-          ofAll.save();
+        long inValidation = trainings.stream().filter(Training::wasCancelledInValidation).count();
+        if (all && inValidation > 0 && inValidation + going.size() == trainings.size()) {
+          keep(ofAll, going);
         }
         if (!going.isEmpty()) {
           passes.step(going.stream().map(Training::step).toList());
           going.removeIf(training -> !training.stepDone());
         }
       }
-      return trainings.stream().map(Training::outcome).toList();
+      List<Outcome> outcomes = trainings.stream().map(Training::outcome).toList();
+      end(requests, outcomes);
+      return outcomes;
     } finally {
       requests.forEach(request -> request.checkpoints.remove(PART));
       trainings.forEach(Training::close);
+    }
+  }
+
+  private void end(List<Request> requests, List<Outcome> outcomes) {
+    boolean allLast =
+        requests.stream().allMatch(request -> request.last != null)
+            && outcomes.stream().allMatch(outcome -> outcome.failure == null);
+    for (int i = 0; i < outcomes.size(); i++) {
+      Request request = requests.get(i);
+      Result result = outcomes.get(i).result;
+      if (result != null) {
+        TrainingRun run = request.run;
+        boolean prefix = keepsPrefix(run, run.data(), lowest(run));
+        request.flop.add(encoder.config(), run, result.epochs(), prefix);
+      }
+      if (allLast) {
+        request.last.keep(result, request.checkpoints);
+      }
     }
   }
 

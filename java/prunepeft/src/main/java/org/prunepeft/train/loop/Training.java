@@ -192,10 +192,7 @@ final class Training implements AutoCloseable {
   /** Goes on from what a checkpoint had. */
   private void restored() {
     if (bestEpoch > 0) {
-      best =
-          Evaluation.of(
-              new Predictions(Predictor.schema(run.head(), run.validation()), bestOutputs),
-              run.validation().targets());
+      best = Predictor.evaluation(run, bestOutputs);
     }
     if (epoch > 0) {
       left = batches.shuffled(run.seed(), epoch).iterator();
@@ -476,6 +473,7 @@ final class Training implements AutoCloseable {
             run.head(),
             run.validation(),
             validationPrefix,
+            KeptWork.NONE,
             done -> requireNotCancelled());
   }
 

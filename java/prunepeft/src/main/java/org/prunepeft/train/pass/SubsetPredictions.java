@@ -30,7 +30,7 @@ import org.prunepeft.train.head.TaskHead;
  * once. Subsets that agree up to a layer share the pass up to it: a batch goes through the layers
  * as through a tree, whose branches are the choices that occur.
  */
-public final class SubsetPredictions implements AutoCloseable {
+public final class SubsetPredictions implements BatchedWork, AutoCloseable {
   private final Encoder encoder;
   private final PeftModules modules;
   private final TaskHead head;
@@ -71,7 +71,7 @@ public final class SubsetPredictions implements AutoCloseable {
     modules.begin(ForwardPass.prediction(tape));
   }
 
-  /** Predicts for the next examples; false: there are none. */
+  @Override
   public boolean next() {
     if (batches == left.size()) {
       return false;
@@ -95,12 +95,12 @@ public final class SubsetPredictions implements AutoCloseable {
     return done;
   }
 
-  /** How many batches are done. */
+  @Override
   public int batches() {
     return batches;
   }
 
-  /** Gives what is done to a checkpoint, or takes it from one. */
+  @Override
   public void exchange(StateExchange state) {
     batches = state.number("batches", batches);
     done = state.number("examples", done);

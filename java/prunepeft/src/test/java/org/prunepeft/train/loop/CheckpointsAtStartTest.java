@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.function.IntConsumer;
+import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -62,18 +63,24 @@ class CheckpointsAtStartTest extends TrainingTest {
         SmallTask.draw(9, seed - 1 - member));
   }
 
+  /** Runs of so many examples, which are to be trained together. */
+  private List<Trainer.Request> requests(
+      StatesInMemory states, int epochs, IntFunction<StepListener> listener, int... examples) {
+    return IntStream.range(0, examples.length)
+        .mapToObj(
+            member ->
+                new Trainer.Request(
+                    run(member, epochs, examples[member]),
+                    listener.apply(member),
+                    null,
+                    states.of("run " + member)))
+        .toList();
+  }
+
   /** Trains runs of so many examples together. */
   private List<Map<String, float[]>> train(StatesInMemory states, int epochs, int... examples) {
     List<Trainer.Request> requests =
-        IntStream.range(0, examples.length)
-            .mapToObj(
-                member ->
-                    new Trainer.Request(
-                        run(member, epochs, examples[member]),
-                        StepListener.NONE,
-                        null,
-                        states.of("run " + member)))
-            .toList();
+        requests(states, epochs, member -> StepListener.NONE, examples);
     trainer(Checkpoints.NONE).train(requests).forEach(Trainer.Outcome::get);
     return requests.stream().map(request -> weights(request.run())).toList();
   }
@@ -119,6 +126,39 @@ class CheckpointsAtStartTest extends TrainingTest {
     assertEquals(
         List.of(List.of(0, 1, 2), List.of(0, 2, 2), List.of(0, 1, 2)), saved(states, "epoch", 3));
     assertSameFromEach(whole, states, 2, examples);
+  }
+
+  /** Of trainings of 6, 4 and 2 steps an epoch, the second in its first validation. */
+  @Test
+  void whereOneOfSeveralIsCancelledInItsValidationAllAreWritten() {
+    StatesInMemory states = StatesInMemory.ofNew();
+    int[] examples = {21, 13, 5};
+    StepListener cancelling =
+        new StepListener() {
+          private int asked;
+
+          @Override
+          public void step(int step, int of, double loss, double rate) {
+            asked = 0;
+          }
+
+          @Override
+          public boolean cancelled() {
+            // Once before a step.
+            return asked++ > 0;
+          }
+        };
+    List<Trainer.Request> requests =
+        requests(states, 3, member -> member == 1 ? cancelling : StepListener.NONE, examples);
+    List<Trainer.Outcome> outcomes = trainer(Checkpoints.NONE).train(requests);
+    assertEquals(
+        "cancelled after step 4 of 12",
+        assertThrows(CancellationException.class, outcomes.get(1)::get).getMessage());
+    List<Integer> steps = List.of(0, 2, 4);
+    assertEquals(List.of(steps, steps, steps), saved(states, "step", 3));
+    assertEquals(
+        List.of(List.of(0, 1, 1), List.of(0, 1, 1), List.of(0, 2, 3)), saved(states, "epoch", 3));
+    assertSameFromEach(train(StatesInMemory.ofNew(), 3, examples), states, 3, examples);
   }
 
   /** Before any step, in an epoch and where one begins, which has its own then. */
