@@ -270,7 +270,7 @@ class CancelledRunTest {
 
   private static final SearchSettings SEARCH =
       SearchSettings.builder()
-          .warmUp(WarmUpSettings.DEFAULT.withTurns(2))
+          .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
           .warmUpExamples(16)
           .warmUpEpochs(1)
           .rounds(2)
@@ -310,20 +310,35 @@ class CancelledRunTest {
     }
   }
 
+  /** Its trainings are healthy: none is made again at half the rates. */
+  private static Setup gentle(Path output) {
+    return setup(output)
+        .with()
+        .training(
+            TrainingSettings.builder()
+                .maxLength(16)
+                .batchSize(4)
+                .loraLearningRate(1e-5)
+                .adapterLearningRate(1e-5)
+                .headLearningRate(1e-5)
+                .build())
+        .build();
+  }
+
   /** Between its trainings: the next one is written as it begins. */
   @ParameterizedTest
-  @ValueSource(strings = {"warm-up turn 1", "warm-up turn 2", "round 1", "round 2"})
+  @ValueSource(strings = {"warm-up turn 1", "round 1"})
   void aSearchThatIsCancelledBetweenTrainingsKeepsThoseBefore(String training) throws IOException {
     Path whole = temporary.resolve("search");
     if (!Files.exists(whole)) {
-      PrunePeft.search(setup(whole), SEARCH, ProgressListener.NONE);
+      PrunePeft.search(gentle(whole), SEARCH, ProgressListener.NONE);
     }
     Path run = temporary.resolve("after-" + training);
     AfterTraining first = new AfterTraining(training);
-    assertThrows(CancellationException.class, () -> PrunePeft.search(setup(run), SEARCH, first));
+    assertThrows(CancellationException.class, () -> PrunePeft.search(gentle(run), SEARCH, first));
     assertEquals(0, checkpoint(run, "training").get("step"));
     AfterTraining rest = new AfterTraining("none");
-    PrunePeft.search(setup(run).withCheckpoints(Checkpointing.RESUME), SEARCH, rest);
+    PrunePeft.search(gentle(run).withCheckpoints(Checkpointing.RESUME), SEARCH, rest);
     List<String> steps = new ArrayList<>(first.steps);
     steps.addAll(rest.steps);
     assertEquals(Set.copyOf(steps).size(), steps.size(), "of " + steps);
