@@ -347,8 +347,12 @@ final class SearchCommand implements Callable<Integer> {
       runs(budgets.get(0), start).start();
     } else {
       begun = search.modules;
-      SearchSettings first = search.settings(budgets.get(0), start, measuring, peer);
-      Sweep.start(spec, options, first, budgets, this::next);
+      Sweep.start(
+          spec,
+          options,
+          () -> search.settings(budgets.get(0), start, measuring, peer),
+          budgets,
+          this::next);
     }
     return 0;
   }

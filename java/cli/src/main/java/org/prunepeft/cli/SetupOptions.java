@@ -158,7 +158,7 @@ final class SetupOptions {
       defaultValue = "0",
       paramLabel = "N",
       description =
-          "Write a checkpoint every N training steps and at the start of each phase and epoch, besides those written from time to time; 0: from time to time and where phases and epochs start, as far as all of them take less than 1 %% of the time (default: ${DEFAULT-VALUE}).")
+          "Write a checkpoint every N training steps, or batches of the test, and at the start of each phase and epoch, besides those written from time to time; 0: from time to time and where phases and epochs start, as far as all of them take less than 1 %% of the time (default: ${DEFAULT-VALUE}).")
   private int checkpointSteps;
 
   /**

@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import java.util.List;
+import java.util.function.Supplier;
 import org.prunepeft.BudgetRuns;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.settings.Budget;
@@ -15,14 +16,15 @@ final class Sweep {
   /**
    * Makes the runs, and prints what came out.
    *
-   * @param settings with which a run of one of the budgets searches or trains
+   * @param settings with which a run of one of the budgets searches or trains; asked for if
+   *     anything is left to do
    * @param budgets several
    * @param run makes one of them
    */
   static void start(
       CommandSpec spec,
       SetupOptions options,
-      RunSettings settings,
+      Supplier<? extends RunSettings> settings,
       List<Budget> budgets,
       BudgetRuns.Run run) {
     Setup setup = options.setup(spec);
@@ -35,7 +37,7 @@ final class Sweep {
       System.err.println("the runs in " + setup.output() + " are complete; nothing is left to do");
     } else {
       try (ProgressDisplay display = ProgressDisplay.create(spec.name(), SetupOptions.yaml(spec))) {
-        BudgetRuns.of(setup, settings, budgets, display, run);
+        BudgetRuns.of(setup, settings.get(), budgets, display, run);
       }
     }
     ResultLines.print(setup);

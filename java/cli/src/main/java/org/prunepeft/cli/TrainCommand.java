@@ -132,7 +132,7 @@ final class TrainCommand implements Callable<Integer> {
     if (budgets.size() == 1) {
       runs(selection(budgets.get(0))).start();
     } else {
-      Sweep.start(spec, options, selection(budgets.get(0)), budgets, this::next);
+      Sweep.start(spec, options, () -> selection(budgets.get(0)), budgets, this::next);
     }
     return 0;
   }

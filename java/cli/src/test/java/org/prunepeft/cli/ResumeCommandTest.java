@@ -671,7 +671,12 @@ class ResumeCommandTest {
     Path options = run.resolve("config.yaml");
     String text = Files.readString(options);
     String name = text.contains(" search ") ? "search" : "train";
-    Path first = run.resolve(Files.exists(run.resolve("seed-1")) ? "seed-1" : "keep-0.5");
+    Path first =
+        Stream.of("seed-1", "keep-0.8", "keep-0.5")
+            .map(run::resolve)
+            .filter(Files::exists)
+            .findFirst()
+            .orElseThrow();
     with(
         options,
         // A line of its own, or one more.
@@ -726,6 +731,23 @@ class ResumeCommandTest {
     if (several.contains("seeds")) {
       assertNotAsked(run, "keep: 0.5", "keep: 0.4", "selection {budget=");
     }
+    Call.of("train", "--resume", run).exits(0);
+    Results.assertSame(expected, run);
+  }
+
+  /** Their rank and alpha go by the budget, and nothing else of LoRA does. */
+  @Test
+  void budgetsOfAllLinearLayersHaveTheLoraThatIsAskedFor() throws IOException {
+    Path run = Files.createTempDirectory(temporary, "all-linear");
+    String words =
+        "train --modules=all-linear --module-types=vera --lora-dropout=0.25 --keep=0.8,0.6";
+    Call.of(command(words, run, 1)).exits(0);
+    Map<String, byte[]> expected = Results.of(run);
+    cutOffBeforeTheirResults(run);
+    assertNotAsked(run, "lora_dropout: 0.25", "lora_dropout: 0.5", "setup {lora={");
+    assertNotAsked(run, "lora_r: 2", "lora_r: 4", "setup {lora={");
+    Directories.delete(run.resolve("keep-0.6"));
+    assertNotAsked(run, "lora_dropout: 0.25", "lora_dropout: 0.5", "setup {lora={");
     Call.of("train", "--resume", run).exits(0);
     Results.assertSame(expected, run);
   }

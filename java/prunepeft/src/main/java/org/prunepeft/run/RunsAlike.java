@@ -57,8 +57,7 @@ public final class RunsAlike implements AutoCloseable {
         apart.add("search.strategy");
       }
       if (this == BUDGET && isAllLinear(one) && isAllLinear(other)) {
-        // Its rank goes by the budget.
-        apart.add("setup.lora");
+        apart.addAll(BY_BUDGET);
       }
       return apart;
     }
@@ -72,6 +71,9 @@ public final class RunsAlike implements AutoCloseable {
           && ModuleChoice.Kind.ALL_LINEAR.toString().equals(selection.get("kind"));
     }
   }
+
+  /** What goes by the budget in LoRA on all linear layers. */
+  private static final Set<String> BY_BUDGET = Set.of("setup.lora.rank", "setup.lora.alpha");
 
   /** What a search of another budget than the largest has from that of a larger one. */
   private static final Set<String> GONE_ON_WITH = Set.of("search.start", "search.strategy");
@@ -243,6 +245,7 @@ public final class RunsAlike implements AutoCloseable {
     Set<String> apart = kind.apart(RunConfig.of(run), asked);
     if (runs.indexOf(run.path()) == 0) {
       apart.removeAll(GONE_ON_WITH);
+      apart.removeAll(BY_BUDGET);
     }
     apart.addAll(filledIn);
     return apart;
@@ -262,6 +265,9 @@ public final class RunsAlike implements AutoCloseable {
     Set<String> members = new HashSet<>(Set.of("setup.lora.adaLora.totalStep"));
     if (setup.pairEncoding() == PairEncoding.AUTO) {
       members.add("setup.pairEncoding");
+    }
+    if (settings == null) {
+      members.addAll(FILLED_IN);
     }
     if (settings instanceof ModuleChoice choice && choice.trainsEncoder()) {
       members.add("setup.quantization");
