@@ -354,19 +354,10 @@ class CancelledRunTest {
     Path run = temporary.resolve("phases");
     Setup setup =
         setup(run).with().checkpoints(new Checkpointing(1_000_000, false)).epochs(3).build();
-    SearchSettings search =
-        SearchSettings.builder()
-            .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
-            .warmUpExamples(16)
-            .warmUpEpochs(1)
-            .rounds(2)
-            .roundExamples(16)
-            .keep(0.5)
-            .build();
     AtomicLong newest = new AtomicLong();
     PrunePeft.search(
         setup,
-        search,
+        SEARCH,
         new ProgressListener() {
           @Override
           public void progress(long done, String detail) {
