@@ -8,6 +8,12 @@ import java.util.function.IntFunction;
 /**
  * How what a reader takes grows with its file: it reads one of a shape, and one four times as
  * large.
+ *
+ * <p>Processor time says little of a single reading: caches, page faults, compilation and other
+ * work of the machine make some take several times as long. So a growth that looks too fast is
+ * looked at again, by the least of several readings of these two and of a file between them: what
+ * grows as the square does so from the first to the second and from there to the third, while a
+ * cache that the largest no longer fits in shows once.
  */
 public final class Growth {
   private static final com.sun.management.ThreadMXBean THREADS =
@@ -32,10 +38,13 @@ public final class Growth {
   /** Of the larger file's time to the smaller's; of a square it is 16. */
   private static final double MOST_TIME = 8;
 
-  /** A shorter time says nothing: caches and other work make it several times as long. */
+  /** A shorter time says nothing. */
   private static final long NOISE = 300_000_000;
 
-  private static final int ATTEMPTS = 3;
+  /** Readings of each file at most, and of files that take longer than {@link #NANOSECONDS}. */
+  private static final int ATTEMPTS = 10;
+
+  private static final int LONG_ATTEMPTS = 3;
 
   private Growth() {}
 
@@ -82,8 +91,15 @@ public final class Growth {
     return name.toString();
   }
 
-  private record Taken(long nanoseconds, long bytes) {
-    static Taken by(FileReader reader, byte[] file) throws IOException {
+  /** Measures a reading. */
+  interface Meter {
+    /** {@return what it takes} */
+    Taken read(FileReader reader, byte[] file) throws IOException;
+  }
+
+  /** What a reading takes of a processor and of the heap. */
+  record Taken(long nanoseconds, long bytes) {
+    private static Taken by(FileReader reader, byte[] file) throws IOException {
       long bytes = allocated();
       long time = time();
       reader.read(file);
@@ -120,16 +136,28 @@ public final class Growth {
    * @param most bytes that may be allocated for each of its own
    */
   public static void check(Shape shape, long most) throws IOException {
+    check(shape, most, Taken::by);
+  }
+
+  /** The same with a meter. */
+  static void check(Shape shape, long most, Meter meter) throws IOException {
     byte[] small = shape.file.apply(shape.most / TIMES);
     byte[] large = shape.file.apply(shape.most);
     // Classes are loaded, and what is made once.
     shape.reader.read(small);
-    Taken less = Taken.by(shape.reader, small);
-    Taken more = Taken.by(shape.reader, large);
-    // The least of several: other work makes some of them longer.
-    for (int i = 1; i < ATTEMPTS && failure(less, more, large.length, most) != null; i++) {
-      less = less.least(Taken.by(shape.reader, small));
-      more = more.least(Taken.by(shape.reader, large));
+    Taken less = meter.read(shape.reader, small);
+    Taken more = meter.read(shape.reader, large);
+    String failure = failure(less, more, large.length, most);
+    if (failure != null) {
+      byte[] half = shape.file.apply(shape.most / 2);
+      Taken between = meter.read(shape.reader, half);
+      failure = failure(less, between, more, large.length, most);
+      for (int i = 1; i < attempts(more) && failure != null; i++) {
+        less = less.least(meter.read(shape.reader, small));
+        between = between.least(meter.read(shape.reader, half));
+        more = more.least(meter.read(shape.reader, large));
+        failure = failure(less, between, more, large.length, most);
+      }
     }
     if (Boolean.getBoolean("prunepeft.growth")) {
       System.out.printf(
@@ -143,7 +171,6 @@ public final class Growth {
           more.bytes / large.length,
           (double) more.bytes / less.bytes);
     }
-    String failure = failure(less, more, large.length, most);
     if (failure != null) {
       throw new AssertionError(
           "%s: %s: files of %,d and %,d bytes took %.2f and %.2f s, %,d and %,d bytes"
@@ -159,17 +186,38 @@ public final class Growth {
     }
   }
 
+  private static int attempts(Taken large) {
+    return large.nanoseconds > NANOSECONDS ? LONG_ATTEMPTS : ATTEMPTS;
+  }
+
   /** What is out of proportion; null: nothing. */
   private static String failure(Taken less, Taken more, int length, long most) {
+    return failure(less, null, more, length, most);
+  }
+
+  /**
+   * @param between of a file of half the larger one's size; null: it has not been read
+   */
+  private static String failure(Taken less, Taken between, Taken more, int length, long most) {
     if (more.nanoseconds > NANOSECONDS) {
       return "it takes too long";
     }
-    if (more.nanoseconds > NOISE && more.nanoseconds > MOST_TIME * less.nanoseconds) {
+    if (more.nanoseconds > NOISE
+        && more.nanoseconds > MOST_TIME * less.nanoseconds
+        && (between == null
+            || growsTwice(
+                less.nanoseconds, between.nanoseconds, more.nanoseconds, Math.sqrt(MOST_TIME)))) {
       return "its time grows faster than the file";
     }
-    if (more.bytes > MOST_BYTES * less.bytes + ANY_FILE) {
+    if (more.bytes > MOST_BYTES * less.bytes + ANY_FILE
+        && (between == null
+            || growsTwice(less.bytes, between.bytes, more.bytes, Math.sqrt(MOST_BYTES)))) {
       return "its memory grows faster than the file";
     }
     return more.bytes > most * length + ANY_FILE ? "it takes too much memory" : null;
+  }
+
+  private static boolean growsTwice(long less, long between, long more, double most) {
+    return between > most * less && more > most * between;
   }
 }
