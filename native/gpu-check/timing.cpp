@@ -168,7 +168,7 @@ class Table {
     fprintf(file, "{\n");
     for (const auto& [name, value] : facts_) fprintf(file, "  \"%s\": \"%s\",\n", name.c_str(), value.c_str());
     fprintf(file, "  \"complete\": %s,\n", complete_ ? "true" : "false");
-    fprintf(file, "  \"copy_GBps\": %.1f,\n  \"read_GBps\": %.1f,\n  \"rows\": [", bandwidth_, read_bandwidth_);
+    fprintf(file, "  \"copy_GBps\": %.6g,\n  \"read_GBps\": %.6g,\n  \"rows\": [", bandwidth_, read_bandwidth_);
     for (size_t i = 0; i < rows_.size(); i++) {
       const Row& row = rows_[i];
       fprintf(file,
