@@ -76,7 +76,8 @@ if(PRUNEPEFT_WITH_CUDA)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
   set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
   set(PRUNEPEFT_CUDA_OPTIONS -Xptxas=-warn-spills)
-  if(PRUNEPEFT_WERROR)
+  prunepeft_warnings_are_errors(cuda_warnings_are_errors "${CMAKE_CUDA_COMPILER_ID}" "${CMAKE_CUDA_COMPILER_VERSION}")
+  if(cuda_warnings_are_errors)
     list(PREPEND PRUNEPEFT_CUDA_OPTIONS -Werror all-warnings)  # register spills among them
   endif()
   # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt; and by a test the loops of its
@@ -87,7 +88,7 @@ if(PRUNEPEFT_WITH_CUDA)
   string(REPLACE ";" "," architectures "${PRUNEPEFT_CUDA_ARCHITECTURES}")
   set(resources_command ${CMAKE_COMMAND} -DNVCC=${CMAKE_CUDA_COMPILER} -DVERSION=${CMAKE_CUDA_COMPILER_VERSION}
       -DROOT=${CMAKE_CURRENT_SOURCE_DIR} -DSOURCES=${kernel_sources} -DARCHITECTURES=${architectures}
-      -DKEPT=${CMAKE_CURRENT_SOURCE_DIR}/cuda-resources.txt -DOUTPUT=${PRUNEPEFT_RESOURCES} -DSTRICT=${PRUNEPEFT_WERROR})
+      -DKEPT=${CMAKE_CURRENT_SOURCE_DIR}/cuda-resources.txt -DOUTPUT=${PRUNEPEFT_RESOURCES} -DSTRICT=${cuda_warnings_are_errors})
   file(GLOB_RECURSE cuda_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cuh ${CMAKE_CURRENT_SOURCE_DIR}/src/*.h)
   add_custom_command(
     OUTPUT ${PRUNEPEFT_RESOURCES}
@@ -96,7 +97,7 @@ if(PRUNEPEFT_WITH_CUDA)
     COMMENT "Comparing the kernels' registers, shared memory and stack with cuda-resources.txt"
     VERBATIM)
   set(in_all)
-  if(PRUNEPEFT_WERROR)
+  if(cuda_warnings_are_errors)
     set(in_all ALL)
   endif()
   add_custom_target(cuda_resources ${in_all} DEPENDS ${PRUNEPEFT_RESOURCES})

@@ -27,7 +27,7 @@ mkdir -p "$build_dir"
 cmake "${fresh[@]}" -G "$generator" -S "$source_dir" -B "$build_dir" -DCMAKE_BUILD_TYPE=Release -DPRUNEPEFT_CUDA="$cuda" \
   -DPRUNEPEFT_BUILD_TESTS="$tests" -DPRUNEPEFT_WERROR="$werror" >"$build_dir.log" 2>&1 ||
   { cat "$build_dir.log" >&2; exit 1; }
-sed -n 's/^-- \(CUDA left out\)/prunepeft: \1/p' "$build_dir.log"
+sed -nE 's/^-- (CUDA left out|Warnings of)/prunepeft: \1/p' "$build_dir.log"
 printf '#!/bin/sh\nexec%s "$@"\n' "$(printf ' %q' "${compiler[@]}")" >"$build_dir/c++"
 chmod +x "$build_dir/c++"
 cmake --build "$build_dir" --parallel "$jobs"
