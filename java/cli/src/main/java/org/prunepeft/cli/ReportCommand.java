@@ -86,6 +86,19 @@ final class ReportCommand implements Callable<Integer> {
   private final List<String> unread = new ArrayList<>();
   private final List<JsonNode> studies = new ArrayList<>();
 
+  private final Pause pause;
+
+  ReportCommand() {
+    this(Thread::sleep);
+  }
+
+  /**
+   * @param pause before what seems to be damaged is read again
+   */
+  ReportCommand(Pause pause) {
+    this.pause = pause;
+  }
+
   @Override
   public Integer call() throws IOException {
     for (Path directory : named.directories) {
@@ -123,13 +136,18 @@ final class ReportCommand implements Callable<Integer> {
     T read() throws IOException;
   }
 
+  /** Lets some time pass. */
+  interface Pause {
+    void pass(long milliseconds) throws InterruptedException;
+  }
+
   /** A study that goes on may have been about to rename its files, of which the first were new. */
-  private static <T> T settled(Reading<T> reading) throws IOException {
+  private <T> T settled(Reading<T> reading) throws IOException {
     try {
       return reading.read();
     } catch (DamagedRunException e) {
       try {
-        Thread.sleep(SETTLE_MILLIS);
+        pause.pass(SETTLE_MILLIS);
       } catch (InterruptedException interrupt) {
         Thread.currentThread().interrupt();
         throw e;

@@ -1,5 +1,7 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -8,6 +10,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.prunepeft.testing.EndedProcess;
 
 /** The command line, or another program on its class path, in a process of its own. */
@@ -44,8 +48,8 @@ final class Child {
     return command;
   }
 
-  /** They take seconds, on a busy machine a minute. */
-  private static final Duration LIMIT = Duration.ofMinutes(10);
+  /** Processes take seconds, on a busy machine a minute: what has not ended by then hangs. */
+  static final Duration LIMIT = Duration.ofMinutes(10);
 
   /** Waits for a process; both of its streams are one text. */
   static Call call(ProcessBuilder builder) throws IOException, InterruptedException {
@@ -54,14 +58,31 @@ final class Child {
   }
 
   /**
+   * Starts a process that takes the time that it needs to end after a signal.
+   *
    * @param said where both of its streams go
    */
   static Process start(List<String> arguments, Path said) throws IOException {
-    String classPath = System.getProperty("java.class.path");
-    return new ProcessBuilder(command(List.of("-Xmx512m"), classPath, arguments))
+    List<String> options =
+        List.of("-Xmx512m", "-Dprunepeft.interruption-seconds=" + LIMIT.toSeconds());
+    return new ProcessBuilder(command(options, System.getProperty("java.class.path"), arguments))
         .redirectErrorStream(true)
         .redirectOutput(said.toFile())
         .start();
+  }
+
+  /** Waits for a process that has to end. */
+  static void awaitEnd(Process process, Supplier<String> said) throws InterruptedException {
+    assertTrue(
+        process.waitFor(LIMIT.toMillis(), TimeUnit.MILLISECONDS),
+        () -> "it has not ended within " + LIMIT + ": " + said.get());
+  }
+
+  /**
+   * @param said the file of both of its streams, or of that which says why it does not
+   */
+  static void awaitEnd(Process process, Path said) throws InterruptedException {
+    awaitEnd(process, () -> text(said));
   }
 
   /** What a process said. */

@@ -123,7 +123,7 @@ class ConfigFileTest {
               }
             });
     Call.of("train", "--config=" + fifo).exits(2, "unknown key 'rounds'");
-    written.get(20, TimeUnit.SECONDS);
+    written.get(10, TimeUnit.MINUTES);
   }
 
   @Test

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -55,7 +54,7 @@ class DjlTest {
     Path errors = temporary.resolve("errors");
     ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
     builder.environment().put("OPT_OUT_TRACKING", "true");
-    EndedProcess ended = EndedProcess.of(builder, Duration.ofMinutes(2));
+    EndedProcess ended = EndedProcess.of(builder, Child.LIMIT);
     assertEquals(0, ended.exitValue(), Child.text(errors));
     return ended.text().lines().toList();
   }

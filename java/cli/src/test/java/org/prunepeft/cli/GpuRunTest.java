@@ -27,7 +27,7 @@ import org.prunepeft.torch.ComputeDevice;
  * tests themselves.
  */
 @FixedSeed("how far a training gets differs from draw to draw")
-@Timeout(900)
+@Timeout(3600)
 class GpuRunTest {
   private static final String DEVICE = System.getProperty("prunepeft.gpu-run-test", "cuda");
 

@@ -1,7 +1,6 @@
 package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
 import java.io.IOException;
@@ -46,8 +45,6 @@ class KillAndResumeTest {
 
   /** Those of a build; {@link ResumeTest} cuts off the others' work too. */
   private static final Set<String> OF_A_BUILD = Set.of("train", "search", "together");
-
-  private static final long MOST_SECONDS = 600;
 
   /** Of a task, whose examples take a process seconds to read, the first alone. */
   private static final Map<String, String> COMMANDS =
@@ -165,7 +162,7 @@ class KillAndResumeTest {
     Path said = temporary.resolve(name + ".txt");
     long begun = System.nanoTime();
     Process uninterrupted = Child.start(command(words, whole), said);
-    assertTrue(uninterrupted.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
+    Child.awaitEnd(uninterrupted, said);
     assertEquals(0, uninterrupted.exitValue(), Child.text(said));
     long millis = (System.nanoTime() - begun) / 1_000_000;
     Map<String, byte[]> expected = Results.of(whole);
@@ -198,7 +195,7 @@ class KillAndResumeTest {
             writing += left.containsAll(unfinished(run)) ? 0 : 1;
           }
         } else {
-          assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
+          Child.awaitEnd(process, said);
         }
         if (process.exitValue() != 137) {
           assertEquals(0, process.exitValue(), Child.text(said));

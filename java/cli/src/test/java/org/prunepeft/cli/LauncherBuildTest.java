@@ -16,7 +16,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,11 +38,7 @@ class LauncherBuildTest {
       echo "BUILD LOG"
       echo $$ >mvn.pid
       sleep ${SECONDS_OF_MAVEN:-0}
-      waits=600
-      while [ -n "${UNTIL:-}" ] && [ ! -e "$UNTIL" ] && [ $waits -gt 0 ]; do
-        sleep 0.1
-        waits=$((waits - 1))
-      done
+      while [ -n "${UNTIL:-}" ] && [ ! -e "$UNTIL" ] && [ -e mvn.pid ]; do sleep 0.1; done
       if [ -n "${SAVED:-}" ]; then echo changed >"$SAVED"; fi
       if [ -n "${FAILS:-}" ]; then exit 1; fi
       library=java/prunepeft/target/prunepeft-1.jar
@@ -76,10 +71,12 @@ class LauncherBuildTest {
       done
       if [ -z "$archive" ]; then exit 0; fi
       echo tried >>"$TRIES"
-      if [ -n "${WAITS:-}" ]; then trap 'echo late >"$archive"; exit 143' TERM; sleep 60 & wait; fi
+      if [ -n "${WAITS:-}" ]; then trap 'echo late >"$archive"; exit 143' TERM; fi
+      while [ -n "${WAITS:-}" ] && [ -e "$TRIES" ]; do sleep 0.1 & wait; done
       if [ -z "${CRASHES:-}" ]; then echo classes >"$archive"; exit 0; fi
       echo "half an archive" >"$archive"
       for left in $log $core; do echo "a crash" >"$left"; done
+      if [ -z "$core" ]; then ulimit -c 0; fi
       kill -ABRT $$
       """;
 
@@ -259,7 +256,7 @@ class LauncherBuildTest {
     try {
       await(process, begun, said);
       signal.send(process);
-      assertTrue(process.waitFor(30, TimeUnit.SECONDS), () -> Child.text(said));
+      Child.awaitEnd(process, said);
     } finally {
       process.destroyForcibly();
     }
@@ -286,10 +283,10 @@ class LauncherBuildTest {
   @ParameterizedTest
   @EnumSource
   void aBuildEndsWithTheLauncherThatIsToldToEnd(Signal signal) throws Exception {
-    environment.put("SECONDS_OF_MAVEN", "60");
+    environment.put("UNTIL", temporary.resolve("never").toString());
     toldToEnd(signal, root.resolve("mvn.pid")).exits(signal.exitCode);
     assertEquals(Optional.empty(), maven());
-    environment.remove("SECONDS_OF_MAVEN");
+    environment.remove("UNTIL");
     Call after = call().exits(0);
     assertFalse(after.out().contains("waiting"), after.out());
     assertEquals(2, builds().size());
@@ -312,7 +309,7 @@ class LauncherBuildTest {
         Thread.sleep(5);
       }
       Files.createFile(until);
-      assertTrue(after.waitFor(60, TimeUnit.SECONDS), () -> Child.text(saidAfter));
+      Child.awaitEnd(after, saidAfter);
     } finally {
       after.destroyForcibly();
     }

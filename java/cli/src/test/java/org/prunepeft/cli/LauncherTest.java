@@ -105,7 +105,13 @@ class LauncherTest {
     Path log = temporary.resolve("classes.log");
     Call doctor = call("-Xlog:class+load:file=" + log, "doctor").exits(0);
     assertFalse(doctor.out().contains("archiving"), doctor.out());
-    assertFalse(doctor.out().contains("[warning]"), doctor.out());
+    // Java has others, such as of the machine's control groups.
+    assertFalse(
+        doctor
+            .out()
+            .lines()
+            .anyMatch(line -> line.matches(".*\\[warning].*(\\[(cds|aot)|archive).*")),
+        doctor.out());
     assertTrue(doctor.out().contains("\nlibtorch         2."), doctor.out());
     List<String> loaded =
         Files.readAllLines(log).stream().filter(line -> line.contains("source:")).toList();

@@ -68,7 +68,7 @@ import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.TrainingSettingsBuilder;
 
 /** Runs that are cut off, resumed, and end as one that was not. */
-@Timeout(300)
+@Timeout(3600)
 class ResumeTest {
   private static final int STEPS = 2;
 

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.testing.EndedProcess;
 
 /** Scripts that look at the build, as far as they need none. */
-@Timeout(600)
+@Timeout(3600)
 class ScriptsTest {
   private static final Path ROOT = Path.of("../..").toAbsolutePath().normalize();
   private static final Path JAVA = Path.of(System.getProperty("java.home"));
@@ -200,7 +200,10 @@ class ScriptsTest {
     }
     Path started = temporary.resolve("started");
     Path java = temporary.resolve("java");
-    Files.writeString(java, "#!/bin/sh\necho $$ >>'%s'\nexec sleep 600\n".formatted(started));
+    Files.writeString(
+        java,
+        "#!/bin/sh\necho $$ >>'%1$s'\nwhile [ -e '%1$s' ]; do sleep 0.1; done\n"
+            .formatted(started));
     assertTrue(java.toFile().setExecutable(true));
     ProcessBuilder builder =
         script("java/fuzz", "--no-build", "--seed", "1", "--jobs", "2")

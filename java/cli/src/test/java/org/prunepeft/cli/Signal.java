@@ -18,8 +18,12 @@ enum Signal {
     this.exitCode = exitCode;
   }
 
+  /** By a shell, which has that built in; one that has just ended takes none. */
   void send(Process process) throws IOException, InterruptedException {
-    new ProcessBuilder("kill", "-" + this, "" + process.pid()).start().waitFor();
+    String kill = "kill -%s %d".formatted(this, process.pid());
+    if (new ProcessBuilder("sh", "-c", kill).start().waitFor() != 0) {
+      Child.awaitEnd(process, () -> kill + " failed");
+    }
   }
 
   /**

@@ -12,7 +12,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +19,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -40,6 +40,7 @@ import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.Endless;
+import picocli.CommandLine;
 
 /** What a study says of runs that nobody had to train. */
 class StudyTablesTest {
@@ -417,19 +418,17 @@ class StudyTablesTest {
     Path page = temporary.resolve("page.html");
     Path put = temporary.resolve("put.md");
     Files.write(put, whole);
-    Thread renaming =
-        new Thread(
-            () -> {
-              try {
-                Thread.sleep(100);
-                Files.move(put, tables, StandardCopyOption.REPLACE_EXISTING);
-              } catch (IOException | InterruptedException e) {
-                throw new IllegalStateException(e);
-              }
+    AtomicInteger pauses = new AtomicInteger();
+    ReportCommand report =
+        new ReportCommand(
+            milliseconds -> {
+              pauses.incrementAndGet();
+              assertTrue(milliseconds > 100, () -> milliseconds + " ms");
+              assertTrue(put.toFile().renameTo(tables.toFile()));
             });
-    renaming.start();
-    Call.of("report", output, "-o", page).exits(0);
-    renaming.join();
+    assertEquals(0, new CommandLine(report).execute("" + output, "--output=" + page));
+    assertEquals(1, pauses.get());
+    assertTrue(Files.exists(page));
   }
 
   /** A file that can't be written leaves all as they were. */

@@ -14,7 +14,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -38,11 +37,10 @@ import org.prunepeft.testing.FixedSeed;
 
 /** Studies of a tiny model, whose runs are processes of seconds. */
 @FixedSeed("the weights are a prop; java/kill-and-resume draws the moments")
-@Timeout(1800)
+@Timeout(3600)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class StudyTest {
   private static final int KILLS = Kills.count(3);
-  private static final long MOST_SECONDS = 600;
   private static final List<String> SAME = List.of("study.md", "study.csv", "study.json");
 
   @TempDir static Path shared;
@@ -101,7 +99,7 @@ class StudyTest {
     words.addAll(List.of(options));
     Path said = Files.createTempFile(shared, "said", ".txt");
     Process process = Child.start(words, said);
-    assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
+    Child.awaitEnd(process, said);
     return new Call(process.exitValue(), Child.text(said), Child.text(said));
   }
 
@@ -220,7 +218,7 @@ class StudyTest {
       for (int i = lines.size() - 1; i >= 0; i--) {
         Path said = shared.resolve("planned.txt");
         Process process = Child.start(words(lines.get(i)), said);
-        assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS));
+        Child.awaitEnd(process, said);
         assertEquals(0, process.exitValue(), Child.text(said));
       }
       if (stage == 1) {
@@ -421,7 +419,7 @@ class StudyTest {
       process.destroyForcibly().waitFor();
       for (ProcessHandle child : children) {
         child.destroyForcibly();
-        EndedProcess.await(child, Duration.ofMinutes(1));
+        EndedProcess.await(child, Child.LIMIT);
       }
       if (numbers(checkpoints) > 0) {
         return run;
@@ -527,9 +525,9 @@ class StudyTest {
         }
         List<ProcessHandle> children = process.descendants().toList();
         signal.send(process);
-        assertTrue(process.waitFor(60, TimeUnit.SECONDS), Child.text(said));
+        Child.awaitEnd(process, said);
         for (ProcessHandle child : children) {
-          EndedProcess.await(child, Duration.ofMinutes(1));
+          EndedProcess.await(child, Child.LIMIT);
         }
         if (Files.notExists(run.resolve("result.json"))) {
           assertEquals(signal.exitCode, process.exitValue(), Child.text(said));

@@ -10,7 +10,6 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -70,14 +69,15 @@ class ToolCommandsTest {
 
   /** With a script in the place of Maven, which waits. */
   @Test
-  @Timeout(180)
+  @Timeout(3600)
   void aFetchThatIsToldToEndEndsMavenToo() throws Exception {
     Path begun = temporary.resolve("begun");
     Path bin = Files.createDirectory(temporary.resolve("bin"));
     Path maven = bin.resolve("mvn");
     Files.writeString(
         maven,
-        "#!/bin/sh\necho $$ > '%1$s.new'\nmv '%1$s.new' '%1$s'\nexec sleep 600\n".formatted(begun));
+        "#!/bin/sh\necho $$ > '%1$s.new'\nmv '%1$s.new' '%1$s'\nexec sleep 36000\n"
+            .formatted(begun));
     assertTrue(maven.toFile().setExecutable(true));
     List<String> options =
         List.of("-Xmx256m", "-Dmaven.repo.local=" + temporary.resolve("repository"));
@@ -99,8 +99,9 @@ class ToolCommandsTest {
           ProcessHandle.of(Long.parseLong(Files.readString(begun).strip())).orElseThrow();
       try {
         Signal.TERM.send(process);
-        assertEquals(Signal.TERM.exitCode, process.waitFor(), Child.text(said));
-        EndedProcess.await(waiting, Duration.ofMinutes(1));
+        Child.awaitEnd(process, said);
+        assertEquals(Signal.TERM.exitCode, process.exitValue(), Child.text(said));
+        EndedProcess.await(waiting, Child.LIMIT);
         assertFalse(Child.text(said).contains("could not fetch"), Child.text(said));
       } finally {
         waiting.destroyForcibly();

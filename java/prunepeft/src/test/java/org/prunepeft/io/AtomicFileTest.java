@@ -248,7 +248,7 @@ class AtomicFileTest {
               return bytes.toByteArray();
             });
     AtomicFile.write(fifo, CONTENT);
-    assertArrayEquals(CONTENT, read.get(20, TimeUnit.SECONDS));
+    assertArrayEquals(CONTENT, read.get(10, TimeUnit.MINUTES));
     assertEquals(List.of("fifo"), names());
   }
 

@@ -17,13 +17,13 @@ class MavenArtifactTest {
 
   /** With a script in Maven's place, which waits for another process. */
   @Test
-  @Timeout(60)
+  @Timeout(3600)
   void anInterruptEndsMavenToo() throws Exception {
     Path begun = temporary.resolve("begun");
     Path maven = temporary.resolve("mvn");
     Files.writeString(
         maven,
-        "#!/bin/sh\nsleep 600 &\necho $! > '%1$s.new'\nmv '%1$s.new' '%1$s'\nwait\n"
+        "#!/bin/sh\nsleep 36000 &\necho $! > '%1$s.new'\nmv '%1$s.new' '%1$s'\nwait\n"
             .formatted(begun));
     assertTrue(maven.toFile().setExecutable(true));
     AtomicReference<Throwable> thrown = new AtomicReference<>();
@@ -48,8 +48,8 @@ class MavenArtifactTest {
       fetching.interrupt();
       fetching.join();
       assertInstanceOf(AssetException.class, thrown.get());
-      EndedProcess.await(script, Duration.ofMinutes(1));
-      EndedProcess.await(sleeping, Duration.ofMinutes(1));
+      EndedProcess.await(script, Duration.ofMinutes(10));
+      EndedProcess.await(sleeping, Duration.ofMinutes(10));
     } finally {
       sleeping.destroyForcibly();
     }

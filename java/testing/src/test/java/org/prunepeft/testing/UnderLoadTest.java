@@ -22,13 +22,32 @@ class UnderLoadTest {
   private static final Path MODULES =
       Path.of(System.getProperty("basedir", "")).toAbsolutePath().getParent();
 
-  /** What looks at threads, memory or time, or waits. */
+  /**
+   * What looks at threads, memory or time, or waits. Bounds of ten minutes and more, and time-outs
+   * of a thousand seconds and more, end what hangs; other work does not reach them.
+   */
   private static final Set<String> SIGNS =
-      Set.of("/proc/self/task", "ResidentSize", "ProcessPeak", "ProcessorTime", "Thread\\.sleep");
+      Set.of(
+          "/proc/self/task",
+          "/proc/self/fd",
+          "ResidentSize",
+          "ProcessPeak",
+          "ProcessorTime",
+          "Thread\\.sleep",
+          "currentTimeMillis",
+          "nanoTime",
+          "Duration\\.of(Millis|Seconds)",
+          "Duration\\.ofMinutes\\(\\d\\)",
+          "(?<=, )(?<!LIMIT\\.toMillis\\(\\), )TimeUnit\\.(MILLISECONDS|SECONDS)",
+          "\\d, TimeUnit\\.MINUTES",
+          "assertTimeout(Preemptively)?",
+          "@Timeout\\(\\d{1,3}\\)");
 
   /** Tests that the script need not run, and why. */
   private static final Map<String, String> EXCEPTIONS =
-      Map.of("UnderLoadTest", "its names of what others look at");
+      Map.of(
+          "UnderLoadTest", "its names of what others look at",
+          "HuggingFaceDirectoryTest", "it looks for one file among those that are open");
 
   /** Test sources by the names of their classes. */
   private static Map<String, String> sources() throws IOException {
@@ -135,5 +154,22 @@ class UnderLoadTest {
             "FarTest", "AnotherHelper.of()",
             "TaskTest", "Path.of(\"/proc/self/task\")");
     assertEquals(Set.of("TaskTest", "UserTest"), found(sources));
+  }
+
+  @Test
+  void boundsThatOtherWorkMayReachCountAlone() {
+    Map<String, String> sources =
+        Map.of(
+            "SecondsTest", "process.waitFor(60, TimeUnit.SECONDS)",
+            "MinutesTest", "read.get(2, TimeUnit.MINUTES)",
+            "DurationTest", "EndedProcess.of(builder, Duration.ofMinutes(2))",
+            "TimeoutTest", "@Timeout(300)\nclass",
+            "LongMinutesTest", "read.get(10, TimeUnit.MINUTES)",
+            "LongDurationTest", "EndedProcess.of(builder, Duration.ofMinutes(10))",
+            "LimitTest", "process.waitFor(LIMIT.toMillis(), TimeUnit.MILLISECONDS)",
+            "LongTimeoutTest", "@Timeout(3600)\nclass",
+            "ClockTest", "TimeUnit.SECONDS.toNanos(10)");
+    assertEquals(
+        Set.of("SecondsTest", "MinutesTest", "DurationTest", "TimeoutTest"), found(sources));
   }
 }

@@ -42,7 +42,7 @@ import org.prunepeft.train.pass.TrainingRun;
  * <p>Dropout's masks go by the rows of padded batches. So all batches, on the CPU too, have the
  * length of the longest sequences, to which a GPU pads them.
  */
-@Timeout(600)
+@Timeout(3600)
 class GpuTest extends TrainingTest {
   private static final String GRAPHS = "prunepeft.cuda-graphs";
   private static final int LENGTH = SmallBert.CONFIG.positions();

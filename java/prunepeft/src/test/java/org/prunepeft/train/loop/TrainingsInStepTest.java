@@ -40,7 +40,7 @@ import org.prunepeft.train.pass.RoundStatistics;
 import org.prunepeft.train.pass.TrainingRun;
 
 /** Trained together, each run becomes what it becomes alone. */
-@Timeout(300)
+@Timeout(3600)
 class TrainingsInStepTest extends TrainingTest {
   /**
    * All batches have the length of the longest sequences, alone and together: dropout's masks go by
