@@ -1,6 +1,5 @@
 package org.prunepeft.cli;
 
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -11,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -24,6 +24,13 @@ import java.util.stream.Stream;
  * @param temporary where it may write
  */
 record Browser(Path program, Path temporary) {
+  /** Audits of long tables take minutes on a busy machine; it is there to end what hangs. */
+  private static final int SECONDS = 600;
+
+  /** How a line of the console ends that is from Chromium's own pages and extensions. */
+  private static final Pattern OWN =
+      Pattern.compile(", source: (chrome|chrome-extension|devtools)://\\S* \\(\\d+\\)$");
+
   /** Opens what is folded, then what is folded in that. */
   private static final String UNFOLD =
       """
@@ -57,18 +64,20 @@ record Browser(Path program, Path temporary) {
     Path page = Files.writeString(temporary.resolve("line.html"), "<p>a line</p>\n");
     // A snap's has a /tmp of its own, and its wrapper may be there without it.
     assumeTrue(
-        browser.dom(page, false).contains("<p>a line</p>"),
+        browser.drawn(page, false).filter(dom -> dom.contains("<p>a line</p>")).isPresent(),
         () ->
             "%s draws no file of %s; java.io.tmpdir can be another directory"
                 .formatted(program, temporary));
     return browser;
   }
 
-  /** The page after its scripts; none of them may have complained. */
+  /** The page after its scripts; the console may say nothing of it. */
   String dom(Path page) throws Exception {
     String dom = dom(page, false);
     String console = Files.readString(console());
-    assertFalse(console.contains("CONSOLE"), console);
+    assertTrue(
+        console.lines().filter(line -> line.contains("CONSOLE")).allMatch(OWN.asPredicate()),
+        console);
     return dom;
   }
 
@@ -133,6 +142,13 @@ record Browser(Path program, Path temporary) {
   }
 
   private String dom(Path page, boolean dark) throws Exception {
+    return drawn(page, dark)
+        .orElseThrow(
+            () -> new AssertionError("the browser did not end in %d s".formatted(SECONDS)));
+  }
+
+  /** The page after its scripts; empty: the browser has not ended in time. */
+  private Optional<String> drawn(Path page, boolean dark) throws Exception {
     Path out = temporary.resolve("dom");
     Process process =
         new ProcessBuilder(
@@ -140,6 +156,8 @@ record Browser(Path program, Path temporary) {
                 "--headless=new",
                 "--no-sandbox",
                 "--disable-gpu",
+                // A container's /dev/shm has 64 MB, in which bitmaps of long pages have no room.
+                "--disable-dev-shm-usage",
                 "--user-data-dir=" + temporary.resolve("browser"),
                 "--enable-logging=stderr",
                 "--virtual-time-budget=5000",
@@ -150,10 +168,11 @@ record Browser(Path program, Path temporary) {
             .redirectError(console().toFile())
             .start();
     try {
-      assertTrue(process.waitFor(120, TimeUnit.SECONDS), "the browser did not end");
+      return process.waitFor(SECONDS, TimeUnit.SECONDS)
+          ? Optional.of(Files.readString(out))
+          : Optional.empty();
     } finally {
       process.destroyForcibly();
     }
-    return Files.readString(out);
   }
 }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,6 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.FixedSeed;
+import org.prunepeft.testing.ProcessMark;
 import org.prunepeft.testing.TestSeed;
 
 /** What a run says before it starts of the memory that it will take, and what it then took. */
@@ -27,6 +29,7 @@ class PlannedMemoryTest {
   /** SmolLM2-135M's width, and a fifth of its layers. */
   private static final LlamaDirectory.Size SIZE = new LlamaDirectory.Size(6, 576, 1536, 9, 3, 256);
 
+  /** Of the median of three runs, of which one alone is enough where it is within it. */
   private static final double LARGEST_ERROR = 0.15;
 
   @TempDir static Path temporary;
@@ -67,6 +70,24 @@ class PlannedMemoryTest {
     "search, 0,     float32, none, false",
   })
   void thePredictionIsNearThePeak(
+      String command, int vocabulary, String precision, String quantization, boolean checkpointing)
+      throws IOException, InterruptedException {
+    ProcessMark.requireToSetBack();
+    double ratio = ratio(command, vocabulary, precision, quantization, checkpointing);
+    if (Math.abs(1 - ratio) > LARGEST_ERROR) {
+      double[] ratios = {
+        ratio,
+        ratio(command, vocabulary, precision, quantization, checkpointing),
+        ratio(command, vocabulary, precision, quantization, checkpointing)
+      };
+      Arrays.sort(ratios);
+      ratio = ratios[1];
+    }
+    assertEquals(1, ratio, LARGEST_ERROR);
+  }
+
+  /** What a run predicts by what it then takes. */
+  private static double ratio(
       String command, int vocabulary, String precision, String quantization, boolean checkpointing)
       throws IOException, InterruptedException {
     Path run = Files.createTempDirectory(temporary, "case").resolve("run");
@@ -133,7 +154,7 @@ class PlannedMemoryTest {
         checkpointing,
         predicted / (1 << 20),
         peak / (1 << 20));
-    assertEquals(1, predicted / peak, LARGEST_ERROR);
+    return predicted / peak;
   }
 
   private static String letters(Random random, int count) {

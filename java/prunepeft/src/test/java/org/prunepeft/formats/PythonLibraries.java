@@ -3,7 +3,6 @@ package org.prunepeft.formats;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -18,40 +17,26 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
+import org.prunepeft.testing.PythonReleases;
 
 /** What Python's libraries compute from files, where python3 finds the libraries: logits.py. */
 final class PythonLibraries {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** By library. */
-  private static final Map<String, String> ABSENT = new ConcurrentHashMap<>();
-
   private PythonLibraries() {}
 
-  /** Skips the test, with the reason, where python3 does not import the library. */
+  /**
+   * Skips the test, with the reason, where python3 does not import the library, or in a release
+   * that was not tried.
+   */
   static void require(String library) {
-    String reason = ABSENT.computeIfAbsent(library, PythonLibraries::absence);
-    assumeTrue(reason.isEmpty(), reason);
-  }
-
-  /** Why a library cannot be imported; empty: it can. */
-  private static String absence(String library) {
-    try {
-      Python python = Python.run(300, "-c", "import torch, " + library);
-      String reason = python.output.strip();
-      return python.status == 0
-          ? ""
-          : "python3 does not import torch and %s: %s"
-              .formatted(library, reason.substring(reason.lastIndexOf('\n') + 1));
-    } catch (IOException e) {
-      return "there is no python3: " + e.getMessage();
-    } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
-    }
+    // The others go over transformers.
+    PythonReleases.require(
+        Stream.of("torch", "transformers", library).distinct().toArray(String[]::new));
   }
 
   /** The answers to requests, in their order. */

@@ -20,7 +20,6 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -38,6 +37,7 @@ import org.junit.jupiter.api.extension.AnnotatedElementContext;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.io.TempDirFactory;
+import org.prunepeft.testing.Directories;
 import org.prunepeft.testing.TestSeed;
 
 /**
@@ -59,16 +59,12 @@ class SafeTensorsFuzzTest {
   @TempDir(factory = Memory.class)
   Path directory;
 
-  /** Where files are kept in memory if there is such a place: a disk takes most of the time. */
   static final class Memory implements TempDirFactory {
     @Override
     public Path createTempDirectory(
         AnnotatedElementContext elementContext, ExtensionContext extensionContext)
         throws IOException {
-      Path memory = Path.of("/dev/shm");
-      return Files.isWritable(memory)
-          ? Files.createTempDirectory(memory, "prunepeft")
-          : Files.createTempDirectory("prunepeft");
+      return Directories.temporary();
     }
   }
 

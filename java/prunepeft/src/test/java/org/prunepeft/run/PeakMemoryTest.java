@@ -2,13 +2,12 @@ package org.prunepeft.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.io.IOException;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.ProcessMark;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.MemoryMark;
 
@@ -25,8 +24,8 @@ class PeakMemoryTest {
   }
 
   @Test
-  void aSpanHasThePeakWithinItAndNoEarlierOne() {
-    assumeTrue(Files.isWritable(Path.of("/proc/self/clear_refs")), "the system has no such mark");
+  void aSpanHasThePeakWithinItAndNoEarlierOne() throws IOException {
+    ProcessMark.requireToSetBack();
     PeakMemory.Span outer = PeakMemory.PROCESS.begin();
     PeakMemory.Span before = PeakMemory.PROCESS.begin();
     before.end();

@@ -8,18 +8,20 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.prunepeft.testing.EndedProcess;
+import org.prunepeft.testing.ProcessMark;
 
 /** The peak resident size of a Java process of its own. */
 public final class ProcessPeak {
   private ProcessPeak() {}
 
   /**
-   * {@return VmHWM at the end of a main method, in bytes}
+   * {@return VmHWM at the end of a main method, in bytes} Skips the test where the system has none.
    *
    * @param main on this process's class path; it calls {@link #print} last
    */
   public static long of(Class<?> main, String... arguments)
       throws IOException, InterruptedException {
+    ProcessMark.require();
     List<String> command =
         new ArrayList<>(
             List.of(

@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 
 /** The files that readers are tested with: those that are saved, and those of the moment. */
 public final class ReaderFiles {
-  /** Of the moment; in memory where there is such a place: a disk takes most of the time. */
+  /** Of the moment. */
   public static final Path DIRECTORY = directory();
 
   /** Directories that were made below it. */
@@ -23,10 +23,7 @@ public final class ReaderFiles {
 
   private static Path directory() {
     try {
-      Path memory = Path.of("/dev/shm");
-      return Files.isWritable(memory)
-          ? Files.createTempDirectory(memory, "prunepeft")
-          : Files.createTempDirectory("prunepeft");
+      return Directories.temporary();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

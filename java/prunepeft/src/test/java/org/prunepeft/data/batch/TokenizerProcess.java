@@ -10,10 +10,13 @@ import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
+import org.prunepeft.testing.ProcessorTime;
+import org.prunepeft.testing.Reading;
 
 /**
  * Hugging Face's library in a process of its own, since a panic in it ends the process. It is given
@@ -22,8 +25,8 @@ import org.prunepeft.data.Example;
  * from the beginning.
  */
 public final class TokenizerProcess implements AutoCloseable {
-  /** What an input may take; the process ends itself then. */
-  private static final long MILLISECONDS = 20_000;
+  /** What an input may take: more than {@link Reading} allows, whose check comes after it. */
+  private static final Duration LONGEST = Reading.LONGEST.multipliedBy(2);
 
   private static final com.sun.management.OperatingSystemMXBean SYSTEM =
       (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
@@ -32,6 +35,9 @@ public final class TokenizerProcess implements AutoCloseable {
 
   /** Written to, it makes what is resident now the peak. */
   private static final Path PEAK = Path.of("/proc/self/clear_refs");
+
+  /** How an answer begins that is no error of the project. */
+  private static final String FAILED = "! ";
 
   /** By which classes and the library are loaded. */
   private static final String SMALL =
@@ -83,13 +89,15 @@ public final class TokenizerProcess implements AutoCloseable {
       to.flush();
       String refusal = from.readUTF();
       Answer answer = new Answer(refusal, from.readLong(), from.readLong(), from.readLong());
-      if (refusal.startsWith("!")) {
+      if (refusal.startsWith(FAILED)) {
+        // What has taken too long goes on.
+        close();
         throw new AssertionError(refusal);
       }
       return answer;
     } catch (EOFException e) {
       process = null;
-      throw new AssertionError("the process ended: a panic, or too long a time", e);
+      throw new AssertionError("the process ended: a panic", e);
     } catch (IOException e) {
       process = null;
       throw new UncheckedIOException(e);
@@ -128,10 +136,8 @@ public final class TokenizerProcess implements AutoCloseable {
     DataInputStream from = new DataInputStream(System.in);
     DataOutputStream to = new DataOutputStream(System.out);
     System.setOut(System.err);
-    answer(SMALL.getBytes(StandardCharsets.UTF_8), true);
+    answerInTime(SMALL.getBytes(StandardCharsets.UTF_8), true);
     long first = resident("VmRSS");
-    Watch watch = new Watch();
-    watch.start();
     while (true) {
       byte[] tokenizer;
       boolean decoding;
@@ -143,11 +149,9 @@ public final class TokenizerProcess implements AutoCloseable {
         Runtime.getRuntime().halt(0);
         return;
       }
-      watch.since = System.currentTimeMillis();
       long before = forgetPeak();
       long time = SYSTEM.getProcessCpuTime();
-      String answer = answer(tokenizer, decoding);
-      watch.since = Long.MAX_VALUE;
+      String answer = answerInTime(tokenizer, decoding);
       to.writeUTF(answer.substring(0, Math.min(10_000, answer.length())));
       to.writeLong(SYSTEM.getProcessCpuTime() - time);
       long peak = resident("VmHWM");
@@ -178,6 +182,20 @@ public final class TokenizerProcess implements AutoCloseable {
     return 0;
   }
 
+  private static String answerInTime(byte[] tokenizer, boolean decoding) {
+    try {
+      return ProcessorTime.atMost(LONGEST, () -> answer(tokenizer, decoding));
+    } catch (Exception | AssertionError e) {
+      return failure(e);
+    }
+  }
+
+  private static String failure(Throwable e) {
+    var trace = new ByteArrayOutputStream();
+    e.printStackTrace(new java.io.PrintStream(trace, true));
+    return FAILED + trace;
+  }
+
   private static String answer(byte[] tokenizer, boolean decoding) {
     try (Tokenizer read =
         decoding ? Tokenizer.decoding(tokenizer, 16) : Tokenizer.of(tokenizer, 16)) {
@@ -189,17 +207,15 @@ public final class TokenizerProcess implements AutoCloseable {
           int tokens = read.encode(text, pair).ids().length;
           int together = read.encode(List.of(new Example(text, pair, 0))).get(0).ids().length;
           if (tokens > 16 || tokens != together) {
-            return "! %d tokens, %d in a batch".formatted(tokens, together);
+            return FAILED + "%d tokens, %d in a batch".formatted(tokens, together);
           }
         }
       }
       return "";
     } catch (DataException e) {
-      return e.getMessage() == null ? "! no message" : e.getMessage();
+      return e.getMessage() == null ? FAILED + "no message" : e.getMessage();
     } catch (Throwable e) {
-      var trace = new ByteArrayOutputStream();
-      e.printStackTrace(new java.io.PrintStream(trace, true));
-      return "! " + trace;
+      return failure(e);
     }
   }
 
@@ -221,28 +237,6 @@ public final class TokenizerProcess implements AutoCloseable {
       tokenizer.decode(new int[] {id, id});
     }
     tokenizer.decode(new int[] {Integer.MAX_VALUE});
-  }
-
-  private static final class Watch extends Thread {
-    private volatile long since = Long.MAX_VALUE;
-
-    Watch() {
-      setDaemon(true);
-    }
-
-    @Override
-    public void run() {
-      while (true) {
-        if (System.currentTimeMillis() - MILLISECONDS > since) {
-          Runtime.getRuntime().halt(3);
-        }
-        try {
-          Thread.sleep(200);
-        } catch (InterruptedException e) {
-          return;
-        }
-      }
-    }
   }
 
   /** What the check alone says, without the library. */

@@ -646,7 +646,7 @@ class MeasuredSearchTest {
     MeasuredSettings settings =
         MeasuredSettings.of(world.space, budget(world, 0.25)).withEffort(Effort.ofTotal(400));
     MeasuredResult result =
-        ProcessorTime.atMost(Duration.ofSeconds(60), () -> search(world, settings));
+        ProcessorTime.atMost(Duration.ofMinutes(5), () -> search(world, settings));
     double ofRandom = random(world, settings.budget(), random);
     assertTrue(world.truth(result.kept()) > ofRandom);
   }
