@@ -13,11 +13,8 @@ import org.prunepeft.text.ShellWords;
  * in a line how it goes on. The JVM then ends with 143 or 130.
  */
 final class Interruption {
-  /**
-   * Less than the 10 seconds that those who send SIGTERM wait before they kill; tests, which kill
-   * nothing and may have a busy machine, set more.
-   */
-  private static final long MOST_SECONDS = Long.getLong("prunepeft.interruption-seconds", 8);
+  /** Less than the 10 seconds that those who send SIGTERM wait before they kill. */
+  private static final long MOST_SECONDS = 8;
 
   /** The exit code of what SIGTERM ends. */
   static final int TERMINATED = 143;

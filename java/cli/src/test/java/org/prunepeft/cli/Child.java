@@ -58,14 +58,11 @@ final class Child {
   }
 
   /**
-   * Starts a process that takes the time that it needs to end after a signal.
-   *
    * @param said where both of its streams go
    */
   static Process start(List<String> arguments, Path said) throws IOException {
-    List<String> options =
-        List.of("-Xmx512m", "-Dprunepeft.interruption-seconds=" + LIMIT.toSeconds());
-    return new ProcessBuilder(command(options, System.getProperty("java.class.path"), arguments))
+    String classPath = System.getProperty("java.class.path");
+    return new ProcessBuilder(command(List.of("-Xmx512m"), classPath, arguments))
         .redirectErrorStream(true)
         .redirectOutput(said.toFile())
         .start();
