@@ -1,7 +1,5 @@
 package org.prunepeft.cli;
 
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -70,9 +68,11 @@ final class Child {
 
   /** Waits for a process that has to end. */
   static void awaitEnd(Process process, Supplier<String> said) throws InterruptedException {
-    assertTrue(
-        process.waitFor(LIMIT.toMillis(), TimeUnit.MILLISECONDS),
-        () -> "it has not ended within " + LIMIT + ": " + said.get());
+    if (!process.waitFor(LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
+      throw new AssertionError("it has not ended within " + LIMIT + ": " + said.get());
+    }
   }
 
   /**

@@ -25,7 +25,7 @@ public final class PythonReleases {
           "jinja2", Set.of("3.1.6"));
 
   private static final String VERSIONS =
-      "import sys\nfor name in sys.argv[1:]: print(name, __import__(name).__version__)";
+      "import sys\nfor name in sys.argv[1:]: print('\\n' + name, __import__(name).__version__)";
 
   /** Far more than a busy machine takes to import them. */
   private static final Duration LIMIT = Duration.ofMinutes(20);
@@ -57,7 +57,7 @@ public final class PythonReleases {
                 String.join(", ", libraries), reason.substring(reason.lastIndexOf('\n') + 1));
       }
       boolean any = System.getProperty("prunepeft.python", "").equals("any");
-      return any ? "" : untried(python.text());
+      return any ? "" : untried(libraries, python.text());
     } catch (IOException e) {
       return "there is no python3: " + e.getMessage();
     } catch (InterruptedException e) {
@@ -70,13 +70,23 @@ public final class PythonReleases {
    *
    * @param said lines with a library and its version, beside what the libraries say
    */
-  static String untried(String said) {
-    for (String line : said.lines().toList()) {
-      String[] words = line.split(" ");
-      Set<String> tried = words.length == 2 ? TRIED.getOrDefault(words[0], Set.of()) : Set.of();
-      if (!tried.isEmpty()
-          && tried.stream().noneMatch(one -> (words[1] + ".").startsWith(one + "."))) {
-        return "%s was not tried, which -Dprunepeft.python=any does".formatted(line);
+  static String untried(List<String> libraries, String said) {
+    for (String library : libraries) {
+      List<String> versions =
+          said.lines()
+              .map(line -> line.split(" "))
+              .filter(words -> words.length == 2 && words[0].equals(library))
+              .map(words -> words[1] + ".")
+              .toList();
+      if (versions.isEmpty()) {
+        return "%s does not say its release, which -Dprunepeft.python=any takes".formatted(library);
+      }
+      Set<String> tried = TRIED.get(library);
+      for (String version : versions) {
+        if (tried.stream().noneMatch(one -> version.startsWith(one + "."))) {
+          return "%s %s was not tried, which -Dprunepeft.python=any does"
+              .formatted(library, version.substring(0, version.length() - 1));
+        }
       }
     }
     return "";
