@@ -38,19 +38,24 @@ class PluginsTest {
 
   @BeforeAll
   static void compile() throws IOException {
-    Path classes = Files.createDirectory(temporary.resolve("classes"));
-    Stream<String> sources =
-        CLASSES.stream()
-            .map(name -> EXAMPLES.resolve("java/org/prunepeft/examples/" + name + ".java"))
-            .map(Path::toString);
+    plugins = compiled("plugins", CLASSES.stream().map(PluginsTest::source).toList());
+    model = Small.model(temporary);
+  }
+
+  private static Path source(String name) {
+    return EXAMPLES.resolve("java/org/prunepeft/examples/" + name + ".java");
+  }
+
+  /** A jar of the examples' classes. */
+  private static Path compiled(String name, List<Path> sources) throws IOException {
+    Path classes = Files.createDirectory(temporary.resolve(name));
     String[] arguments =
         Stream.concat(
                 Stream.of("-proc:none", "-cp", System.getProperty("java.class.path"), "-d"),
-                Stream.concat(Stream.of(classes.toString()), sources))
+                Stream.concat(Stream.of(classes), sources.stream()).map(Path::toString))
             .toArray(String[]::new);
     assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments));
-    plugins = jar("plugins.jar", classes, EXAMPLES.resolve("resources"));
-    model = Small.model(temporary);
+    return jar(name + ".jar", classes, EXAMPLES.resolve("resources"));
   }
 
   private static Path jar(String name, Path... directories) throws IOException {
@@ -367,6 +372,60 @@ class PluginsTest {
         "prunepeft: interrupted; go on with: prunepeft train --resume '%s' --plugins=%s"
             .formatted(run, plugins),
         Child.text(said).lines().reduce((a, b) -> b).orElse(""));
+  }
+
+  /** Its data are read for longer than a process that is told to end waits for it. */
+  @Test
+  void aRunThatDoesNotStopIsGivenUpAndSaysHowItGoesOn() throws Exception {
+    Path waits = Files.createFile(temporary.resolve("waits"));
+    Path begun = temporary.resolve("begun");
+    String load = "Dataset load(SplitSizes sizes, long seed, long testSeed) {\n";
+    String text = Files.readString(source("LargerNumber"));
+    assertTrue(text.contains(load), text);
+    Path source =
+        Files.writeString(
+            Files.createDirectory(temporary.resolve("waiting-source")).resolve("LargerNumber.java"),
+            text.replace(
+                load,
+                load
+                    + """
+                    new java.io.File("%s").mkdir();
+                    while (new java.io.File("%s").exists()) {
+                      java.util.concurrent.locks.LockSupport.parkNanos(1_000_000);
+                    }
+                    """
+                        .formatted(begun, waits)));
+    Path waiting = compiled("waiting", List.of(source("SignalToNoise"), source, source("Ia3")));
+    Path run = temporary.resolve("does not stop");
+    Path said = temporary.resolve("does-not-stop.txt");
+    List<String> words =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--plugins=" + waiting,
+                "--model=" + model,
+                "--task=larger-number",
+                "--modules=head",
+                "--epochs=1",
+                "--output=" + run));
+    words.addAll(Small.examples(24));
+    Process process = Child.start(words, said);
+    while (process.isAlive() && Files.notExists(begun)) {
+      Thread.sleep(1);
+    }
+    Signal.TERM.send(process);
+    Child.awaitEnd(process, said);
+    assertEquals(Signal.TERM.exitCode, process.exitValue(), Child.text(said));
+    assertEquals(
+        "prunepeft: interrupted; go on with: prunepeft train --resume '%s' --plugins=%s"
+            .formatted(run, waiting),
+        Child.text(said).lines().reduce((a, b) -> b).orElse(""));
+    assertTrue(Files.readString(run.resolve(RunDirectory.INCOMPLETE)).startsWith("running since"));
+    Files.delete(waits);
+    // This virtual machine knows the examples already.
+    process = Child.start(List.of("train", "--resume=" + run, "--plugins=" + waiting), said);
+    Child.awaitEnd(process, said);
+    assertEquals(0, process.exitValue(), Child.text(said));
   }
 
   @Test
