@@ -350,27 +350,33 @@ class PluginsTest {
   @Test
   void theLineThatSaysHowToGoOnHasTheJars() throws Exception {
     Path run = temporary.resolve("told to end");
+    toldToEnd(plugins, 100_000, run, run.resolve("config.yaml"));
+  }
+
+  /** A training that is told to end once there is such a file, with these jars. */
+  private static void toldToEnd(Path jar, int epochs, Path run, Path begun) throws Exception {
     Path said = temporary.resolve("told.txt");
     List<String> words =
         new ArrayList<>(
             List.of(
                 "train",
-                "--plugins=" + plugins,
+                "--plugins=" + jar,
                 "--model=" + model,
                 "--task=larger-number",
                 "--modules=head",
-                "--epochs=100000",
+                "--epochs=" + epochs,
                 "--output=" + run));
     words.addAll(Small.examples(24));
     Process process = Child.start(words, said);
-    while (process.isAlive() && Files.notExists(run.resolve("config.yaml"))) {
+    while (process.isAlive() && Files.notExists(begun)) {
       Thread.sleep(1);
     }
     Signal.TERM.send(process);
-    assertEquals(Signal.TERM.exitCode, process.waitFor(), Child.text(said));
+    Child.awaitEnd(process, said);
+    assertEquals(Signal.TERM.exitCode, process.exitValue(), Child.text(said));
     assertEquals(
         "prunepeft: interrupted; go on with: prunepeft train --resume '%s' --plugins=%s"
-            .formatted(run, plugins),
+            .formatted(run, jar),
         Child.text(said).lines().reduce((a, b) -> b).orElse(""));
   }
 
@@ -397,33 +403,13 @@ class PluginsTest {
                         .formatted(begun, waits)));
     Path waiting = compiled("waiting", List.of(source("SignalToNoise"), source, source("Ia3")));
     Path run = temporary.resolve("does not stop");
-    Path said = temporary.resolve("does-not-stop.txt");
-    List<String> words =
-        new ArrayList<>(
-            List.of(
-                "train",
-                "--plugins=" + waiting,
-                "--model=" + model,
-                "--task=larger-number",
-                "--modules=head",
-                "--epochs=1",
-                "--output=" + run));
-    words.addAll(Small.examples(24));
-    Process process = Child.start(words, said);
-    while (process.isAlive() && Files.notExists(begun)) {
-      Thread.sleep(1);
-    }
-    Signal.TERM.send(process);
-    Child.awaitEnd(process, said);
-    assertEquals(Signal.TERM.exitCode, process.exitValue(), Child.text(said));
-    assertEquals(
-        "prunepeft: interrupted; go on with: prunepeft train --resume '%s' --plugins=%s"
-            .formatted(run, waiting),
-        Child.text(said).lines().reduce((a, b) -> b).orElse(""));
+    toldToEnd(waiting, 1, run, begun);
     assertTrue(Files.readString(run.resolve(RunDirectory.INCOMPLETE)).startsWith("running since"));
     Files.delete(waits);
     // This virtual machine knows the examples already.
-    process = Child.start(List.of("train", "--resume=" + run, "--plugins=" + waiting), said);
+    Path said = temporary.resolve("resumed.txt");
+    Process process =
+        Child.start(List.of("train", "--resume=" + run, "--plugins=" + waiting), said);
     Child.awaitEnd(process, said);
     assertEquals(0, process.exitValue(), Child.text(said));
   }

@@ -247,8 +247,7 @@ class ResumeCommandTest {
           "prunepeft: interrupted; go on with: prunepeft train --resume '" + run + "'",
           Child.text(said).lines().reduce((a, b) -> b).orElse(""),
           Child.text(said));
-      // On a busy machine the libraries may be loaded after the process has given up waiting for
-      // it.
+      // On a busy machine the process may have given up waiting for its libraries.
       Call.of("evaluate", run).exits(1, "; go on with: prunepeft train --resume '" + run + "'");
       Call.of("train", "--resume=" + run).exits(0);
       assertSame(whole, run);

@@ -231,7 +231,7 @@ class SoakTest {
 
   /** The numbers of what searches and predictions were left with. */
   @Test
-  void whatHoldsMoreThanTheFirstWarmSearchIsALeak() {
+  void whatHoldsMoreThanTheFirstSearchesIsALeak() {
     Held first = held(7, 5);
     assertEquals(first, least(List.of(held(9, 5), held(7, 6), held(8, 5))));
     for (Held last : List.of(held(7, 5), held(6, 5), held(7, 4))) {
