@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Whether cost.h and choice.h expect of loops the instructions that their machine code has.
+"""Whether cost.h, choice.h and decoder_cost.h expect of loops the instructions that their machine code has.
 
-usage: cost_of_loops.py COST CHOICE LOOPS
+usage: cost_of_loops.py COST CHOICE DECODER LOOPS
 
-COST and CHOICE are these headers of native/src/linear/cuda, LOOPS is native/cuda-loops.txt, which the test cuda_loops keeps equal
+COST and CHOICE are these headers of native/src/linear/cuda, DECODER is that of native/src/decoder/cuda, LOOPS is native/cuda-loops.txt, which the test cuda_loops keeps equal
 to the machine code. A constant counts what a warp comes to in a step; of the skinny products under dropout it counts clocks of the
 unit of integers, which instructions are close to.
 """
@@ -13,11 +13,12 @@ import re
 import sys
 
 MOST_OFF = 0.1
+CONSTANT = re.compile(r"\b(k(?:Down|Grad|Masked|Up|Importance|Quantile|Decoded|Norm|Rotate|Gate)\w*) = (\d+)\b")
 MOST_OF_KEPT = 2  # instructions that the reading of a mask may be off
 
 
 def constants_of(text):
-    return {name: int(value) for name, value in re.findall(r"\b(k(?:Down|Grad|Masked|Up|Importance)\w*) = (\d+)\b", text)}
+    return {name: int(value) for name, value in CONSTANT.findall(text)}
 
 
 def main_loops(text):
@@ -50,10 +51,10 @@ def main_loops(text):
 
 
 def main(arguments):
-    if len(arguments) != 3:
+    if len(arguments) != 4:
         sys.exit(__doc__)
-    cost = constants_of("".join(pathlib.Path(header).read_text() for header in arguments[:2]))
-    table = pathlib.Path(arguments[2]).read_text()
+    cost = constants_of("".join(pathlib.Path(header).read_text() for header in arguments[:3]))
+    table = pathlib.Path(arguments[3]).read_text()
     loops = main_loops(table)
     expected = []  # what, by cost.h, and the least and most that it may be
     near = lambda counted: (counted / (1 + MOST_OFF), counted * (1 + MOST_OFF))
@@ -165,6 +166,33 @@ def main(arguments):
     # Two groups of eight weights, and of eight gradients, in the loop that has four loads.
     loop = re.search(r"^statistics bf16: .*?loop (\d+), LDG 4, F2F", table, re.M | re.S)
     expected.append(("importance, a weight", cost["kImportanceWeight"], near(int(loop[1]) / 16)))
+    # A round that counts every weight: all instructions of the loop that loads two vectors of eight.
+    loop = re.search(r"^histogram bf16: .*?loop (\d+), LDG 2, vectors", table, re.M | re.S)
+    expected.append(("a quantile's round, a weight", cost["kQuantileWeight"], near(int(loop[1]) / 16)))
+
+    # Of kernels without products the shortest turns that load and store vectors: a loop's is without those inside.
+    def turns(kernel):
+        lines = re.search(rf"^{kernel} bf16: .*\n((?: .*\n)+)", table, re.M)[1].splitlines()
+        return [int((re.search(r"at barriers (\d+)", line) or re.search(r"vectors (\d+)", line))[1])
+                for line in lines if "vectors" in line]
+
+    (decoded,), (gate,), (gate_backward,) = map(turns, ("decode_weights", "gate_forward_kernel", "gate_backward_kernel"))
+    row, pairs, *copies = turns("rotate_kernel")
+    run, squares, scaled = turns("rms_norm_forward_kernel")
+    backward, products, gradients = turns("rms_norm_backward_kernel")
+    expected += [
+        ("a decoded weight", cost["kDecodedWeight"], near(decoded / 8)),
+        ("gate, eight elements", cost["kGateForward"], near(gate)),
+        ("gate backward, eight elements", cost["kGateBackward"], near(gate_backward)),
+        ("rotation, eight pairs", cost["kRotatePairs"], near(pairs)),
+        ("rotation, a row", cost["kRotateRow"], near(row - pairs - sum(copies))),
+        ("norm, first reading", cost["kNormSquares"], near(squares)),
+        ("norm, second reading", cost["kNormScaled"], near(scaled)),
+        ("norm, a run", cost["kNormRun"], near(run - squares - scaled)),
+        ("norm backward, first reading", cost["kNormProducts"], near(products)),
+        ("norm backward, second reading", cost["kNormGradients"], near(gradients)),
+        ("norm backward, a run", cost["kNormBackwardRun"], near(backward - products - gradients)),
+    ]
     off = 0
     for what, by_cost, (least, most) in expected:
         wrong = not least <= by_cost <= most

@@ -17,6 +17,9 @@ Of a kernel with products and copies whose loops have no turn, "way" is the shor
 it comes to, that stores vectors of 16 bytes wherever it can, and makes products and copies; "reading" one that also loads such
 vectors wherever it can. Of its loops "shortest" is such a turn, with the products and copies that lie inside. "drawing" is the same
 that draws masks, in blocks of many wide products of integers, "mask read" one that loads masks, which it does by bytes.
+
+Of a kernel without products and copies, "vectors" is the shortest turn of a loop that stores and loads vectors of 16 bytes wherever it
+can, by one turn of each loop inside; "at barriers" the same of one that comes to all barriers too.
 """
 
 import collections
@@ -289,6 +292,8 @@ def shortest_way(loop, code, starts, leads, above, wanted):
 
 PRODUCTS_AND_COPIES = [number_of("HMMA"), number_of("LDGSTS")]
 VECTORS_AND_ALL = [number_of("STG", VECTOR_OF_16_BYTES)] + PRODUCTS_AND_COPIES
+VECTORS = [number_of(name, VECTOR_OF_16_BYTES) for name in ("STG", "LDG")]
+BARRIERS = number_of("BAR")
 MASKS = {"drawing": draws_in, "mask read": number_of("LDG", BYTE)}
 
 
@@ -304,14 +309,19 @@ def ways_of(code, starts, leads, above, lines):
     )
 
 
-def turns_of(loop, code, starts, leads, above):
-    """Of a loop in a kernel that has ways."""
+def turns_of(loop, code, starts, leads, above, by_vectors):
+    """Of a loop in a kernel that has ways, or has neither products nor copies."""
     blocks = [code[starts[b] : (starts[1:] + [len(code)])[b]] for b in loop.blocks]
-    wanted = [of for of in PRODUCTS_AND_COPIES if any(map(of, blocks))]
+    wanted = [of for of in (VECTORS if by_vectors else PRODUCTS_AND_COPIES) if any(map(of, blocks))]
     if not wanted:
         return ""
-    names = {"shortest": wanted}
-    names.update((name, wanted + [of]) for name, of in MASKS.items())
+    if by_vectors:
+        names = {"vectors": wanted}
+        if any(map(BARRIERS, blocks)):
+            names["at barriers"] = wanted + [BARRIERS]
+    else:
+        names = {"shortest": wanted}
+        names.update((name, wanted + [of]) for name, of in MASKS.items())
     return "".join(
         f", {name} {turn}" for name, of in names.items() if (turn := shortest_way(loop, code, starts, leads, above, of))
     )
@@ -320,6 +330,10 @@ def turns_of(loop, code, starts, leads, above):
 def counts(code):
     found = collections.Counter(OPERATIONS[operation(i)] for i in code if operation(i) in OPERATIONS)
     return "".join(f", {name} {found[name]}" for name in ORDER if found[name])
+
+
+def has_neither_products_nor_copies(code):
+    return not any(OPERATIONS.get(operation(i)) in ("HGMMA", "HMMA", "UTMALDG", "LDGSTS", "FP64") for i in code)
 
 
 def describe(loop, code, starts, leads, above, by_ways, depth=1):
@@ -337,8 +351,9 @@ def describe(loop, code, starts, leads, above, by_ways, depth=1):
     turn = shortest_turn(loop, code, starts, leads, above)
     reads = longest_turn_without_stores(loop, code, starts, leads, above) if turn else None
     turns = (f", turn {turn}" if turn else "") + (f", without STS {reads}" if reads else "")
-    if by_ways:
-        turns = turns_of(loop, code, starts, leads, above)
+    by_vectors = has_neither_products_nor_copies(code)
+    if by_ways or by_vectors:
+        turns = turns_of(loop, code, starts, leads, above, by_vectors)
     return ["  " * depth + f"loop {len(instructions)}{named}{turns}"] + lines
 
 

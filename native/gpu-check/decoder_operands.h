@@ -2,6 +2,7 @@
 // wide behind a gate.
 #pragma once
 
+#include "decoder/cuda/decoder_cost.h"
 #include "operands.h"
 #include "prunepeft/decoder.h"
 
@@ -24,18 +25,25 @@ class DecoderOperands {
   DecoderOperands(const DecoderOperands&) = delete;
 
   std::vector<Call> calls() {
-    const double wide = static_cast<double>(x_.bytes()), gated = static_cast<double>(dout_.bytes());
-    const double table = static_cast<double>(cosines_.bytes() + sines_.bytes());
     const pp_rms_norm norm = {weight_.view(), 1e-5f, 0};
-    const int64_t M = x_.view().rows;
-    const pp_rotary rotary = {1, M, x_.view().cols / kHeadSize, kHeadSize, cosines_.view(), sines_.view(), 0, nullptr, 0};
-    return {call("rms_norm_forward", {&y_, &scales_}, 2 * wide,
+    const int64_t M = x_.view().rows, K = x_.view().cols, heads = K / kHeadSize;
+    const pp_rotary rotary = {1, M, heads, kHeadSize, cosines_.view(), sines_.view(), 0, nullptr, 0};
+    const auto rows = static_cast<double>(M), size = static_cast<double>(pp_dtype_size(x_.view().dtype));
+    const auto norm_cost = [&](bool backward) {
+      return prunepeft::cuda::rms_norm_cost(rows, static_cast<double>(K), size, backward);
+    };
+    const auto gate_cost = [&](bool backward) {
+      return prunepeft::cuda::gate_cost(rows * static_cast<double>(dout_.view().cols), size, backward);
+    };
+    const prunepeft::cuda::Cost of_rotation = prunepeft::cuda::rotate_cost(rows, static_cast<double>(heads), kHeadSize, size);
+    return {call("rms_norm_forward", {&y_, &scales_}, norm_cost(false),
                  [this, norm](auto c) { return pp_rms_norm_forward(c, &norm, x_, y_, scales_); }),
-            call("rms_norm_backward", {&y_}, 3 * wide,
+            call("rms_norm_backward", {&y_}, norm_cost(true),
                  [this, norm](auto c) { return pp_rms_norm_backward(c, &norm, dy_, x_, given_scales_, y_); }),
-            call("rotate", {&y_}, 2 * wide + table, [this, rotary](auto c) { return pp_rotate(c, &rotary, x_, y_); }),
-            call("gate_forward", {&out_}, 3 * gated, [this](auto c) { return pp_gate_forward(c, PP_SWIGLU, gate_up_, out_); }),
-            call("gate_backward", {&dgate_up_}, 5 * gated,
+            call("rotate", {&y_}, of_rotation, [this, rotary](auto c) { return pp_rotate(c, &rotary, x_, y_); }),
+            call("gate_forward", {&out_}, gate_cost(false),
+                 [this](auto c) { return pp_gate_forward(c, PP_SWIGLU, gate_up_, out_); }),
+            call("gate_backward", {&dgate_up_}, gate_cost(true),
                  [this](auto c) { return pp_gate_backward(c, PP_SWIGLU, dout_, gate_up_, dgate_up_); })};
   }
 
@@ -43,12 +51,12 @@ class DecoderOperands {
   static constexpr int64_t kHeadSize = 64;
 
   template <class Function>
-  static Call call(const char* name, std::vector<Memory*> outputs, double bytes, Function function) {
+  static Call call(const char* name, std::vector<Memory*> outputs, const prunepeft::cuda::Cost& cost, Function function) {
     const auto run = [function](const pp_device& device) {
       const pp_context context = {device, nullptr};
       check(function(&context));
     };
-    return {name, run, std::move(outputs), bytes, 0, {bytes, 0, 0, 1}};
+    return {name, run, std::move(outputs), cost.bytes, 0, cost};
   }
 
   Matrix x_, dy_, weight_, gate_up_, dout_, cosines_, sines_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "decoder/cuda/decoder_cost.h"
 #include "device.h"
 #include "linear/cuda/path_choice.h"
 
@@ -42,6 +43,9 @@ constexpr double kLlamaWeights = 39976960;
 /** Its query, key and value, each with a module. */
 constexpr Shape kStacked = {"Llama-7B's q, k and v stacked", kLlama.M, kLlama.K, 3 * kLlama.N, kLlama.r, 3};
 
+/** Of one call, on rows of their own. */
+constexpr int kAdapters = 8;
+
 LoraShape lora_shape(const Shape& shape, int masks) {
   LoraRanks ranks;
   for (int i = 0; i < shape.modules; i++) ranks.add(shape.r);
@@ -68,6 +72,9 @@ void print_families(const Ceilings& ceilings) {
   Shape of_many = kLlama;
   of_many.r = 64;
   const Costs many = costs_of(of_many, 0);
+  Costs runs = plain, dropped_runs = dropped;
+  runs.runs = dropped_runs.runs = kAdapters;
+  constexpr double kHeads = 32, kHeadSize = 128;                          // of Llama-7B
   constexpr double kWeights = 4096.0 * 4096, kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
   const std::pair<const char*, Cost> families[] = {
       {"linear_forward, clusters with S", plain.fused_forward(LinearPath::kClustersWithS)},
@@ -81,13 +88,17 @@ void print_families(const Ceilings& ceilings) {
       {"lora_down of 3", stack_plain.down()},
       {"lora_down of 3, dropout", stack.down()},
       {"lora_down of 3, masks written", stack_kept.down()},
+      {"lora_down of 8 adapters", runs.down()},
+      {"lora_down of 8, dropout", dropped_runs.down()},
       {"lora_up", plain.up()},
       {"lora_up, overwriting", plain.up(false)},
       {"lora_up of 3", stack_plain.up()},
       {"lora_up of 3, overwriting", stack_plain.up(false)},
+      {"lora_up of 8 adapters", runs.up()},
       {"lora_grad_up", plain.grad_up()},
       {"lora_grad_up, r 64", many.grad_up()},
       {"lora_grad_up of 3", stack_plain.grad_up()},
+      {"lora_grad_up of 8 adapters", runs.grad_up()},
       {"lora_grad_down", plain.grad_down()},
       {"lora_grad_down, r 64", many.grad_down()},
       {"lora_grad_down, dropout", dropped.grad_down()},
@@ -95,17 +106,26 @@ void print_families(const Ceilings& ceilings) {
       {"lora_grad_down of 3", stack_plain.grad_down()},
       {"lora_grad_down of 3, dropout", stack.grad_down()},
       {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
+      {"lora_grad_down of 8 adapters", runs.grad_down()},
+      {"lora_grad_down of 8, dropout", dropped_runs.grad_down()},
       {"lora_grad_input", plain.grad_input()},
       {"lora_grad_input, dropout", dropped.grad_input()},
       {"lora_grad_input, mask read", kept.grad_input()},
       {"lora_grad_input of 3", stack_plain.grad_input()},
       {"lora_grad_input of 3, dropout", stack.grad_input()},
       {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
+      {"lora_grad_input of 8 adapters", runs.grad_input()},
+      {"lora_grad_input of 8, dropout", dropped_runs.grad_input()},
       {"adapter_forward", plain.adapter_forward()},
       {"adapter_backward", plain.adapter_backward()},
       {"output_magnitude", plain.magnitude()},
       {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)},
-      {"importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes)}};
+      {"importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes)},
+      {"rms_norm_forward", rms_norm_cost(plain.M, plain.K, kBytes, false)},
+      {"rms_norm_backward", rms_norm_cost(plain.M, plain.K, kBytes, true)},
+      {"rotate, 32 heads", rotate_cost(plain.M, kHeads, kHeadSize, kBytes)},
+      {"gate_forward", gate_cost(plain.M * plain.N, kBytes, false)},
+      {"gate_backward", gate_cost(plain.M * plain.N, kBytes, true)}};
   constexpr double kMega = 1e6;
   printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
          kLlama.name);
@@ -220,7 +240,6 @@ void print_goals_predicted(const Ceilings& ceilings) {
   const double of_copy = importance.bytes / ceilings.copy_bytes / predict(ceilings, importance);
   print_goal("importance of Llama-7B's 448 tensors, of copy", "90 %", text_of("%.0f %%", 100 * of_copy), of_copy >= kGoalOfCopy,
              "");
-  constexpr int kAdapters = 8;
   constexpr double kMostOfOne = 1.15;
   Costs one = costs_of(kLlama, 1), eight = one;
   eight.runs = kAdapters;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "check.h"
+#include "decoder/cuda/decoder_cost.h"
 #include "linear/cuda/path_choice.h"
 
 namespace {
@@ -468,6 +469,17 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
     }
   }
   CHECK_EQUAL(listed, static_cast<int>(std::size(kIssueBound)));
+  // The other families at the same shape, the normalisation by a block and by a warp too, and of heads of two sizes.
+  constexpr double kRows = 8192, kColumns = 4096, kWeights = 40e6, kElementBytes = 2;
+  for (const bool backward : {false, true}) {
+    for (const double run : {512, 1024, 4096, 8192})
+      hold("rms_norm", 0, rms_norm_cost(kRows * kColumns / run, run, kElementBytes, backward));
+    hold("gate", 0, gate_cost(kRows * kColumns, kElementBytes, backward));
+  }
+  for (const double head : {64, 128}) hold("rotate", 0, rotate_cost(kRows, kColumns / head, head, kElementBytes));
+  hold("importance", 0, importance_cost(kWeights, kElementBytes));
+  hold("importance_quantile", 0, quantile_cost(kWeights, kElementBytes));
+  hold("decoded", 0, decode_cost(kColumns * kColumns, kColumns * kColumns / 2, kElementBytes));
 }
 
 TEST(masks_are_kept_where_drawing_them_again_binds) {

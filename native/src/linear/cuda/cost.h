@@ -193,6 +193,8 @@ constexpr double kMaskedRanks = 1500;
 constexpr double kMaskedDraw = 85;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
+/** Of a quantile's round that counts all weights, and of decoding a quantised W into 16 bits, each a weight likewise. */
+constexpr double kQuantileWeight = 15, kDecodedWeight = 13;
 
 /** Importance of so many weights. */
 inline Cost importance_cost(double weights, double element_bytes) {
@@ -212,6 +214,7 @@ inline Cost quantile_cost(double weights, int64_t element_bytes) {
   cost.launches = 1 + 2 * rounds;  // before the rounds one that begins
   cost.again_bytes = (rounds - 1) * cost.bytes;
   cost.again_span = cost.bytes;
+  if (element_bytes == 2) cost.instructions = rounds * weights * kQuantileWeight / 32;
   return cost;
 }
 
@@ -220,6 +223,7 @@ inline Cost decode_cost(double weights, double code_bytes, double element_bytes)
   Cost cost = {};
   cost.bytes = code_bytes + weights * element_bytes;
   cost.launches = 1;
+  if (element_bytes == 2) cost.instructions = weights * kDecodedWeight / 32;
   return cost;
 }
 
