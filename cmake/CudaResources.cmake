@@ -39,7 +39,7 @@ function(kernel_name mangled result)
     string(APPEND name " bf16")
   endif()
   # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked" or, of
-  # skinny products, "aligned", which may be of one module or so many tiles of ranks, and "rows" where a gradient's kernel makes
+  # a decoder's kernels, "aligned", as of skinny products, which may be of one module or so many tiles of ranks, and "rows" where a gradient's kernel makes
   # row products too; of kernels by warpgroups the last, "Li2EE", to "clusters", and of those that make S the number of tiles of
   # ranks.
   if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
@@ -65,7 +65,11 @@ function(kernel_name mangled result)
       string(APPEND name " masked")
     endif()
   elseif(rest MATCHES "Lb1E")
-    string(APPEND name " masked")
+    if(name MATCHES "^(rms_norm|rotate|gate)_")
+      string(APPEND name " aligned")
+    else()
+      string(APPEND name " masked")
+    endif()
   endif()
   if(name MATCHES "with_d?s" AND rest MATCHES "Li([1-4])E")
     string(APPEND name " tiles ${CMAKE_MATCH_1}")

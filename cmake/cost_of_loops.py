@@ -3,8 +3,8 @@
 
 usage: cost_of_loops.py COST CHOICE DECODER LOOPS
 
-COST and CHOICE are these headers of native/src/linear/cuda, DECODER is that of native/src/decoder/cuda, LOOPS is native/cuda-loops.txt, which the test cuda_loops keeps equal
-to the machine code. A constant counts what a warp comes to in a step; of the skinny products under dropout it counts clocks of the
+COST and CHOICE are these headers of native/src/linear/cuda, DECODER is that of native/src/decoder/cuda, LOOPS is
+native/cuda-loops.txt, which the test cuda_loops keeps equal to the machine code. A constant counts what a warp comes to in a step; of the skinny products under dropout it counts clocks of the
 unit of integers, which instructions are close to.
 """
 
@@ -13,12 +13,12 @@ import re
 import sys
 
 MOST_OFF = 0.1
-CONSTANT = re.compile(r"\b(k(?:Down|Grad|Masked|Up|Importance|Quantile|Decoded|Norm|Rotate|Gate)\w*) = (\d+)\b")
+CONSTANT = re.compile(r"\b(k(?:Down|Grad|Masked|Up|Importance|Quantile|Decoded|Norm|Rotate|Gate)\w*) = ([\d.]+)\b")
 MOST_OF_KEPT = 2  # instructions that the reading of a mask may be off
 
 
 def constants_of(text):
-    return {name: int(value) for name, value in CONSTANT.findall(text)}
+    return {name: float(value) for name, value in CONSTANT.findall(text)}
 
 
 def main_loops(text):
@@ -166,38 +166,46 @@ def main(arguments):
     # Two groups of eight weights, and of eight gradients, in the loop that has four loads.
     loop = re.search(r"^statistics bf16: .*?loop (\d+), LDG 4, F2F", table, re.M | re.S)
     expected.append(("importance, a weight", cost["kImportanceWeight"], near(int(loop[1]) / 16)))
-    # A round that counts every weight: all instructions of the loop that loads two vectors of eight.
-    loop = re.search(r"^histogram bf16: .*?loop (\d+), LDG 2, vectors", table, re.M | re.S)
-    expected.append(("a quantile's round, a weight", cost["kQuantileWeight"], near(int(loop[1]) / 16)))
+    # A quantile's loop loads two vectors of eight: all of its instructions, where it counts every weight, and its shortest turn.
+    loop = re.search(r"^histogram bf16: .*?loop (\d+), LDG 2, vectors (\d+)", table, re.M | re.S)
 
-    # Of kernels without products the shortest turns that load and store vectors: a loop's is without those inside.
-    def turns(kernel):
-        lines = re.search(rf"^{kernel} bf16: .*\n((?: .*\n)+)", table, re.M)[1].splitlines()
-        return [int((re.search(r"at barriers (\d+)", line) or re.search(r"vectors (\d+)", line))[1])
-                for line in lines if "vectors" in line]
+    def turns(kernel, name="vectors"):
+        """The shortest turns of a kernel's loops that load and store vectors, each with those inside."""
+        lines = re.search(rf"^{kernel}: .*\n((?: .*\n)+)", table, re.M)[1].splitlines()
+        named = (re.search(rf", {name} (\d+)", line) or re.search(r"vectors (\d+)", line) for line in lines)
+        return [int(turn[1]) for turn in named if turn]
 
-    (decoded,), (gate,), (gate_backward,) = map(turns, ("decode_weights", "gate_forward_kernel", "gate_backward_kernel"))
-    row, pairs, *copies = turns("rotate_kernel")
-    run, squares, scaled = turns("rms_norm_forward_kernel")
-    backward, products, gradients = turns("rms_norm_backward_kernel")
+    by_warps, by_threads = "vectors with LDS", "without LDS"
+    (of_nf4,), (of_int8,) = turns("decode_weights bf16", "vectors with LDS"), turns("decode_weights bf16", "without LDS")
+    (gate,), (gate_backward,) = turns("gate_forward_kernel bf16 aligned"), turns("gate_backward_kernel bf16 aligned")
+    row, pairs, *copies = turns("rotate_kernel bf16 aligned")
     expected += [
-        ("a decoded weight", cost["kDecodedWeight"], near(decoded / 8)),
+        ("quantile, a weight counted", cost["kQuantileWeight"], near(int(loop[1]) / 16)),
+        ("quantile, a weight passed over", cost["kQuantilePassed"], near(int(loop[2]) / 16)),
+        ("a weight of NF4 decoded", cost["kDecodedNf4"], near(of_nf4 / 8)),
+        ("a weight of int8 decoded", cost["kDecodedInt8"], near(of_int8 / 8)),
         ("gate, eight elements", cost["kGateForward"], near(gate)),
         ("gate backward, eight elements", cost["kGateBackward"], near(gate_backward)),
         ("rotation, eight pairs", cost["kRotatePairs"], near(pairs)),
         ("rotation, a row", cost["kRotateRow"], near(row - pairs - sum(copies))),
-        ("norm, first reading", cost["kNormSquares"], near(squares)),
-        ("norm, second reading", cost["kNormScaled"], near(scaled)),
-        ("norm, a run", cost["kNormRun"], near(run - squares - scaled)),
-        ("norm backward, first reading", cost["kNormProducts"], near(products)),
-        ("norm backward, second reading", cost["kNormGradients"], near(gradients)),
-        ("norm backward, a run", cost["kNormBackwardRun"], near(backward - products - gradients)),
     ]
+    for kernel, what, constants, readings in (
+        ("rms_norm_forward_kernel bf16 aligned", "norm", "kNorm", ("kNormSquares", "kNormScaled")),
+        ("rms_norm_backward_kernel bf16 aligned", "norm backward", "kNormBackward", ("kNormProducts", "kNormGradients")),
+    ):
+        whole, first, second = turns(kernel, by_warps)
+        alone = turns(kernel, by_threads)[0]
+        expected += [
+            (f"{what}, first reading", cost[readings[0]], near(first)),
+            (f"{what}, second reading", cost[readings[1]], near(second)),
+            (f"{what}, a run of warps", cost[constants + "Run"], near(whole - first - second)),
+            (f"{what}, a run of threads", cost[constants + "RunOfWarp"], near(alone - first - second)),
+        ]
     off = 0
     for what, by_cost, (least, most) in expected:
         wrong = not least <= by_cost <= most
         off += wrong
-        print(f"{what:32} cost.h {by_cost:4}, counted {least:4.0f} to {most:4.0f}{'  NOT within' if wrong else ''}")
+        print(f"{what:32} cost.h {by_cost:4g}, counted {least:4.0f} to {most:4.0f}{'  NOT within' if wrong else ''}")
     return off
 
 

@@ -5,7 +5,8 @@ usage: cuda_loops.py FOLDER VERSION TABLE [--update]
 
 FOLDER holds the cubins that CudaResources.cmake has made for sm_90a, and kernels.txt: a kernel a line, its name in the table, a
 tab and its name in the cubins. TABLE is the file under version control. It is compared if it is of the compiler VERSION, and
-written with --update if there is a kernel. A kernel that uses local memory is an error in either case.
+written with --update if there is a kernel; the exit code is 77 where it is of another compiler. A kernel that uses local memory
+is an error in either case.
 
 An instruction has 16 bytes; its lowest nine bits are the operation, the next three the form of its operands. A loop is a natural
 loop: it is entered at its head alone. Its instructions are all that lie in it, whether a turn comes to them or not, without those
@@ -18,8 +19,12 @@ it comes to, that stores vectors of 16 bytes wherever it can, and makes products
 vectors wherever it can. Of its loops "shortest" is such a turn, with the products and copies that lie inside. "drawing" is the same
 that draws masks, in blocks of many wide products of integers, "mask read" one that loads masks, which it does by bytes.
 
-Of a kernel without products and copies, "vectors" is the shortest turn of a loop that stores and loads vectors of 16 bytes wherever it
-can, by one turn of each loop inside; "at barriers" the same of one that comes to all barriers too.
+Of a kernel without products, copies and float64, "vectors" is the shortest turn of a loop that stores and loads vectors of 16
+bytes wherever it can, by one turn of each loop inside; where a loop also loads from shared memory, "vectors with LDS" is that of
+turns that do so wherever they can, "without LDS" of those that do so least, and load most from elsewhere.
+
+Ways, and turns of vectors, call functions as little as they can: the code of a division calls one for numbers that its own few
+instructions are not for.
 """
 
 import collections
@@ -29,9 +34,10 @@ import struct
 import sys
 
 INSTRUCTION_BYTES = 16
+NOT_COMPARED = 77  # the exit code, which CTest shows as skipped
 LEAST_INSTRUCTIONS = 16  # of loops that do nothing of OPERATIONS
 
-BRANCH, EXIT, RETURN = 0x147, 0x14D, 0x150
+CALL, BRANCH, EXIT, RETURN = 0x144, 0x147, 0x14D, 0x150
 ALWAYS = 7  # the predicate that is true
 BYTE, VECTOR_OF_16_BYTES = 0, 6  # sizes of loads and stores
 WIDE_PRODUCT, LEAST_OF_DRAWS = 0x25, 8  # instructions of a block that draws masks
@@ -269,31 +275,39 @@ def draws_in(block):
     return wide if wide >= LEAST_OF_DRAWS else 0
 
 
-def shortest_way(loop, code, starts, leads, above, wanted):
+def calls_in(block):
+    return sum(operation(i) == CALL for i in block)
+
+
+def shortest_way(loop, code, starts, leads, above, wanted, avoided=()):
     """
-    Instructions of the shortest of the ways that come to most of each of the wanted, the first first; None if a block has some of
-    the last, and no way comes to it. A way is a turn of the loop, or leads to an exit.
+    Instructions of the shortest of the ways that come to most of each of the wanted, the first first, and then to least of each of
+    the avoided, and of calls; None if a block has some of the last wanted, and no way comes to it. A way is a turn of the loop, or
+    leads to an exit.
     """
     ends = starts[1:] + [len(code)]
     forward, order = forward_of(loop, leads, above)
-    best = {loop.head: ((0,) * len(wanted), 0)}  # of ways to a block: fewer than none of the wanted, fewest instructions before it
+    own = {}  # of a block: fewer than none of the wanted, the avoided, calls, instructions
+    for block in order:
+        part = code[starts[block] : ends[block]]
+        own[block] = tuple(-of(part) for of in wanted) + tuple(of(part) for of in (*avoided, calls_in)) + (len(part),)
+    best = {loop.head: (0,) * len(own[loop.head])}  # of ways to a block
     ways = []
     for block in order:
-        passed, length = best[block]
-        own = code[starts[block] : ends[block]]
-        after = (tuple(p - of(own) for p, of in zip(passed, wanted)), length + len(own))
+        after = tuple(map(sum, zip(best[block], own[block])))
         for to in forward[block]:
             best[to] = min(best.get(to, after), after)
-        if loop.head in leads[block] or (loop.head == 0 and any(operation(i) == EXIT for i in own)):
+        leaves = any(operation(i) == EXIT for i in code[starts[block] : ends[block]])
+        if loop.head in leads[block] or (loop.head == 0 and leaves):
             ways.append(after)
-    passed, length = min(ways)
-    return length if passed[-1] else None
+    shortest = min(ways)
+    return shortest[-1] if shortest[len(wanted) - 1] else None
 
 
 PRODUCTS_AND_COPIES = [number_of("HMMA"), number_of("LDGSTS")]
 VECTORS_AND_ALL = [number_of("STG", VECTOR_OF_16_BYTES)] + PRODUCTS_AND_COPIES
 VECTORS = [number_of(name, VECTOR_OF_16_BYTES) for name in ("STG", "LDG")]
-BARRIERS = number_of("BAR")
+LOADS, TABLES = number_of("LDG"), number_of("LDS")
 MASKS = {"drawing": draws_in, "mask read": number_of("LDG", BYTE)}
 
 
@@ -309,31 +323,39 @@ def ways_of(code, starts, leads, above, lines):
     )
 
 
-def turns_of(loop, code, starts, leads, above, by_vectors):
-    """Of a loop in a kernel that has ways, or has neither products nor copies."""
+def turns_of(loop, code, starts, leads, above):
+    """Of a loop in a kernel that has ways."""
     blocks = [code[starts[b] : (starts[1:] + [len(code)])[b]] for b in loop.blocks]
-    wanted = [of for of in (VECTORS if by_vectors else PRODUCTS_AND_COPIES) if any(map(of, blocks))]
+    wanted = [of for of in PRODUCTS_AND_COPIES if any(map(of, blocks))]
     if not wanted:
         return ""
-    if by_vectors:
-        names = {"vectors": wanted}
-        if any(map(BARRIERS, blocks)):
-            names["at barriers"] = wanted + [BARRIERS]
-    else:
-        names = {"shortest": wanted}
-        names.update((name, wanted + [of]) for name, of in MASKS.items())
+    names = {"shortest": wanted}
+    names.update((name, wanted + [of]) for name, of in MASKS.items())
     return "".join(
         f", {name} {turn}" for name, of in names.items() if (turn := shortest_way(loop, code, starts, leads, above, of))
     )
 
 
+def has_vectors_alone(code):
+    return not any(OPERATIONS.get(operation(i)) in ("HGMMA", "HMMA", "UTMALDG", "LDGSTS", "FP64") for i in code)
+
+
+def turns_of_vectors(loop, code, starts, leads, above):
+    """Of a loop in a kernel that has neither products nor copies."""
+    blocks = [code[starts[b] : (starts[1:] + [len(code)])[b]] for b in loop.blocks]
+    wanted = [of for of in VECTORS if any(map(of, blocks))]
+    if not wanted:
+        return ""
+    if not any(map(TABLES, blocks)):
+        return f", vectors {shortest_way(loop, code, starts, leads, above, wanted)}"
+    with_tables = shortest_way(loop, code, starts, leads, above, wanted + [TABLES])
+    without = shortest_way(loop, code, starts, leads, above, wanted + [LOADS], [TABLES])
+    return f", vectors with LDS {with_tables}, without LDS {without}"
+
+
 def counts(code):
     found = collections.Counter(OPERATIONS[operation(i)] for i in code if operation(i) in OPERATIONS)
     return "".join(f", {name} {found[name]}" for name in ORDER if found[name])
-
-
-def has_neither_products_nor_copies(code):
-    return not any(OPERATIONS.get(operation(i)) in ("HGMMA", "HMMA", "UTMALDG", "LDGSTS", "FP64") for i in code)
 
 
 def describe(loop, code, starts, leads, above, by_ways, depth=1):
@@ -351,9 +373,10 @@ def describe(loop, code, starts, leads, above, by_ways, depth=1):
     turn = shortest_turn(loop, code, starts, leads, above)
     reads = longest_turn_without_stores(loop, code, starts, leads, above) if turn else None
     turns = (f", turn {turn}" if turn else "") + (f", without STS {reads}" if reads else "")
-    by_vectors = has_neither_products_nor_copies(code)
-    if by_ways or by_vectors:
-        turns = turns_of(loop, code, starts, leads, above, by_vectors)
+    if by_ways:
+        turns = turns_of(loop, code, starts, leads, above)
+    elif has_vectors_alone(code):
+        turns = turns_of_vectors(loop, code, starts, leads, above)
     return ["  " * depth + f"loop {len(instructions)}{named}{turns}"] + lines
 
 
@@ -420,7 +443,7 @@ def main(arguments):
     if before[:1] != text[:1]:
         print("\n".join(text))
         print(f"{kept.name} is of {before[0] if before else 'no compiler'}: not compared with nvcc {version}")
-        return len(errors)
+        return len(errors) or NOT_COMPARED
     difference = list(difflib.unified_diff(before, text, str(kept), "this build", lineterm=""))
     if difference:
         print("\n".join(difference))
@@ -430,4 +453,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(sys.argv[1:]), 1))
+    result = main(sys.argv[1:])
+    sys.exit(result if result == NOT_COMPARED else min(result, 1))

@@ -29,13 +29,11 @@ class DecoderOperands {
     const int64_t M = x_.view().rows, K = x_.view().cols, heads = K / kHeadSize;
     const pp_rotary rotary = {1, M, heads, kHeadSize, cosines_.view(), sines_.view(), 0, nullptr, 0};
     const auto rows = static_cast<double>(M), size = static_cast<double>(pp_dtype_size(x_.view().dtype));
-    const auto norm_cost = [&](bool backward) {
-      return prunepeft::cuda::rms_norm_cost(rows, static_cast<double>(K), size, backward);
-    };
+    const auto norm_cost = [&](bool backward) { return prunepeft::cuda::rms_norm_cost(rows, K, size, backward); };
     const auto gate_cost = [&](bool backward) {
       return prunepeft::cuda::gate_cost(rows * static_cast<double>(dout_.view().cols), size, backward);
     };
-    const prunepeft::cuda::Cost of_rotation = prunepeft::cuda::rotate_cost(rows, static_cast<double>(heads), kHeadSize, size);
+    const prunepeft::cuda::Cost of_rotation = prunepeft::cuda::rotate_cost(rows, heads, kHeadSize, size);
     return {call("rms_norm_forward", {&y_, &scales_}, norm_cost(false),
                  [this, norm](auto c) { return pp_rms_norm_forward(c, &norm, x_, y_, scales_); }),
             call("rms_norm_backward", {&y_}, norm_cost(true),

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "decoder/cuda/decoder_cost.h"
 #include "device.h"
@@ -40,7 +41,10 @@ constexpr struct Path {
 constexpr Shape kLlama = kShapes[2];
 /** Of its 448 tensors of LoRA modules. */
 constexpr double kLlamaWeights = 39976960;
-/** Its query, key and value, each with a module. */
+/** Three linears on one input, such as query, key and value, each with a module. */
+constexpr Shape stack_of(const Shape& shape) {
+  return {"q, k and v", shape.M, shape.K, 3 * shape.N, shape.r, 3};
+}
 constexpr Shape kStacked = {"Llama-7B's q, k and v stacked", kLlama.M, kLlama.K, 3 * kLlama.N, kLlama.r, 3};
 
 /** Of one call, on rows of their own. */
@@ -55,32 +59,43 @@ Costs costs_of(const Shape& shape, int masks, bool kept = false) {
   return prunepeft::cuda::costs_of(kH100, lora_shape(shape, masks), kept);
 }
 
-/** Of what predict() takes the largest. */
+/** Of what predict() adds or takes the largest of, what takes longest. */
 const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
   const double memory = memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
   const double issue = cost.instructions / ceilings.instructions, draws = cost.draws / ceilings.draws;
   const double products = cost.own_flops / ceilings.own_flops + cost.cluster_flops / ceilings.cluster_flops;
-  if (memory >= std::max({issue, draws, products})) return "memory";
+  const double longest = std::max({memory, issue, draws, products});
+  if (cost.launches * ceilings.launch >= longest) return "launches";
+  if (memory >= longest) return "memory";
   if (products >= std::max(issue, draws)) return "products";
   return issue >= draws ? "issue" : "draws of masks";
 }
 
-/** What the families move and issue, and are predicted to take. */
-void print_families(const Ceilings& ceilings) {
-  const Costs plain = costs_of(kLlama, 0), dropped = costs_of(kLlama, 1), kept = costs_of(kLlama, 1, true);
-  const Costs stack_plain = costs_of(kStacked, 0), stack = costs_of(kStacked, 3), stack_kept = costs_of(kStacked, 3, true);
-  Shape of_many = kLlama;
+/** What the families move and issue at a shape, and are predicted to take. */
+void print_families(const Ceilings& ceilings, const Shape& shape) {
+  const Costs plain = costs_of(shape, 0), dropped = costs_of(shape, 1), kept = costs_of(shape, 1, true);
+  const Shape stacked = stack_of(shape);
+  const Costs stack_plain = costs_of(stacked, 0), stack = costs_of(stacked, 3), stack_kept = costs_of(stacked, 3, true);
+  Shape of_many = shape;
   of_many.r = 64;
   const Costs many = costs_of(of_many, 0);
   Costs runs = plain, dropped_runs = dropped;
   runs.runs = dropped_runs.runs = kAdapters;
-  constexpr double kHeads = 32, kHeadSize = 128;                          // of Llama-7B
-  constexpr double kWeights = 4096.0 * 4096, kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
-  const std::pair<const char*, Cost> families[] = {
+  constexpr int64_t kHeadSize = 128;
+  constexpr double kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
+  const double weights = plain.N * plain.K;
+  Costs of_few = plain;
+  of_few.M = 64;
+  of_few.r = 0;
+  of_few.modules = 0;
+  std::vector<std::pair<const char*, Cost>> families = {
       {"linear_forward, clusters with S", plain.fused_forward(LinearPath::kClustersWithS)},
       {"linear_grad_input, clusters, mask read", kept.fused_grad_input(LinearPath::kWarpgroupClusters)},
       {"linear_backward, dS and dB inside", plain.grad_input_with_ds()},
-      {"W of NF4, decoded", prunepeft::cuda::decode_cost(kWeights, kNf4Bytes * kWeights, kBytes)},
+      {"W of NF4, decoded", decode_cost(PP_NF4, weights, kNf4Bytes * weights, kBytes)},
+      {"W of int8, decoded", decode_cost(PP_INT8, weights, weights, kBytes)},
+      {"64 rows by NF4 in the tiles", of_few.frozen_codes(kNf4Bytes * weights)},
+      {"64 rows by int8 in the tiles", of_few.frozen_codes(weights)},
       {"lora_down", plain.down()},
       {"lora_down, r 64", many.down()},
       {"lora_down, dropout", dropped.down()},
@@ -119,16 +134,20 @@ void print_families(const Ceilings& ceilings) {
       {"adapter_forward", plain.adapter_forward()},
       {"adapter_backward", plain.adapter_backward()},
       {"output_magnitude", plain.magnitude()},
-      {"importance, 448 tensors", importance_cost(kLlamaWeights, kBytes)},
-      {"importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes)},
-      {"rms_norm_forward", rms_norm_cost(plain.M, plain.K, kBytes, false)},
-      {"rms_norm_backward", rms_norm_cost(plain.M, plain.K, kBytes, true)},
-      {"rotate, 32 heads", rotate_cost(plain.M, kHeads, kHeadSize, kBytes)},
+      {"rms_norm_forward", rms_norm_cost(plain.M, shape.K, kBytes, false)},
+      {"rms_norm_backward", rms_norm_cost(plain.M, shape.K, kBytes, true)},
+      {"rotate, heads of 128", rotate_cost(plain.M, shape.K / kHeadSize, kHeadSize, kBytes)},
       {"gate_forward", gate_cost(plain.M * plain.N, kBytes, false)},
       {"gate_backward", gate_cost(plain.M * plain.N, kBytes, true)}};
+  if (std::string(shape.name) == kLlama.name) {
+    families.emplace_back("importance, 448 tensors", importance_cost(kLlamaWeights, kBytes));
+    families.emplace_back("importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes));
+  }
   constexpr double kMega = 1e6;
-  printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
-         kLlama.name);
+  printf(
+      "By themselves, at the shape of %s, r %lld: least MB, moved MB, their ratio, million instructions of warps, us, what "
+      "binds\n",
+      shape.name, static_cast<long long>(shape.r));
   for (const auto& [name, cost] : families) {
     const double moved = memory_bytes(cost, ceilings.cache_bytes) + product_memory_bytes(cost, ceilings.cache_bytes);
     const double least = cost.bytes + cost.product_bytes;
@@ -331,7 +350,7 @@ void print_predictions() {
     }
   }
   print_stack(ceilings);
-  print_families(ceilings);
+  for (const Shape& shape : kShapes) print_families(ceilings, shape);
   print_goals_predicted(ceilings);
   for (const Ampere& device : kAmperes) print_ampere(device);
 }

@@ -364,11 +364,12 @@ TEST(paths_are_chosen_for_products_without_rows_or_columns) {
             }
 }
 
-/** A call of cost.h at Llama-7B's linear whose instructions take more than their share of the time of memory. */
+/** A call of cost.h at Llama-7B's linear, or one of decoder_cost.h, whose instructions take more than their share of the time
+ * of memory. */
 struct IssueBound {
   const char* call;
-  int64_t rank;
-  int percent;  // of the time that memory takes
+  int64_t rank;  // or width
+  int percent;   // of the time that memory takes
 };
 
 /**
@@ -468,18 +469,23 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
       hold("stack grad_up", rank, costs.grad_up());
     }
   }
-  CHECK_EQUAL(listed, static_cast<int>(std::size(kIssueBound)));
-  // The other families at the same shape, the normalisation by a block and by a warp too, and of heads of two sizes.
-  constexpr double kRows = 8192, kColumns = 4096, kWeights = 40e6, kElementBytes = 2;
+  // The other families, by the width of a run, a head or a row.
+  constexpr double kElements = 8192.0 * 4096, kElementBytes = 2;
   for (const bool backward : {false, true}) {
-    for (const double run : {512, 1024, 4096, 8192})
-      hold("rms_norm", 0, rms_norm_cost(kRows * kColumns / run, run, kElementBytes, backward));
-    hold("gate", 0, gate_cost(kRows * kColumns, kElementBytes, backward));
+    for (const int64_t run : {64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096, 8192})
+      hold(backward ? "rms_norm_backward" : "rms_norm_forward", run,
+           rms_norm_cost(kElements / static_cast<double>(run), run, kElementBytes, backward));
+    hold(backward ? "gate_backward" : "gate_forward", 4096, gate_cost(kElements, kElementBytes, backward));
   }
-  for (const double head : {64, 128}) hold("rotate", 0, rotate_cost(kRows, kColumns / head, head, kElementBytes));
-  hold("importance", 0, importance_cost(kWeights, kElementBytes));
-  hold("importance_quantile", 0, quantile_cost(kWeights, kElementBytes));
-  hold("decoded", 0, decode_cost(kColumns * kColumns, kColumns * kColumns / 2, kElementBytes));
+  constexpr int64_t kHeadSize = 128;
+  for (const int64_t columns : {512, 1024, 2048, 4096, 8192})
+    hold("rotate", columns,
+         rotate_cost(kElements / static_cast<double>(columns), columns / kHeadSize, kHeadSize, kElementBytes));
+  hold("importance", 4096, importance_cost(kElements, kElementBytes));
+  hold("importance_quantile", 4096, quantile_cost(kElements, 2));
+  hold("NF4 decoded", 4096, decode_cost(PP_NF4, kElements, kElements / 2, kElementBytes));
+  hold("int8 decoded", 4096, decode_cost(PP_INT8, kElements, kElements, kElementBytes));
+  CHECK_EQUAL(listed, static_cast<int>(std::size(kIssueBound)));
 }
 
 TEST(masks_are_kept_where_drawing_them_again_binds) {

@@ -92,6 +92,47 @@ __global__ void way_with_masks(const uint4* in, uint4* out, const unsigned char*
   ptx::store_vector(out + threadIdx.x, make_uint4(a[0], a[1], __float_as_uint(sums[0]), tile[a[2] % 32].x));
 }
 
+/**
+ * A loop that copies a vector, or its elements with a hundred multiplications, and takes four remainders: of numbers of 32 bits
+ * by code in the loop, of longer ones by a call, whose own instructions are fewer.
+ */
+__global__ void vectors_or_elements(const uint4* in, uint4* out, int64_t* remainders, int64_t divisor, int steps, bool whole) {
+#pragma unroll 1
+  for (int i = 0; i < steps; i++) {
+    if (whole) {
+      ptx::store_vector(out + i, in[i]);
+    } else {
+      unsigned a = reinterpret_cast<const unsigned*>(in)[i];
+#pragma unroll
+      for (int k = 0; k < 100; k++) a = (a ^ a >> 7) * (a + 3);
+      reinterpret_cast<unsigned*>(out)[i] = a;
+    }
+    int64_t remainder = remainders[i];
+#pragma unroll
+    for (int k = 0; k < 4; k++) remainder = (remainder + k) * remainder % divisor;
+    remainders[i] = remainder;
+  }
+}
+
+/** A vector by a table in shared memory, or by a word from elsewhere and a hundred multiplications. */
+__global__ void by_table_or_not(const uint4* in, uint4* out, const unsigned* words, int steps, bool by_table) {
+  GPU_SHARED(unsigned[32], table);
+  table[threadIdx.x % 32] = words[threadIdx.x];
+  __syncthreads();
+#pragma unroll 1
+  for (int i = 0; i < steps; i++) {
+    uint4 v = in[i];
+    if (by_table) {
+      v.x ^= table[v.x % 32];
+    } else {
+      v.x ^= words[v.x];
+#pragma unroll
+      for (int k = 0; k < 100; k++) v.x = (v.x ^ v.x >> 7) * (v.x + 3);
+    }
+    ptx::store_vector(out + i, v);
+  }
+}
+
 /** An array that is reached by a number lies in local memory. */
 __global__ void local_array(const int* in, float* out) {
   float values[16];

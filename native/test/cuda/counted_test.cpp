@@ -269,7 +269,8 @@ bool is_large(const Call& call) {
 class QuantizedOperands {
  public:
   QuantizedOperands(pp_quantization type, const Shape& shape)
-      : name_(type == PP_INT8 ? "int8" : "NF4"),
+      : type_(type),
+        name_(type == PP_INT8 ? "int8" : "NF4"),
         x_(PP_BFLOAT16, shape.M, shape.K, 1),
         dy_(PP_BFLOAT16, shape.M, shape.N, 2),
         scales_(PP_FLOAT32, 1, type == PP_INT8 ? shape.N : shape.N * shape.K / kBlock, 3),
@@ -298,7 +299,7 @@ class QuantizedOperands {
       const LinearPath path =
           chosen_path(linear_shape(PP_BFLOAT16, x_.view().rows, x_.view().cols, y_.view().cols, 0, direction, false));
       Cost cost = in_tiles ? costs_.frozen_codes(code_bytes)
-                           : prunepeft::cuda::decode_cost(costs_.N * costs_.K, code_bytes, costs_.size);
+                           : prunepeft::cuda::decode_cost(type_, costs_.N * costs_.K, code_bytes, costs_.size);
       if (!in_tiles) cost += direction == LinearDirection::kForward ? costs_.fused_frozen(path) : costs_.fused_grad_input(path);
       return Call{name + name_ + (in_tiles ? ", in the tiles" : ", decoded before"),
                   [this, run](const pp_device& device) {
@@ -319,6 +320,7 @@ class QuantizedOperands {
 
  private:
   static constexpr int64_t kBlock = 64;
+  pp_quantization type_;
   std::string name_;
   Matrix x_, dy_, scales_;
   Memory codes_;

@@ -8,15 +8,22 @@
 using namespace device_test;
 
 namespace {
-/** Rows of `runs` times K elements: with one warp a run, with blocks of several groups a thread, and with odd ends. */
+/**
+ * Rows of `runs` times K elements: with four threads a run and up to all of a block, with several groups a thread, with runs
+ * that do not fill the last block, and with odd ends.
+ */
 struct NormCase {
   int64_t M, runs, K;
   Placement placement;
 };
 
-const NormCase kNorms[] = {{1, 1, 1, {}},        {9, 3, 64, {}},       {5, 2, 33, {1, 3}}, {3, 1, 520, {0, 8}},
-                           {2, 1, 1023, {3, 1}}, {3, 2, 1032, {0, 8}}, {2, 1, 4500, {}},   {19, 1, 40, {0, 4}},
-                           {2, 2, 1025, {1, 0}}, {33, 1, 8, {0, 0}}};
+const NormCase kNorms[] = {{1, 1, 1, {}},        {9, 3, 64, {}},       {5, 2, 33, {1, 3}},   {3, 1, 520, {0, 8}},
+                           {2, 1, 1023, {3, 1}}, {3, 2, 1032, {0, 8}}, {2, 1, 4500, {}},     {19, 1, 40, {0, 4}},
+                           {2, 2, 1025, {1, 0}}, {33, 1, 8, {0, 0}},   {3, 7, 128, {0, 16}}, {1, 3, 256, {}},
+                           {5, 1, 1536, {0, 8}}, {1, 1, 4096, {}}};
+
+/** Where no row, or nearly none, begins at a multiple of 16 bytes. */
+constexpr Placement kOdd = {1, 3};
 
 int64_t draw(int64_t least, int64_t most) {
   return least + static_cast<int64_t>(random_bits() % static_cast<uint64_t>(most - least + 1));
@@ -52,7 +59,7 @@ std::unique_ptr<Matrix> copy(pp_dtype dtype, const Matrix& from, const Placement
 void expect_same(const char* what, const Matrix& a, const Matrix& b) {
   for (int64_t i = 0; i < a.rows(); i++)
     for (int64_t j = 0; j < a.columns(); j++)
-      if (a(i, j) != b(i, j)) return report("%s differs in place at (%d, %d)", what, int(i), int(j));
+      if (a(i, j) != b(i, j)) return report("%s differs at (%d, %d)", what, int(i), int(j));
 }
 
 void test_norm(pp_dtype dtype, const NormCase& c, bool adds_one) {
@@ -71,16 +78,26 @@ void test_norm(pp_dtype dtype, const NormCase& c, bool adds_one) {
     expect_ok(pp_rms_norm_forward(&context, &norm, &own, &own, nullptr));
     expect_ok(pp_rms_norm_backward(&context, &norm, &gradient, &from, &of_runs, &input_gradient));
     expect_ok(pp_rms_norm_backward(&context, &norm, &own_gradient, &from, &of_runs, &own_gradient));
-    const std::vector<unsigned char> bytes = bytes_of({&y, &scales, &dx, y_in_place.get(), dx_in_place.get()});
-    // A thread adds every 256th element of a run at least, in eight sums, which are joined with those of a warp and of warps.
+    // By the kernels for any addresses.
+    const std::unique_ptr<Matrix> odd_x = copy(dtype, x, kOdd), odd_dy = copy(dtype, dy, kOdd), odd_w = copy(dtype, w, kOdd);
+    Matrix odd_y(dtype, c.M, columns, kOdd, Content::kUnwritten), odd_dx(dtype, c.M, columns, kOdd, Content::kUnwritten);
+    const pp_rms_norm odd_norm = {odd_w->view(), norm.epsilon, norm.adds_one};
+    const pp_matrix odd_from = odd_x->view(), odd_to = odd_y.view(), odd_gradient = odd_dy->view(), odd_input = odd_dx.view();
+    expect_ok(pp_rms_norm_forward(&context, &odd_norm, &odd_from, &odd_to, nullptr));
+    expect_ok(pp_rms_norm_backward(&context, &odd_norm, &odd_gradient, &odd_from, &of_runs, &odd_input));
+    const std::vector<unsigned char> bytes = bytes_of({&y, &scales, &dx, y_in_place.get(), dx_in_place.get(), &odd_y, &odd_dx});
+    // A thread adds two groups of a run, or of a long one every 256th, in eight sums, which are joined with those of a warp's
+    // threads and of warps.
     const double additions = static_cast<double>(c.K) / 256 + 1 + 3 + 5 + 8;
     const NormReference expected = rms_norm_reference({dtype, c.M, c.runs, c.K, norm.epsilon, adds_one, additions}, x, dy,
                                                       [&](int64_t j) { return w(0, j); });
     expect_elements_close("y", y, expected.y);
     expect_elements_close("scales", scales, expected.scales);
     expect_elements_close("dx", dx, expected.dx);
-    expect_same("y", y, *y_in_place);
-    expect_same("dx", dx, *dx_in_place);
+    expect_same("y in place", y, *y_in_place);
+    expect_same("dx in place", dx, *dx_in_place);
+    expect_same("y at other addresses", y, odd_y);
+    expect_same("dx at other addresses", dx, odd_dx);
     return bytes;
   });
 }
@@ -115,7 +132,11 @@ void test_rotation(pp_dtype dtype, const RotaryCase& c, bool backward) {
     const pp_context context = {kDevice, nullptr};
     expect_ok(pp_rotate(&context, &rotary, &from, &to));
     expect_ok(pp_rotate(&context, &rotary, &own, &own));
-    const std::vector<unsigned char> bytes = bytes_of({&y, in_place.get()});
+    const std::unique_ptr<Matrix> odd_x = copy(dtype, x, kOdd);
+    Matrix odd_y(dtype, rows, columns, kOdd, Content::kUnwritten);
+    const pp_matrix odd_from = odd_x->view(), odd_to = odd_y.view();
+    expect_ok(pp_rotate(&context, &rotary, &odd_from, &odd_to));
+    const std::vector<unsigned char> bytes = bytes_of({&y, in_place.get(), &odd_y});
     cudaFree(memory);
     Reference expected(rows, columns);
     for (int64_t i = 0; i < rows; i++) {
@@ -132,7 +153,8 @@ void test_rotation(pp_dtype dtype, const RotaryCase& c, bool backward) {
         }
     }
     expect_elements_close("y", y, expected);
-    expect_same("y", y, *in_place);
+    expect_same("y in place", y, *in_place);
+    expect_same("y at other addresses", y, odd_y);
     return bytes;
   });
 }
@@ -162,8 +184,16 @@ void test_gate(pp_dtype dtype, pp_gate gate, int64_t M, int64_t I, const Placeme
              expect_ok(pp_gate_forward(&context, gate, &from, &to));
              expect_ok(pp_gate_backward(&context, gate, &gradient, &from, &input_gradient));
              expect_ok(pp_gate_backward(&context, gate, &gradient, &own, &own));
-             const std::vector<unsigned char> bytes = bytes_of({&out, &dgate_up, in_place.get()});
-             expect_same("dgate_up", dgate_up, *in_place);
+             const std::unique_ptr<Matrix> odd_gates = copy(dtype, gate_up, kOdd), odd_dout = copy(dtype, dout, kOdd);
+             Matrix odd_out(dtype, M, I, kOdd, Content::kUnwritten), odd_gradient(dtype, M, 2 * I, kOdd, Content::kUnwritten);
+             const pp_matrix odd_from = odd_gates->view(), odd_to = odd_out.view(), odd_given = odd_dout->view(),
+                             odd_input = odd_gradient.view();
+             expect_ok(pp_gate_forward(&context, gate, &odd_from, &odd_to));
+             expect_ok(pp_gate_backward(&context, gate, &odd_given, &odd_from, &odd_input));
+             const std::vector<unsigned char> bytes = bytes_of({&out, &dgate_up, in_place.get(), &odd_out, &odd_gradient});
+             expect_same("out at other addresses", out, odd_out);
+             expect_same("dgate_up at other addresses", dgate_up, odd_gradient);
+             expect_same("dgate_up in place", dgate_up, *in_place);
              Reference expected(M, I), expected_gradient(M, 2 * I);
              for (int64_t i = 0; i < M; i++)
                for (int64_t j = 0; j < I; j++) {
@@ -203,11 +233,9 @@ int main() {
   std::vector<NormCase> norms(std::begin(kNorms), std::end(kNorms));
   for (int i = 0; i < 4; i++) norms.push_back({draw(1, 20), draw(1, 3), draw(1, 1500), draw_placement()});
   // Whole groups, odd ends, parts of heads, and rows that are not rotated to their end.
-  std::vector<RotaryCase> rotations = {{1, 1, 1, 2, 1, 0, 1, 0, false, {}},
-                                       {2, 5, 3, 32, 16, 32, 9, 2, true, {0, 8}},
-                                       {1, 7, 2, 24, 8, 8, 5, 0, false, {}},
-                                       {2, 1, 40, 128, 64, 3, 8, 1, true, {0, 5}},
-                                       {1, 4, 0, 8, 4, 17, 4, 0, false, {1, 2}}};
+  std::vector<RotaryCase> rotations = {{1, 1, 1, 2, 1, 0, 1, 0, false, {}},        {2, 5, 3, 32, 16, 32, 9, 2, true, {0, 8}},
+                                       {1, 7, 2, 24, 8, 8, 5, 0, false, {}},       {2, 1, 40, 128, 64, 3, 8, 1, true, {0, 5}},
+                                       {3, 3, 2, 128, 64, 0, 9, 1, false, {0, 8}}, {1, 4, 0, 8, 4, 17, 4, 0, false, {1, 2}}};
   struct Gated {
     int64_t M, I;
     Placement placement;

@@ -1,8 +1,12 @@
 // RMS normalisation, rotary embedding and gated activations on CUDA, forward and backward.
 //
-// A thread takes eight elements along a row at a time, 16-byte loads and stores where their addresses allow it; which elements
-// it takes, and in which order it adds, does not depend on that, so that results have the same bits at any alignment. Each
-// element of an output is written by the thread that has read what lies there in place.
+// A thread takes eight elements along a row at a time. Where all rows begin at multiples of 16 bytes and all groups are whole
+// (kAligned) these are 16-byte loads and stores, else as far as their addresses allow it; which elements a thread takes, and in
+// which order it adds, does not depend on that, so that results have the same bits at any alignment. Each element of an output
+// is written by the thread that has read what lies there in place.
+//
+// A block takes as many runs that are normalised, or rows that are rotated, as it has threads for (threads_of): of a run of
+// 4096 elements each thread takes two groups, and shorter ones share a block.
 //
 // Limit: memory. The normalisation reads its operands twice, the second time from the nearest cache.
 #pragma once
@@ -15,8 +19,37 @@
 namespace prunepeft::cuda {
 constexpr int kDecoderThreads = 256;
 constexpr int kDecoderWarps = kDecoderThreads / gpu::kWarp;
-/** Elements of a run that a warp normalises by itself, four groups a thread; a block shares longer ones. */
-constexpr int64_t kMostOfAWarp = 4 * gpu::kWarp * gpu::kGroup;
+
+/** Eight elements of a row of which so many are left from p on. */
+template <bool kAligned, class T>
+GPU_INLINE void load_eight(const T* p, int64_t left, float (&v)[gpu::kGroup]) {
+  if constexpr (kAligned)
+    gpu::load_group(p, v);
+  else
+    gpu::load_group(p, left, v);
+}
+template <bool kAligned, class T>
+GPU_INLINE void store_eight(T* p, int64_t left, const float (&v)[gpu::kGroup]) {
+  if constexpr (kAligned)
+    gpu::store_global_group(p, v);
+  else
+    gpu::store_global_group(p, left, v);
+}
+
+/** What a thread has of runs, or rows, of which each has so many threads, a power of two. */
+struct Place {
+  int64_t first, step;  // what its block takes: the first of those side by side, and how far it is to the next ones
+  int64_t own;          // its own among these
+  int thread;           // its number among those of its own
+
+  GPU_INLINE explicit Place(int threads) {
+    const int thread_of_block = static_cast<int>(threadIdx.x), together = kDecoderThreads / threads;
+    first = int64_t{blockIdx.x} * together;
+    step = int64_t{gridDim.x} * together;
+    own = thread_of_block / threads;
+    thread = thread_of_block % threads;
+  }
+};
 
 template <class T>
 struct NormArguments {
@@ -34,43 +67,33 @@ struct NormArguments {
   int64_t K;
   int64_t runs_of_row;
   int64_t runs;
+  int threads;  // of a run
 };
 
-/** The runs of a thread, and its place in each. */
-struct RunPlace {
-  bool by_block;
-  int64_t first, step;    // runs
-  int64_t begin, stride;  // elements of a run
-
-  GPU_INLINE explicit RunPlace(int64_t K) : by_block(K > kMostOfAWarp) {
-    const int64_t block = blockIdx.x, blocks = gridDim.x;
-    const int thread = static_cast<int>(threadIdx.x);
-    first = by_block ? block : block * kDecoderWarps + thread / gpu::kWarp;
-    step = by_block ? blocks : blocks * kDecoderWarps;
-    begin = (by_block ? thread : thread % gpu::kWarp) * gpu::kGroup;
-    stride = (by_block ? kDecoderThreads : gpu::kWarp) * gpu::kGroup;
-  }
-};
-
-/** The sum over a run's threads, for each of them. */
-GPU_INLINE float run_sum(const float (&own)[gpu::kGroup], bool by_block) {
+/** The sum over the threads of each run, for all of them. All of a block call it. */
+GPU_INLINE float run_sum(const float (&own)[gpu::kGroup], int threads) {
   GPU_SHARED(float[kDecoderWarps], sums);
-  const float sum = gpu::warp_sum(((own[0] + own[1]) + (own[2] + own[3])) + ((own[4] + own[5]) + (own[6] + own[7])));
-  if (!by_block) return __shfl_sync(gpu::kFullMask, sum, 0);
-  const int thread = static_cast<int>(threadIdx.x);
-  __syncthreads();  // the sums of the run before have been read
+  float sum = ((own[0] + own[1]) + (own[2] + own[3])) + ((own[4] + own[5]) + (own[6] + own[7]));
+#pragma unroll
+  for (int distance = gpu::kWarp / 2; distance > 0; distance /= 2)
+    if (distance < threads) sum += __shfl_xor_sync(gpu::kFullMask, sum, distance);
+  if (threads <= gpu::kWarp) return sum;
+  const int thread = static_cast<int>(threadIdx.x), warps = threads / gpu::kWarp;
+  __syncthreads();  // the sums of the runs before have been read
   if (thread % gpu::kWarp == 0) sums[thread / gpu::kWarp] = sum;
   __syncthreads();
-  float all = 0;
+  const float* const of_run = sums + thread / threads * warps;
+  sum = of_run[0];
 #pragma unroll
-  for (int warp = 0; warp < kDecoderWarps; warp++) all += sums[warp];
-  return all;
+  for (int warp = 1; warp < kDecoderWarps; warp++)
+    if (warp < warps) sum += of_run[warp];
+  return sum;
 }
 
 /** w' of eight columns. */
-template <class T>
+template <bool kAligned, class T>
 GPU_INLINE void load_weights(const NormArguments<T>& arguments, int64_t j, float (&w)[gpu::kGroup]) {
-  gpu::load_group(arguments.weight + j, arguments.K - j, w);
+  load_eight<kAligned>(arguments.weight + j, arguments.K - j, w);
 #pragma unroll
   for (int i = 0; i < gpu::kGroup; i++) w[i] += arguments.offset;
 }
@@ -91,13 +114,15 @@ struct RotateArguments {
   int64_t tokens, heads, head_size, past;
   const int32_t* starts;
   float direction;  // of the sines
+  int threads;      // of a row
 };
 
-/** Copies so many runs of columns, the first from column `first` on, `stride` apart. */
+/** Copies so many runs of a row's columns, the first from column `first` on, `stride` apart, by the row's threads. */
 template <class T>
-GPU_INLINE void copy_columns(const T* from, T* to, int64_t runs, int64_t first, int64_t length, int64_t stride) {
+GPU_INLINE void copy_columns(const T* from, T* to, int64_t runs, int64_t first, int64_t length, int64_t stride, int thread,
+                             int threads) {
   const int64_t groups = gpu::divide_up(length, gpu::kGroup);
-  for (int64_t item = threadIdx.x; item < runs * groups; item += kDecoderThreads) {
+  for (int64_t item = thread; item < runs * groups; item += threads) {
     const int64_t j = item % groups * gpu::kGroup, at = first + item / groups * stride + j;
     if (length - j >= gpu::kGroup && gpu::is_aligned(from + at) && gpu::is_aligned(to + at)) {
 #pragma unroll
@@ -152,74 +177,77 @@ GPU_INLINE void for_groups(int64_t rows, int64_t columns, Body body) {
 
 // CUDA kernels
 
-template <class T>
+template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads) rms_norm_forward_kernel(const __grid_constant__ NormArguments<T> arguments) {
-  const RunPlace place(arguments.K);
-  const int64_t K = arguments.K;
-  for (int64_t run = place.first; run < arguments.runs; run += place.step) {
+  const Place place(arguments.threads);
+  const int64_t begin = place.thread * gpu::kGroup, stride = arguments.threads * gpu::kGroup;
+  for (int64_t first = place.first; first < arguments.runs; first += place.step) {
+    const int64_t run = first + place.own, K = run < arguments.runs ? arguments.K : 0;  // behind the last one nothing
     const int64_t row = run / arguments.runs_of_row, g = run % arguments.runs_of_row;
-    const T* from = arguments.x + row * arguments.ldx + g * K;
-    T* to = arguments.out + row * arguments.ldout + g * K;
+    const T* from = arguments.x + row * arguments.ldx + g * arguments.K;
+    T* to = arguments.out + row * arguments.ldout + g * arguments.K;
     float squares[gpu::kGroup] = {};
-    for (int64_t j = place.begin; j < K; j += place.stride) {
+    for (int64_t j = begin; j < K; j += stride) {
       float v[gpu::kGroup];
-      gpu::load_group(from + j, K - j, v);
+      load_eight<kAligned>(from + j, K - j, v);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) squares[i] += v[i] * v[i];
     }
-    const float mean = run_sum(squares, place.by_block) / static_cast<float>(K);
+    const float mean = run_sum(squares, arguments.threads) / static_cast<float>(arguments.K);
     const float scale = 1.0f / sqrtf(mean + arguments.epsilon);
-    if (arguments.scales != nullptr && place.begin == 0) arguments.scales[row * arguments.ldscales + g] = scale;
-    for (int64_t j = place.begin; j < K; j += place.stride) {
+    if (arguments.scales != nullptr && begin == 0 && K > 0) arguments.scales[row * arguments.ldscales + g] = scale;
+    for (int64_t j = begin; j < K; j += stride) {
       float v[gpu::kGroup], w[gpu::kGroup];
-      gpu::load_group(from + j, K - j, v);
-      load_weights(arguments, j, w);
+      load_eight<kAligned>(from + j, K - j, v);
+      load_weights<kAligned>(arguments, j, w);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) v[i] = v[i] * scale * w[i];
-      gpu::store_global_group(to + j, K - j, v);
+      store_eight<kAligned>(to + j, K - j, v);
     }
   }
 }
 
 // With s = 1 / sqrt(mean(x²) + ε): dx = s·w'∘dy − x·s³ / K·Σ w'∘dy∘x.
-template <class T>
+template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads)
     rms_norm_backward_kernel(const __grid_constant__ NormArguments<T> arguments) {
-  const RunPlace place(arguments.K);
-  const int64_t K = arguments.K;
-  for (int64_t run = place.first; run < arguments.runs; run += place.step) {
+  const Place place(arguments.threads);
+  const int64_t begin = place.thread * gpu::kGroup, stride = arguments.threads * gpu::kGroup;
+  for (int64_t first = place.first; first < arguments.runs; first += place.step) {
+    const int64_t run = first + place.own, K = run < arguments.runs ? arguments.K : 0;
     const int64_t row = run / arguments.runs_of_row, g = run % arguments.runs_of_row;
-    const T* from = arguments.x + row * arguments.ldx + g * K;
-    const T* gradient = arguments.dy + row * arguments.lddy + g * K;
-    T* to = arguments.out + row * arguments.ldout + g * K;
+    const T* from = arguments.x + row * arguments.ldx + g * arguments.K;
+    const T* gradient = arguments.dy + row * arguments.lddy + g * arguments.K;
+    T* to = arguments.out + row * arguments.ldout + g * arguments.K;
     float products[gpu::kGroup] = {};
-    for (int64_t j = place.begin; j < K; j += place.stride) {
+    for (int64_t j = begin; j < K; j += stride) {
       float v[gpu::kGroup], dv[gpu::kGroup], w[gpu::kGroup];
-      gpu::load_group(from + j, K - j, v);
-      gpu::load_group(gradient + j, K - j, dv);
-      load_weights(arguments, j, w);
+      load_eight<kAligned>(from + j, K - j, v);
+      load_eight<kAligned>(gradient + j, K - j, dv);
+      load_weights<kAligned>(arguments, j, w);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) products[i] += dv[i] * w[i] * v[i];
     }
-    const float scale = arguments.scales[row * arguments.ldscales + g];
-    const float along = scale * scale * scale / static_cast<float>(K) * run_sum(products, place.by_block);
-    for (int64_t j = place.begin; j < K; j += place.stride) {
+    const float scale = K > 0 ? arguments.scales[row * arguments.ldscales + g] : 0.0f;
+    const float along = scale * scale * scale / static_cast<float>(arguments.K) * run_sum(products, arguments.threads);
+    for (int64_t j = begin; j < K; j += stride) {
       float v[gpu::kGroup], dv[gpu::kGroup], w[gpu::kGroup];
-      gpu::load_group(from + j, K - j, v);
-      gpu::load_group(gradient + j, K - j, dv);
-      load_weights(arguments, j, w);
+      load_eight<kAligned>(from + j, K - j, v);
+      load_eight<kAligned>(gradient + j, K - j, dv);
+      load_weights<kAligned>(arguments, j, w);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) v[i] = dv[i] * w[i] * scale - v[i] * along;
-      gpu::store_global_group(to + j, K - j, v);
+      store_eight<kAligned>(to + j, K - j, v);
     }
   }
 }
 
-template <class T>
+template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads) rotate_kernel(const __grid_constant__ RotateArguments<T> arguments) {
+  const Place place(arguments.threads);
   const int64_t n = arguments.n, d = arguments.head_size;
   const int64_t groups = gpu::divide_up(n, gpu::kGroup), rotated = arguments.heads * d;
-  for (int64_t row = blockIdx.x; row < arguments.rows; row += gridDim.x) {
+  for (int64_t row = place.first + place.own; row < arguments.rows; row += place.step) {
     const int64_t start = arguments.starts == nullptr ? 0 : arguments.starts[row];
     const int64_t wanted = arguments.past + row % arguments.tokens - start;
     const int64_t position = wanted < 0 ? 0 : gpu::least(wanted, arguments.positions - 1);
@@ -227,13 +255,13 @@ __global__ void __launch_bounds__(kDecoderThreads) rotate_kernel(const __grid_co
     const float* sines = arguments.sines + position * arguments.ldsines;
     const T* from = arguments.x + row * arguments.ldx;
     T* to = arguments.y + row * arguments.ldy;
-    for (int64_t item = threadIdx.x; item < arguments.heads * groups; item += kDecoderThreads) {
+    for (int64_t item = place.thread; item < arguments.heads * groups; item += arguments.threads) {
       const int64_t j = item % groups * gpu::kGroup, at = item / groups * d + j, count = n - j;
       float first[gpu::kGroup], second[gpu::kGroup], cosine[gpu::kGroup], sine[gpu::kGroup];
-      gpu::load_group(from + at, count, first);
-      gpu::load_group(from + at + n, count, second);
-      gpu::load_group(cosines + j, count, cosine);
-      gpu::load_group(sines + j, count, sine);
+      load_eight<kAligned>(from + at, count, first);
+      load_eight<kAligned>(from + at + n, count, second);
+      load_eight<kAligned>(cosines + j, count, cosine);
+      load_eight<kAligned>(sines + j, count, sine);
 #pragma unroll
       for (int i = 0; i < gpu::kGroup; i++) {
         const float v = first[i];
@@ -241,47 +269,47 @@ __global__ void __launch_bounds__(kDecoderThreads) rotate_kernel(const __grid_co
         first[i] = v * cosine[i] - second[i] * sine[i];
         second[i] = second[i] * cosine[i] + v * sine[i];
       }
-      gpu::store_global_group(to + at, count, first);
-      gpu::store_global_group(to + at + n, count, second);
+      store_eight<kAligned>(to + at, count, first);
+      store_eight<kAligned>(to + at + n, count, second);
     }
     if (from == to) continue;
-    copy_columns(from, to, arguments.heads, 2 * n, d - 2 * n, d);
-    copy_columns(from, to, 1, rotated, arguments.columns - rotated, 0);
+    copy_columns(from, to, arguments.heads, 2 * n, d - 2 * n, d, place.thread, arguments.threads);
+    copy_columns(from, to, 1, rotated, arguments.columns - rotated, 0, place.thread, arguments.threads);
   }
 }
 
-template <class T>
+template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads) gate_forward_kernel(const __grid_constant__ GateArguments<T> arguments) {
   for_groups(arguments.rows, arguments.columns, [&](int64_t row, int64_t j) {
     const T* gates = arguments.gate_up + row * arguments.ldgate_up + j;
     const int64_t count = arguments.columns - j;
     float z[gpu::kGroup], up[gpu::kGroup];
-    gpu::load_group(gates, count, z);
-    gpu::load_group(gates + arguments.columns, count, up);
+    load_eight<kAligned>(gates, count, z);
+    load_eight<kAligned>(gates + arguments.columns, count, up);
 #pragma unroll
     for (int i = 0; i < gpu::kGroup; i++) z[i] = activated(arguments.gate, z[i]).value * up[i];
-    gpu::store_global_group(arguments.to + row * arguments.ldto + j, count, z);
+    store_eight<kAligned>(arguments.to + row * arguments.ldto + j, count, z);
   });
 }
 
-template <class T>
+template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads) gate_backward_kernel(const __grid_constant__ GateArguments<T> arguments) {
   for_groups(arguments.rows, arguments.columns, [&](int64_t row, int64_t j) {
     const T* gates = arguments.gate_up + row * arguments.ldgate_up + j;
     T* dgates = arguments.to + row * arguments.ldto + j;
     const int64_t count = arguments.columns - j;
     float z[gpu::kGroup], up[gpu::kGroup], dout[gpu::kGroup];
-    gpu::load_group(gates, count, z);
-    gpu::load_group(gates + arguments.columns, count, up);
-    gpu::load_group(arguments.dout + row * arguments.lddout + j, count, dout);
+    load_eight<kAligned>(gates, count, z);
+    load_eight<kAligned>(gates + arguments.columns, count, up);
+    load_eight<kAligned>(arguments.dout + row * arguments.lddout + j, count, dout);
 #pragma unroll
     for (int i = 0; i < gpu::kGroup; i++) {
       const Activated at = activated(arguments.gate, z[i]);
       z[i] = dout[i] * up[i] * at.slope;
       up[i] = dout[i] * at.value;
     }
-    gpu::store_global_group(dgates, count, z);
-    gpu::store_global_group(dgates + arguments.columns, count, up);
+    store_eight<kAligned>(dgates, count, z);
+    store_eight<kAligned>(dgates + arguments.columns, count, up);
   });
 }
 }  // namespace prunepeft::cuda

@@ -10,43 +10,59 @@
 namespace prunepeft::cuda {
 /**
  * Instructions of a warp for 256 elements in 16 bits, eight a thread: of the normalisation's first and second reading of x, and
- * of what lies between for a run that a block shares. cmake/cost_of_loops.py compares them with native/cuda-loops.txt.
+ * of what lies between for a run that several warps share, or threads of one. cmake/cost_of_loops.py compares them with
+ * native/cuda-loops.txt.
  */
-constexpr double kNormSquares = 43, kNormScaled = 106, kNormRun = 173;
-constexpr double kNormProducts = 106, kNormGradients = 135, kNormBackwardRun = 165;
+constexpr double kNormSquares = 30, kNormScaled = 70, kNormRun = 173, kNormRunOfWarp = 143;
+constexpr double kNormProducts = 78, kNormGradients = 102, kNormBackwardRun = 199, kNormBackwardRunOfWarp = 159;
 /** Of the rotation eight pairs a thread, and what a row takes besides; of gates (SwiGLU) eight elements of the result. */
-constexpr double kRotatePairs = 185, kRotateRow = 123;
-constexpr double kGateForward = 342, kGateBackward = 447;
+constexpr double kRotatePairs = 143, kRotateRow = 120;
+constexpr double kGateForward = 329, kGateBackward = 422;
 
-/** Of decoder.cuh: warps of a block, elements of a warp's turn, and of a run that a warp normalises by itself. */
-constexpr double kWarpsOfBlock = 8, kElementsOfWarp = 8 * 32, kMostNormalisedByWarp = 4 * kElementsOfWarp;
+/** Of decoder.cuh: threads of a block, and elements of a warp's turn. */
+constexpr int kThreadsOfBlock = 256, kElementsOfWarp = 8 * 32;
 
-inline double turns_of_warps(double elements) {
-  return std::ceil(elements / kElementsOfWarp);
+/** Of a run that is normalised, or a row that is rotated: a power of two, so many that two groups of eight are for each. */
+inline int threads_of(int64_t elements) {
+  constexpr int kLeast = 4, kElements = 16;
+  int threads = kLeast;
+  while (threads < kThreadsOfBlock && threads * kElements < elements) threads *= 2;
+  return threads;
 }
 
-/** Runs of K elements. What lies between the readings of a run that a warp has by itself is taken to cost as much. */
-inline Cost rms_norm_cost(double runs, double K, double element_bytes, bool backward) {
-  Cost cost = {(backward ? 3 : 2) * element_bytes * runs * K, 0, 0, 1};
-  const double warps = K > kMostNormalisedByWarp ? kWarpsOfBlock : 1;
-  if (element_bytes == 2)
-    cost.instructions = runs * (turns_of_warps(K) * (backward ? kNormProducts + kNormGradients : kNormSquares + kNormScaled) +
-                                warps * (backward ? kNormBackwardRun : kNormRun));
+/** Turns of warps that a run of so many elements takes, of which each takes eight for a thread: runs share warps. */
+inline double turns_of(int64_t elements, int threads) {
+  return std::ceil(static_cast<double>(elements) / (8.0 * threads)) * threads / 32;
+}
+
+/** Runs of K elements, of whole rows or of heads. */
+inline Cost rms_norm_cost(double runs, int64_t K, double element_bytes, bool backward) {
+  Cost cost = {(backward ? 3 : 2) * element_bytes * runs * static_cast<double>(K), 0, 0, 1};
+  if (element_bytes != 2) return cost;
+  const int threads = threads_of(K);
+  const double readings = backward ? kNormProducts + kNormGradients : kNormSquares + kNormScaled;
+  const double between =
+      threads > 32 ? (backward ? kNormBackwardRun : kNormRun) : (backward ? kNormBackwardRunOfWarp : kNormRunOfWarp);
+  cost.instructions = runs * (turns_of(K, threads) * readings + threads / 32.0 * between);
   return cost;
 }
 
 /** Rows of heads, each of which is rotated whole, by float32 tables with a row for each row of x. */
-inline Cost rotate_cost(double rows, double heads, double head_size, double element_bytes) {
-  const double columns = heads * head_size;
-  Cost cost = {rows * (2 * element_bytes * columns + 2 * sizeof(float) * head_size / 2), 0, 0, 1};
-  if (element_bytes == 2) cost.instructions = rows * (turns_of_warps(columns / 2) * kRotatePairs + kWarpsOfBlock * kRotateRow);
+inline Cost rotate_cost(double rows, int64_t heads, int64_t head_size, double element_bytes) {
+  const int64_t columns = heads * head_size;
+  const double of_row = 2 * element_bytes * static_cast<double>(columns),
+               of_tables = 2.0 * sizeof(float) / 2 * static_cast<double>(head_size);
+  Cost cost = {rows * (of_row + of_tables), 0, 0, 1};
+  if (element_bytes != 2) return cost;
+  const int threads = threads_of(columns);
+  cost.instructions = rows * (turns_of(columns / 2, threads) * kRotatePairs + threads / 32.0 * kRotateRow);
   return cost;
 }
 
 /** A result of so many elements, or the gradients of what it is of. */
 inline Cost gate_cost(double elements, double element_bytes, bool backward) {
   Cost cost = {(backward ? 5 : 3) * element_bytes * elements, 0, 0, 1};
-  if (element_bytes == 2) cost.instructions = turns_of_warps(elements) * (backward ? kGateBackward : kGateForward);
+  if (element_bytes == 2) cost.instructions = std::ceil(elements / kElementsOfWarp) * (backward ? kGateBackward : kGateForward);
   return cost;
 }
 }  // namespace prunepeft::cuda

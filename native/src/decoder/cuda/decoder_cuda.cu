@@ -2,11 +2,15 @@
 #include "decoder/cuda/decoder_cuda.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "cuda/device.h"
 #include "decoder/cuda/decoder.cuh"
+#include "decoder/cuda/decoder_cost.h"
 
 namespace prunepeft::cuda {
+static_assert(kDecoderThreads == kThreadsOfBlock && gpu::kWarp * gpu::kGroup == kElementsOfWarp);
+
 namespace {
 /** Blocks take several works each where there are more. */
 constexpr int64_t kMostBlocks = 1 << 20;
@@ -17,6 +21,17 @@ int64_t blocks_of(int64_t works) {
 
 int64_t group_blocks(const pp_matrix& matrix) {
   return blocks_of(gpu::divide_up(matrix.rows * gpu::divide_up(matrix.cols, gpu::kGroup), kDecoderThreads));
+}
+
+template <class T>
+bool is_aligned(const pp_matrix& matrix) {
+  return gpu::rows_aligned<T>(matrix.data, matrix.ld);
+}
+
+/** Calls `launch` with whether rows and groups are aligned and whole, as a constant. */
+template <class Launch>
+cudaError_t launch_aligned(bool aligned, Launch launch) {
+  return aligned ? launch(std::true_type{}) : launch(std::false_type{});
 }
 
 template <class T>
@@ -55,9 +70,15 @@ cudaError_t launch_norm(const pp_rms_norm& norm, const pp_matrix* dy, const pp_m
     arguments.scales = static_cast<float*>(scales->data);
     arguments.ldscales = scales->ld;
   }
-  const int64_t works = arguments.K > kMostOfAWarp ? arguments.runs : gpu::divide_up(arguments.runs, kDecoderWarps);
-  return gpu::launch(dy == nullptr ? rms_norm_forward_kernel<T> : rms_norm_backward_kernel<T>, blocks_of(works),
-                     kDecoderThreads, 0, stream, arguments);
+  arguments.threads = threads_of(arguments.K);
+  const bool aligned = is_aligned<T>(x) && is_aligned<T>(out) && gpu::is_aligned(norm.weight.data) &&
+                       (dy == nullptr || is_aligned<T>(*dy)) && arguments.K % gpu::kGroup == 0;
+  return launch_aligned(aligned, [&](auto constant) {
+    constexpr bool kAligned = decltype(constant)::value;
+    const auto kernel = dy == nullptr ? rms_norm_forward_kernel<T, kAligned> : rms_norm_backward_kernel<T, kAligned>;
+    return gpu::launch(kernel, blocks_of(gpu::divide_up(arguments.runs, kDecoderThreads / arguments.threads)), kDecoderThreads,
+                       0, stream, arguments);
+  });
 }
 }  // namespace
 
@@ -97,7 +118,15 @@ pp_status rotate(const pp_device& device, const pp_rotary& rotary, const pp_matr
     arguments.past = rotary.past;
     arguments.starts = rotary.starts;
     arguments.direction = rotary.backward != 0 ? -1.0f : 1.0f;
-    return gpu::launch(rotate_kernel<T>, blocks_of(x.rows), kDecoderThreads, 0, stream, arguments);
+    arguments.threads = threads_of(x.cols);
+    const bool aligned = is_aligned<T>(x) && is_aligned<T>(y) && is_aligned<float>(rotary.cosines) &&
+                         is_aligned<float>(rotary.sines) && rotary.head_size % gpu::kGroup == 0 &&
+                         arguments.n % gpu::kGroup == 0;
+    return launch_aligned(aligned, [&](auto constant) {
+      return gpu::launch(rotate_kernel<T, decltype(constant)::value>,
+                         blocks_of(gpu::divide_up(x.rows, kDecoderThreads / arguments.threads)), kDecoderThreads, 0, stream,
+                         arguments);
+    });
   });
 }
 
@@ -106,7 +135,11 @@ pp_status gate_forward(const pp_device& device, pp_gate gate, const pp_matrix& g
     using T = decltype(element);
     const GateArguments<T> arguments = {
         gate, elements<T>(gate_up), gate_up.ld, nullptr, 0, static_cast<T*>(out.data), out.ld, out.rows, out.cols};
-    return gpu::launch(gate_forward_kernel<T>, group_blocks(out), kDecoderThreads, 0, stream, arguments);
+    const bool aligned = is_aligned<T>(gate_up) && is_aligned<T>(out) && out.cols % gpu::kGroup == 0;
+    return launch_aligned(aligned, [&](auto constant) {
+      return gpu::launch(gate_forward_kernel<T, decltype(constant)::value>, group_blocks(out), kDecoderThreads, 0, stream,
+                         arguments);
+    });
   });
 }
 
@@ -117,7 +150,12 @@ pp_status gate_backward(const pp_device& device, pp_gate gate, const pp_matrix& 
     const GateArguments<T> arguments = {gate,     elements<T>(gate_up),           gate_up.ld,  elements<T>(dout),
                                         dout.ld,  static_cast<T*>(dgate_up.data), dgate_up.ld, dout.rows,
                                         dout.cols};
-    return gpu::launch(gate_backward_kernel<T>, group_blocks(dout), kDecoderThreads, 0, stream, arguments);
+    const bool aligned =
+        is_aligned<T>(gate_up) && is_aligned<T>(dout) && is_aligned<T>(dgate_up) && dout.cols % gpu::kGroup == 0;
+    return launch_aligned(aligned, [&](auto constant) {
+      return gpu::launch(gate_backward_kernel<T, decltype(constant)::value>, group_blocks(dout), kDecoderThreads, 0, stream,
+                         arguments);
+    });
   });
 }
 }  // namespace prunepeft::cuda

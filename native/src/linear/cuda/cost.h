@@ -193,8 +193,10 @@ constexpr double kMaskedRanks = 1500;
 constexpr double kMaskedDraw = 85;
 /** Of importance, in 16 bits, a weight with its gradient. A thread does it, so that a warp's instructions serve 32 weights. */
 constexpr double kImportanceWeight = 20;
-/** Of a quantile's round that counts all weights, and of decoding a quantised W into 16 bits, each a weight likewise. */
-constexpr double kQuantileWeight = 15, kDecodedWeight = 13;
+/** Of a quantile's first round, which counts every weight, and of later ones, which find few that share the digits found. */
+constexpr double kQuantileWeight = 15, kQuantilePassed = 9;
+/** Of decoding a quantised W into 16 bits, from tables of NF4 and from int8. */
+constexpr double kDecodedNf4 = 14.75, kDecodedInt8 = 21;
 
 /** Importance of so many weights. */
 inline Cost importance_cost(double weights, double element_bytes) {
@@ -214,16 +216,16 @@ inline Cost quantile_cost(double weights, int64_t element_bytes) {
   cost.launches = 1 + 2 * rounds;  // before the rounds one that begins
   cost.again_bytes = (rounds - 1) * cost.bytes;
   cost.again_span = cost.bytes;
-  if (element_bytes == 2) cost.instructions = rounds * weights * kQuantileWeight / 32;
+  if (element_bytes == 2) cost.instructions = weights * (kQuantileWeight + (rounds - 1) * kQuantilePassed) / 32;
   return cost;
 }
 
 /** A quantised W [N,K], whose codes and scales are so many bytes, decoded into the workspace. */
-inline Cost decode_cost(double weights, double code_bytes, double element_bytes) {
+inline Cost decode_cost(pp_quantization type, double weights, double code_bytes, double element_bytes) {
   Cost cost = {};
   cost.bytes = code_bytes + weights * element_bytes;
   cost.launches = 1;
-  if (element_bytes == 2) cost.instructions = weights * kDecodedWeight / 32;
+  if (element_bytes == 2) cost.instructions = weights * (type == PP_NF4 ? kDecodedNf4 : kDecodedInt8) / 32;
   return cost;
 }
 
