@@ -17,6 +17,7 @@
 #include "operands.h"
 #include "read.h"
 #include "shapes.h"
+#include "stack_operands.h"
 #include "timer.h"
 
 namespace gpu_check {
@@ -275,17 +276,20 @@ void time_calls(const std::string& group, const std::vector<std::vector<Call>>& 
 void time_shape(const Shape& shape, const Run& run) {
   const std::string group = group_name(shape);
   if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", all calls");
-  const int64_t elements = shape.M * (7 * shape.K + 10 * shape.N) + shape.N * shape.K;
+  const int64_t elements = shape.M * (9 * shape.K + 16 * shape.N) + shape.N * shape.K;
   const int64_t touched = shape.M * std::min(shape.K, shape.N);  // by all calls but that of the magnitude
   const size_t size = pp_dtype_size(run.dtype);
   const size_t sets = set_count(static_cast<size_t>(touched) * size, static_cast<size_t>(elements) * size, run.l2_bytes);
   std::vector<std::unique_ptr<Operands>> operands;
+  std::vector<std::unique_ptr<StackOperands>> stacks;
   std::vector<std::unique_ptr<DecoderOperands>> decoders;
   std::vector<std::vector<Call>> calls;
   for (size_t i = 0; i < sets; i++) {
     operands.push_back(std::make_unique<Operands>(run.dtype, shape.M, shape.K, shape.N, shape.r, 20 * i));
     calls.push_back(operands.back()->pure_calls());
     for (Call& call : operands.back()->adding_calls()) calls.back().push_back(std::move(call));
+    stacks.push_back(std::make_unique<StackOperands>(run.dtype, shape.M, shape.K, shape.N, shape.r, 20 * i + 5));
+    for (Call& call : stacks.back()->calls()) calls.back().push_back(std::move(call));
     decoders.push_back(std::make_unique<DecoderOperands>(run.dtype, shape.M, shape.K, shape.N, 20 * i + 10));
     for (Call& call : decoders.back()->calls()) calls.back().push_back(std::move(call));
   }

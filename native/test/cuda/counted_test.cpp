@@ -16,10 +16,10 @@
 #include <map>
 
 #include "../../gpu-check/decoder_operands.h"
+#include "../../gpu-check/stack_operands.h"
 #include "../../gpu-check/operands.h"
 #include "count.h"
 #include "launches.h"
-#include "stack_operands.h"
 
 namespace {
 using namespace gpu_check;

@@ -1,7 +1,7 @@
 // Three modules on the same rows that share out the columns of y, as query, key and value do, and the skinny calls on them.
 #pragma once
 
-#include "../../gpu-check/operands.h"
+#include "operands.h"
 
 namespace gpu_check {
 class StackOperands {
