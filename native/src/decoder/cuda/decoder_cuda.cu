@@ -71,7 +71,7 @@ cudaError_t launch_norm(const pp_rms_norm& norm, const pp_matrix* dy, const pp_m
     arguments.ldscales = scales->ld;
   }
   arguments.threads = threads_of(arguments.K);
-  const bool aligned = is_aligned<T>(x) && is_aligned<T>(out) && gpu::is_aligned(norm.weight.data) &&
+  const bool aligned = is_aligned<T>(x) && is_aligned<T>(out) && gpu::rows_aligned<T>(norm.weight.data, 0) &&
                        (dy == nullptr || is_aligned<T>(*dy)) && arguments.K % gpu::kGroup == 0;
   return launch_aligned(aligned, [&](auto constant) {
     constexpr bool kAligned = decltype(constant)::value;
