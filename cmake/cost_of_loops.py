@@ -3,7 +3,7 @@
 
 usage: cost_of_loops.py COST CHOICE DECODER LOOPS
 
-COST and CHOICE are these headers of native/src/linear/cuda, DECODER is that of native/src/decoder/cuda, LOOPS is
+COST and CHOICE are these headers of native/src/linear/cuda, DECODER is decoder_cost.h, LOOPS is
 native/cuda-loops.txt, which the test cuda_loops keeps equal to the machine code. A constant counts what a warp comes to in a step; of the skinny products under dropout it counts clocks of the
 unit of integers, which instructions are close to.
 """
@@ -170,13 +170,13 @@ def main(arguments):
     loop = re.search(r"^histogram bf16: .*?loop (\d+), LDG 2, vectors (\d+)", table, re.M | re.S)
 
     def turns(kernel, name="vectors"):
-        """The shortest turns of a kernel's loops that load and store vectors, each with those inside."""
-        lines = re.search(rf"^{kernel}: .*\n((?: .*\n)+)", table, re.M)[1].splitlines()
+        """The shortest way through a kernel, and turns of its loops, that load and store vectors, each with those inside."""
+        lines = re.search(rf"^{kernel}: .*\n(?: .*\n)*", table, re.M)[0].splitlines()
         named = (re.search(rf", {name} (\d+)", line) or re.search(r"vectors (\d+)", line) for line in lines)
         return [int(turn[1]) for turn in named if turn]
 
     by_warps, by_threads = "vectors with LDS", "without LDS"
-    (of_nf4,), (of_int8,) = turns("decode_weights bf16", "vectors with LDS"), turns("decode_weights bf16", "without LDS")
+    (_, of_nf4), (_, of_int8) = turns("decode_weights bf16", "vectors with LDS"), turns("decode_weights bf16", "without LDS")
     (gate,), (gate_backward,) = turns("gate_forward_kernel bf16 aligned"), turns("gate_backward_kernel bf16 aligned")
     row, pairs, *copies = turns("rotate_kernel bf16 aligned")
     expected += [

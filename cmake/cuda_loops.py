@@ -19,9 +19,10 @@ it comes to, that stores vectors of 16 bytes wherever it can, and makes products
 vectors wherever it can. Of its loops "shortest" is such a turn, with the products and copies that lie inside. "drawing" is the same
 that draws masks, in blocks of many wide products of integers, "mask read" one that loads masks, which it does by bytes.
 
-Of a kernel without products, copies and float64, "vectors" is the shortest turn of a loop that stores and loads vectors of 16
-bytes wherever it can, by one turn of each loop inside; where a loop also loads from shared memory, "vectors with LDS" is that of
-turns that do so wherever they can, "without LDS" of those that do so least, and load most from elsewhere.
+Of a kernel without products, copies and float64, "vectors" is the shortest way through it, and the shortest turn of a loop, that
+stores and loads vectors of 16 bytes wherever it can, by one turn of each loop inside; where it also loads from shared memory,
+"vectors with LDS" is that of ways that do so wherever they can, "without LDS" of those that do so least, and load most from
+elsewhere.
 
 Ways, and turns of vectors, call functions as little as they can: the code of a division calls one for numbers that its own few
 instructions are not for.
@@ -311,11 +312,17 @@ LOADS, TABLES = number_of("LDG"), number_of("LDS")
 MASKS = {"drawing": draws_in, "mask read": number_of("LDG", BYTE)}
 
 
+def whole(starts, above):
+    """The kernel, as if it were a loop."""
+    kernel = Loop(0)
+    kernel.blocks = {block for block in range(len(starts)) if above[block]}
+    return kernel
+
+
 def ways_of(code, starts, leads, above, lines):
     if any(", turn " in line for line in lines) or not all(of(code) for of in VECTORS_AND_ALL):
         return ""
-    kernel = Loop(0)
-    kernel.blocks = {block for block in range(len(starts)) if above[block]}
+    kernel = whole(starts, above)
     wanted = {"way": VECTORS_AND_ALL, "reading": VECTORS_AND_ALL + [number_of("LDG", VECTOR_OF_16_BYTES)]}
     wanted.update((name, VECTORS_AND_ALL + [of]) for name, of in MASKS.items())
     return "".join(
@@ -391,7 +398,11 @@ def lines_of(code):
 
     lines = lines_by(False)
     ways = ways_of(code, starts, leads, above, lines)
-    return [f"{len(code)}{counts(code)}{ways}"] + (lines_by(True) if ways else lines)
+    if ways:
+        lines = lines_by(True)
+    elif has_vectors_alone(code) and VECTORS[0](code):
+        ways = turns_of_vectors(whole(starts, above), code, starts, leads, above)
+    return [f"{len(code)}{counts(code)}{ways}"] + lines
 
 
 def local_memory(code):
@@ -443,7 +454,7 @@ def main(arguments):
     if before[:1] != text[:1]:
         print("\n".join(text))
         print(f"{kept.name} is of {before[0] if before else 'no compiler'}: not compared with nvcc {version}")
-        return len(errors) or NOT_COMPARED
+        return min(len(errors), 1) or NOT_COMPARED
     difference = list(difflib.unified_diff(before, text, str(kept), "this build", lineterm=""))
     if difference:
         print("\n".join(difference))

@@ -217,7 +217,7 @@ tee -a "$out/table.txt" < "$out/last.txt"
 memory=gpu__time_duration.sum,dram__bytes_read.sum,dram__bytes_write.sum
 ncu=$(command -v ncu || ls /usr/local/cuda/bin/ncu 2> /dev/null)
 count() {  # count <metrics>
-  within "$(time_left 60)" "$ncu" --csv --metrics "$1" "$build/gpu-check/gpu_check" once > "$out/last.txt" 2>&1 || return 1
+  within "$(time_left 120)" "$ncu" --csv --metrics "$1" "$build/gpu-check/gpu_check" once > "$out/last.txt" 2>&1 || return 1
   grep '^"' "$out/last.txt" > "$out/counters.csv"
 }
 if [ -z "$ncu" ]; then

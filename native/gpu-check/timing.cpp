@@ -223,8 +223,8 @@ constexpr bool h100_is_cold(size_t touched, size_t bytes_a_set) {
   constexpr size_t kL2Bytes = size_t{50} << 20, kMost = 96;
   return !may_be_warm(touched, set_count(touched, bytes_a_set, kL2Bytes, kMost), kL2Bytes);
 }
-static_assert(h100_is_cold(2 * 2048 * 384, 2 * (2048 * 17 * 384 + 384 * 384)));
-static_assert(h100_is_cold(2 * 4096 * 1024, 2 * (4096 * 17 * 1024 + 1024 * 1024)));
+static_assert(h100_is_cold(2 * 2048 * 384, 2 * (2048 * 25 * 384 + 384 * 384)));
+static_assert(h100_is_cold(2 * 4096 * 1024, 2 * (4096 * 25 * 1024 + 1024 * 1024)));
 static_assert(h100_is_cold(2 * (2 * 2048 * 384 + 384 * 384), 2 * (4 * 2048 * 384 + 384 * 384)));
 
 double copy_bandwidth(Timer* timer) {

@@ -471,16 +471,17 @@ TEST(instructions_take_less_time_than_memory_but_for_what_is_listed) {
   }
   // The other families, by the width of a run, a head or a row.
   constexpr double kElements = 8192.0 * 4096, kElementBytes = 2;
+  constexpr int64_t kGroup = 8, kLeastWidth = 64, kMostWidth = 8192;
   for (const bool backward : {false, true}) {
-    for (const int64_t run : {64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096, 8192})
+    for (int64_t run = kLeastWidth; run <= kMostWidth; run += kGroup)
       hold(backward ? "rms_norm_backward" : "rms_norm_forward", run,
            rms_norm_cost(kElements / static_cast<double>(run), run, kElementBytes, backward));
     hold(backward ? "gate_backward" : "gate_forward", 4096, gate_cost(kElements, kElementBytes, backward));
   }
-  constexpr int64_t kHeadSize = 128;
-  for (const int64_t columns : {512, 1024, 2048, 4096, 8192})
-    hold("rotate", columns,
-         rotate_cost(kElements / static_cast<double>(columns), columns / kHeadSize, kHeadSize, kElementBytes));
+  for (const int64_t head_size : {64, 128})
+    for (int64_t columns = 4 * head_size; columns <= kMostWidth; columns += head_size)
+      hold("rotate", columns,
+           rotate_cost(kElements / static_cast<double>(columns), columns / head_size, head_size, kElementBytes));
   hold("importance", 4096, importance_cost(kElements, kElementBytes));
   hold("importance_quantile", 4096, quantile_cost(kElements, 2));
   hold("NF4 decoded", 4096, decode_cost(PP_NF4, kElements, kElements / 2, kElementBytes));

@@ -20,7 +20,7 @@ struct NormCase {
 const NormCase kNorms[] = {{1, 1, 1, {}},        {9, 3, 64, {}},       {5, 2, 33, {1, 3}},   {3, 1, 520, {0, 8}},
                            {2, 1, 1023, {3, 1}}, {3, 2, 1032, {0, 8}}, {2, 1, 4500, {}},     {19, 1, 40, {0, 4}},
                            {2, 2, 1025, {1, 0}}, {33, 1, 8, {0, 0}},   {3, 7, 128, {0, 16}}, {1, 3, 256, {}},
-                           {5, 1, 1536, {0, 8}}, {1, 1, 4096, {}}};
+                           {5, 1, 1536, {0, 8}}, {1, 1, 4096, {}},     {9, 8, 64, {}}};
 
 /** Where no row, or nearly none, begins at a multiple of 16 bytes. */
 constexpr Placement kOdd = {1, 3};
@@ -78,14 +78,33 @@ void test_norm(pp_dtype dtype, const NormCase& c, bool adds_one) {
     expect_ok(pp_rms_norm_forward(&context, &norm, &own, &own, nullptr));
     expect_ok(pp_rms_norm_backward(&context, &norm, &gradient, &from, &of_runs, &input_gradient));
     expect_ok(pp_rms_norm_backward(&context, &norm, &own_gradient, &from, &of_runs, &own_gradient));
-    // By the kernels for any addresses.
+    std::vector<unsigned char> bytes = bytes_of({&y, &scales, &dx, y_in_place.get(), dx_in_place.get()});
+    // The kernels for any addresses, for which one operand elsewhere is enough.
     const std::unique_ptr<Matrix> odd_x = copy(dtype, x, kOdd), odd_dy = copy(dtype, dy, kOdd), odd_w = copy(dtype, w, kOdd);
-    Matrix odd_y(dtype, c.M, columns, kOdd, Content::kUnwritten), odd_dx(dtype, c.M, columns, kOdd, Content::kUnwritten);
     const pp_rms_norm odd_norm = {odd_w->view(), norm.epsilon, norm.adds_one};
-    const pp_matrix odd_from = odd_x->view(), odd_to = odd_y.view(), odd_gradient = odd_dy->view(), odd_input = odd_dx.view();
-    expect_ok(pp_rms_norm_forward(&context, &odd_norm, &odd_from, &odd_to, nullptr));
-    expect_ok(pp_rms_norm_backward(&context, &odd_norm, &odd_gradient, &odd_from, &of_runs, &odd_input));
-    const std::vector<unsigned char> bytes = bytes_of({&y, &scales, &dx, y_in_place.get(), dx_in_place.get(), &odd_y, &odd_dx});
+    const auto forward = [&](const pp_rms_norm& by, const Matrix& of, const Placement& placement) {
+      Matrix result(dtype, c.M, columns, placement, Content::kUnwritten);
+      const pp_matrix given = of.view(), into = result.view();
+      expect_ok(pp_rms_norm_forward(&context, &by, &given, &into, nullptr));
+      result.download();
+      append(&bytes, result);
+      expect_same("y at other addresses", y, result);
+    };
+    const auto backward = [&](const pp_rms_norm& by, const Matrix& of, const Matrix& at, const Placement& placement) {
+      Matrix result(dtype, c.M, columns, placement, Content::kUnwritten);
+      const pp_matrix given = of.view(), point = at.view(), into = result.view();
+      expect_ok(pp_rms_norm_backward(&context, &by, &given, &point, &of_runs, &into));
+      result.download();
+      append(&bytes, result);
+      expect_same("dx at other addresses", dx, result);
+    };
+    forward(norm, x, kOdd);
+    forward(norm, *odd_x, c.placement);
+    forward(odd_norm, x, c.placement);
+    backward(norm, dy, x, kOdd);
+    backward(norm, *odd_dy, x, c.placement);
+    backward(norm, dy, *odd_x, c.placement);
+    backward(odd_norm, dy, x, c.placement);
     // A thread adds two groups of a run, or of a long one every 256th, in eight sums, which are joined with those of a warp's
     // threads and of warps.
     const double additions = static_cast<double>(c.K) / 256 + 1 + 3 + 5 + 8;
@@ -96,8 +115,6 @@ void test_norm(pp_dtype dtype, const NormCase& c, bool adds_one) {
     expect_elements_close("dx", dx, expected.dx);
     expect_same("y in place", y, *y_in_place);
     expect_same("dx in place", dx, *dx_in_place);
-    expect_same("y at other addresses", y, odd_y);
-    expect_same("dx at other addresses", dx, odd_dx);
     return bytes;
   });
 }
@@ -132,11 +149,24 @@ void test_rotation(pp_dtype dtype, const RotaryCase& c, bool backward) {
     const pp_context context = {kDevice, nullptr};
     expect_ok(pp_rotate(&context, &rotary, &from, &to));
     expect_ok(pp_rotate(&context, &rotary, &own, &own));
-    const std::unique_ptr<Matrix> odd_x = copy(dtype, x, kOdd);
-    Matrix odd_y(dtype, rows, columns, kOdd, Content::kUnwritten);
-    const pp_matrix odd_from = odd_x->view(), odd_to = odd_y.view();
-    expect_ok(pp_rotate(&context, &rotary, &odd_from, &odd_to));
-    const std::vector<unsigned char> bytes = bytes_of({&y, in_place.get(), &odd_y});
+    std::vector<unsigned char> bytes = bytes_of({&y, in_place.get()});
+    const std::unique_ptr<Matrix> odd_x = copy(dtype, x, kOdd), odd_cosines = copy(PP_FLOAT32, cosines, kOdd),
+                                  odd_sines = copy(PP_FLOAT32, sines, kOdd);
+    const auto rotate = [&](const Matrix& of, const Matrix& of_cosines, const Matrix& of_sines, const Placement& placement) {
+      Matrix result(dtype, rows, columns, placement, Content::kUnwritten);
+      pp_rotary by = rotary;
+      by.cosines = of_cosines.view();
+      by.sines = of_sines.view();
+      const pp_matrix given = of.view(), into = result.view();
+      expect_ok(pp_rotate(&context, &by, &given, &into));
+      result.download();
+      append(&bytes, result);
+      expect_same("y at other addresses", y, result);
+    };
+    rotate(x, cosines, sines, kOdd);
+    rotate(*odd_x, cosines, sines, c.placement);
+    rotate(x, *odd_cosines, sines, c.placement);
+    rotate(x, cosines, *odd_sines, c.placement);
     cudaFree(memory);
     Reference expected(rows, columns);
     for (int64_t i = 0; i < rows; i++) {
@@ -154,7 +184,6 @@ void test_rotation(pp_dtype dtype, const RotaryCase& c, bool backward) {
     }
     expect_elements_close("y", y, expected);
     expect_same("y in place", y, *in_place);
-    expect_same("y at other addresses", y, odd_y);
     return bytes;
   });
 }
@@ -184,16 +213,30 @@ void test_gate(pp_dtype dtype, pp_gate gate, int64_t M, int64_t I, const Placeme
              expect_ok(pp_gate_forward(&context, gate, &from, &to));
              expect_ok(pp_gate_backward(&context, gate, &gradient, &from, &input_gradient));
              expect_ok(pp_gate_backward(&context, gate, &gradient, &own, &own));
-             const std::unique_ptr<Matrix> odd_gates = copy(dtype, gate_up, kOdd), odd_dout = copy(dtype, dout, kOdd);
-             Matrix odd_out(dtype, M, I, kOdd, Content::kUnwritten), odd_gradient(dtype, M, 2 * I, kOdd, Content::kUnwritten);
-             const pp_matrix odd_from = odd_gates->view(), odd_to = odd_out.view(), odd_given = odd_dout->view(),
-                             odd_input = odd_gradient.view();
-             expect_ok(pp_gate_forward(&context, gate, &odd_from, &odd_to));
-             expect_ok(pp_gate_backward(&context, gate, &odd_given, &odd_from, &odd_input));
-             const std::vector<unsigned char> bytes = bytes_of({&out, &dgate_up, in_place.get(), &odd_out, &odd_gradient});
-             expect_same("out at other addresses", out, odd_out);
-             expect_same("dgate_up at other addresses", dgate_up, odd_gradient);
+             std::vector<unsigned char> bytes = bytes_of({&out, &dgate_up, in_place.get()});
              expect_same("dgate_up in place", dgate_up, *in_place);
+             const std::unique_ptr<Matrix> odd_gates = copy(dtype, gate_up, kOdd), odd_dout = copy(dtype, dout, kOdd);
+             const auto forward = [&](const Matrix& of, const Placement& at) {
+               Matrix result(dtype, M, I, at, Content::kUnwritten);
+               const pp_matrix given = of.view(), into = result.view();
+               expect_ok(pp_gate_forward(&context, gate, &given, &into));
+               result.download();
+               append(&bytes, result);
+               expect_same("out at other addresses", out, result);
+             };
+             const auto backward = [&](const Matrix& by, const Matrix& of, const Placement& at) {
+               Matrix result(dtype, M, 2 * I, at, Content::kUnwritten);
+               const pp_matrix given = by.view(), point = of.view(), into = result.view();
+               expect_ok(pp_gate_backward(&context, gate, &given, &point, &into));
+               result.download();
+               append(&bytes, result);
+               expect_same("dgate_up at other addresses", dgate_up, result);
+             };
+             forward(gate_up, kOdd);
+             forward(*odd_gates, placement);
+             backward(dout, gate_up, kOdd);
+             backward(*odd_dout, gate_up, placement);
+             backward(dout, *odd_gates, placement);
              Reference expected(M, I), expected_gradient(M, 2 * I);
              for (int64_t i = 0; i < M; i++)
                for (int64_t j = 0; j < I; j++) {
@@ -235,12 +278,13 @@ int main() {
   // Whole groups, odd ends, parts of heads, and rows that are not rotated to their end.
   std::vector<RotaryCase> rotations = {{1, 1, 1, 2, 1, 0, 1, 0, false, {}},        {2, 5, 3, 32, 16, 32, 9, 2, true, {0, 8}},
                                        {1, 7, 2, 24, 8, 8, 5, 0, false, {}},       {2, 1, 40, 128, 64, 3, 8, 1, true, {0, 5}},
-                                       {3, 3, 2, 128, 64, 0, 9, 1, false, {0, 8}}, {1, 4, 0, 8, 4, 17, 4, 0, false, {1, 2}}};
+                                       {3, 3, 2, 128, 64, 0, 9, 1, false, {0, 8}}, {1, 3, 4, 20, 8, 0, 5, 0, false, {}},
+                                       {1, 3, 2, 16, 4, 0, 5, 0, false, {}},       {1, 4, 0, 8, 4, 17, 4, 0, false, {1, 2}}};
   struct Gated {
     int64_t M, I;
     Placement placement;
   };
-  std::vector<Gated> gates = {{1, 1, {}}, {5, 64, {0, 8}}, {3, 33, {1, 2}}, {70, 40, {}}, {2, 1000, {0, 4}}};
+  std::vector<Gated> gates = {{1, 1, {}}, {5, 64, {0, 8}}, {3, 33, {1, 2}}, {70, 40, {}}, {2, 1000, {0, 4}}, {3, 12, {}}};
   for (int i = 0; i < 4; i++) {
     const int64_t size = draw(2, 70);
     rotations.push_back({draw(1, 3), draw(1, 6), draw(0, 4), size, draw(1, size / 2), draw(1, 20), draw(1, 12), draw(0, 4),

@@ -5,8 +5,8 @@
 // which order it adds, does not depend on that, so that results have the same bits at any alignment. Each element of an output
 // is written by the thread that has read what lies there in place.
 //
-// A block takes as many runs that are normalised, or rows that are rotated, as it has threads for (threads_of): of a run of
-// 4096 elements each thread takes two groups, and shorter ones share a block.
+// A block takes as many runs that are normalised, or rows that are rotated, as it has threads for (log_threads_of): each thread
+// of a run of up to 8192 elements takes one to four groups, and those of up to 3584 share a block.
 //
 // Limit: memory. The normalisation reads its operands twice, the second time from the nearest cache.
 #pragma once
@@ -19,6 +19,8 @@
 namespace prunepeft::cuda {
 constexpr int kDecoderThreads = 256;
 constexpr int kDecoderWarps = kDecoderThreads / gpu::kWarp;
+/** A multiprocessor's, of the two kernels of which the compiler spills registers where it may choose (sm_86, sm_100). */
+constexpr int kDecoderBlocks = 4;
 
 /** Eight elements of a row of which so many are left from p on. */
 template <bool kAligned, class T>
@@ -36,18 +38,17 @@ GPU_INLINE void store_eight(T* p, int64_t left, const float (&v)[gpu::kGroup]) {
     gpu::store_global_group(p, left, v);
 }
 
-/** What a thread has of runs, or rows, of which each has so many threads, a power of two. */
+/** A thread's run, or row, of which each has so many threads, two to the power of `log_threads`; there may be none of that
+ * number. */
 struct Place {
-  int64_t first, step;  // what its block takes: the first of those side by side, and how far it is to the next ones
-  int64_t own;          // its own among these
-  int thread;           // its number among those of its own
+  int threads;
+  int64_t run;
+  int thread;  // its number among those of the run
 
-  GPU_INLINE explicit Place(int threads) {
-    const int thread_of_block = static_cast<int>(threadIdx.x), together = kDecoderThreads / threads;
-    first = int64_t{blockIdx.x} * together;
-    step = int64_t{gridDim.x} * together;
-    own = thread_of_block / threads;
-    thread = thread_of_block % threads;
+  GPU_INLINE explicit Place(int log_threads) : threads(1 << log_threads) {
+    const int of_block = static_cast<int>(threadIdx.x);
+    run = int64_t{blockIdx.x} * (kDecoderThreads >> log_threads) + (of_block >> log_threads);
+    thread = of_block & (threads - 1);
   }
 };
 
@@ -67,7 +68,7 @@ struct NormArguments {
   int64_t K;
   int64_t runs_of_row;
   int64_t runs;
-  int threads;  // of a run
+  int log_threads;  // of a run, to the base of 2
 };
 
 /** The sum over the threads of each run, for all of them. All of a block call it. */
@@ -79,10 +80,9 @@ GPU_INLINE float run_sum(const float (&own)[gpu::kGroup], int threads) {
     if (distance < threads) sum += __shfl_xor_sync(gpu::kFullMask, sum, distance);
   if (threads <= gpu::kWarp) return sum;
   const int thread = static_cast<int>(threadIdx.x), warps = threads / gpu::kWarp;
-  __syncthreads();  // the sums of the runs before have been read
   if (thread % gpu::kWarp == 0) sums[thread / gpu::kWarp] = sum;
   __syncthreads();
-  const float* const of_run = sums + thread / threads * warps;
+  const float* const of_run = sums + (thread / gpu::kWarp & ~(warps - 1));
   sum = of_run[0];
 #pragma unroll
   for (int warp = 1; warp < kDecoderWarps; warp++)
@@ -114,7 +114,7 @@ struct RotateArguments {
   int64_t tokens, heads, head_size, past;
   const int32_t* starts;
   float direction;  // of the sines
-  int threads;      // of a row
+  int log_threads;  // of a row, to the base of 2
 };
 
 /** Copies so many runs of a row's columns, the first from column `first` on, `stride` apart, by the row's threads. */
@@ -166,44 +166,42 @@ GPU_INLINE Activated activated(pp_gate gate, float z) {
   return {z * logistic, near * dv * (e * r * r) + logistic};
 }
 
-/** Calls body(row, column) for each group of eight columns. */
+/** Calls body(row, column) for the thread's group of eight columns. */
 template <class Body>
-GPU_INLINE void for_groups(int64_t rows, int64_t columns, Body body) {
-  const int64_t groups_of_row = gpu::divide_up(columns, gpu::kGroup), groups = rows * groups_of_row;
-  for (int64_t group = int64_t{blockIdx.x} * kDecoderThreads + threadIdx.x; group < groups;
-       group += int64_t{gridDim.x} * kDecoderThreads)
-    body(group / groups_of_row, group % groups_of_row * gpu::kGroup);
+GPU_INLINE void for_group(int64_t rows, int64_t columns, Body body) {
+  const int64_t groups_of_row = gpu::divide_up(columns, gpu::kGroup);
+  const int64_t group = int64_t{blockIdx.x} * kDecoderThreads + threadIdx.x;
+  if (group < rows * groups_of_row) body(group / groups_of_row, group % groups_of_row * gpu::kGroup);
 }
 
 // CUDA kernels
 
 template <class T, bool kAligned>
-__global__ void __launch_bounds__(kDecoderThreads) rms_norm_forward_kernel(const __grid_constant__ NormArguments<T> arguments) {
-  const Place place(arguments.threads);
-  const int64_t begin = place.thread * gpu::kGroup, stride = arguments.threads * gpu::kGroup;
-  for (int64_t first = place.first; first < arguments.runs; first += place.step) {
-    const int64_t run = first + place.own, K = run < arguments.runs ? arguments.K : 0;  // behind the last one nothing
-    const int64_t row = run / arguments.runs_of_row, g = run % arguments.runs_of_row;
-    const T* from = arguments.x + row * arguments.ldx + g * arguments.K;
-    T* to = arguments.out + row * arguments.ldout + g * arguments.K;
-    float squares[gpu::kGroup] = {};
-    for (int64_t j = begin; j < K; j += stride) {
-      float v[gpu::kGroup];
-      load_eight<kAligned>(from + j, K - j, v);
+__global__ void __launch_bounds__(kDecoderThreads, kDecoderBlocks)
+    rms_norm_forward_kernel(const __grid_constant__ NormArguments<T> arguments) {
+  const Place place(arguments.log_threads);
+  const int64_t begin = place.thread * gpu::kGroup, stride = place.threads * gpu::kGroup;
+  const int64_t run = place.run, K = run < arguments.runs ? arguments.K : 0;  // behind the last one nothing
+  const int64_t row = run / arguments.runs_of_row, g = run % arguments.runs_of_row;
+  const T* from = arguments.x + row * arguments.ldx + g * arguments.K;
+  T* to = arguments.out + row * arguments.ldout + g * arguments.K;
+  float squares[gpu::kGroup] = {};
+  for (int64_t j = begin; j < K; j += stride) {
+    float v[gpu::kGroup];
+    load_eight<kAligned>(from + j, K - j, v);
 #pragma unroll
-      for (int i = 0; i < gpu::kGroup; i++) squares[i] += v[i] * v[i];
-    }
-    const float mean = run_sum(squares, arguments.threads) / static_cast<float>(arguments.K);
-    const float scale = 1.0f / sqrtf(mean + arguments.epsilon);
-    if (arguments.scales != nullptr && begin == 0 && K > 0) arguments.scales[row * arguments.ldscales + g] = scale;
-    for (int64_t j = begin; j < K; j += stride) {
-      float v[gpu::kGroup], w[gpu::kGroup];
-      load_eight<kAligned>(from + j, K - j, v);
-      load_weights<kAligned>(arguments, j, w);
+    for (int i = 0; i < gpu::kGroup; i++) squares[i] += v[i] * v[i];
+  }
+  const float mean = run_sum(squares, place.threads) / static_cast<float>(arguments.K);
+  const float scale = 1.0f / sqrtf(mean + arguments.epsilon);
+  if (arguments.scales != nullptr && begin == 0 && K > 0) arguments.scales[row * arguments.ldscales + g] = scale;
+  for (int64_t j = begin; j < K; j += stride) {
+    float v[gpu::kGroup], w[gpu::kGroup];
+    load_eight<kAligned>(from + j, K - j, v);
+    load_weights<kAligned>(arguments, j, w);
 #pragma unroll
-      for (int i = 0; i < gpu::kGroup; i++) v[i] = v[i] * scale * w[i];
-      store_eight<kAligned>(to + j, K - j, v);
-    }
+    for (int i = 0; i < gpu::kGroup; i++) v[i] = v[i] * scale * w[i];
+    store_eight<kAligned>(to + j, K - j, v);
   }
 }
 
@@ -211,76 +209,75 @@ __global__ void __launch_bounds__(kDecoderThreads) rms_norm_forward_kernel(const
 template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads)
     rms_norm_backward_kernel(const __grid_constant__ NormArguments<T> arguments) {
-  const Place place(arguments.threads);
-  const int64_t begin = place.thread * gpu::kGroup, stride = arguments.threads * gpu::kGroup;
-  for (int64_t first = place.first; first < arguments.runs; first += place.step) {
-    const int64_t run = first + place.own, K = run < arguments.runs ? arguments.K : 0;
-    const int64_t row = run / arguments.runs_of_row, g = run % arguments.runs_of_row;
-    const T* from = arguments.x + row * arguments.ldx + g * arguments.K;
-    const T* gradient = arguments.dy + row * arguments.lddy + g * arguments.K;
-    T* to = arguments.out + row * arguments.ldout + g * arguments.K;
-    float products[gpu::kGroup] = {};
-    for (int64_t j = begin; j < K; j += stride) {
-      float v[gpu::kGroup], dv[gpu::kGroup], w[gpu::kGroup];
-      load_eight<kAligned>(from + j, K - j, v);
-      load_eight<kAligned>(gradient + j, K - j, dv);
-      load_weights<kAligned>(arguments, j, w);
+  const Place place(arguments.log_threads);
+  const int64_t begin = place.thread * gpu::kGroup, stride = place.threads * gpu::kGroup;
+  const int64_t run = place.run, K = run < arguments.runs ? arguments.K : 0;
+  const int64_t row = run / arguments.runs_of_row, g = run % arguments.runs_of_row;
+  const T* from = arguments.x + row * arguments.ldx + g * arguments.K;
+  const T* gradient = arguments.dy + row * arguments.lddy + g * arguments.K;
+  T* to = arguments.out + row * arguments.ldout + g * arguments.K;
+  float products[gpu::kGroup] = {};
+  for (int64_t j = begin; j < K; j += stride) {
+    float v[gpu::kGroup], dv[gpu::kGroup], w[gpu::kGroup];
+    load_eight<kAligned>(from + j, K - j, v);
+    load_eight<kAligned>(gradient + j, K - j, dv);
+    load_weights<kAligned>(arguments, j, w);
 #pragma unroll
-      for (int i = 0; i < gpu::kGroup; i++) products[i] += dv[i] * w[i] * v[i];
-    }
-    const float scale = K > 0 ? arguments.scales[row * arguments.ldscales + g] : 0.0f;
-    const float along = scale * scale * scale / static_cast<float>(arguments.K) * run_sum(products, arguments.threads);
-    for (int64_t j = begin; j < K; j += stride) {
-      float v[gpu::kGroup], dv[gpu::kGroup], w[gpu::kGroup];
-      load_eight<kAligned>(from + j, K - j, v);
-      load_eight<kAligned>(gradient + j, K - j, dv);
-      load_weights<kAligned>(arguments, j, w);
+    for (int i = 0; i < gpu::kGroup; i++) products[i] += dv[i] * w[i] * v[i];
+  }
+  const float scale = K > 0 ? arguments.scales[row * arguments.ldscales + g] : 0.0f;
+  const float along = scale * scale * scale / static_cast<float>(arguments.K) * run_sum(products, place.threads);
+  for (int64_t j = begin; j < K; j += stride) {
+    float v[gpu::kGroup], dv[gpu::kGroup], w[gpu::kGroup];
+    load_eight<kAligned>(from + j, K - j, v);
+    load_eight<kAligned>(gradient + j, K - j, dv);
+    load_weights<kAligned>(arguments, j, w);
 #pragma unroll
-      for (int i = 0; i < gpu::kGroup; i++) v[i] = dv[i] * w[i] * scale - v[i] * along;
-      store_eight<kAligned>(to + j, K - j, v);
-    }
+    for (int i = 0; i < gpu::kGroup; i++) v[i] = dv[i] * w[i] * scale - v[i] * along;
+    store_eight<kAligned>(to + j, K - j, v);
   }
 }
 
 template <class T, bool kAligned>
-__global__ void __launch_bounds__(kDecoderThreads) rotate_kernel(const __grid_constant__ RotateArguments<T> arguments) {
-  const Place place(arguments.threads);
+__global__ void __launch_bounds__(kDecoderThreads, kDecoderBlocks)
+    rotate_kernel(const __grid_constant__ RotateArguments<T> arguments) {
+  const Place place(arguments.log_threads);
   const int64_t n = arguments.n, d = arguments.head_size;
   const int64_t groups = gpu::divide_up(n, gpu::kGroup), rotated = arguments.heads * d;
-  for (int64_t row = place.first + place.own; row < arguments.rows; row += place.step) {
-    const int64_t start = arguments.starts == nullptr ? 0 : arguments.starts[row];
-    const int64_t wanted = arguments.past + row % arguments.tokens - start;
-    const int64_t position = wanted < 0 ? 0 : gpu::least(wanted, arguments.positions - 1);
-    const float* cosines = arguments.cosines + position * arguments.ldcosines;
-    const float* sines = arguments.sines + position * arguments.ldsines;
-    const T* from = arguments.x + row * arguments.ldx;
-    T* to = arguments.y + row * arguments.ldy;
-    for (int64_t item = place.thread; item < arguments.heads * groups; item += arguments.threads) {
-      const int64_t j = item % groups * gpu::kGroup, at = item / groups * d + j, count = n - j;
-      float first[gpu::kGroup], second[gpu::kGroup], cosine[gpu::kGroup], sine[gpu::kGroup];
-      load_eight<kAligned>(from + at, count, first);
-      load_eight<kAligned>(from + at + n, count, second);
-      load_eight<kAligned>(cosines + j, count, cosine);
-      load_eight<kAligned>(sines + j, count, sine);
+  const int64_t row = place.run;
+  if (row >= arguments.rows) return;
+  const int64_t start = arguments.starts == nullptr ? 0 : arguments.starts[row];
+  const int64_t wanted = arguments.past + row % arguments.tokens - start;
+  const int64_t position = wanted < 0 ? 0 : gpu::least(wanted, arguments.positions - 1);
+  const float* cosines = arguments.cosines + position * arguments.ldcosines;
+  const float* sines = arguments.sines + position * arguments.ldsines;
+  const T* from = arguments.x + row * arguments.ldx;
+  T* to = arguments.y + row * arguments.ldy;
+  for (int64_t item = place.thread; item < arguments.heads * groups; item += place.threads) {
+    const int64_t j = item % groups * gpu::kGroup, at = item / groups * d + j, count = n - j;
+    float first[gpu::kGroup], second[gpu::kGroup], cosine[gpu::kGroup], sine[gpu::kGroup];
+    load_eight<kAligned>(from + at, count, first);
+    load_eight<kAligned>(from + at + n, count, second);
+    load_eight<kAligned>(cosines + j, count, cosine);
+    load_eight<kAligned>(sines + j, count, sine);
 #pragma unroll
-      for (int i = 0; i < gpu::kGroup; i++) {
-        const float v = first[i];
-        sine[i] *= arguments.direction;
-        first[i] = v * cosine[i] - second[i] * sine[i];
-        second[i] = second[i] * cosine[i] + v * sine[i];
-      }
-      store_eight<kAligned>(to + at, count, first);
-      store_eight<kAligned>(to + at + n, count, second);
+    for (int i = 0; i < gpu::kGroup; i++) {
+      const float v = first[i];
+      sine[i] *= arguments.direction;
+      first[i] = v * cosine[i] - second[i] * sine[i];
+      second[i] = second[i] * cosine[i] + v * sine[i];
     }
-    if (from == to) continue;
-    copy_columns(from, to, arguments.heads, 2 * n, d - 2 * n, d, place.thread, arguments.threads);
-    copy_columns(from, to, 1, rotated, arguments.columns - rotated, 0, place.thread, arguments.threads);
+    store_eight<kAligned>(to + at, count, first);
+    store_eight<kAligned>(to + at + n, count, second);
   }
+  if (from == to) return;
+  copy_columns(from, to, arguments.heads, 2 * n, d - 2 * n, d, place.thread, place.threads);
+  copy_columns(from, to, 1, rotated, arguments.columns - rotated, 0, place.thread, place.threads);
 }
 
 template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads) gate_forward_kernel(const __grid_constant__ GateArguments<T> arguments) {
-  for_groups(arguments.rows, arguments.columns, [&](int64_t row, int64_t j) {
+  for_group(arguments.rows, arguments.columns, [&](int64_t row, int64_t j) {
     const T* gates = arguments.gate_up + row * arguments.ldgate_up + j;
     const int64_t count = arguments.columns - j;
     float z[gpu::kGroup], up[gpu::kGroup];
@@ -294,7 +291,7 @@ __global__ void __launch_bounds__(kDecoderThreads) gate_forward_kernel(const __g
 
 template <class T, bool kAligned>
 __global__ void __launch_bounds__(kDecoderThreads) gate_backward_kernel(const __grid_constant__ GateArguments<T> arguments) {
-  for_groups(arguments.rows, arguments.columns, [&](int64_t row, int64_t j) {
+  for_group(arguments.rows, arguments.columns, [&](int64_t row, int64_t j) {
     const T* gates = arguments.gate_up + row * arguments.ldgate_up + j;
     T* dgates = arguments.to + row * arguments.ldto + j;
     const int64_t count = arguments.columns - j;

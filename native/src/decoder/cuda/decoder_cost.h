@@ -13,21 +13,24 @@ namespace prunepeft::cuda {
  * of what lies between for a run that several warps share, or threads of one. cmake/cost_of_loops.py compares them with
  * native/cuda-loops.txt.
  */
-constexpr double kNormSquares = 30, kNormScaled = 70, kNormRun = 173, kNormRunOfWarp = 143;
-constexpr double kNormProducts = 78, kNormGradients = 102, kNormBackwardRun = 199, kNormBackwardRunOfWarp = 159;
+constexpr double kNormSquares = 30, kNormScaled = 70, kNormRun = 221, kNormRunOfWarp = 186;
+constexpr double kNormProducts = 93, kNormGradients = 95, kNormBackwardRun = 207, kNormBackwardRunOfWarp = 172;
 /** Of the rotation eight pairs a thread, and what a row takes besides; of gates (SwiGLU) eight elements of the result. */
-constexpr double kRotatePairs = 143, kRotateRow = 120;
-constexpr double kGateForward = 329, kGateBackward = 422;
+constexpr double kRotatePairs = 144, kRotateRow = 184;
+constexpr double kGateForward = 360, kGateBackward = 452;
 
 /** Of decoder.cuh: threads of a block, and elements of a warp's turn. */
 constexpr int kThreadsOfBlock = 256, kElementsOfWarp = 8 * 32;
 
-/** Of a run that is normalised, or a row that is rotated: a power of two, so many that two groups of eight are for each. */
-inline int threads_of(int64_t elements) {
-  constexpr int kLeast = 4, kElements = 16;
-  int threads = kLeast;
-  while (threads < kThreadsOfBlock && threads * kElements < elements) threads *= 2;
-  return threads;
+/**
+ * Threads of a run that is normalised, or a row that is rotated: a power of two, of which this is the logarithm, so that each
+ * has at most four groups of eight, but of what has more than 8192 elements.
+ */
+inline int log_threads_of(int64_t elements) {
+  constexpr int kLeast = 2, kElements = 28;
+  int log_threads = kLeast;
+  while (1 << log_threads < kThreadsOfBlock && (kElements << log_threads) < elements) ++log_threads;
+  return log_threads;
 }
 
 /** Turns of warps that a run of so many elements takes, of which each takes eight for a thread: runs share warps. */
@@ -39,7 +42,7 @@ inline double turns_of(int64_t elements, int threads) {
 inline Cost rms_norm_cost(double runs, int64_t K, double element_bytes, bool backward) {
   Cost cost = {(backward ? 3 : 2) * element_bytes * runs * static_cast<double>(K), 0, 0, 1};
   if (element_bytes != 2) return cost;
-  const int threads = threads_of(K);
+  const int threads = 1 << log_threads_of(K);
   const double readings = backward ? kNormProducts + kNormGradients : kNormSquares + kNormScaled;
   const double between =
       threads > 32 ? (backward ? kNormBackwardRun : kNormRun) : (backward ? kNormBackwardRunOfWarp : kNormRunOfWarp);
@@ -54,7 +57,7 @@ inline Cost rotate_cost(double rows, int64_t heads, int64_t head_size, double el
                of_tables = 2.0 * sizeof(float) / 2 * static_cast<double>(head_size);
   Cost cost = {rows * (of_row + of_tables), 0, 0, 1};
   if (element_bytes != 2) return cost;
-  const int threads = threads_of(columns);
+  const int threads = 1 << log_threads_of(columns);
   cost.instructions = rows * (turns_of(columns / 2, threads) * kRotatePairs + threads / 32.0 * kRotateRow);
   return cost;
 }

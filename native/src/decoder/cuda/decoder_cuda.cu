@@ -1,7 +1,6 @@
 // Launches of decoder.cuh.
 #include "decoder/cuda/decoder_cuda.h"
 
-#include <algorithm>
 #include <type_traits>
 
 #include "cuda/device.h"
@@ -12,15 +11,13 @@ namespace prunepeft::cuda {
 static_assert(kDecoderThreads == kThreadsOfBlock && gpu::kWarp * gpu::kGroup == kElementsOfWarp);
 
 namespace {
-/** Blocks take several works each where there are more. */
-constexpr int64_t kMostBlocks = 1 << 20;
-
-int64_t blocks_of(int64_t works) {
-  return std::min(works, kMostBlocks);
+/** For runs, or rows, of so many threads each. */
+int64_t blocks_of(int64_t runs, int log_threads) {
+  return gpu::divide_up(runs, kDecoderThreads >> log_threads);
 }
 
 int64_t group_blocks(const pp_matrix& matrix) {
-  return blocks_of(gpu::divide_up(matrix.rows * gpu::divide_up(matrix.cols, gpu::kGroup), kDecoderThreads));
+  return gpu::divide_up(matrix.rows * gpu::divide_up(matrix.cols, gpu::kGroup), kDecoderThreads);
 }
 
 template <class T>
@@ -70,14 +67,13 @@ cudaError_t launch_norm(const pp_rms_norm& norm, const pp_matrix* dy, const pp_m
     arguments.scales = static_cast<float*>(scales->data);
     arguments.ldscales = scales->ld;
   }
-  arguments.threads = threads_of(arguments.K);
+  arguments.log_threads = log_threads_of(arguments.K);
   const bool aligned = is_aligned<T>(x) && is_aligned<T>(out) && gpu::rows_aligned<T>(norm.weight.data, 0) &&
                        (dy == nullptr || is_aligned<T>(*dy)) && arguments.K % gpu::kGroup == 0;
   return launch_aligned(aligned, [&](auto constant) {
     constexpr bool kAligned = decltype(constant)::value;
     const auto kernel = dy == nullptr ? rms_norm_forward_kernel<T, kAligned> : rms_norm_backward_kernel<T, kAligned>;
-    return gpu::launch(kernel, blocks_of(gpu::divide_up(arguments.runs, kDecoderThreads / arguments.threads)), kDecoderThreads,
-                       0, stream, arguments);
+    return gpu::launch(kernel, blocks_of(arguments.runs, arguments.log_threads), kDecoderThreads, 0, stream, arguments);
   });
 }
 }  // namespace
@@ -118,14 +114,13 @@ pp_status rotate(const pp_device& device, const pp_rotary& rotary, const pp_matr
     arguments.past = rotary.past;
     arguments.starts = rotary.starts;
     arguments.direction = rotary.backward != 0 ? -1.0f : 1.0f;
-    arguments.threads = threads_of(x.cols);
+    arguments.log_threads = log_threads_of(x.cols);
     const bool aligned = is_aligned<T>(x) && is_aligned<T>(y) && is_aligned<float>(rotary.cosines) &&
                          is_aligned<float>(rotary.sines) && rotary.head_size % gpu::kGroup == 0 &&
                          arguments.n % gpu::kGroup == 0;
     return launch_aligned(aligned, [&](auto constant) {
-      return gpu::launch(rotate_kernel<T, decltype(constant)::value>,
-                         blocks_of(gpu::divide_up(x.rows, kDecoderThreads / arguments.threads)), kDecoderThreads, 0, stream,
-                         arguments);
+      return gpu::launch(rotate_kernel<T, decltype(constant)::value>, blocks_of(x.rows, arguments.log_threads), kDecoderThreads,
+                         0, stream, arguments);
     });
   });
 }
