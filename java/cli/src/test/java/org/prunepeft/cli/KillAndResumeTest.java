@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -30,15 +31,20 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.FixedSeed;
 
 /**
- * Kills commands at random moments, every other time while a checkpoint is being written or
- * removed, resumes what they left, kills that, and compares each run that comes to its end with one
- * that nothing cut off.
+ * Kills commands at random moments: once a drawn number of checkpoints has been written since the
+ * process began, every other time while another is being written or removed, and every fifth time
+ * before its first. Resumes what they left, kills that, and compares each run that comes to its end
+ * with one that nothing cut off. A run is killed some eight times from its begin to its end, then
+ * another begins.
  */
 @FixedSeed("the weights are a prop; java/kill-and-resume draws the moments")
 @Timeout(7200)
 class KillAndResumeTest {
   /** Of each command. */
   private static final int KILLS = Kills.count(2);
+
+  /** Of those that a run writes, the largest part that a process may write before it is killed. */
+  private static final double MOST_OF_RUN = 0.25;
 
   /** Part of the names of commands that are tried; {@code java/kill-and-resume} sets it. */
   private static final String ONLY = System.getProperty("prunepeft.kills.only");
@@ -162,16 +168,22 @@ class KillAndResumeTest {
     Path said = temporary.resolve(name + ".txt");
     long begun = System.nanoTime();
     Process uninterrupted = Child.start(command(words, whole), said);
+    Checkpoints all = new Checkpoints(whole);
+    all.await(uninterrupted, 1);
+    long startUp = (System.nanoTime() - begun) / 1_000_000;
+    all.await(uninterrupted, Integer.MAX_VALUE);
     Child.awaitEnd(uninterrupted, said);
     assertEquals(0, uninterrupted.exitValue(), Child.text(said));
-    long millis = (System.nanoTime() - begun) / 1_000_000;
     Map<String, byte[]> expected = Results.of(whole);
 
     int kills = 0;
     int writing = 0;
+    int early = 0;
     int runs = 0;
+    int[] quarters = new int[4];
     while (kills < KILLS) {
       Path run = temporary.resolve(name + "-" + runs++);
+      Checkpoints written = new Checkpoints(run);
       while (!RunDirectory.isComplete(run)) {
         boolean begins = Files.notExists(run.resolve("config.yaml"));
         Set<String> left = unfinished(run);
@@ -182,17 +194,23 @@ class KillAndResumeTest {
                     : List.of(words.split(" ")[0], "--resume", run.toString()),
                 said);
         if (kills < KILLS) {
-          // A run that goes on has less to do; one that ends before it is killed has to be made
-          // again.
-          int most = (int) (begins ? millis : millis / 2);
-          process.waitFor(random.nextInt(most), TimeUnit.MILLISECONDS);
-          while (kills % 2 == 1 && process.isAlive() && left.containsAll(unfinished(run))) {
-            Thread.onSpinWait();
+          int before = written.count();
+          if (kills % 5 == 4) {
+            process.waitFor(random.nextLong(startUp), TimeUnit.MILLISECONDS);
+          } else {
+            int wanted = 1 + random.nextInt(1 + (int) (MOST_OF_RUN * all.count()));
+            written.await(process, before + wanted);
+            while (kills % 2 == 1 && process.isAlive() && left.containsAll(unfinished(run))) {
+              Thread.onSpinWait();
+            }
           }
           process.destroyForcibly().waitFor();
           if (process.exitValue() == 137) {
             kills++;
+            written.look();
             writing += left.containsAll(unfinished(run)) ? 0 : 1;
+            early += written.count() == before ? 1 : 0;
+            quarters[Math.min(3, 4 * written.count() / Math.max(1, all.count()))]++;
           }
         } else {
           Child.awaitEnd(process, said);
@@ -211,10 +229,51 @@ class KillAndResumeTest {
     // The other commands are called with another output meanwhile.
     synchronized (TWO) {
       System.out.printf(
-          "%s: %d kills, %d of them while a checkpoint was written or removed, over %d runs: all ended with the same bytes%n",
-          name, kills, writing, runs);
+          "%s: %d kills, %d of them while a checkpoint was written or removed, %d before a process's first, in the quarters of %d runs with %d checkpoints each %s: all ended with the same bytes%n",
+          name, kills, writing, early, runs, all.count(), Arrays.toString(quarters));
     }
     return null;
+  }
+
+  /** Those that a run has written so far, as far as they were seen before they were removed. */
+  private static final class Checkpoints {
+    private final Path run;
+    private final Set<String> seen = new HashSet<>();
+
+    Checkpoints(Path run) {
+      this.run = run;
+    }
+
+    int count() {
+      return seen.size();
+    }
+
+    void look() {
+      for (File directory : directories(run)) {
+        String[] names = directory.list((parent, name) -> name.endsWith(".json"));
+        for (String name : names == null ? new String[0] : names) {
+          seen.add(directory + "/" + name);
+        }
+      }
+    }
+
+    /** Until there are so many, or the process has ended. */
+    void await(Process process, int wanted) throws InterruptedException {
+      for (look(); process.isAlive() && count() < wanted; look()) {
+        Thread.sleep(1);
+      }
+    }
+  }
+
+  /** Where a run keeps checkpoints, and those of several seeds or budgets. */
+  private static List<File> directories(Path run) {
+    List<File> directories = new ArrayList<>();
+    directories.add(run.resolve(CheckpointDirectory.NAME).toFile());
+    File[] parts = run.toFile().listFiles((directory, name) -> name.matches("(seed|keep)-.*"));
+    for (File part : parts == null ? new File[0] : parts) {
+      directories.add(new File(part, CheckpointDirectory.NAME));
+    }
+    return directories;
   }
 
   /**
@@ -224,16 +283,12 @@ class KillAndResumeTest {
    */
   private static Set<String> unfinished(Path run) {
     Set<String> unfinished = new HashSet<>();
-    add(run.toFile(), unfinished);
-    File[] parts = run.toFile().listFiles((directory, name) -> name.matches("(seed|keep)-.*"));
-    for (File part : parts == null ? new File[0] : parts) {
-      add(part, unfinished);
-    }
+    directories(run).forEach(directory -> add(directory, unfinished));
     return unfinished;
   }
 
-  private static void add(File run, Set<String> unfinished) {
-    File[] files = new File(run, CheckpointDirectory.NAME).listFiles();
+  private static void add(File directory, Set<String> unfinished) {
+    File[] files = directory.listFiles();
     List<File> all = files == null ? List.of() : List.of(files);
     for (File file : all) {
       String name = file.getName();

@@ -151,22 +151,33 @@ class StudyTest {
   @Test
   @Order(2)
   void aStudyThatIsKilledAgainAndAgainEndsWithTheSameTables() throws Exception {
-    Path output = shared.resolve("killed");
-    Path file = file(output, "");
     Random random = new Random(Kills.seed("study"));
-    for (int kill = 0; kill < KILLS; kill++) {
-      Path said = shared.resolve("killed-" + kill + ".txt");
-      Process process = Child.start(List.of("study", file.toString()), said);
-      process.waitFor(random.nextLong(millis), TimeUnit.MILLISECONDS);
-      List<ProcessHandle> children = process.descendants().toList();
-      process.destroyForcibly().waitFor();
-      if (kill % 2 == 1) {
-        children.forEach(ProcessHandle::destroyForcibly);
+    int kills = 0;
+    int studies = 0;
+    while (kills < KILLS) {
+      Path output = shared.resolve("killed-" + studies++);
+      Path file = file(output, "");
+      Path said = shared.resolve("killed.txt");
+      boolean killed = true;
+      while (killed && kills < KILLS) {
+        Process process = Child.start(List.of("study", file.toString()), said);
+        process.waitFor(random.nextLong(millis / 2), TimeUnit.MILLISECONDS);
+        List<ProcessHandle> children = process.descendants().toList();
+        process.destroyForcibly().waitFor();
+        killed = process.exitValue() == 137;
+        if (killed) {
+          if (kills++ % 2 == 1) {
+            children.forEach(ProcessHandle::destroyForcibly);
+          }
+        } else {
+          assertEquals(0, process.exitValue(), Child.text(said));
+        }
       }
+      Call done = study(file);
+      assertEquals(0, done.exit(), done.out());
+      assertSame(output);
     }
-    Call done = study(file);
-    assertEquals(0, done.exit(), done.out());
-    assertSame(output);
+    System.out.printf("study: %d kills, over %d studies: the same tables%n", kills, studies);
   }
 
   @Test
