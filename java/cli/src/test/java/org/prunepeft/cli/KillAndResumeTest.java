@@ -198,7 +198,9 @@ class KillAndResumeTest {
           if (kills % 5 == 4) {
             process.waitFor(random.nextLong(startUp), TimeUnit.MILLISECONDS);
           } else {
-            int wanted = 1 + random.nextInt(1 + (int) (MOST_OF_RUN * all.count()));
+            int most =
+                Math.min((int) (MOST_OF_RUN * all.count()), Math.max(0, all.count() - before));
+            int wanted = 1 + random.nextInt(1 + most);
             written.await(process, before + wanted);
             while (kills % 2 == 1 && process.isAlive() && left.containsAll(unfinished(run))) {
               Thread.onSpinWait();
