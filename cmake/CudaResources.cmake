@@ -38,10 +38,10 @@ function(kernel_name mangled result)
   elseif(rest MATCHES "^I13__nv_bfloat16")
     string(APPEND name " bf16")
   endif()
-  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked" or, of
-  # a decoder's kernels, "aligned", as of skinny products, which may be of one module or so many tiles of ranks, and "rows" where a gradient's kernel makes
-  # row products too; of kernels by warpgroups the last, "Li2EE", to "clusters", and of those that make S the number of tiles of
-  # ranks.
+  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked" or, of a
+  # decoder's kernels and skinny products, "aligned". Those products may be of one module or so many tiles of ranks, and have
+  # "rows" where a gradient's kernel makes row products too; of kernels by warpgroups the last, "Li2EE", to "clusters", and of
+  # those that make S the number of tiles of ranks.
   if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
     string(APPEND name " ${CMAKE_MATCH_1}x${CMAKE_MATCH_2}x${CMAKE_MATCH_3}")
   endif()

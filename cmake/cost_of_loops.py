@@ -3,9 +3,9 @@
 
 usage: cost_of_loops.py COST CHOICE DECODER LOOPS
 
-COST and CHOICE are these headers of native/src/linear/cuda, DECODER is decoder_cost.h, LOOPS is
-native/cuda-loops.txt, which the test cuda_loops keeps equal to the machine code. A constant counts what a warp comes to in a step; of the skinny products under dropout it counts clocks of the
-unit of integers, which instructions are close to.
+COST and CHOICE are these headers of native/src/linear/cuda, DECODER is decoder_cost.h, LOOPS is native/cuda-loops.txt, which the
+test cuda_loops keeps equal to the machine code. A constant counts what a warp comes to in a step; of the skinny products under
+dropout it counts clocks of the unit of integers, which instructions are close to.
 """
 
 import pathlib

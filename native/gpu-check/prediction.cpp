@@ -42,10 +42,10 @@ constexpr Shape kLlama = kShapes[2];
 /** Of its 448 tensors of LoRA modules. */
 constexpr double kLlamaWeights = 39976960;
 /** Three linears on one input, such as query, key and value, each with a module. */
-constexpr Shape stack_of(const Shape& shape) {
-  return {"q, k and v", shape.M, shape.K, 3 * shape.N, shape.r, 3};
+constexpr Shape stack_of(const Shape& shape, const char* name) {
+  return {name, shape.M, shape.K, 3 * shape.N, shape.r, 3};
 }
-constexpr Shape kStacked = {"Llama-7B's q, k and v stacked", kLlama.M, kLlama.K, 3 * kLlama.N, kLlama.r, 3};
+constexpr Shape kStacked = stack_of(kLlama, "Llama-7B's q, k and v stacked");
 
 /** Of one call, on rows of their own. */
 constexpr int kAdapters = 8;
@@ -74,7 +74,7 @@ const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
 /** What the families move and issue at a shape, and are predicted to take. */
 void print_families(const Ceilings& ceilings, const Shape& shape) {
   const Costs plain = costs_of(shape, 0), dropped = costs_of(shape, 1), kept = costs_of(shape, 1, true);
-  const Shape stacked = stack_of(shape);
+  const Shape stacked = stack_of(shape, shape.name);
   const Costs stack_plain = costs_of(stacked, 0), stack = costs_of(stacked, 3), stack_kept = costs_of(stacked, 3, true);
   Shape of_many = shape;
   of_many.r = 64;

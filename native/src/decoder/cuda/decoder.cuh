@@ -38,8 +38,7 @@ GPU_INLINE void store_eight(T* p, int64_t left, const float (&v)[gpu::kGroup]) {
     gpu::store_global_group(p, left, v);
 }
 
-/** A thread's run, or row, of which each has so many threads, two to the power of `log_threads`; there may be none of that
- * number. */
+/** A thread's run, or row, of 2^log_threads threads; there may be none of that number. */
 struct Place {
   int threads;
   int64_t run;

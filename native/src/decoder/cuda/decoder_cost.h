@@ -1,5 +1,5 @@
 // What the calls of decoder.cuh should take, as linear/cuda/cost.h has it of the linear layers': each byte of an operand once,
-// and instructions where operands lie in aligned rows.
+// and instructions where operands lie in aligned rows. And how many threads a run has, which the launches ask too.
 #pragma once
 
 #include <cmath>
@@ -19,8 +19,8 @@ constexpr double kNormProducts = 93, kNormGradients = 95, kNormBackwardRun = 207
 constexpr double kRotatePairs = 144, kRotateRow = 184;
 constexpr double kGateForward = 360, kGateBackward = 452;
 
-/** Of decoder.cuh: threads of a block, and elements of a warp's turn. */
-constexpr int kThreadsOfBlock = 256, kElementsOfWarp = 8 * 32;
+/** Of decoder.cuh: threads of a block and of a warp, and elements that a thread takes at a time. */
+constexpr int kThreadsOfBlock = 256, kThreadsOfWarp = 32, kElementsOfThread = 8;
 
 /**
  * Threads of a run that is normalised, or a row that is rotated: a power of two, of which this is the logarithm, so that each
@@ -35,7 +35,8 @@ inline int log_threads_of(int64_t elements) {
 
 /** Turns of warps that a run of so many elements takes, of which each takes eight for a thread: runs share warps. */
 inline double turns_of(int64_t elements, int threads) {
-  return std::ceil(static_cast<double>(elements) / (8.0 * threads)) * threads / 32;
+  const int at_once = kElementsOfThread * threads;
+  return std::ceil(static_cast<double>(elements) / at_once) * threads / kThreadsOfWarp;
 }
 
 /** Runs of K elements, of whole rows or of heads. */
@@ -44,9 +45,9 @@ inline Cost rms_norm_cost(double runs, int64_t K, double element_bytes, bool bac
   if (element_bytes != 2) return cost;
   const int threads = 1 << log_threads_of(K);
   const double readings = backward ? kNormProducts + kNormGradients : kNormSquares + kNormScaled;
-  const double between =
-      threads > 32 ? (backward ? kNormBackwardRun : kNormRun) : (backward ? kNormBackwardRunOfWarp : kNormRunOfWarp);
-  cost.instructions = runs * (turns_of(K, threads) * readings + threads / 32.0 * between);
+  const double between = threads > kThreadsOfWarp ? (backward ? kNormBackwardRun : kNormRun)
+                                                  : (backward ? kNormBackwardRunOfWarp : kNormRunOfWarp);
+  cost.instructions = runs * (turns_of(K, threads) * readings + between * threads / kThreadsOfWarp);
   return cost;
 }
 
@@ -58,14 +59,15 @@ inline Cost rotate_cost(double rows, int64_t heads, int64_t head_size, double el
   Cost cost = {rows * (of_row + of_tables), 0, 0, 1};
   if (element_bytes != 2) return cost;
   const int threads = 1 << log_threads_of(columns);
-  cost.instructions = rows * (turns_of(columns / 2, threads) * kRotatePairs + threads / 32.0 * kRotateRow);
+  cost.instructions = rows * (turns_of(columns / 2, threads) * kRotatePairs + kRotateRow * threads / kThreadsOfWarp);
   return cost;
 }
 
 /** A result of so many elements, or the gradients of what it is of. */
 inline Cost gate_cost(double elements, double element_bytes, bool backward) {
   Cost cost = {(backward ? 5 : 3) * element_bytes * elements, 0, 0, 1};
-  if (element_bytes == 2) cost.instructions = std::ceil(elements / kElementsOfWarp) * (backward ? kGateBackward : kGateForward);
+  if (element_bytes == 2)
+    cost.instructions = std::ceil(elements / (kElementsOfThread * kThreadsOfWarp)) * (backward ? kGateBackward : kGateForward);
   return cost;
 }
 }  // namespace prunepeft::cuda

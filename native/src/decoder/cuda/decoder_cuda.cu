@@ -8,7 +8,7 @@
 #include "decoder/cuda/decoder_cost.h"
 
 namespace prunepeft::cuda {
-static_assert(kDecoderThreads == kThreadsOfBlock && gpu::kWarp * gpu::kGroup == kElementsOfWarp);
+static_assert(kDecoderThreads == kThreadsOfBlock && gpu::kWarp == kThreadsOfWarp && gpu::kGroup == kElementsOfThread);
 
 namespace {
 /** For runs, or rows, of so many threads each. */

@@ -34,8 +34,8 @@ import org.prunepeft.testing.FixedSeed;
  * Kills commands at random moments: once a drawn number of checkpoints has been written since the
  * process began, every other time while another is being written or removed, and every fifth time
  * before its first. Resumes what they left, kills that, and compares each run that comes to its end
- * with one that nothing cut off. A run is killed some eight times from its begin to its end, then
- * another begins.
+ * with one that nothing cut off. A run is killed some eight times, from its beginning to its end,
+ * then another begins.
  */
 @FixedSeed("the weights are a prop; java/kill-and-resume draws the moments")
 @Timeout(7200)
