@@ -2,21 +2,25 @@
 // wide behind a gate.
 #pragma once
 
+#include <algorithm>
+
 #include "decoder/cuda/decoder_cost.h"
 #include "operands.h"
 #include "prunepeft/decoder.h"
+#include "shapes.h"
 
 namespace gpu_check {
 class DecoderOperands {
  public:
   DecoderOperands(pp_dtype dtype, int64_t M, int64_t K, int64_t N, uint64_t seed)
-      : x_(dtype, M, K, seed),
+      : head_size_(std::min(kHeadSize, K)),
+        x_(dtype, M, K, seed),
         dy_(dtype, M, K, seed + 1),
         weight_(dtype, 1, K, seed + 2),
         gate_up_(dtype, M, 2 * N, seed + 3),
         dout_(dtype, M, N, seed + 4),
-        cosines_(PP_FLOAT32, M, kHeadSize / 2, seed + 5),
-        sines_(PP_FLOAT32, M, kHeadSize / 2, seed + 6),
+        cosines_(PP_FLOAT32, M, head_size_ / 2, seed + 5),
+        sines_(PP_FLOAT32, M, head_size_ / 2, seed + 6),
         y_(dtype, M, K),
         scales_(PP_FLOAT32, M, 1),
         given_scales_(PP_FLOAT32, M, 1, seed + 7),
@@ -26,14 +30,14 @@ class DecoderOperands {
 
   std::vector<Call> calls() {
     const pp_rms_norm norm = {weight_.view(), 1e-5f, 0};
-    const int64_t M = x_.view().rows, K = x_.view().cols, heads = K / kHeadSize;
-    const pp_rotary rotary = {1, M, heads, kHeadSize, cosines_.view(), sines_.view(), 0, nullptr, 0};
+    const int64_t M = x_.view().rows, K = x_.view().cols, heads = K / head_size_;
+    const pp_rotary rotary = {1, M, heads, head_size_, cosines_.view(), sines_.view(), 0, nullptr, 0};
     const auto rows = static_cast<double>(M), size = static_cast<double>(pp_dtype_size(x_.view().dtype));
     const auto norm_cost = [&](bool backward) { return prunepeft::cuda::rms_norm_cost(rows, K, size, backward); };
     const auto gate_cost = [&](bool backward) {
       return prunepeft::cuda::gate_cost(rows * static_cast<double>(dout_.view().cols), size, backward);
     };
-    const prunepeft::cuda::Cost of_rotation = prunepeft::cuda::rotate_cost(rows, heads, kHeadSize, size);
+    const prunepeft::cuda::Cost of_rotation = prunepeft::cuda::rotate_cost(rows, heads, head_size_, size);
     return {call("rms_norm_forward", {&y_, &scales_}, norm_cost(false),
                  [this, norm](auto c) { return pp_rms_norm_forward(c, &norm, x_, y_, scales_); }),
             call("rms_norm_backward", {&y_}, norm_cost(true),
@@ -46,8 +50,6 @@ class DecoderOperands {
   }
 
  private:
-  static constexpr int64_t kHeadSize = 64;
-
   template <class Function>
   static Call call(const char* name, std::vector<Memory*> outputs, const prunepeft::cuda::Cost& cost, Function function) {
     const auto run = [function](const pp_device& device) {
@@ -57,6 +59,7 @@ class DecoderOperands {
     return {name, run, std::move(outputs), cost.bytes, 0, cost};
   }
 
+  int64_t head_size_;
   Matrix x_, dy_, weight_, gate_up_, dout_, cosines_, sines_;
   Matrix y_, scales_, given_scales_, out_, dgate_up_;
 };

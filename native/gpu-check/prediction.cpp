@@ -9,21 +9,12 @@
 #include "decoder/cuda/decoder_cost.h"
 #include "device.h"
 #include "linear/cuda/path_choice.h"
+#include "shapes.h"
 
 namespace gpu_check {
 using namespace prunepeft::cuda;
 
 namespace {
-struct Shape {
-  const char* name;
-  int64_t M, K, N, r;  // r: of each module
-  int modules = 1;     // which share out the columns
-};
-constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
-                             {"RoBERTa-large", 4096, 1024, 1024, 32},
-                             {"Llama-7B", 8192, 4096, 4096, 16},
-                             {"8192 squared", 8192, 8192, 8192, 16}};
-
 /** An H100 SXM by its data sheet: 989 TFLOPS are 132 multiprocessors at this clock. */
 constexpr DeviceRates kH100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
 constexpr int64_t kBytes = 2;
@@ -38,14 +29,11 @@ constexpr struct Path {
               {"fused, clusters", PP_FUSED, LinearPath::kWarpgroupClusters},
               {"fused, clusters with S", PP_FUSED, LinearPath::kClustersWithS}};
 
-constexpr Shape kLlama = kShapes[2];
-/** Of its 448 tensors of LoRA modules. */
-constexpr double kLlamaWeights = 39976960;
 /** Three linears on one input, such as query, key and value, each with a module. */
 constexpr Shape stack_of(const Shape& shape, const char* name) {
   return {name, shape.M, shape.K, 3 * shape.N, shape.r, 3};
 }
-constexpr Shape kStacked = stack_of(kLlama, "Llama-7B's q, k and v stacked");
+constexpr Shape kStacked = stack_of(kWholeLlama, "Llama-7B's q, k and v stacked");
 
 /** Of one call, on rows of their own. */
 constexpr int kAdapters = 8;
@@ -71,90 +59,121 @@ const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
   return issue >= draws ? "issue" : "draws of masks";
 }
 
+/** A call by itself, named as the emulator's counts name it (test/cuda/counted_test.cpp). */
+struct Family {
+  std::string name;
+  Cost cost;
+};
+
+/** Of a module's dropout. */
+enum class Masks { kNone, kDrawn, kKept };
+
+void add_linears(std::vector<Family>* families, const Shape& shape) {
+  const Costs plain = costs_of(shape, 0), dropped = costs_of(shape, 1), kept = costs_of(shape, 1, true);
+  constexpr LinearPath kWithS = LinearPath::kClustersWithS, kApart = LinearPath::kWarpgroupClusters;
+  families->push_back({"linear_forward, clusters with S", plain.fused_forward(kWithS)});
+  families->push_back({"linear_forward, dropout, clusters with S", dropped.fused_forward(kWithS)});
+  families->push_back({"linear_grad_input, clusters", plain.fused_grad_input(kApart)});
+  families->push_back({"linear_grad_input, mask read, clusters", kept.fused_grad_input(kApart)});
+  if (shape.r <= kMostRankTilesOfDs * kRankTileRanks) {
+    families->push_back({"linear_backward, clusters with S", plain.grad_input_with_ds()});
+    Cost with_da = plain.grad_input_with_ds();
+    with_da += plain.grad_down();
+    families->push_back({"linear_backward with dA, clusters with S", with_da});
+  }
+  const double weights = plain.N * plain.K;
+  constexpr double kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
+  const double int8_bytes = weights + static_cast<double>(sizeof(float)) * plain.N;
+  Costs frozen = plain;
+  frozen.r = 0;
+  frozen.modules = 0;
+  for (const auto& [type, codes] : {std::pair(PP_NF4, kNf4Bytes * weights), std::pair(PP_INT8, int8_bytes)}) {
+    Cost decoded = decode_cost(type, weights, codes, kBytes);
+    const std::string name = type == PP_NF4 ? "NF4" : "int8";
+    families->push_back({"decoding W of " + name, decoded});
+    decoded += frozen.fused_frozen(kApart);
+    families->push_back({"quantized_forward, " + name + ", decoded before", decoded});
+    Costs of_few = frozen;
+    of_few.M = kFewRows;
+    families->push_back({"quantized_forward, " + name + ", in the tiles", of_few.frozen_codes(codes)});
+  }
+}
+
+/** Of one module, or of a stack of them on the same rows. */
+void add_skinny(std::vector<Family>* families, const Shape& shape, const std::string& of) {
+  const bool stacked = shape.modules > 1;
+  const int count = shape.modules;
+  for (const Masks masks : {Masks::kNone, Masks::kDrawn, Masks::kKept}) {
+    const Costs costs = costs_of(shape, masks == Masks::kNone ? 0 : count, masks == Masks::kKept);
+    const std::string mask = stacked ? "masks" : "mask";
+    const std::string drops = masks == Masks::kNone ? "" : ", dropout";
+    const std::string writes = masks == Masks::kKept ? drops + ", " + mask + " written" : drops;
+    const std::string reads = masks == Masks::kKept ? ", " + mask + " read" : drops;
+    // A stack's name stands before its masks, what else a module is behind them.
+    const auto named = [&](const std::string& name, const std::string& suffix) {
+      return stacked ? name + of + suffix : name + suffix + of;
+    };
+    families->push_back({named("lora_down", writes), costs.down()});
+    families->push_back({named("lora_grad_down", reads), costs.grad_down()});
+    families->push_back({named("lora_grad_input, overwriting", reads), costs.grad_input(false)});
+    if (shape.r < 64) families->push_back({named("lora_grad_input", reads), costs.grad_input()});
+  }
+  const Costs plain = costs_of(shape, 0);
+  families->push_back({"lora_up, overwriting" + of, plain.up(false)});
+  if (shape.r < 64) families->push_back({"lora_up" + of, plain.up()});
+  families->push_back({"lora_grad_up" + of, plain.grad_up()});
+}
+
+/** Of eight modules, each on rows of its own. */
+void add_adapters(std::vector<Family>* families, const Shape& shape) {
+  Costs runs = costs_of(shape, 0), dropped = costs_of(shape, 1);
+  runs.runs = dropped.runs = kAdapters;
+  families->push_back({"lora_down, dropout, 8 modules", dropped.down()});
+  families->push_back({"lora_up, 8 modules", runs.up()});
+  families->push_back({"lora_grad_up, 8 modules", runs.grad_up()});
+  families->push_back({"lora_grad_down, dropout, 8 modules", dropped.grad_down()});
+  families->push_back({"lora_grad_input, dropout, 8 modules", dropped.grad_input()});
+}
+
+void add_others(std::vector<Family>* families, const Shape& shape) {
+  const Costs plain = costs_of(shape, 0);
+  families->push_back({"adapter_forward", plain.adapter_forward()});
+  families->push_back({"adapter_backward", plain.adapter_backward()});
+  families->push_back({"output_magnitude", plain.magnitude()});
+  families->push_back({"rms_norm_forward", rms_norm_cost(plain.M, shape.K, kBytes, false)});
+  families->push_back({"rms_norm_backward", rms_norm_cost(plain.M, shape.K, kBytes, true)});
+  families->push_back({"rotate", rotate_cost(plain.M, shape.K / kHeadSize, kHeadSize, kBytes)});
+  families->push_back({"gate_forward", gate_cost(plain.M * plain.N, kBytes, false)});
+  families->push_back({"gate_backward", gate_cost(plain.M * plain.N, kBytes, true)});
+  const double weights = importance_weights(shape);
+  if (weights == 0) return;
+  families->push_back({"importance", importance_cost(weights, kBytes)});
+  families->push_back({"importance_quantile", quantile_cost(weights, kBytes)});
+}
+
 /** What the families move and issue at a shape, and are predicted to take. */
 void print_families(const Ceilings& ceilings, const Shape& shape) {
-  const Costs plain = costs_of(shape, 0), dropped = costs_of(shape, 1), kept = costs_of(shape, 1, true);
-  const Shape stacked = stack_of(shape, shape.name);
-  const Costs stack_plain = costs_of(stacked, 0), stack = costs_of(stacked, 3), stack_kept = costs_of(stacked, 3, true);
-  Shape of_many = shape;
-  of_many.r = 64;
-  const Costs many = costs_of(of_many, 0);
-  Costs runs = plain, dropped_runs = dropped;
-  runs.runs = dropped_runs.runs = kAdapters;
-  constexpr int64_t kHeadSize = 128;
-  constexpr double kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
-  const double weights = plain.N * plain.K;
-  Costs of_few = plain;
-  of_few.M = 64;
-  of_few.r = 0;
-  of_few.modules = 0;
-  std::vector<std::pair<const char*, Cost>> families = {
-      {"linear_forward, clusters with S", plain.fused_forward(LinearPath::kClustersWithS)},
-      {"linear_grad_input, clusters, mask read", kept.fused_grad_input(LinearPath::kWarpgroupClusters)},
-      {"linear_backward, dS and dB inside", plain.grad_input_with_ds()},
-      {"W of NF4, decoded", decode_cost(PP_NF4, weights, kNf4Bytes * weights, kBytes)},
-      {"W of int8, decoded", decode_cost(PP_INT8, weights, weights, kBytes)},
-      {"64 rows by NF4 in the tiles", of_few.frozen_codes(kNf4Bytes * weights)},
-      {"64 rows by int8 in the tiles", of_few.frozen_codes(weights)},
-      {"lora_down", plain.down()},
-      {"lora_down, r 64", many.down()},
-      {"lora_down, dropout", dropped.down()},
-      {"lora_down, mask written", kept.down()},
-      {"lora_down of 3", stack_plain.down()},
-      {"lora_down of 3, dropout", stack.down()},
-      {"lora_down of 3, masks written", stack_kept.down()},
-      {"lora_down of 8 adapters", runs.down()},
-      {"lora_down of 8, dropout", dropped_runs.down()},
-      {"lora_up", plain.up()},
-      {"lora_up, overwriting", plain.up(false)},
-      {"lora_up of 3", stack_plain.up()},
-      {"lora_up of 3, overwriting", stack_plain.up(false)},
-      {"lora_up of 8 adapters", runs.up()},
-      {"lora_grad_up", plain.grad_up()},
-      {"lora_grad_up, r 64", many.grad_up()},
-      {"lora_grad_up of 3", stack_plain.grad_up()},
-      {"lora_grad_up of 8 adapters", runs.grad_up()},
-      {"lora_grad_down", plain.grad_down()},
-      {"lora_grad_down, r 64", many.grad_down()},
-      {"lora_grad_down, dropout", dropped.grad_down()},
-      {"lora_grad_down, mask read", kept.grad_down()},
-      {"lora_grad_down of 3", stack_plain.grad_down()},
-      {"lora_grad_down of 3, dropout", stack.grad_down()},
-      {"lora_grad_down of 3, masks read", stack_kept.grad_down()},
-      {"lora_grad_down of 8 adapters", runs.grad_down()},
-      {"lora_grad_down of 8, dropout", dropped_runs.grad_down()},
-      {"lora_grad_input", plain.grad_input()},
-      {"lora_grad_input, dropout", dropped.grad_input()},
-      {"lora_grad_input, mask read", kept.grad_input()},
-      {"lora_grad_input of 3", stack_plain.grad_input()},
-      {"lora_grad_input of 3, dropout", stack.grad_input()},
-      {"lora_grad_input of 3, masks read", stack_kept.grad_input()},
-      {"lora_grad_input of 8 adapters", runs.grad_input()},
-      {"lora_grad_input of 8, dropout", dropped_runs.grad_input()},
-      {"adapter_forward", plain.adapter_forward()},
-      {"adapter_backward", plain.adapter_backward()},
-      {"output_magnitude", plain.magnitude()},
-      {"rms_norm_forward", rms_norm_cost(plain.M, shape.K, kBytes, false)},
-      {"rms_norm_backward", rms_norm_cost(plain.M, shape.K, kBytes, true)},
-      {"rotate, heads of 128", rotate_cost(plain.M, shape.K / kHeadSize, kHeadSize, kBytes)},
-      {"gate_forward", gate_cost(plain.M * plain.N, kBytes, false)},
-      {"gate_backward", gate_cost(plain.M * plain.N, kBytes, true)}};
-  if (std::string(shape.name) == kLlama.name) {
-    families.emplace_back("importance, 448 tensors", importance_cost(kLlamaWeights, kBytes));
-    families.emplace_back("importance_quantile, 448 tensors", quantile_cost(kLlamaWeights, kBytes));
-  }
+  Shape many = shape;
+  many.r = 64;
+  std::vector<Family> families;
+  add_linears(&families, shape);
+  add_skinny(&families, shape, "");
+  add_skinny(&families, many, ", r 64");
+  add_skinny(&families, stack_of(shape, shape.name), ", stack of 3");
+  add_adapters(&families, shape);
+  add_others(&families, shape);
   constexpr double kMega = 1e6;
   printf(
-      "By themselves, at the shape of %s, r %lld: least MB, moved MB, their ratio, million instructions of warps, us, what "
-      "binds\n",
+      "By themselves, at the shape of %s, r %lld: least MB, moved MB, their ratio, million instructions of warps, "
+      "launches, us, what binds\n",
       shape.name, static_cast<long long>(shape.r));
   for (const auto& [name, cost] : families) {
     const double moved = memory_bytes(cost, ceilings.cache_bytes) + product_memory_bytes(cost, ceilings.cache_bytes);
     const double least = cost.bytes + cost.product_bytes;
     char instructions[20] = "-";
     if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.1f", cost.instructions / kMega);
-    printf("  %-32s %7.1f %7.1f %5.2f %6s %5.0f  %s\n", name, least / kMega, moved / kMega, moved / least, instructions,
-           predict(ceilings, cost), bound_of(ceilings, cost));
+    printf("  %-50s %7.1f %7.1f %5.2f %6s %3d %5.0f  %s\n", name.c_str(), least / kMega, moved / kMega, moved / least,
+           instructions, cost.launches, predict(ceilings, cost), bound_of(ceilings, cost));
   }
 }
 
@@ -251,16 +270,16 @@ void print_product_goal(const Ceilings& ceilings, const Shape& shape, int masks,
 
 void print_goals_predicted(const Ceilings& ceilings) {
   printf("The goals, by the same argument:\n");
-  for (const int masks : {0, 1}) print_product_goal(ceilings, kLlama, masks, true, 0.06);
-  for (const int masks : {0, 1}) print_product_goal(ceilings, kLlama, masks, false, 0.12);
+  for (const int masks : {0, 1}) print_product_goal(ceilings, kWholeLlama, masks, true, 0.06);
+  for (const int masks : {0, 1}) print_product_goal(ceilings, kWholeLlama, masks, false, 0.12);
   for (const int masks : {0, 3}) print_product_goal(ceilings, kStacked, masks, true, 0.03);
   constexpr double kGoalOfCopy = 0.9;
-  const Cost importance = importance_cost(kLlamaWeights, kBytes);
+  const Cost importance = importance_cost(importance_weights(kWholeLlama), kBytes);
   const double of_copy = importance.bytes / ceilings.copy_bytes / predict(ceilings, importance);
   print_goal("importance of Llama-7B's 448 tensors, of copy", "90 %", text_of("%.0f %%", 100 * of_copy), of_copy >= kGoalOfCopy,
              "");
   constexpr double kMostOfOne = 1.15;
-  Costs one = costs_of(kLlama, 1), eight = one;
+  Costs one = costs_of(kWholeLlama, 1), eight = one;
   eight.runs = kAdapters;
   const std::pair<const char*, Cost (*)(const Costs&)> calls[] = {
       {"down", [](const Costs& c) { return c.down(); }},
@@ -292,10 +311,10 @@ constexpr Ampere kAmperes[] = {{"A100 SXM", {8, 0, 108, 1410, 2.039e6, 163 * 102
 
 void print_ampere(const Ampere& device) {
   const Ceilings ceilings = assumed_ceilings(device.rates, kBytes);
-  const Costs costs = prunepeft::cuda::costs_of(device.rates, lora_shape(kLlama, 0), false);
+  const Costs costs = prunepeft::cuda::costs_of(device.rates, lora_shape(kWholeLlama, 0), false);
   const double frozen = predict(ceilings, costs.frozen());
   printf("%s on an %s, sm_%d%d, by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own %.0f): frozen linear %.0f us\n",
-         kLlama.name, device.name, device.rates.compute_major, device.rates.compute_minor, ceilings.copy_bytes * 1e-6,
+         kWholeLlama.name, device.name, device.rates.compute_major, device.rates.compute_minor, ceilings.copy_bytes * 1e-6,
          ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, frozen);
   for (const pp_linear_path path : {PP_SPLIT, PP_FUSED}) {
     print(std::string("forward, ") + kNames[path], frozen, predict_forward(ceilings, costs, path));
@@ -307,8 +326,8 @@ void print_ampere(const Ampere& device) {
   const double saved = predict(ceilings, costs.grad_up());
   print("backward, fused, if it made dS and dB", frozen,
         predict_backward(ceilings, costs, PP_FUSED) - saved + products + slots);
-  print_chosen("", choose_paths(device.rates, lora_shape(kLlama, 0)));
-  print_chosen(" under dropout", choose_paths(device.rates, lora_shape(kLlama, 1)));
+  print_chosen("", choose_paths(device.rates, lora_shape(kWholeLlama, 0)));
+  print_chosen(" under dropout", choose_paths(device.rates, lora_shape(kWholeLlama, 1)));
 }
 }  // namespace
 
@@ -319,7 +338,7 @@ void print_predictions() {
       "%.0f TFLOPS by mma.sync, %.0f by warpgroups, %.0f in clusters, %.1f us a launch); %% over the frozen linear.\n",
       ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, ceilings.warpgroup_flops * 1e-6,
       ceilings.cluster_flops * 1e-6, ceilings.launch);
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : kWholeShapes) {
     Costs cost = costs_of(shape, false);
     const double frozen = predict(ceilings, cost.frozen());
     printf("%s %lld,%lld,%lld, r %lld: frozen linear %.0f us\n", shape.name, static_cast<long long>(shape.M),
@@ -350,7 +369,7 @@ void print_predictions() {
     }
   }
   print_stack(ceilings);
-  for (const Shape& shape : kShapes) print_families(ceilings, shape);
+  for (const Shape& shape : kWholeShapes) print_families(ceilings, shape);
   print_goals_predicted(ceilings);
   for (const Ampere& device : kAmperes) print_ampere(device);
 }

@@ -386,11 +386,14 @@ void time_model(const char* name, int layers, const LinearSizes& linears, int64_
 }
 
 void time_models(const Run& run) {
-  constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
-  const LinearSizes llama = {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide},
-                             {kWide, kMlp},  {kWide, kMlp},  {kMlp, kWide}};
-  time_model(kLlamaModules, 32, llama, 16, run);
-  time_model(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
+  for (const auto& [name, shape] : {std::pair(kLlamaModules, kWholeLlama), std::pair(kRobertaModules, kWholeRobertaLarge)}) {
+    ModelLinears model = model_linears(shape);
+    for (auto& [K, N] : model.linears) {
+      K /= kShrink;
+      N /= kShrink;
+    }
+    time_model(name, model.layers, model.linears, shape.r, run);
+  }
 }
 
 /** From one of the smallest kernels that do anything to the next. */

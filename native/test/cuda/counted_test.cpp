@@ -20,6 +20,7 @@
 #include "../../gpu-check/operands.h"
 #include "count.h"
 #include "launches.h"
+#include "quantized_operands.h"
 
 namespace {
 using namespace gpu_check;
@@ -116,12 +117,12 @@ struct Bound {
 constexpr Bound kBound = {"", 1.15, 1.15, 1.15};
 /**
  * Slots are read again where they do not stay in the cache, and small gradients have many. Groups of eight float32 are two
- * vectors a thread, so that each takes half of a sector. The fused linears read W again for each group of row tiles, of which
- * two multiprocessors have small ones. So do those of a W that is decoded before; codes in the tiles come in half sectors.
- * Where dS and dB are made with dX (1.47), a read of dY for them alone would make it 1.79.
- * Slots grow with the ranks: cost.h, whose bytes are the counted ones, has as much at full size for row products (1.64), and
- * 1.16 for the others, whose operands are four times as long there. A stack's three masks are half words of rows, from strips
- * that lie apart.
+ * vectors a thread, so that each takes half of a sector; so do cosines and sines. The fused linears read W again for each group
+ * of row tiles, of which two multiprocessors have small ones. So do those of a W that is decoded before; codes in the tiles
+ * come in half sectors. Where dS and dB are made with dX (1.47), a read of dY for them alone would make it 1.79. Slots grow
+ * with the ranks: cost.h, whose bytes are the counted ones, has as much at full size for row products (1.64), and 1.16 for the
+ * others, whose operands are four times as long there. A stack's three masks are half words of rows, from strips that lie
+ * apart.
  */
 constexpr Bound kExceptions[] = {{"lora_grad_up, 8 modules", 1.4, 1.15, 1.15},
                                  {"lora_grad_up, r 64", 1.7, 1.15, 1.15},
@@ -138,6 +139,7 @@ constexpr Bound kExceptions[] = {{"lora_grad_up, 8 modules", 1.4, 1.15, 1.15},
                                  {"lora_grad_input", 1.15, 1.25, 1.15, ", stack of 3, masks read"},
                                  {"lora_grad_down", 1.3, 1.15, 1.15},
                                  {"lora_up", 1.15, 1.8, 1.15, "", "float32"},
+                                 {"rotate", 1.15, 1.25, 1.15},
                                  {"importance_quantile", 3.2, 2.1, 1.8},
                                  {"importance", 1.15, 2.0, 1.4},
                                  {"linear_backward", 1.6, 1.15, 1.15, ", clusters with S"},
@@ -265,72 +267,6 @@ bool is_large(const Call& call) {
   return call.name == "lora_grad_up" || call.name == "adapter_backward";
 }
 
-/** A frozen linear of int8 or NF4 in bfloat16, in both directions. */
-class QuantizedOperands {
- public:
-  QuantizedOperands(pp_quantization type, const Shape& shape)
-      : type_(type),
-        name_(type == PP_INT8 ? "int8" : "NF4"),
-        x_(PP_BFLOAT16, shape.M, shape.K, 1),
-        dy_(PP_BFLOAT16, shape.M, shape.N, 2),
-        scales_(PP_FLOAT32, 1, type == PP_INT8 ? shape.N : shape.N * shape.K / kBlock, 3),
-        codes_(static_cast<size_t>(type == PP_INT8 ? shape.N * shape.K : shape.N * shape.K / 2)),
-        y_(PP_BFLOAT16, shape.M, shape.N),
-        dx_(PP_BFLOAT16, shape.M, shape.K) {
-    codes_.poison(0x5a);
-    const pp_quantized w = {type, shape.N, shape.K, codes_.data(), scales_.data<float>(), nullptr, kBlock};
-    const pp_context context = workspace_.on(kDevice);
-    check(pp_linear_create_quantized(&context, &w, nullptr, PP_BFLOAT16, &linear_));
-    costs_ = {static_cast<double>(shape.M),   static_cast<double>(shape.K), static_cast<double>(shape.N), 0, 2, 0,
-              device_traits().multiprocessors};
-    costs_.modules = 0;
-    costs_.cache_bytes = static_cast<double>(device_traits().l2_bytes);
-    // W in bfloat16 is written and read where it is decoded before.
-    decoded_ = 2.0 * static_cast<double>(pp_dtype_size(PP_BFLOAT16)) * static_cast<double>(shape.N * shape.K);
-  }
-  ~QuantizedOperands() { pp_linear_destroy(linear_); }
-  QuantizedOperands(const QuantizedOperands&) = delete;
-
-  std::vector<Call> calls(bool in_tiles) {
-    const double bytes = static_cast<double>(x_.bytes() + y_.bytes() + codes_.bytes() + scales_.bytes());
-    const auto code_bytes = static_cast<double>(codes_.bytes() + scales_.bytes());
-    const auto call = [&](const std::string& name, const std::function<void(const pp_context*)>& run, Memory* out) {
-      const LinearDirection direction = out == &y_ ? LinearDirection::kForward : LinearDirection::kGradInput;
-      const LinearPath path =
-          chosen_path(linear_shape(PP_BFLOAT16, x_.view().rows, x_.view().cols, y_.view().cols, 0, direction, false));
-      Cost cost = in_tiles ? costs_.frozen_codes(code_bytes)
-                           : prunepeft::cuda::decode_cost(type_, costs_.N * costs_.K, code_bytes, costs_.size);
-      if (!in_tiles) cost += direction == LinearDirection::kForward ? costs_.fused_frozen(path) : costs_.fused_grad_input(path);
-      return Call{name + name_ + (in_tiles ? ", in the tiles" : ", decoded before"),
-                  [this, run](const pp_device& device) {
-                    const pp_context context = workspace_.on(device);
-                    run(&context);
-                  },
-                  {out},
-                  bytes + (in_tiles ? 0 : decoded_),
-                  0,
-                  cost};
-    };
-    return {
-        call(
-            "quantized_forward, ", [this](auto c) { check(pp_linear_forward(c, linear_, x_, nullptr, 0, y_)); }, &y_),
-        call(
-            "quantized_grad_input, ", [this](auto c) { check(pp_linear_grad_input(c, linear_, dy_, nullptr, 0, dx_)); }, &dx_)};
-  }
-
- private:
-  static constexpr int64_t kBlock = 64;
-  pp_quantization type_;
-  std::string name_;
-  Matrix x_, dy_, scales_;
-  Memory codes_;
-  Matrix y_, dx_;
-  Costs costs_ = {};
-  double decoded_ = 0;
-  pp_linear* linear_ = nullptr;
-  Workspace workspace_;
-};
-
 bool counts_well(pp_dtype dtype, const std::string& only, bool with_accesses) {
   bool good = true;
   const auto count_all = [&](const std::vector<Call>& calls, const Shape& shape, bool linears, const std::string& variant) {
@@ -356,11 +292,11 @@ bool counts_well(pp_dtype dtype, const std::string& only, bool with_accesses) {
     DecoderOperands decoder(dtype, kSmall.M, kSmall.K, kSmall.N, 1);
     count_all(decoder.calls(), kSmall, false, "");
     for (const pp_quantization type : {PP_INT8, PP_NF4}) {
-      QuantizedOperands before(type, kSmall);
+      QuantizedOperands before(type, {kSmall.M, kSmall.K, kSmall.N});
       count_all(before.calls(false), kSmall, false, "");
       // Of a device without products by warpgroups, whose bits tiles that decode would not have.
       simt::set_compute_major(8);
-      QuantizedOperands in_tiles(type, kFew);
+      QuantizedOperands in_tiles(type, {kFew.M, kFew.K, kFew.N});
       count_all(in_tiles.calls(true), kFew, false, "");
       simt::set_compute_major(9);
     }

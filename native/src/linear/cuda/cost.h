@@ -323,7 +323,7 @@ struct Costs {
                          K);
   }
   Cost down() const {
-    Cost cost = {size * (M * K * chunks() + runs * r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
+    Cost cost = {size * (M * K * times_read(K) + runs * r * K + M * r) + kept_bytes(), 2 * M * K * padded_ranks(), 0,
                  down_shares() > 1 ? 2 : 1, masks_of_chunks() * groups()};
     if (down_shares() > 1) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
     if (size == 2) {
@@ -351,17 +351,18 @@ struct Costs {
       const double columns = std::max(1.0, std::floor(N / modules));
       Costs one = {M, K, columns, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
       one.shared_bytes = shared_bytes;
+      one.cache_bytes = cache_bytes;
       for (int i = 0; i < modules; i++) cost += one.grad_up();
       return cost;
     }
     Cost cost = grad(N, true, false);
-    cost.bytes = size * (M * N * chunks() + runs * N * r + 2 * M * r) + kSlotBytes * runs * N * r;
+    cost.bytes = size * (M * N * times_read(N) + runs * N * r + 2 * M * r) + kSlotBytes * runs * N * r;
     return cost;
   }
   Cost grad_down() const {
     Cost cost = grad(K, false, masks > 0);
     const double of_masks = masks_of_chunks() * groups();  // a byte each, or a draw
-    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * runs * K * r + (kept ? of_masks : 0);
+    cost.bytes = size * (M * K * times_read(K) + M * r) + kSlotBytes * runs * K * r + (kept ? of_masks : 0);
     cost.draws = kept ? 0 : of_masks;
     return cost;
   }
@@ -451,6 +452,7 @@ struct Costs {
     Cost cost = down();
     Costs of_h = {M, r, K, r, size};
     of_h.whole_ranks = whole_ranks;
+    of_h.cache_bytes = cache_bytes;
     cost += of_h.up();
     return cost;
   }
@@ -458,6 +460,7 @@ struct Costs {
   Cost adapter_backward() const {
     Costs of_dout = {M, K, K, r, size};
     of_dout.whole_ranks = whole_ranks;
+    of_dout.cache_bytes = cache_bytes;
     Cost cost = of_dout.grad_up();
     cost += of_dout.grad_down();
     cost += of_dout.grad_input(false);
@@ -613,6 +616,8 @@ struct Costs {
   }
   /** A block holds 80 ranks; more read the wide matrix again. */
   double chunks() const { return std::ceil(padded_ranks() / 16 / kChunkTiles); }
+  /** How often the chunks read a wide matrix of so many columns from memory, which L2 has from the first on if it holds it. */
+  double times_read(double columns) const { return size * M * columns > cache_bytes ? chunks() : 1; }
   double down_shares() const {
     return M < 1 ? 1 : static_cast<double>(split_columns(rows_of_run(), static_cast<int64_t>(K)).shares);
   }
