@@ -63,12 +63,14 @@ const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
 struct Family {
   std::string name;
   Cost cost;
+  double least = 0;  // bytes of its operands, each once, where its cost has others too
+  double time = 0;   // us, where its parts do not follow each other
 };
 
 /** Of a module's dropout. */
 enum class Masks { kNone, kDrawn, kKept };
 
-void add_linears(std::vector<Family>* families, const Shape& shape) {
+void add_linears(std::vector<Family>* families, const Ceilings& ceilings, const Shape& shape) {
   const Costs plain = costs_of(shape, 0), dropped = costs_of(shape, 1), kept = costs_of(shape, 1, true);
   constexpr LinearPath kWithS = LinearPath::kClustersWithS, kApart = LinearPath::kWarpgroupClusters;
   families->push_back({"linear_forward, clusters with S", plain.fused_forward(kWithS)});
@@ -76,10 +78,22 @@ void add_linears(std::vector<Family>* families, const Shape& shape) {
   families->push_back({"linear_grad_input, clusters", plain.fused_grad_input(kApart)});
   families->push_back({"linear_grad_input, mask read, clusters", kept.fused_grad_input(kApart)});
   if (shape.r <= kMostRankTilesOfDs * kRankTileRanks) {
-    families->push_back({"linear_backward, clusters with S", plain.grad_input_with_ds()});
-    Cost with_da = plain.grad_input_with_ds();
+    // Parts of dB are written beside the products, and read.
+    const Cost cost = plain.grad_input_with_ds();
+    Cost with_da = cost;
     with_da += plain.grad_down();
-    families->push_back({"linear_backward with dA, clusters with S", with_da});
+    const double least = cost.product_bytes - cost.bytes;
+    families->push_back({"linear_backward, clusters with S", cost, least});
+    families->push_back({"linear_backward with dA, clusters with S", with_da, least + plain.grad_down().bytes});
+  }
+  for (const auto& [name, costs] : {std::pair("linear_backward with dA, clusters", plain),
+                                    std::pair("linear_backward with dA, mask read, clusters", kept)}) {
+    Cost cost = costs.fused_grad_input(kApart);
+    cost += costs.grad_up();
+    cost += costs.grad_down();
+    // dY and S are operands of two of the parts.
+    const double twice = costs.size * (costs.M * costs.N + 2 * costs.M * costs.r);
+    families->push_back({name, cost, cost.bytes + cost.product_bytes - twice, predict_branched(ceilings, costs, kApart)});
   }
   const double weights = plain.N * plain.K;
   constexpr double kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
@@ -92,7 +106,8 @@ void add_linears(std::vector<Family>* families, const Shape& shape) {
     const std::string name = type == PP_NF4 ? "NF4" : "int8";
     families->push_back({"decoding W of " + name, decoded});
     decoded += frozen.fused_frozen(kApart);
-    families->push_back({"quantized_forward, " + name + ", decoded before", decoded});
+    const double least = codes + kBytes * plain.M * (plain.K + plain.N);
+    families->push_back({"quantized_forward, " + name + ", decoded before", decoded, least});
     Costs of_few = frozen;
     of_few.M = kFewRows;
     families->push_back({"quantized_forward, " + name + ", in the tiles", of_few.frozen_codes(codes)});
@@ -137,8 +152,10 @@ void add_adapters(std::vector<Family>* families, const Shape& shape) {
 
 void add_others(std::vector<Family>* families, const Shape& shape) {
   const Costs plain = costs_of(shape, 0);
-  families->push_back({"adapter_forward", plain.adapter_forward()});
-  families->push_back({"adapter_backward", plain.adapter_backward()});
+  const double wide = 3 * kBytes * plain.M * plain.K + kBytes * plain.M * plain.r, matrix = 2 * plain.r * plain.K;
+  families->push_back({"adapter_forward", plain.adapter_forward(), wide + kBytes * matrix});
+  families->push_back(
+      {"adapter_backward", plain.adapter_backward(), wide + (kBytes + static_cast<double>(sizeof(float))) * matrix});
   families->push_back({"output_magnitude", plain.magnitude()});
   families->push_back({"rms_norm_forward", rms_norm_cost(plain.M, shape.K, kBytes, false)});
   families->push_back({"rms_norm_backward", rms_norm_cost(plain.M, shape.K, kBytes, true)});
@@ -156,7 +173,7 @@ void print_families(const Ceilings& ceilings, const Shape& shape) {
   Shape many = shape;
   many.r = 64;
   std::vector<Family> families;
-  add_linears(&families, shape);
+  add_linears(&families, ceilings, shape);
   add_skinny(&families, shape, "");
   add_skinny(&families, many, ", r 64");
   add_skinny(&families, stack_of(shape, shape.name), ", stack of 3");
@@ -167,13 +184,15 @@ void print_families(const Ceilings& ceilings, const Shape& shape) {
       "By themselves, at the shape of %s, r %lld: least MB, moved MB, their ratio, million instructions of warps, "
       "launches, us, what binds\n",
       shape.name, static_cast<long long>(shape.r));
-  for (const auto& [name, cost] : families) {
+  for (const Family& family : families) {
+    const Cost& cost = family.cost;
     const double moved = memory_bytes(cost, ceilings.cache_bytes) + product_memory_bytes(cost, ceilings.cache_bytes);
-    const double least = cost.bytes + cost.product_bytes;
+    const double least = family.least > 0 ? family.least : cost.bytes + cost.product_bytes;
+    const double time = family.time > 0 ? family.time : predict(ceilings, cost);
     char instructions[20] = "-";
-    if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.1f", cost.instructions / kMega);
-    printf("  %-50s %7.1f %7.1f %5.2f %6s %3d %5.0f  %s\n", name.c_str(), least / kMega, moved / kMega, moved / least,
-           instructions, cost.launches, predict(ceilings, cost), bound_of(ceilings, cost));
+    if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.2f", cost.instructions / kMega);
+    printf("  %-52s %9.3f %9.3f %5.2f %6s %3d %7.1f  %s\n", family.name.c_str(), least / kMega, moved / kMega, moved / least,
+           instructions, cost.launches, time, bound_of(ceilings, cost));
   }
 }
 

@@ -446,7 +446,13 @@ struct Costs {
     cost.instructions = kInstructionsACode * N * K * row_tiles / kLanes;
     return cost;
   }
-  Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
+  /** A float64 of each block, which a second launch adds. */
+  Cost magnitude() const {
+    constexpr double kTile = 64;
+    Cost cost = {size * (M + N) * r, 2 * M * N * r, 0, 2};
+    cost.slot_bytes = static_cast<double>(sizeof(double)) * std::ceil(M / kTile) * std::ceil(N / kTile);
+    return cost;
+  }
   /** z by a down product, and an up product that reads h. */
   Cost adapter_forward() const {
     Cost cost = down();
