@@ -15,13 +15,17 @@ import sys
 HEAD = "| at 8192 × 4096 × 4096, r 16 |"
 SHAPE, OTHERS = "Llama-7B", ("MiniLM", "RoBERTa-large")
 MOST_OFF = 0.1
-MEGABYTES_A_MICROSECOND = 3.0  # of an H100's copy, which predictions take
-# Of calls that begin and end so, predicted bytes of those that are counted, at most, and why.
+# Of what is moved beyond the least, and of the least.
+MOST_OFF_BEYOND, MOST_OFF_LEAST = 0.15, 0.005
+# Bytes that are predicted of calls that begin and end so, over those counted: slots of a part that have not left the cache are written
+# over by the next one's.
 MORE_PREDICTED = (
-    ("lora_", ", 8 modules", 1.12, "the eight that are counted have the same A and B"),
-    ("lora_grad_up", ", stack of 3", 1.6, "slots of a call that have not left the cache are written over by the next one's"),
-    ("adapter_backward", "", 1.25, "the same"),
+    ("lora_grad_up", ", stack of 3", {"MiniLM": 1.58, "RoBERTa-large": 1.36, "Llama-7B": 1.07}),
+    ("adapter_backward", "", {"MiniLM": 1.22, "RoBERTa-large": 1.06, "Llama-7B": 1.02}),
 )
+MORE_OFF = 0.02
+# The eight that are counted have the same A and B.
+SHARED = ", 8 modules"
 # What is counted apart, or not at all.
 APART = re.compile(r"linear_|quantized_.*decoded before|decoding W")
 
@@ -66,23 +70,39 @@ def rows_of_small(text):
     }
 
 
-def most_predicted(name):
-    return next((most for begin, end, most, _ in MORE_PREDICTED if name.startswith(begin) and name.endswith(end)), 1 + MOST_OFF)
+def most_predicted(shape, name):
+    for begin, end, shapes in MORE_PREDICTED:
+        if name.startswith(begin) and name.endswith(end) and shape in shapes:
+            return shapes[shape]
+    return None
 
 
 def problems(predicted, counted):
     for shape in (SHAPE, *OTHERS):
-        of_counted = {name for name in counted.get(shape, {}) if "quantized_grad_input" not in name}
+        rows = dict(counted.get(shape, {}))
+        # A call back through codes moves what the one forward does.
+        for name in [name for name in rows if name.startswith("quantized_grad_input")]:
+            if rows.pop(name) != rows[name.replace("grad_input", "forward")]:
+                yield f"{shape}: {name} moves other bytes than forward"
         of_predicted = {name for name in predicted[shape] if not APART.match(name)}
-        for name in sorted(of_counted ^ of_predicted):
-            yield f"{shape}: {name} is only {'counted' if name in of_counted else 'predicted'}"
-        for name in sorted(of_counted & of_predicted):
-            moved, bytes_counted = predicted[shape][name]["moved"], counted[shape][name]
-            if not (1 - MOST_OFF) * bytes_counted <= moved <= most_predicted(name) * bytes_counted:
-                yield f"{shape}: {name} is predicted to move {moved} MB, counted {bytes_counted}"
+        for name in sorted(rows.keys() ^ of_predicted):
+            yield f"{shape}: {name} is only {'counted' if name in rows else 'predicted'}"
+        for name in sorted(rows.keys() & of_predicted):
+            least, moved, there = predicted[shape][name]["least"], predicted[shape][name]["moved"], rows[name]
+            what = f"{shape}: {name}, least {least} MB, is predicted to move {moved} MB, counted {there}"
+            more, shared = most_predicted(shape, name), name.endswith(SHARED)
+            if more is not None:
+                if abs(moved / there - more) > MORE_OFF:
+                    yield f"{what}: not as the exception has it"
+            elif abs(moved - there) > MOST_OFF * there:
+                yield what
+            elif not shared and abs(moved - there) > MOST_OFF_BEYOND * max(there - least, 0) + MOST_OFF_LEAST * least:
+                yield f"{what}: beyond the least"
+            if there < least * (0.9 if shared else 0.995):
+                yield f"{what}: less than its operands"
 
 
-def table(predicted, counted, small):
+def table(predicted, counted, small, megabytes_a_microsecond):
     yield f"{HEAD} least MB | counted MB | of least | `cost.h`, of counted | million instructions | launches | µs | over its least bytes | bound by | of least at MiniLM, r 32 | RoBERTa-large, r 32 |"
     yield "|" + " --- |" * 12
     for name, row in predicted[SHAPE].items():
@@ -99,7 +119,7 @@ def table(predicted, counted, small):
             count = f"({row['moved']:.1f})"
             ratios[0] = f"({row['moved'] / row['least']:.2f})"
             of_counted = f"({of_counted})" if of_counted else ""
-        left = "" if row["bound"] == "products" else f"{max(0.0, row['us'] - row['least'] / MEGABYTES_A_MICROSECOND):.0f}"
+        left = "" if row["bound"] == "products" else f"{max(0.0, row['us'] - row['least'] / megabytes_a_microsecond):.1f}"
         cells = [name, f"{row['least']:.1f}", count, ratios[0], of_counted, row["instructions"], row["launches"], f"{row['us']:.0f}", left, row["bound"], *ratios[1:]]
         yield "| " + " | ".join(cells) + " |"
 
@@ -112,9 +132,10 @@ def main(arguments):
     predicted, counted, small = (
         rows(path.read_text()) for rows, path in zip((rows_of_predictions, rows_of_counted, rows_of_small), paths)
     )
+    copied = float(re.search(r"\(copy ([\d.]+) TB/s", paths[0].read_text())[1])  # MB a microsecond
     wrong = list(problems(predicted, counted))
     print("\n".join(wrong))
-    made = [re.sub(r" +\|", " |", line) for line in table(predicted, counted, small)]
+    made = [re.sub(r" +\|", " |", line) for line in table(predicted, counted, small, copied)]
     lines = paths[3].read_text().splitlines()
     first = next((i for i, line in enumerate(lines) if line.startswith(HEAD)), None)
     if first is None:

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -49,9 +50,12 @@ Costs costs_of(const Shape& shape, int masks, bool kept = false) {
 
 /** Of what predict() adds or takes the largest of, what takes longest. */
 const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
-  const double memory = memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
+  const double of_products = product_memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
+  const double by_clusters = cost.cluster_flops / ceilings.cluster_flops;
+  const double memory =
+      std::max(memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes, of_products > by_clusters ? of_products : 0);
   const double issue = cost.instructions / ceilings.instructions, draws = cost.draws / ceilings.draws;
-  const double products = cost.own_flops / ceilings.own_flops + cost.cluster_flops / ceilings.cluster_flops;
+  const double products = cost.own_flops / ceilings.own_flops + by_clusters;
   const double longest = std::max({memory, issue, draws, products});
   if (cost.launches * ceilings.launch >= longest) return "launches";
   if (memory >= longest) return "memory";
@@ -77,23 +81,26 @@ void add_linears(std::vector<Family>* families, const Ceilings& ceilings, const 
   families->push_back({"linear_forward, dropout, clusters with S", dropped.fused_forward(kWithS)});
   families->push_back({"linear_grad_input, clusters", plain.fused_grad_input(kApart)});
   families->push_back({"linear_grad_input, mask read, clusters", kept.fused_grad_input(kApart)});
+  const auto least_of_backward = [&plain](bool with_da, double mask) {
+    const auto& [M, K, N, r, size] = std::tie(plain.M, plain.K, plain.N, plain.r, plain.size);
+    constexpr double kGradient = sizeof(float);
+    return size * (M * (N + K + 2 * r) + N * K + r * (N + K)) + kGradient * N * r + mask +
+           (with_da ? size * M * K + kGradient * r * K : 0);
+  };
   if (shape.r <= kMostRankTilesOfDs * kRankTileRanks) {
-    // Parts of dB are written beside the products, and read.
     const Cost cost = plain.grad_input_with_ds();
     Cost with_da = cost;
     with_da += plain.grad_down();
-    const double least = cost.product_bytes - cost.bytes;
-    families->push_back({"linear_backward, clusters with S", cost, least});
-    families->push_back({"linear_backward with dA, clusters with S", with_da, least + plain.grad_down().bytes});
+    families->push_back({"linear_backward, clusters with S", cost, least_of_backward(false, 0)});
+    families->push_back({"linear_backward with dA, clusters with S", with_da, least_of_backward(true, 0)});
   }
   for (const auto& [name, costs] : {std::pair("linear_backward with dA, clusters", plain),
                                     std::pair("linear_backward with dA, mask read, clusters", kept)}) {
     Cost cost = costs.fused_grad_input(kApart);
     cost += costs.grad_up();
     cost += costs.grad_down();
-    // dY and S are operands of two of the parts.
-    const double twice = costs.size * (costs.M * costs.N + 2 * costs.M * costs.r);
-    families->push_back({name, cost, cost.bytes + cost.product_bytes - twice, predict_branched(ceilings, costs, kApart)});
+    const double mask = costs.kept ? costs.M * costs.K / 8 : 0;
+    families->push_back({name, cost, least_of_backward(true, mask), predict_branched(ceilings, costs, kApart)});
   }
   const double weights = plain.N * plain.K;
   constexpr double kNf4Bytes = 0.5 + 4.0 / 64;  // a scale for each 64 weights
@@ -191,7 +198,7 @@ void print_families(const Ceilings& ceilings, const Shape& shape) {
     const double time = family.time > 0 ? family.time : predict(ceilings, cost);
     char instructions[20] = "-";
     if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.2f", cost.instructions / kMega);
-    printf("  %-52s %9.3f %9.3f %5.2f %6s %3d %7.1f  %s\n", family.name.c_str(), least / kMega, moved / kMega, moved / least,
+    printf("  %-52s %9.3f %9.3f %5.2f %6s %3d %8.2f  %s\n", family.name.c_str(), least / kMega, moved / kMega, moved / least,
            instructions, cost.launches, time, bound_of(ceilings, cost));
   }
 }

@@ -90,6 +90,18 @@ TEST(skinny_products_move_little_more_than_their_operands) {
     CHECK(memory_bytes(cost, kCacheBytes) <= kMost * cost.bytes);
 }
 
+TEST(an_adapter_costs_what_its_products_do_on_the_same_device) {
+  for (const int multiprocessors : {2, 132}) {
+    Costs costs = {4096, 1664, 1664, 16, 2, 0, multiprocessors};
+    costs.cache_bytes = 1 << 20;
+    CHECK_EQUAL(costs.adapter_backward().instructions,
+                costs.grad_up().instructions + costs.grad_down().instructions + costs.grad_input(false).instructions);
+    Costs of_h = costs;
+    of_h.K = 16;
+    CHECK_EQUAL(costs.adapter_forward().instructions, costs.down().instructions + of_h.up().instructions);
+  }
+}
+
 TEST(memory_binds_the_skinny_products_under_masks_too) {
   const Ceilings ceilings = assumed_ceilings({9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20}, 2);
   const auto issue = [&](const Cost& cost) { return cost.instructions / ceilings.instructions; };

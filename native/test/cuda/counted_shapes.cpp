@@ -1,10 +1,10 @@
-// What each family moves through memory at the shapes of models, counted by the emulator (count.h) with an H100's cache and
-// multiprocessors. It takes half an hour of a processor and 10 GB of memory, so that it is a target of the build and no test:
-// update_cuda_counted_shapes. cmake/families.py holds what cost.h predicts to its file, and makes the table of
+// What each family moves through memory at the shapes of models, counted by the emulator (count.h) with 132 multiprocessors and
+// the cache of an H100. It takes half an hour of a processor and 10 GB of memory, so that it is a target of the build and no
+// test: update_cuda_counted_shapes. cmake/families.py holds what cost.h predicts to its file, and makes the table of
 // docs/kernels-cuda.md of both. The largest shape is left out, which would take 25 GB.
 //
-// The fused linears are left out, whose blocks work at once on a device and one after the other here: counted_test.cpp counts
-// them on two multiprocessors.
+// Left out too are the fused linears, those of a W that is decoded before among them, whose blocks work at once on a device and
+// one after the other here: counted_test.cpp counts them on two multiprocessors.
 //
 //   counted_shapes FILE                  writes the file, native/cuda-counted-shapes.txt
 //   counted_shapes - [SHAPE [NAME]]      prints the calls whose name holds NAME, of the shape whose name holds SHAPE
@@ -81,13 +81,10 @@ void count_stack(Counts* counts, const Shape& shape) {
 void count_others(Counts* counts, const Shape& shape) {
   DecoderOperands decoder(PP_BFLOAT16, shape.M, shape.K, shape.N, 1);
   counts->count(shape, decoder.calls());
-  // Of a device without products by warpgroups, whose bits tiles that decode would not have.
-  simt::set_compute_major(8);
   for (const pp_quantization type : {PP_INT8, PP_NF4}) {
     QuantizedOperands few(type, {kFewRows, shape.K, shape.N});
     counts->count(shape, few.calls(true));
   }
-  simt::set_compute_major(9);
   const ModelLinears model = model_linears(shape);
   if (model.layers == 0) return;
   Modules modules(PP_BFLOAT16, model.layers, model.linears, shape.r, 2);
@@ -97,11 +94,11 @@ void count_others(Counts* counts, const Shape& shape) {
 
 int main(int count, char** arguments) {
   setvbuf(stdout, nullptr, _IOLBF, 0);
-  if (count < 2) {
+  const std::string path = count > 1 ? arguments[1] : "";
+  if (path.empty() || (path != "-" && count > 2)) {  // a part is no file
     printf("counted_shapes FILE | - [SHAPE [NAME]]\n");
     return 2;
   }
-  const std::string path = arguments[1];
   constexpr int kMultiprocessors = 132;
   simt::set_compute_major(9);
   simt::set_multiprocessors(kMultiprocessors);

@@ -349,9 +349,9 @@ struct Costs {
     if (modules > 1) {
       Cost cost = {};
       const double columns = std::max(1.0, std::floor(N / modules));
-      Costs one = {M, K, columns, r / modules, size, 0, multiprocessors, false, 1, rank_tiles / modules};
-      one.shared_bytes = shared_bytes;
-      one.cache_bytes = cache_bytes;
+      Costs one = of_matrix(K, columns);
+      one.r = r / modules;
+      one.rank_tiles = rank_tiles / modules;
       for (int i = 0; i < modules; i++) cost += one.grad_up();
       return cost;
     }
@@ -456,17 +456,12 @@ struct Costs {
   /** z by a down product, and an up product that reads h. */
   Cost adapter_forward() const {
     Cost cost = down();
-    Costs of_h = {M, r, K, r, size};
-    of_h.whole_ranks = whole_ranks;
-    of_h.cache_bytes = cache_bytes;
-    cost += of_h.up();
+    cost += of_matrix(r, K).up();
     return cost;
   }
   /** dz, dU and the bias from dout, dD from v, and dv; the gradient of D's bias from dz. */
   Cost adapter_backward() const {
-    Costs of_dout = {M, K, K, r, size};
-    of_dout.whole_ranks = whole_ranks;
-    of_dout.cache_bytes = cache_bytes;
+    const Costs of_dout = of_matrix(K, K);
     Cost cost = of_dout.grad_up();
     cost += of_dout.grad_down();
     cost += of_dout.grad_input(false);
@@ -477,6 +472,14 @@ struct Costs {
  private:
   static constexpr double kSlotBytes = sizeof(float);
 
+  /** Of one module without dropout on a matrix of other widths, on the same device. */
+  Costs of_matrix(double inner, double columns) const {
+    Costs costs = {M, inner, columns, r, size, 0, multiprocessors};
+    costs.cache_bytes = cache_bytes;
+    costs.whole_ranks = whole_ranks;
+    costs.shared_bytes = shared_bytes;
+    return costs;
+  }
   Costs part(int count, int drop) const {
     Costs costs = *this;
     costs.r = r * count / modules;
