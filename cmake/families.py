@@ -63,14 +63,12 @@ def rows_of_counted(text):
 
 
 def rows_of_small(text):
-    """By call in bfloat16: bytes over the least, and what cost.h has over them."""
-    numbers = r"\s+".join([r"(\d+)", r"(\d+)", r"([\d.]+)", r"[\d.]+", r"[\d.]+", r"[\d.]+", r"([\d.]+)"])
-    return {
-        row[1]: (row[4], row[5]) for row in re.finditer(rf"^bfloat16 (.+?) +\d+ x +\d+ x +\d+ +{numbers}", text, re.M)
-    }
+    """By call in bfloat16: bytes by cost.h, of those counted."""
+    numbers = r" +[\d.]+" * 6 + r" +([\d.]+)"
+    return {row[1]: row[2] for row in re.finditer(rf"^bfloat16 (.+?) +\d+ x +\d+ x +\d+{numbers}", text, re.M)}
 
 
-def most_predicted(shape, name):
+def named_ratio(shape, name):
     for begin, end, shapes in MORE_PREDICTED:
         if name.startswith(begin) and name.endswith(end) and shape in shapes:
             return shapes[shape]
@@ -90,7 +88,7 @@ def problems(predicted, counted):
         for name in sorted(rows.keys() & of_predicted):
             least, moved, there = predicted[shape][name]["least"], predicted[shape][name]["moved"], rows[name]
             what = f"{shape}: {name}, least {least} MB, is predicted to move {moved} MB, counted {there}"
-            more, shared = most_predicted(shape, name), name.endswith(SHARED)
+            more, shared = named_ratio(shape, name), name.endswith(SHARED)
             if more is not None:
                 if abs(moved / there - more) > MORE_OFF:
                     yield f"{what}: not as the exception has it"
@@ -103,8 +101,10 @@ def problems(predicted, counted):
 
 
 def table(predicted, counted, small, megabytes_a_microsecond):
-    yield f"{HEAD} least MB | counted MB | of least | `cost.h`, of counted | million instructions | launches | µs | over its least bytes | bound by | of least at MiniLM, r 32 | RoBERTa-large, r 32 |"
-    yield "|" + " --- |" * 12
+    columns = ["least MB", "counted MB", "of least", "`cost.h`, of counted", "million instructions", "launches", "µs",
+               "over its least bytes", "bound by", "of least at MiniLM, r 32", "RoBERTa-large, r 32"]
+    yield f"{HEAD} {' | '.join(columns)} |"
+    yield "|" + " --- |" * (1 + len(columns))
     for name, row in predicted[SHAPE].items():
         ratios = []
         for shape in (SHAPE, *OTHERS):
@@ -115,12 +115,13 @@ def table(predicted, counted, small, megabytes_a_microsecond):
         if megabytes is not None:
             count, of_counted = f"{megabytes:.1f}", f"{row['moved'] / megabytes:.2f}"
         else:  # of the small shape
-            _, of_counted = small.get(name, ("", ""))
+            of_counted = small.get(name)
             count = f"({row['moved']:.1f})"
             ratios[0] = f"({row['moved'] / row['least']:.2f})"
             of_counted = f"({of_counted})" if of_counted else ""
         left = "" if row["bound"] == "products" else f"{max(0.0, row['us'] - row['least'] / megabytes_a_microsecond):.1f}"
-        cells = [name, f"{row['least']:.1f}", count, ratios[0], of_counted, row["instructions"], row["launches"], f"{row['us']:.0f}", left, row["bound"], *ratios[1:]]
+        cells = [name, f"{row['least']:.1f}", count, ratios[0], of_counted, row["instructions"], row["launches"],
+                 f"{row['us']:.0f}", left, row["bound"], *ratios[1:]]
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -134,7 +135,8 @@ def main(arguments):
     )
     copied = float(re.search(r"\(copy ([\d.]+) TB/s", paths[0].read_text())[1])  # MB a microsecond
     wrong = list(problems(predicted, counted))
-    print("\n".join(wrong))
+    for line in wrong:
+        print(line)
     made = [re.sub(r" +\|", " |", line) for line in table(predicted, counted, small, copied)]
     lines = paths[3].read_text().splitlines()
     first = next((i for i, line in enumerate(lines) if line.startswith(HEAD)), None)
