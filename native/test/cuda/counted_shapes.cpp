@@ -1,7 +1,7 @@
 // What each family moves through memory at the shapes of models, counted by the emulator (count.h) with 132 multiprocessors and
-// the cache of an H100. It takes half an hour of a processor and 10 GB of memory, so that it is a target of the build and no
+// the cache of an H100. It takes 20 minutes of a processor and 13 GB of memory, so that it is a target of the build and no
 // test: update_cuda_counted_shapes. cmake/families.py holds what cost.h predicts to its file, and makes the table of
-// docs/kernels-cuda.md of both. The largest shape is left out, which would take 25 GB.
+// docs/kernels-cuda.md of both. The largest shape is left out, which would take twice that.
 //
 // Left out too are the fused linears, those of a W that is decoded before among them, whose blocks work at once on a device and
 // one after the other here: counted_test.cpp counts them on two multiprocessors.
