@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "linear/cuda/cost.h"
+#include "linear/cuda/ceilings.h"
 
 namespace prunepeft::cuda {
 /**
