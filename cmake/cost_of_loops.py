@@ -159,7 +159,7 @@ def main(arguments):
     with_masks = cost["kUpStep"] + cost["kUpMasked"]
     expected += [
         ("up of runs", cost["kUpStep"], near(up_of_runs["way"])),
-        ("up of runs, y read", cost["kUpReads"], near(up_of_runs["reading"] - up_of_runs["way"])),
+        ("up of runs, y read", cost["kUpStep"] + cost["kUpReads"], near(up_of_runs["reading"])),
         ("up of runs, a mask drawn", with_masks + cost["kUpMasks"], near(masked_of_runs["drawing"])),
         ("up of runs, a mask read", with_masks + cost["kUpKept"], near(masked_of_runs["mask read"])),
     ]

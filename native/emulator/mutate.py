@@ -144,7 +144,8 @@ class Build:
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             self.seconds[test] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         with tempfile.TemporaryDirectory() as scratch:
-            self.sound = {unit: self.object(unit, SOURCE, pathlib.Path(scratch) / "sound.o") for unit in units}
+            folder = pathlib.Path(scratch)
+            self.sound = {unit: self.object(unit, folder / "include", folder / "sound.o") for unit in units}
 
     def object(self, unit, include, target):
         """Compiles a source, whose headers are looked for in `include` first; a hash of the code, or None."""
@@ -155,7 +156,8 @@ class Build:
                 del command[at:at + 2]
         source = include / unit if (include / unit).exists() else SOURCE / unit
         command = [str(source) if part.endswith((".cu", ".cpp")) else part for part in command if part != "-MD"]
-        command[1:1] = ["-I", str(include), f"-ffile-prefix-map={include}=."]
+        # Names of files are in the code.
+        command[1:1] = ["-I", str(include), f"-ffile-prefix-map={include}=.", f"-ffile-prefix-map={SOURCE}=."]
         command += ["-o", str(target)]
         if subprocess.run(command, cwd=self.folder, capture_output=True).returncode != 0:
             return None

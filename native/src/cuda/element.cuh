@@ -35,13 +35,19 @@ GPU_INLINE __nv_bfloat16 from_float<__nv_bfloat16>(float v) {
   return __float2bfloat16(v);
 }
 
+/** Eight elements, as they are stored, from an address that is a multiple of 16 bytes to another such. */
+template <class T>
+GPU_INLINE void load_stored_group(const T* p, T (&elements)[kGroup]) {
+#pragma unroll
+  for (int i = 0; i < kGroup; i += kPerVector<T>)
+    *reinterpret_cast<uint4*>(elements + i) = *reinterpret_cast<const uint4*>(p + i);
+}
+
 /** Eight elements from an address that is a multiple of 16 bytes. */
 template <class T>
 GPU_INLINE void load_group(const T* p, float (&v)[kGroup]) {
   alignas(kVectorBytes) T elements[kGroup];
-#pragma unroll
-  for (int i = 0; i < kGroup; i += kPerVector<T>)
-    *reinterpret_cast<uint4*>(elements + i) = *reinterpret_cast<const uint4*>(p + i);
+  load_stored_group(p, elements);
 #pragma unroll
   for (int i = 0; i < kGroup; i++) v[i] = to_float(elements[i]);
 }

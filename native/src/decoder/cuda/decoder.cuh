@@ -2,8 +2,9 @@
 //
 // A thread takes eight elements along a row at a time. Where all rows begin at multiples of 16 bytes and all groups are whole
 // (kAligned) these are 16-byte loads and stores, else as far as their addresses allow it; which elements a thread takes, and in
-// which order it adds, does not depend on that, so that results have the same bits at any alignment. Each element of an output
-// is written by the thread that has read what lies there in place.
+// which order it adds, does not depend on that, and where two products are added it is written down which one is fused: so
+// results have the same bits at any alignment. Each element of an output is written by the thread that has read what lies there
+// in place.
 //
 // A block takes as many runs that are normalised, or rows that are rotated, as it has threads for (log_threads_of): each thread
 // of a run of up to 8192 elements takes one to four groups, and those of up to 3584 share a block.
@@ -232,7 +233,7 @@ __global__ void __launch_bounds__(kDecoderThreads)
     load_eight<kAligned>(gradient + j, K - j, dv);
     load_weights<kAligned>(arguments, j, w);
 #pragma unroll
-    for (int i = 0; i < gpu::kGroup; i++) v[i] = dv[i] * w[i] * scale - v[i] * along;
+    for (int i = 0; i < gpu::kGroup; i++) v[i] = __fmaf_rn(-v[i], along, dv[i] * w[i] * scale);
     store_eight<kAligned>(to + j, K - j, v);
   }
 }
@@ -263,8 +264,8 @@ __global__ void __launch_bounds__(kDecoderThreads, kDecoderBlocks)
     for (int i = 0; i < gpu::kGroup; i++) {
       const float v = first[i];
       sine[i] *= arguments.direction;
-      first[i] = v * cosine[i] - second[i] * sine[i];
-      second[i] = second[i] * cosine[i] + v * sine[i];
+      first[i] = __fmaf_rn(v, cosine[i], -(second[i] * sine[i]));
+      second[i] = __fmaf_rn(second[i], cosine[i], v * sine[i]);
     }
     store_eight<kAligned>(to + at, count, first);
     store_eight<kAligned>(to + at + n, count, second);

@@ -16,7 +16,7 @@ GPU_INLINE float activate(pp_activation activation, float z) {
 GPU_INLINE float activation_slope(pp_activation activation, float z) {
   constexpr float kHalfRoot = 0.70710678f, kDensity = 0.39894228f;  // 1 / √2, 1 / √(2π)
   if (activation == PP_RELU) return z > 0 ? 1.0f : 0.0f;
-  if (activation == PP_GELU) return 0.5f * (1.0f + erff(z * kHalfRoot)) + z * kDensity * expf(-0.5f * z * z);
+  if (activation == PP_GELU) return __fmaf_rn(z * kDensity, expf(-0.5f * z * z), 0.5f * (1.0f + erff(z * kHalfRoot)));
   if (activation == PP_SILU) {
     const float logistic = 1.0f / (1.0f + expf(-z));
     return logistic * (1.0f + z * (1.0f - logistic));

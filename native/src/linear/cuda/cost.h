@@ -37,10 +37,10 @@ constexpr double kGradAny = 40, kGradAnyMasks = 78, kGradAnyKept = 40, kGradModu
  * module, what reading y takes besides, each further module and 16 ranks more. The kernel for masks takes more by itself, for
  * each further module, whose product passes through shared memory by itself, and for each mask that is drawn or read.
  */
-constexpr double kUpStep = 367, kUpReads = 93, kUpModule = 113, kUpMoreRanks = 47;
+constexpr double kUpStep = 389, kUpReads = 54, kUpModule = 113, kUpMoreRanks = 47;
 constexpr double kUpMasked = 100, kUpMaskedModule = 205, kUpMasks = 273, kUpKept = 80;
 /** The same of the kernel for any operands, with rows at multiples of 16 bytes. */
-constexpr double kUpAnyStep = 485, kUpAnyReads = 125, kUpAnyModule = 215, kUpAnyMoreRanks = 143;
+constexpr double kUpAnyStep = 492, kUpAnyReads = 61, kUpAnyModule = 215, kUpAnyMoreRanks = 143;
 constexpr double kUpAnyMasked = 97, kUpAnyMaskedModule = 311, kUpAnyMasks = 280, kUpAnyKept = 81;
 /**
  * What grad keeps a multiprocessor's memory busy with that it has to itself, in bytes a microsecond: two blocks have two tiles

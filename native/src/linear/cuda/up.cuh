@@ -3,10 +3,10 @@
 // mask.
 //
 // Tiling: a block of 4 warps makes 64 by 64 elements. Each thread first reads its part of the base (four groups of eight
-// columns), so that this read overlaps the product; ranks are taken 64 at a time; the warps' products pass through shared
-// memory to the threads that hold the groups: without dropout once, the products of all modules being one sum, else for each
-// module, with one Philox draw a group, or a byte of the mask that the forward pass has kept. The grid is one-dimensional,
-// column blocks fastest.
+// columns), so that this read overlaps the product, if nothing drops; ranks are taken 64 at a time; the
+// warps' products pass through shared memory to the threads that hold the groups: without dropout once, the products of all
+// modules being one sum, else for each module, with one Philox draw a group, or a byte of the mask that the forward pass has
+// kept. The grid is one-dimensional, column blocks fastest.
 //
 // Where all operands have aligned rows, and ranks and columns end with a whole vector, a thread's addresses in P and Q are made
 // once and moved from 16 ranks to the next (kAligned); else, and for the magnitude, load_tile makes them.
@@ -328,14 +328,24 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, unsigned block, uns
   float* const product = reinterpret_cast<float*>(memory);
   const DropoutMask dropout = read_mask(arguments.dropout);
 
-  float sums[Up::kGroups][gpu::kGroup] = {};
+  // The base stays as it is stored until the first product is there: what converts it waits for it.
+  alignas(gpu::kVectorBytes) T stored[Up::kGroups][gpu::kGroup] = {};
   const UpPlace place;  // addresses of the thread's groups are made once, and moved by a constant
   if (arguments.base != nullptr) {
     const T* const base = arguments.base + (tile.row + place.row) * arguments.ldbase + tile.column + place.column;
     for_groups<kAligned>(
-        tile, arguments.out_aligned, base, arguments.base_step, [&](int g, const T* from) { gpu::load_group(from, sums[g]); },
-        [&](int g, int k, const T* from) { sums[g][k] = gpu::to_float(*from); });
+        tile, arguments.out_aligned, base, arguments.base_step,
+        [&](int g, const T* from) { gpu::load_stored_group(from, stored[g]); },
+        [&](int g, int k, const T* from) { stored[g][k] = *from; });
   }
+  float sums[Up::kGroups][gpu::kGroup] = {};
+  const auto add_base = [&] {
+    if (arguments.base == nullptr) return;
+#pragma unroll
+    for (int g = 0; g < Up::kGroups; g++)
+#pragma unroll
+      for (int k = 0; k < gpu::kGroup; k++) sums[g][k] = gpu::to_float(stored[g][k]);
+  };
 
   const auto multiply = [&](Accumulator(&products)[Up::kColumnTiles], const StackedModule& module) {
     for (int first = 0; first < module.rank; first += Up::kInner) {
@@ -354,6 +364,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, unsigned block, uns
     }
   };
   if constexpr (kMasked) {
+    add_base();  // the modules' products follow one by one
     for (int b = 0; b < arguments.stack.count; b++) {
       const StackedModule& module = arguments.stack.modules[b];
       Accumulator products[Up::kColumnTiles] = {};
@@ -370,6 +381,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, unsigned block, uns
     for (int b = 0; b < arguments.stack.count; b++) multiply(products, arguments.stack.modules[b]);
     __syncthreads();
     store_product<false>(product, products, 1);
+    add_base();
     __syncthreads();
     add_product<false>(sums, product, ~0u);
   }
