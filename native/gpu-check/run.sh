@@ -244,7 +244,7 @@ if [ -z "$sanitizer" ]; then
   say "compute-sanitizer: left out, the program is not here"
 else
   say "$("$sanitizer" --version 2> /dev/null | tail -1)"
-  by_warpgroups=${PRUNEPEFT_WITHOUT_WARPGROUPS:+left out}
+  by_warpgroups=${PRUNEPEFT_WITHOUT_WARPGROUPS+left out}
   export PRUNEPEFT_WITHOUT_WARPGROUPS=1
   for tool in $tools; do
     sanitize "$tool" ""
@@ -253,6 +253,8 @@ else
   unset PRUNEPEFT_WITHOUT_WARPGROUPS
   if [ -z "$by_warpgroups" ]; then
     for tool in $tools; do sanitize "$tool" ", by warpgroups (decides nothing)"; done
+  else
+    say "compute-sanitizer, by warpgroups: left out, as they are"
   fi
 fi
 

@@ -1,10 +1,10 @@
 // RMS normalisation, rotary embedding and gated activations on CUDA, forward and backward.
 //
-// A thread takes eight elements along a row at a time. Where all rows begin at multiples of 16 bytes and all groups are whole
-// (kAligned) these are 16-byte loads and stores, else as far as their addresses allow it; which elements a thread takes, and in
-// which order it adds, does not depend on that, and where two products are added it is written down which one is fused: so
-// results have the same bits at any alignment. Each element of an output is written by the thread that has read what lies there
-// in place.
+// A thread takes eight elements along a row at a time. Where all rows begin at multiples of 16 bytes and all groups are
+// whole (kAligned) these are 16-byte loads and stores, else as far as their addresses allow it; which elements a thread
+// takes, and in which order it adds, does not depend on that, and where norms and the rotation add two products it is
+// written down which one is fused: so results have the same bits at any alignment. Each element of an output is written by
+// the thread that has read what lies there in place.
 //
 // A block takes as many runs that are normalised, or rows that are rotated, as it has threads for (log_threads_of): each thread
 // of a run of up to 8192 elements takes one to four groups, and those of up to 3584 share a block.

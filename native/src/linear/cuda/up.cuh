@@ -3,10 +3,10 @@
 // mask.
 //
 // Tiling: a block of 4 warps makes 64 by 64 elements. Each thread first reads its part of the base (four groups of eight
-// columns), so that this read overlaps the product, if nothing drops; ranks are taken 64 at a time; the
-// warps' products pass through shared memory to the threads that hold the groups: without dropout once, the products of all
-// modules being one sum, else for each module, with one Philox draw a group, or a byte of the mask that the forward pass has
-// kept. The grid is one-dimensional, column blocks fastest.
+// columns), so that this read overlaps the product, if nothing drops; ranks are taken 64 at a time; the warps' products
+// pass through shared memory to the threads that hold the groups: without dropout once, the products of all modules being
+// one sum, else for each module, with one Philox draw a group, or a byte of the mask that the forward pass has kept. The
+// grid is one-dimensional, column blocks fastest.
 //
 // Where all operands have aligned rows, and ranks and columns end with a whole vector, a thread's addresses in P and Q are made
 // once and moved from 16 ranks to the next (kAligned); else, and for the magnitude, load_tile makes them.
@@ -328,7 +328,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, unsigned block, uns
   float* const product = reinterpret_cast<float*>(memory);
   const DropoutMask dropout = read_mask(arguments.dropout);
 
-  // The base stays as it is stored until the first product is there: what converts it waits for it.
+  // Where nothing drops, the base stays as it is stored until the product is there: what converts it waits for it.
   alignas(gpu::kVectorBytes) T stored[Up::kGroups][gpu::kGroup] = {};
   const UpPlace place;  // addresses of the thread's groups are made once, and moved by a constant
   if (arguments.base != nullptr) {
