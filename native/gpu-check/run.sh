@@ -243,7 +243,7 @@ tools="memcheck racecheck synccheck initcheck"
 if [ -z "$sanitizer" ]; then
   say "compute-sanitizer: left out, the program is not here"
 else
-  say "$("$sanitizer" --version 2> /dev/null | tail -1)"
+  say "compute-sanitizer: $("$sanitizer" --version 2> /dev/null | tail -1)"
   by_warpgroups=${PRUNEPEFT_WITHOUT_WARPGROUPS+left out}
   export PRUNEPEFT_WITHOUT_WARPGROUPS=1
   for tool in $tools; do
