@@ -1,14 +1,8 @@
 package org.prunepeft;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.PairEncoding;
@@ -17,13 +11,13 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
-import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.report.RunSchema;
 import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.ParameterFile;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
@@ -117,11 +111,11 @@ record LoadedRun(
     try {
       if (RunFiles.isFull(directory)) {
         own = loaded.encoder().trainable();
-        read(directory.file(RunFiles.ENCODER), List.of(own));
+        ParameterFile.read(directory.file(RunFiles.ENCODER), List.of(own));
       }
-      read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
+      ParameterFile.read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
       if (head.parameters().count() > 0) {
-        read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
+        ParameterFile.read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
       }
       return new LoadedRun(directory, setup, schema, loaded, own, modules, head);
     } catch (RuntimeException | Error e) {
@@ -156,50 +150,6 @@ record LoadedRun(
       }
     }
     return List.of(kept);
-  }
-
-  /**
-   * Reads exactly the tensors that the parameters have.
-   *
-   * @throws RunDirectoryException if the file has others, or of other shapes, or a number that is
-   *     not finite
-   * @throws UncheckedIOException if it can't be read or is no safetensors file
-   */
-  static void read(Path file, List<FlatParameters> groups) {
-    Map<String, FlatParameters> owners = new LinkedHashMap<>();
-    for (FlatParameters group : groups) {
-      group.names().forEach(name -> owners.put(name, group));
-    }
-    try (SafeTensors tensors = SafeTensors.open(file)) {
-      if (!tensors.names().equals(owners.keySet())) {
-        throw new RunDirectoryException(
-            "%s does not fit the configuration: tensors that only one of them has are %s"
-                .formatted(file, difference(tensors.names(), owners.keySet())));
-      }
-      for (Map.Entry<String, FlatParameters> entry : owners.entrySet()) {
-        String name = entry.getKey();
-        long[] shape = tensors.entry(name).shape();
-        if (!Arrays.equals(shape, entry.getValue().shape(name))) {
-          throw new RunDirectoryException(
-              "%s: tensor %s must have shape %s, got %s"
-                  .formatted(
-                      file,
-                      name,
-                      Arrays.toString(entry.getValue().shape(name)),
-                      Arrays.toString(shape)));
-        }
-        entry.getValue().put(name, tensors.finiteFloats(name));
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("can't read %s: %s".formatted(file, e.getMessage()), e);
-    }
-  }
-
-  private static Set<String> difference(Set<String> a, Set<String> b) {
-    Set<String> difference = new TreeSet<>(a);
-    difference.addAll(b);
-    difference.removeIf(name -> a.contains(name) && b.contains(name));
-    return difference;
   }
 
   @Override

@@ -47,6 +47,7 @@ import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
 import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.search.peer.PeerResult;
+import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
@@ -161,6 +162,9 @@ public final class PrunePeft {
     }
     if (settings.measured() != null) {
       settings.measured().requireChoice(space);
+      if (settings.measured().supernet() != null) {
+        MeasuringSettings.requireSupernet(settings.measured().supernet());
+      }
     }
     if (settings.strategy() != null) {
       settings.strategy().requireCovers(space);
@@ -353,9 +357,11 @@ public final class PrunePeft {
         (session, record) -> {
           List<Candidate> modules = selection.of(session.space, setup.seed());
           record.configuration(session, selection, modules);
+          FinalTraining training = new FinalTraining(session, record.metrics());
           try (FinalTraining.Trained trained =
-              new FinalTraining(session, record.metrics())
-                  .train(modules, selection.trainsEncoder())) {
+              selection.warmStart() == null
+                  ? training.train(modules, selection.trainsEncoder())
+                  : training.train(modules, selection.warmStart())) {
             record.complete(session, trained, selection);
             return trained.outcome();
           }

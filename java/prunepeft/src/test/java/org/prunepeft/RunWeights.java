@@ -14,6 +14,7 @@ import org.prunepeft.model.PostNormEncoder;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.run.ParameterFile;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.head.Head;
 
@@ -46,6 +47,6 @@ public final class RunWeights {
    * @throws RuntimeException if it is damaged, does not fit or holds a NaN
    */
   public void read(Path file) {
-    LoadedRun.read(file, groups.get(file.getFileName().toString()));
+    ParameterFile.read(file, groups.get(file.getFileName().toString()));
   }
 }

@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.MeasuringSettingsBuilder;
@@ -8,12 +9,21 @@ import picocli.CommandLine.Option;
 /** How a measured search goes. */
 @OptionsOf(MeasuringSettings.class)
 final class MeasuringOptions {
+  private static final String SUPERNET = "--supernet";
+
   @Option(
       names = "--search-share",
       paramLabel = "SHARE",
       description =
           "Time of the search, as a share of the time to train the whole supernet for --epochs (default: ${DEFAULT-VALUE}); small tasks take longer. It sets those of the next four options that are not given.")
   double searchShare;
+
+  @Option(
+      names = SUPERNET,
+      paramLabel = "RUN",
+      description =
+          "Take the trained supernet of an earlier measured search with the same model, modules, data, sizes and seed, instead of training one; the next two options then have no effect.")
+  Path supernet;
 
   @Option(
       names = "--supernet-examples",
@@ -77,6 +87,21 @@ final class MeasuringOptions {
       description =
           "Choose the cheapest configuration whose predicted metric is at most this many points (hundredths) below the supernet's, instead of the best within the budget.")
   Double tolerance;
+
+  /** Refuses what says nothing where a supernet is trained already. */
+  void refuseIdle(IdleOptions idle) {
+    idle.refuse(
+        supernet != null,
+        IdleOptions.beside(SUPERNET),
+        List.of("--supernet-examples", "--supernet-epochs"));
+  }
+
+  /** Takes the supernet of the search with the next larger budget, if it has kept it. */
+  void goOn(Path larger) {
+    if (supernet == null && MeasuringSettings.hasSupernet(larger)) {
+      supernet = larger.toAbsolutePath();
+    }
+  }
 
   MeasuringSettings settings() {
     return RecordOptions.fill(MeasuringSettingsBuilder.builder(MeasuringSettings.DEFAULT), this)

@@ -305,6 +305,7 @@ final class SearchCommand implements Callable<Integer> {
         !name.equals(Search.MEASURED),
         "%s is for --strategy measured; add that, or leave it out",
         idle.of(MeasuringOptions.class));
+    measuring.refuseIdle(idle);
     List<String> peers = PeerSettings.Method.names();
     if (peers.contains(name)) {
       PeerOptions.refuseIdle(name, idle);
@@ -362,6 +363,7 @@ final class SearchCommand implements Callable<Integer> {
     budget.take(one);
     if (larger != null) {
       search.goOn(larger, exceeding, begun);
+      measuring.goOn(larger);
     }
     return runs(one, start(options::continueWith)).once(own).retrained();
   }

@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.peft.ModuleType;
@@ -39,7 +40,8 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules random --keep 0.5    random ones, half of the parameters",
       "  prunepeft train --modules all-linear --keep 0.5    LoRA everywhere with as many parameters",
       "  prunepeft train --modules runs/earlier         the configuration that an earlier search found",
-      "  prunepeft train --modules runs/earlier --select 3    another one, row 3 of its summary"
+      "  prunepeft train --modules runs/earlier --select 3    another one, row 3 of its summary",
+      "  prunepeft train --modules runs/earlier --select 3 --warm-start    the same from the supernet's weights"
     })
 final class TrainCommand implements Callable<Integer> {
   private static final String RANDOM = "random";
@@ -64,6 +66,7 @@ final class TrainCommand implements Callable<Integer> {
       List.of("all-linear", RANDOM, "first-layers", "middle-layers", "last-layers", "depth");
 
   private static final String SELECT = "--select";
+  private static final String WARM_START = "--warm-start";
   private static final String MAP_LAYERS = "--map-layers";
   static final String DRAW = "--draw";
 
@@ -84,6 +87,16 @@ final class TrainCommand implements Callable<Integer> {
       description =
           "Row of the front of configurations that the measured search named by --modules found, from 1, as its summary.md numbers them (default: the one it chose).")
   private Integer row;
+
+  @Option(
+      names = WARM_START,
+      arity = "0..1",
+      fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "true|false",
+      description =
+          "Start from the weights that the modules have in the supernet of the measured search named by --modules, and train for half of --epochs, as that search does; model, modules, data, sizes and seed have to be the same.")
+  private boolean warmStart;
 
   @Option(
       names = MAP_LAYERS,
@@ -116,8 +129,10 @@ final class TrainCommand implements Callable<Integer> {
     idle.refuse(
         !ofRun,
         "%s is for --modules RUN, the directory of an earlier run" + here,
-        List.of(SELECT, MAP_LAYERS));
+        List.of(SELECT, WARM_START, MAP_LAYERS));
     row = ofRun ? row : null;
+    warmStart &= ofRun;
+    idle.refuse(warmStart && mapLayers, IdleOptions.beside(WARM_START), List.of(MAP_LAYERS));
     if (!isRandom(modules)) {
       idle.refuse(draw != 0, "%s is for --modules random" + here, List.of(DRAW));
       draw = 0;
@@ -209,6 +224,9 @@ final class TrainCommand implements Callable<Integer> {
     }
     modules = run.toString();
     options.takeModules(run, spec);
+    if (warmStart) {
+      return ModuleChoice.ofSupernet(run, row == null ? OptionalInt.empty() : OptionalInt.of(row));
+    }
     ModuleChoice choice = row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
     return mapLayers && !choice.trainsEncoder() ? choice.mapped() : choice;
   }

@@ -292,7 +292,7 @@ class SearchTest {
       measuredSearch(run, "--objective=training-time,parameters,latency");
       Set<String> files = new java.util.HashSet<>(FILES);
       files.removeAll(Set.of("strategy.json", "rounds.json"));
-      files.addAll(Set.of("measured.json", "config.yaml"));
+      files.addAll(Set.of("measured.json", "supernet.safetensors", "config.yaml"));
       assertEquals(files, names(run));
     }
     assertArrayEquals(
@@ -328,6 +328,94 @@ class SearchTest {
     Call shown = Call.of("strategy", "show", runs.get(0).toString());
     shown.exits(2);
     assertTrue(shown.err().contains("train --modules"), shown.err());
+  }
+
+  private static void assertSameFiles(Path expected, Path actual, String... names)
+      throws IOException {
+    for (String name : names) {
+      assertArrayEquals(
+          Files.readAllBytes(expected.resolve(name)),
+          Files.readAllBytes(actual.resolve(name)),
+          name);
+    }
+  }
+
+  @Test
+  void smallerBudgetsTakeTheSupernetOfTheLargest() throws IOException {
+    Path alone = temporary.resolve("one-budget");
+    measuredSearch(alone);
+    Path both = temporary.resolve("two-budgets");
+    measuredSearch(both, "--keep=0.5,0.25");
+    Path smaller = both.resolve("keep-0.25");
+    assertSameFiles(
+        alone,
+        smaller,
+        "supernet.safetensors",
+        "measured.json",
+        "adapter.safetensors",
+        "head.safetensors",
+        "predictions.jsonl");
+    Map<?, ?> search = (Map<?, ?>) RunDirectory.open(smaller).readJson("config.json").get("search");
+    assertEquals(
+        both.resolve("keep-0.5").toString(), ((Map<?, ?>) search.get("measured")).get("supernet"));
+    // A supernet is trained once: of its steps only the largest budget's metrics tell.
+    for (String budget : List.of("keep-0.5", "keep-0.25")) {
+      String metrics = Files.readString(both.resolve(budget).resolve("metrics.jsonl"));
+      assertEquals(budget.equals("keep-0.5"), metrics.contains("supernet, "), budget);
+    }
+    Path other = temporary.resolve("other-objective");
+    measuredSearch(other, "--objective=latency");
+    Path taken = temporary.resolve("other-objective-taken");
+    call(
+            taken,
+            "search",
+            "--strategy=measured",
+            "--keep=0.25",
+            "--supernet=" + alone,
+            "--measured-examples=32",
+            "--subsets=24",
+            "--objective=latency")
+        .exits(0)
+        .says("the supernet is that of " + alone);
+    assertSameFiles(other, taken, "measured.json", "adapter.safetensors", "head.safetensors");
+  }
+
+  @Test
+  void warmStartTrainsWhatTheSearchWouldHave() throws IOException {
+    Path run = temporary.resolve("warm");
+    measuredSearch(run, "--epochs=3", "--module-slices=2");
+    Path again = temporary.resolve("warm-again");
+    call(again, "train", "--modules=" + run, "--warm-start", "--epochs=3").exits(0);
+    assertEquals(2, RunDirectory.open(again).readJson("result.json").get("epochs"));
+    assertSameFiles(run, again, "adapter.safetensors", "head.safetensors", "predictions.jsonl");
+    List<?> front = (List<?>) RunDirectory.open(run).readJson("measured.json").get("front");
+    Path row = temporary.resolve("warm-row");
+    call(row, "train", "--modules=" + run, "--select=" + front.size(), "--warm-start").exits(0);
+    List<?> slices = (List<?>) ((Map<?, ?>) front.get(front.size() - 1)).get("modules");
+    assertEquals(
+        slices.stream()
+            .map(slice -> slice.toString().replaceFirst("\\.slice-\\d$", ""))
+            .distinct()
+            .toList(),
+        modules(row));
+
+    Path none = temporary.resolve("warm-none");
+    call(none, "train", "--modules=" + first, "--warm-start").exits(2).says("no front");
+    call(none, "train", "--modules=lora", "--warm-start").exits(2).says("is for --modules RUN");
+    call(none, "train", "--modules=" + run, "--warm-start", "--map-layers")
+        .exits(2)
+        .says("has no effect with --warm-start");
+    call(none, "search", "--strategy=measured", "--supernet=" + run, "--supernet-epochs=1")
+        .exits(2)
+        .says("has no effect with --supernet");
+    call(none, "search", "--strategy=measured", "--supernet=" + first)
+        .exits(2)
+        .says("has no supernet.safetensors");
+    assertFalse(Files.exists(none));
+    call(temporary.resolve("warm-other-seed"), "train", "--modules=" + run, "--warm-start", "--seed=5")
+        .exits(2)
+        .says("has setup {seed=0} and now it would be {seed=5}")
+        .says("the same model, modules, data, sizes and seed");
   }
 
   @Test

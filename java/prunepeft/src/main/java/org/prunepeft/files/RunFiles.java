@@ -38,6 +38,9 @@ public final class RunFiles {
   public static final String HEAD = "head.safetensors";
   public static final String ENCODER = "encoder.safetensors";
 
+  /** The trained supernet of a measured search, and the head that was trained with it. */
+  public static final String SUPERNET = "supernet.safetensors";
+
   /** The options of the command, where there was one; written before anything else. */
   public static final String OPTIONS = "config.yaml";
 
@@ -65,6 +68,7 @@ public final class RunFiles {
           CONFIG,
           STRATEGY,
           ROUNDS,
+          SUPERNET,
           MEASURED,
           PEER,
           CONFIGURATION,

@@ -6,11 +6,15 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.peft.supernet.Slices;
 import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.settings.ModuleChoice.SupernetWeights;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.DecisionThreshold;
@@ -100,6 +104,36 @@ public final class FinalTraining {
    */
   public Trained train(List<Candidate> candidates, boolean full) {
     return train(session.setup, candidates, full, null, session.setup.epochs());
+  }
+
+  /**
+   * Trains modules of a measured search on from the weights that they have in its supernet, as that
+   * search does.
+   *
+   * @param candidates the modules that these weights are of
+   * @throws IllegalArgumentException if that supernet is of another model, other modules, data or
+   *     another seed
+   */
+  public Trained train(List<Candidate> candidates, SupernetWeights weights) {
+    Setup whole = session.wholeSetup();
+    EncoderConfig model = session.encoder.config();
+    Slices slices = new Slices(whole.peft(), model, weights.moduleSlices());
+    List<Candidate> chosen =
+        slices.space().candidates().stream()
+            .filter(slice -> weights.chosen().contains(slice.name()))
+            .toList();
+    try (PeftModules supernet = session.modules(whole, whole.peft().space(model).candidates());
+        TaskHead head = session.baseline.head().copy()) {
+      StoredSupernet.read(weights.run(), session, supernet, head);
+      supernet.cut(slices);
+      int epochs = session.setup.epochs();
+      WarmStart start =
+          new WarmStart(
+              modules -> modules.copySlices(supernet, chosen),
+              head,
+              weights.retrainingEpochs().orElse(MeasuringSettings.warmEpochs(epochs)));
+      return train(session.setup, candidates, false, start, epochs);
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.prunepeft.run;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -33,6 +34,10 @@ public final class MeasuredRun implements AutoCloseable {
   private final Slices slices;
 
   private final SupernetMeasuring supernet;
+
+  /** Null: the supernet is trained here. */
+  private final Path trained;
+
   private final MeasuredSettings settings;
 
   /** Forward passes of an example at most. */
@@ -73,6 +78,7 @@ public final class MeasuredRun implements AutoCloseable {
           "a measured search needs at least %d validation examples to measure on, got %d; use more"
               .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
+    trained = settings.supernet();
     warmStart = settings.warmStart();
     warmEpochs = sizes.warmEpochs();
     newEpochs = sizes.newEpochs();
@@ -107,20 +113,37 @@ public final class MeasuredRun implements AutoCloseable {
     passes = (long) this.settings.effort().total() * sizes.measuredExamples();
   }
 
-  /** {@return what is kept, and why: trains the supernet, and measures} */
+  /**
+   * {@return what is kept, and why: trains the supernet, or takes one, and measures}
+   *
+   * @throws IllegalArgumentException if the supernet that is to be taken is another
+   */
   public MeasuredResult search(RunRecord record) {
     Stopwatch watch = new Stopwatch();
     record.checkpoints().add("supernet seconds", watch::exchange);
-    watch.begin();
+    if (!supernet.isTrained()) {
+      if (trained == null) {
+        watch.begin();
+        train(record);
+        supernetSeconds = watch.end();
+      } else {
+        StoredSupernet.read(trained, session, supernet.modules(), supernet.head());
+        session.progress.message("the supernet is that of " + trained);
+      }
+      record.supernet(supernet.modules(), supernet.head());
+    }
+    supernet.cut();
+    session.progress.started("measure subsets", "passes", passes);
+    return MeasuredSearch.run(space, settings, supernet);
+  }
+
+  private void train(RunRecord record) {
     supernet.train(
         steps ->
             session.follow(
                 "supernet, " + session.space.candidates().size() + " modules",
                 steps,
                 record.metrics()));
-    supernetSeconds = watch.end();
-    session.progress.started("measure subsets", "passes", passes);
-    return MeasuredSearch.run(space, settings, supernet);
   }
 
   /** {@return the setup with modules of the sizes that were chosen} */

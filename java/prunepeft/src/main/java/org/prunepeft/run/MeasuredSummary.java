@@ -250,7 +250,8 @@ final class MeasuredSummary {
     List<Cost> costs = costs();
     line("## Cheaper and dearer configurations");
     line("");
-    line("`train --modules RUN --select ROW` trains one of these.");
+    line(
+        "`train --modules RUN --select ROW` trains one of these from new weights, `--warm-start` beside it on from the supernet's.");
     line("");
     line(
         "Their distance below all modules is in points: as predicted, and as measured on the other examples.");

@@ -1,10 +1,9 @@
 package org.prunepeft.run;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,9 +19,9 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.files.RunMark;
 import org.prunepeft.io.DamagedRunException;
-import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.UnresumableRunException;
 import org.prunepeft.model.Models;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.RunPhase;
@@ -41,9 +40,9 @@ import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GpuMemoryException;
 import org.prunepeft.torch.StateExchange;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.DivergedException;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Checkpoints;
 
 /** Writes a run into its directory as it goes; a record without a directory writes nothing. */
@@ -341,6 +340,13 @@ public final class RunRecord {
     json(RunFiles.CONFIGURATION, modules(session.setup, pruning.kept()));
   }
 
+  /** A supernet is trained, which later runs may take; before it is cut into slices. */
+  void supernet(PeftModules modules, TaskHead head) {
+    if (directory != null) {
+      write(RunFiles.SUPERNET, StoredSupernet.weights(modules, head));
+    }
+  }
+
   /**
    * The same of a measured search.
    *
@@ -390,18 +396,12 @@ public final class RunRecord {
 
   private void finish(
       Session session, FinalTraining.Trained trained, Map<String, Object> result, String summary) {
-    Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
-    trained.modules().groups().values().forEach(group -> collect(group, tensors));
-    write(RunFiles.ADAPTER, tensors);
+    write(RunFiles.ADAPTER, trained.modules().groups().values());
     if (trained.head().parameters().count() > 0) {
-      Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
-      collect(trained.head().parameters(), head);
-      write(RunFiles.HEAD, head);
+      write(RunFiles.HEAD, List.of(trained.head().parameters()));
     }
     if (trained.encoder() != null) {
-      Map<String, SafeTensors.Tensor> encoder = new LinkedHashMap<>();
-      collect(trained.encoder(), encoder);
-      write(RunFiles.ENCODER, encoder);
+      write(RunFiles.ENCODER, List.of(trained.encoder()));
     }
     directory.writeJsonLines(
         RunFiles.PREDICTIONS,
@@ -431,21 +431,8 @@ public final class RunRecord {
     }
   }
 
-  private static void collect(FlatParameters parameters, Map<String, SafeTensors.Tensor> tensors) {
-    for (String name : parameters.names()) {
-      tensors.put(
-          name,
-          new SafeTensors.Tensor(parameters.shape(name), Torch.toFloats(parameters.get(name))));
-    }
-  }
-
-  private void write(String name, Map<String, SafeTensors.Tensor> tensors) {
-    Path file = directory.writable(name);
-    try {
-      SafeTensors.write(file, tensors);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
-    }
+  private void write(String name, Collection<FlatParameters> weights) {
+    ParameterFile.write(directory.writable(name), weights);
   }
 
   /** The content of {@link RunFiles#CONFIGURATION} where the encoder itself may be trained. */

@@ -35,12 +35,22 @@ import org.prunepeft.text.Reason;
  * were resumed are to be what the others become, but for the seed or the budget.
  */
 public final class RunsAlike implements AutoCloseable {
+  /** What a measured search has from that of a larger budget. */
+  private static final String SUPERNET = "search.measured.supernet";
+
   /** In what they differ. */
   public enum Kind {
     /** A language model's rows, and so its steps, go by the texts that a seed draws. */
     SEED(Set.of("setup.seed", "setup.lora.adaLora.totalStep")),
     /** A search goes on from what a larger budget kept. */
-    BUDGET(Set.of("budget", "selection.budget", "search.keep", "search.budget", "search.start"));
+    BUDGET(
+        Set.of(
+            "budget",
+            "selection.budget",
+            "search.keep",
+            "search.budget",
+            "search.start",
+            SUPERNET));
 
     private final Set<String> members;
 
@@ -76,7 +86,8 @@ public final class RunsAlike implements AutoCloseable {
   private static final Set<String> BY_BUDGET = Set.of("setup.lora.rank", "setup.lora.alpha");
 
   /** What a search of another budget than the largest has from that of a larger one. */
-  private static final Set<String> GONE_ON_WITH = Set.of("search.start", "search.strategy");
+  private static final Set<String> GONE_ON_WITH =
+      Set.of("search.start", "search.strategy", SUPERNET);
 
   /** Members of a setup that a run fills in when it knows its model, its data or its modules. */
   private static final Set<String> FILLED_IN =

@@ -72,22 +72,31 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
     return points.get(row - 1).modules;
   }
 
+  /** {@return what the search kept: slices of modules, or whole modules} */
+  List<String> kept() {
+    return List.of(run.readJson(RunFiles.MEASURED, "kept", String[].class));
+  }
+
   /** {@return the slices that configurations are made of; whole modules are one slice each} */
   Slices slices() {
+    return settings()
+        .slices(
+            Setup.of(run).peft(), run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
+  }
+
+  /** {@return how the search measured} */
+  MeasuringSettings settings() {
     if (!(run.readJson(RunFiles.CONFIG).get("search") instanceof Map<?, ?> search)
         || search.get("measured") == null) {
       throw new RunDirectoryException(
           run.file(RunFiles.CONFIG) + " does not say how subsets were measured");
     }
-    MeasuringSettings settings;
     try {
-      settings = RunDirectory.convert(search.get("measured"), MeasuringSettings.class);
+      return RunDirectory.convert(search.get("measured"), MeasuringSettings.class);
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
           "%s, search.measured: %s".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
     }
-    return settings.slices(
-        Setup.of(run).peft(), run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
   }
 
   private String rows() {

@@ -1,9 +1,12 @@
 package org.prunepeft.settings;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.Slices;
@@ -19,6 +22,8 @@ import org.prunepeft.text.Spelling;
  *     search takes longer: its supernet has 150 steps, if that is no more than the run's epochs,
  *     and 48 subsets are measured on 1,000 examples where there are so many, as long as that takes
  *     no longer than 1.6 times the supernet's training
+ * @param supernet the directory of an earlier measured search with the same model, modules, data,
+ *     sizes and seed, whose trained supernet is taken; null: one is trained
  * @param supernetExamples training examples of the supernet, 1 or more
  * @param supernetEpochs of the supernet, 1 or more
  * @param measuredExamples validation examples that subsets are measured on, 20 or more
@@ -38,6 +43,7 @@ import org.prunepeft.text.Spelling;
 @RecordBuilder
 public record MeasuringSettings(
     double searchShare,
+    Path supernet,
     OptionalInt supernetExamples,
     OptionalInt supernetEpochs,
     OptionalInt measuredExamples,
@@ -101,6 +107,7 @@ public record MeasuringSettings(
       throw new IllegalArgumentException(
           "the search's share of the supernet's training must be in (0, 1], got " + searchShare);
     }
+    supernet = supernet == null ? null : supernet.toAbsolutePath();
     atLeast(1, supernetExamples, "the supernet's examples");
     atLeast(1, supernetEpochs, "the supernet's epochs");
     atLeast(20, measuredExamples, "examples to measure on");
@@ -141,6 +148,29 @@ public record MeasuringSettings(
   /** {@return what of a supernet's modules is measured: their slices, or each as a whole} */
   public Slices slices(PeftConfig modules, EncoderConfig encoder) {
     return new Slices(modules, encoder, moduleSlices.orElse(1));
+  }
+
+  /** {@return whether a run's directory has a supernet that later runs can take} */
+  public static boolean hasSupernet(Path run) {
+    return Files.exists(run.resolve(RunFiles.SUPERNET));
+  }
+
+  /**
+   * Refuses a run that has none.
+   *
+   * @throws IllegalArgumentException if its directory has no supernet
+   */
+  public static void requireSupernet(Path run) {
+    if (!hasSupernet(run)) {
+      throw new IllegalArgumentException(
+          "%s has no %s: it is no search with --strategy measured, or of an earlier version; name another run, or train a supernet anew"
+              .formatted(run, RunFiles.SUPERNET));
+    }
+  }
+
+  /** {@return epochs of a training that begins with the supernet's weights: half of them} */
+  public static int warmEpochs(int epochs) {
+    return (epochs + 1) / 2;
   }
 
   private static void atLeast(int least, OptionalInt value, String name) {
@@ -209,7 +239,7 @@ public record MeasuringSettings(
         turns,
         seen,
         chosen,
-        retrainingEpochs.orElse((epochs + 1) / 2),
+        retrainingEpochs.orElse(warmEpochs(epochs)),
         retrainingEpochs.orElse(epochs));
   }
 }

@@ -1,9 +1,11 @@
 package org.prunepeft.settings;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalInt;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -28,9 +30,17 @@ import org.prunepeft.text.EnumNames;
  *     them
  * @param draw which of several random choices of a seed, from 0; else 0
  * @param sizes of named modules, where an earlier run made them smaller; null: the setup's
+ * @param warmStart what named modules begin with; null: new weights
  */
+@RecordBuilder
 public record ModuleChoice(
-    Kind kind, List<String> names, Budget budget, Depth depth, int draw, ModuleSizes sizes)
+    Kind kind,
+    List<String> names,
+    Budget budget,
+    Depth depth,
+    int draw,
+    ModuleSizes sizes,
+    SupernetWeights warmStart)
     implements RunSettings {
   /** What a selection goes by. */
   public enum Kind {
@@ -85,10 +95,14 @@ public record ModuleChoice(
           "a draw is at least 0, and 0 but for random modules, got %d for %s"
               .formatted(draw, kind));
     }
+    if (warmStart != null && (kind != Kind.MODULES || depth == null || depth.mapped())) {
+      throw new IllegalArgumentException(
+          "a supernet's weights are for the modules of a measured search, at their own layers");
+    }
   }
 
   private ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth) {
-    this(kind, names, budget, depth, 0, null);
+    this(kind, names, budget, depth, 0, null, null);
   }
 
   /** {@return the head alone} */
@@ -140,7 +154,7 @@ public record ModuleChoice(
    * @param draw which, from 0, the one that {@link #random(Budget)} gives
    */
   public static ModuleChoice random(Budget budget, int draw) {
-    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null, draw, null);
+    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null, draw, null, null);
   }
 
   /**
@@ -194,7 +208,54 @@ public record ModuleChoice(
         null,
         new Depth(layers, false),
         0,
-        ModuleSizes.between(Setup.of(run), sized));
+        ModuleSizes.between(Setup.of(run), sized),
+        null);
+  }
+
+  /**
+   * Trained modules of a measured search's supernet.
+   *
+   * @param run the directory of the search
+   * @param moduleSlices slices of each of its modules at most
+   * @param chosen names of the slices, or modules, that are taken
+   * @param retrainingEpochs of the training that goes on with them; empty: half of the setup's
+   */
+  public record SupernetWeights(
+      Path run, int moduleSlices, List<String> chosen, OptionalInt retrainingEpochs) {
+    /** Copies the names. */
+    public SupernetWeights {
+      chosen = List.copyOf(chosen);
+    }
+  }
+
+  /**
+   * {@return the same modules, trained on from the weights that they have in the supernet of the
+   * measured search that chose them, as that search trains its choice}
+   *
+   * @param run the directory of the search
+   * @param row of the front of configurations, as {@link #ofFront} takes it; empty: its choice
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
+   * @throws IllegalArgumentException if it is no measured search, or its front has no such row, or
+   *     it has not kept its supernet
+   */
+  public static ModuleChoice ofSupernet(Path run, OptionalInt row) {
+    MeasuredFront front = MeasuredFront.of(run);
+    MeasuringSettings.requireSupernet(run);
+    List<String> chosen = row.isPresent() ? front.chosen(row.getAsInt()) : front.kept();
+    MeasuringSettings settings = front.settings();
+    return ModuleChoiceBuilder.builder(ofSlices(front, chosen))
+        .warmStart(
+            new SupernetWeights(
+                run.toAbsolutePath(),
+                settings.moduleSlices().orElse(1),
+                chosen,
+                settings.retrainingEpochs()))
+        .build();
+  }
+
+  private static ModuleChoice ofSlices(MeasuredFront front, List<String> chosen) {
+    Slices slices = front.slices();
+    return chosen(front.run(), slices.modules(chosen), Setup.of(front.run()).sized(slices, chosen));
   }
 
   /**
@@ -206,7 +267,7 @@ public record ModuleChoice(
     if (depth == null) {
       throw new IllegalStateException("only modules that an earlier run chose are mapped");
     }
-    return new ModuleChoice(kind, names, budget, new Depth(depth.layers(), true), draw, sizes);
+    return ModuleChoiceBuilder.builder(this).depth(new Depth(depth.layers(), true)).build();
   }
 
   /**
@@ -220,9 +281,7 @@ public record ModuleChoice(
    */
   public static ModuleChoice ofFront(Path run, int row) {
     MeasuredFront front = MeasuredFront.of(run);
-    List<String> chosen = front.chosen(row);
-    Slices slices = front.slices();
-    return chosen(front.run(), slices.modules(chosen), Setup.of(front.run()).sized(slices, chosen));
+    return ofSlices(front, front.chosen(row));
   }
 
   /**

@@ -45,6 +45,6 @@ class RandomDrawsTest {
     assertThrows(IllegalArgumentException.class, () -> ModuleChoice.random(QUARTER, -1));
     assertThrows(
         IllegalArgumentException.class,
-        () -> new ModuleChoice(ModuleChoice.Kind.HEAD, List.of(), null, null, 1, null));
+        () -> new ModuleChoice(ModuleChoice.Kind.HEAD, List.of(), null, null, 1, null, null));
   }
 }

@@ -92,7 +92,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     modules.initialise(inputs.seed, NAME, true);
   }
 
-  /** All modules, trained after {@link #train}; stay this object's. */
+  /** All modules, trained after {@link #train} or given weights; stay this object's. */
   public PeftModules modules() {
     return modules;
   }
@@ -100,6 +100,11 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   /** The head that was trained with them; stays this object's. */
   public TaskHead head() {
     return head;
+  }
+
+  /** Whether the run goes on from a checkpoint that has the trained supernet. */
+  public boolean isTrained() {
+    return trainer.checkpoints().resumes(SUPERNET);
   }
 
   /**
@@ -112,13 +117,13 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
         new TrainingRun(
                 modules, head, inputs.data, inputs.epochs, Seeds.derive(inputs.seed, NAME), null)
             .whoseModulesAreJudged();
-    StepListener follower = listener.apply(trainer.steps(run));
-    Checkpoints checkpoints = trainer.checkpoints();
-    if (!checkpoints.resumes(SUPERNET)) {
-      trainer.train(run, follower);
-    }
+    trainer.train(run, listener.apply(trainer.steps(run)));
+  }
+
+  /** Cuts the trained supernet, or takes that of the checkpoint, which is cut. */
+  public void cut() {
     modules.cut(slices);
-    checkpoints.add(SUPERNET, this::exchange);
+    trainer.checkpoints().add(SUPERNET, this::exchange);
   }
 
   private void exchange(StateExchange state) {
