@@ -412,7 +412,12 @@ class SearchTest {
         .exits(2)
         .says("has no supernet.safetensors");
     assertFalse(Files.exists(none));
-    call(temporary.resolve("warm-other-seed"), "train", "--modules=" + run, "--warm-start", "--seed=5")
+    call(
+            temporary.resolve("warm-other-seed"),
+            "train",
+            "--modules=" + run,
+            "--warm-start",
+            "--seed=5")
         .exits(2)
         .says("has setup {seed=0} and now it would be {seed=5}")
         .says("the same model, modules, data, sizes and seed");
