@@ -20,6 +20,9 @@ final class OnnxOperations {
   private static final int FLOAT = 1;
   private static final int INT64 = 7;
 
+  /** As many columns two tiles of AMX have. */
+  private static final int AMX_COLUMNS = 32;
+
   private final OnnxGraph graph;
 
   /** Of each value that is multiplied in 8 bits: itself quantised, its scale and its zero point. */
@@ -47,32 +50,44 @@ final class OnnxOperations {
     return biased(weights, path, graph.named(matMul(path), "MatMul", x, matrix));
   }
 
-  /** The same with W in 8 bits and x quantised as it comes, by one scale for all of it. */
+  /**
+   * The same with W in 8 bits and x quantised as it comes, by one scale for all of it.
+   *
+   * <p>ONNX Runtime before 1.26 computes wrong columns on processors with AMX where their number
+   * leaves 17 to 31 over a multiple of 32, for 32 rows and more: W then has columns of zeros up to
+   * the next multiple, which are cut off the product.
+   */
   String int8Linear(Checkpoint weights, String path, String x) {
     String name = path + ".weight";
     long[] shape = transposed(weights, name);
     long outputs = shape[1];
+    boolean wider = outputs % AMX_COLUMNS > AMX_COLUMNS / 2;
+    long columns = wider ? (outputs / AMX_COLUMNS + 1) * AMX_COLUMNS : outputs;
     String matrix =
         graph.initialiser(
             name + ".quantized",
             ElementType.UINT8,
-            shape,
-            OnnxTensors.transposedInt8(weights, name));
-    byte[] zeros = new byte[(int) outputs];
+            new long[] {shape[0], columns},
+            OnnxTensors.transposedInt8(weights, name, (int) columns));
+    byte[] zeros = new byte[(int) columns];
     Arrays.fill(zeros, (byte) OnnxTensors.ZERO_POINT);
     String zeroPoints =
         graph.initialiser(
-            "zero_points_" + outputs,
+            "zero_points_" + columns,
             ElementType.UINT8,
-            new long[] {outputs},
+            new long[] {columns},
             channel -> AtomicFile.writeFully(channel, ByteBuffer.wrap(zeros)));
-    String scales = scales(weights, name, outputs);
     List<String> own =
         quantised.computeIfAbsent(x, value -> graph.node(3, "DynamicQuantizeLinear", value));
     String sums =
-        graph.named(matMul(path), "MatMulInteger", own.get(0), matrix, own.get(2), zeroPoints);
-    return biased(
-        weights, path, graph.node("Mul", toFloat(sums), graph.node("Mul", own.get(1), scales)));
+        toFloat(
+            graph.named(matMul(path), "MatMulInteger", own.get(0), matrix, own.get(2), zeroPoints));
+    if (wider) {
+      sums =
+          graph.node("Slice", sums, graph.integers(0), graph.integers(outputs), graph.integers(-1));
+    }
+    String scales = scales(weights, name, outputs);
+    return biased(weights, path, graph.node("Mul", sums, graph.node("Mul", own.get(1), scales)));
   }
 
   private static long[] transposed(Checkpoint weights, String name) {

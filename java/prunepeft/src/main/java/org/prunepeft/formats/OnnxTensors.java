@@ -55,8 +55,11 @@ final class OnnxTensors {
     };
   }
 
-  /** A matrix [out,in] as [in,out], 8-bit numbers from 1 to 255 with {@link #ZERO_POINT}. */
-  static Values transposedInt8(Checkpoint checkpoint, String name) {
+  /**
+   * A matrix [out,in] as [in,columns], 8-bit numbers from 1 to 255 with {@link #ZERO_POINT}, which
+   * columns from out on consist of.
+   */
+  static Values transposedInt8(Checkpoint checkpoint, String name, int columns) {
     return channel -> {
       float[] matrix = checkpoint.finiteFloats(name);
       int inputs = (int) checkpoint.shape(name)[1];
@@ -65,14 +68,17 @@ final class OnnxTensors {
       for (int out = 0; out < outputs; out++) {
         scales[out] = scale(matrix, out * inputs, inputs);
       }
-      ByteBuffer column = buffer(outputs);
+      ByteBuffer row = buffer(columns);
       for (int in = 0; in < inputs; in++) {
-        column.clear();
+        row.clear();
         for (int out = 0; out < outputs; out++) {
           int value = Math.round(matrix[out * inputs + in] / scales[out]);
-          column.put((byte) (value + ZERO_POINT));
+          row.put((byte) (value + ZERO_POINT));
         }
-        AtomicFile.writeFully(channel, column.flip());
+        while (row.hasRemaining()) {
+          row.put((byte) ZERO_POINT);
+        }
+        AtomicFile.writeFully(channel, row.flip());
       }
     };
   }
