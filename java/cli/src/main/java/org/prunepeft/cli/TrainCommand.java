@@ -41,7 +41,7 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules all-linear --keep 0.5    LoRA everywhere with as many parameters",
       "  prunepeft train --modules runs/earlier         the configuration that an earlier search found",
       "  prunepeft train --modules runs/earlier --select 3    another one, row 3 of its summary",
-      "  prunepeft train --modules runs/earlier --select 3 --warm-start    that, from the supernet's weights"
+      "  prunepeft train --modules runs/earlier --select 3 --warm-start    that, from its trained weights"
     })
 final class TrainCommand implements Callable<Integer> {
   private static final String RANDOM = "random";
